@@ -1,0 +1,64 @@
+# SPDX-License-Identifier: Apache-2.0
+"""At once a colcon ``ament_python`` package and a pip package."""
+
+from glob import glob
+from pathlib import Path
+
+from setuptools import find_packages, setup
+
+
+def share(folder: str) -> list[tuple[str, list[str]]]:
+    """Every file below ``folder``, for installation under ``share/tidegate``."""
+    places: dict[str, list[str]] = {}
+    for name in sorted(glob(f"{folder}/**", recursive=True)):
+        if Path(name).is_file() and "__pycache__" not in name:
+            places.setdefault(str(Path("share/tidegate") / Path(name).parent), []).append(name)
+    return list(places.items())
+
+
+EXTRAS = {
+    "ros": ["ros-jazzy-rclpy", "ros-jazzy-rmw-fastrtps-cpp", "ros-jazzy-common-interfaces"],
+    "sim": ["mujoco>=3.3,<5", "gymnasium>=1.0,<2"],
+    "learn": ["torch>=2.4,<2.15", "onnx>=1.16,<2"],
+    "insight": ["matplotlib>=3.8,<4", "scikit-learn>=1.4,<2", "av>=12,<19"],
+    "dev": [
+        "pytest>=8,<10",
+        "pytest-timeout>=2.3,<3",
+        "pytest-xdist>=3.5,<4",
+        "hypothesis>=6.100,<7",
+        "scipy>=1.11,<2",
+        "cvxpy>=1.5,<2",
+        "ncps>=1.0,<2",
+        "ruff>=0.6,<1",
+        "mypy>=1.11,<2",
+        "types-PyYAML",
+    ],
+}
+EXTRAS["all"] = [requirement for group in EXTRAS.values() for requirement in group]
+
+setup(
+    packages=find_packages("src"),
+    package_dir={"": "src"},
+    package_data={"tidegate": ["py.typed"]},
+    data_files=[
+        ("share/ament_index/resource_index/packages", ["resource/tidegate"]),
+        ("share/tidegate", ["package.xml"]),
+        *(entry for folder in ("launch", "config", "urdf", "worlds", "models") for entry in share(folder)),
+    ],
+    install_requires=[
+        "numpy>=1.26,<2",
+        "pyyaml>=6,<7",
+        "typer>=0.12,<1",
+        "rich>=13,<15",
+        "daqp>=0.6,<1",
+        "numba>=0.59,<1",
+        "onnxruntime>=1.17,<2",
+        "opencv-python-headless>=4.9,<5",
+        "safetensors>=0.4,<1",
+        "rosbags>=0.10,<0.12",
+        "xacro>=2.0,<3",
+    ],
+    extras_require=EXTRAS,
+    entry_points={"console_scripts": ["tidegate = tidegate.cli.app:main"]},
+    zip_safe=False,
+)

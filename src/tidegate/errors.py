@@ -1,0 +1,36 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Errors that a user can meet: one base, one class per cause, each message names what, where and what is allowed."""
+
+from __future__ import annotations
+
+
+class TidegateError(Exception):
+    """Base of every error that tidegate raises on purpose; the command line prints it in one line and exits with 2."""
+
+
+class SettingsError(TidegateError, ValueError):
+    """A settings file has an unknown key, a wrong type or a value out of range."""
+
+
+class RobotError(TidegateError, ValueError):
+    """A robot description (URDF, xacro) is missing something or contradicts the settings."""
+
+
+class BundleError(TidegateError, ValueError):
+    """A model bundle is missing, corrupt, too new, or made for another robot."""
+
+
+class BagError(TidegateError, ValueError):
+    """A bag cannot be read, lacks a topic, or is no time series."""
+
+
+class ImageError(TidegateError, ValueError):
+    """An image has a size or an encoding that perception cannot use."""
+
+
+class SceneError(TidegateError, ValueError):
+    """A simulated scene cannot be built (unknown name, no road for the seed)."""
+
+
+class DependencyError(TidegateError, ImportError):
+    """An optional dependency or system library is absent; the message gives the command that installs it."""

@@ -1,0 +1,245 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What flows through the stack: plain immutable records, one per kind of message.
+
+Every record carries ``stamp`` [ns], the moment its content was measured. What is computed from a camera frame keeps
+the stamp of that frame. Frames of reference are REP 103: x forward, y left, z up; angles counter-clockwise [rad].
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from enum import IntEnum
+from typing import Generic, TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+NANOSECONDS = 1_000_000_000
+
+Floats = NDArray[np.float64]
+
+
+def seconds(nanoseconds: int) -> float:
+    """Convert a stamp or a difference of stamps [ns] to [s]."""
+    return nanoseconds / NANOSECONDS
+
+
+def nanoseconds(seconds_: float) -> int:
+    """Convert [s] to the nearest [ns]."""
+    return round(seconds_ * NANOSECONDS)
+
+
+@dataclass(frozen=True, slots=True)
+class Frame:
+    """A camera image, ``image`` (H, W, 3) uint8 RGB."""
+
+    stamp: int
+    image: NDArray[np.uint8]
+
+
+@dataclass(frozen=True, slots=True)
+class JointStates:
+    """Measured joints: ``position`` [rad or m], ``velocity`` [rad/s or m/s], ``effort`` [N·m or N], each (J,)."""
+
+    stamp: int
+    names: tuple[str, ...]
+    position: Floats
+    velocity: Floats
+    effort: Floats
+
+
+@dataclass(frozen=True, slots=True)
+class Odometry:
+    """Pose in the drifting odometry frame (x [m], y [m], yaw [rad]) and twist of the body (speed [m/s], yaw_rate [rad/s])."""
+
+    stamp: int
+    x: float
+    y: float
+    yaw: float
+    speed: float
+    yaw_rate: float
+
+
+@dataclass(frozen=True, slots=True)
+class Imu:
+    """``angular_velocity`` (3,) [rad/s] and ``linear_acceleration`` (3,) [m/s²], gravity included (specific force)."""
+
+    stamp: int
+    angular_velocity: Floats
+    linear_acceleration: Floats
+
+
+@dataclass(frozen=True, slots=True)
+class Points:
+    """Range returns in the base frame: ``xyz`` (P, 3) float32 [m], ``ring`` (P,) the index of the scan plane."""
+
+    stamp: int
+    xyz: NDArray[np.float32]
+    ring: NDArray[np.int32]
+
+
+@dataclass(frozen=True, slots=True)
+class Features:
+    """Output of the camera backbone, ``values`` (N,) float32; the input of the liquid network."""
+
+    stamp: int
+    values: NDArray[np.float32]
+
+
+@dataclass(frozen=True, slots=True)
+class LaneEstimate:
+    """Where the car stands in its lane, as the camera sees it.
+
+    ``offset`` [m]: lateral position of the car's reference point (rear axle centre) from the lane centre, left positive.
+    ``heading`` [rad]: yaw of the car relative to the lane's tangent, counter-clockwise positive.
+    ``curvature`` (K,) [1/m]: curvature of the lane at the preview distances ``perception.preview_m`` ahead, left positive.
+    ``bound`` (2 + K,): calibrated error bounds of (offset, heading, curvature...), same units; inf where unknown.
+    """
+
+    stamp: int
+    offset: float
+    heading: float
+    curvature: Floats
+    bound: Floats
+
+
+class Level(IntEnum):
+    """Severity, numbered as diagnostic_msgs/DiagnosticStatus."""
+
+    OK = 0
+    WARN = 1
+    ERROR = 2
+    STALE = 3
+
+
+@dataclass(frozen=True, slots=True)
+class ImageHealth:
+    """Whether a frame can be trusted: ``level`` (ERROR means do not use it), ``reasons`` in words, ``values`` measured."""
+
+    stamp: int
+    level: Level
+    reasons: tuple[str, ...] = ()
+    values: dict[str, float] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Percept:
+    """All that perception says about one frame."""
+
+    features: Features
+    lane: LaneEstimate
+    health: ImageHealth
+
+
+@dataclass(frozen=True, slots=True)
+class Nominal:
+    """What the policy asks for: ``force`` along the car [N] and ``curvature`` of the path [1/m]; NaN = not commanded."""
+
+    stamp: int
+    force: float
+    curvature: float
+
+
+@dataclass(frozen=True, slots=True)
+class Gains:
+    """Outermost class-K gains [1/s] by barrier name."""
+
+    stamp: int
+    values: dict[str, float]
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """All that the policy says about one frame; ``neurons`` (N,) float32 is the state of the liquid network."""
+
+    nominal: Nominal
+    gains: Gains
+    neurons: NDArray[np.float32]
+
+
+@dataclass(frozen=True, slots=True)
+class Manual:
+    """A driver's take-over: ``engaged`` while the dead-man switch is held; ``force`` [N] and ``curvature`` [1/m]."""
+
+    stamp: int
+    engaged: bool
+    force: float
+    curvature: float
+
+
+@dataclass(frozen=True, slots=True)
+class Command:
+    """Joint efforts [N·m] for one control period; ``stamp`` is the tick of the safety filter that computed them."""
+
+    stamp: int
+    names: tuple[str, ...]
+    effort: Floats
+
+
+class Mode(IntEnum):
+    """Rung of the safety ladder."""
+
+    NORMAL = 0
+    HOLD = 1
+    STOPPING = 2
+    STOPPED = 3
+
+
+Record = TypeVar("Record")
+
+
+@dataclass(frozen=True, slots=True)
+class Received(Generic[Record]):
+    """The newest record of a kind and its ``age`` [ns] at the tick, as the watchdog's clock sees it."""
+
+    record: Record
+    age: int
+
+
+@dataclass(frozen=True, slots=True)
+class SafetyInputs:
+    """Everything one tick of the safety filter may use; None = never received. ``now`` [ns] is the tick."""
+
+    now: int
+    nominal: Received[Nominal] | None = None
+    gains: Received[Gains] | None = None
+    lane: Received[LaneEstimate] | None = None
+    health: Received[ImageHealth] | None = None
+    joints: Received[JointStates] | None = None
+    odometry: Received[Odometry] | None = None
+    imu: Received[Imu] | None = None
+    points: Received[Points] | None = None
+    manual: Received[Manual] | None = None
+    emergency_stop: bool = False
+    stop_requested: bool = False
+    reset_requested: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class BarrierState:
+    """One barrier at one tick: its value ``h``, the ``margin`` its tightest row keeps after the solve, the ``multiplier``
+    of that row (positive where it changed the command), and whether it had to be ``relaxed``."""
+
+    name: str
+    h: float
+    margin: float
+    multiplier: float
+    relaxed: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Tick:
+    """Result of one tick of the safety filter.
+
+    ``wanted`` is the (force [N], curvature [1/m]) that was asked for after the ladder, ``allowed`` what the filter let
+    through, ``command`` the joint efforts [N·m] that realise it, ``intervened`` the name of the barrier that changed
+    the command most ('' = none), ``reasons`` why the mode is what it is.
+    """
+
+    command: Command
+    mode: Mode
+    wanted: tuple[float, float]
+    allowed: tuple[float, float]
+    barriers: tuple[BarrierState, ...]
+    intervened: str = ""
+    reasons: tuple[str, ...] = ()

@@ -1,0 +1,127 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Declare a setting once (default, unit, range, meaning) and validate values against the declaration."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any, get_type_hints
+
+from tidegate.errors import SettingsError
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What a setting may be: ``unit`` and ``doc`` for people, ``low``/``high`` inclusive, ``choices`` for text."""
+
+    unit: str
+    doc: str
+    low: float = -math.inf
+    high: float = math.inf
+    choices: tuple[str, ...] = ()
+
+    def allowed(self) -> str:
+        """The allowed values in words, for error messages and parameter descriptors."""
+        if self.choices:
+            return "one of " + ", ".join(self.choices)
+        if math.isinf(self.low) and math.isinf(self.high):
+            return "any value"
+        if math.isinf(self.high):
+            return f"at least {self.low:g}"
+        if math.isinf(self.low):
+            return f"at most {self.high:g}"
+        return f"{self.low:g} to {self.high:g}"
+
+
+def setting(
+    default: Any,
+    unit: str,
+    doc: str,
+    *,
+    low: float = -math.inf,
+    high: float = math.inf,
+    choices: tuple[str, ...] = (),
+) -> Any:
+    """Declare one field of a settings section; ``unit`` is '' for text and counts are '1'."""
+    return dataclasses.field(default=default, metadata={"limits": Limits(unit, doc, low, high, choices)})
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One declared setting: dotted ``key``, Python ``type``, ``limits`` and ``default``."""
+
+    key: str
+    type: type
+    limits: Limits
+    default: Any
+
+
+def entries(section: type, prefix: str = "") -> Iterator[Entry]:
+    """Walk the settings of a dataclass and of the sections inside it, in the order of declaration."""
+    hints = get_type_hints(section)
+    for item in dataclasses.fields(section):
+        key = f"{prefix}{item.name}"
+        if dataclasses.is_dataclass(hints[item.name]):
+            yield from entries(hints[item.name], f"{key}.")
+        else:
+            yield Entry(key, hints[item.name], item.metadata["limits"], item.default)
+
+
+def build(section: type, values: Mapping[str, Any], source: str, prefix: str = "") -> Any:
+    """Make a settings section from nested plain values; absent keys take their defaults.
+
+    Raises:
+        SettingsError: unknown key, wrong type or value out of range, naming ``source`` (a file), key, value, allowed.
+    """
+    hints = get_type_hints(section)
+    known = {item.name: item for item in dataclasses.fields(section)}
+    for name in values:
+        if name not in known:
+            raise SettingsError(f"{source}: unknown key '{prefix}{name}'; known here: {', '.join(sorted(known))}")
+    made: dict[str, Any] = {}
+    for name, value in values.items():
+        key, kind = f"{prefix}{name}", hints[name]
+        if dataclasses.is_dataclass(kind):
+            if not isinstance(value, Mapping):
+                raise SettingsError(f"{source}: '{key}' is {value!r}; it must be a mapping of settings")
+            made[name] = build(kind, value, source, f"{key}.")
+        else:
+            made[name] = check(value, Entry(key, kind, known[name].metadata["limits"], known[name].default), source)
+    for name, kind in hints.items():
+        if name not in made and dataclasses.is_dataclass(kind):
+            made[name] = build(kind, {}, source, f"{prefix}{name}.")
+    return section(**made)
+
+
+def check(value: Any, entry: Entry, source: str) -> Any:
+    """Return ``value`` in the declared type.
+
+    Raises:
+        SettingsError: wrong type or out of range.
+    """
+    if entry.type in (tuple[float, ...], tuple[str, ...]):
+        item = float if entry.type == tuple[float, ...] else str
+        if not isinstance(value, (list, tuple)):
+            raise SettingsError(f"{source}: '{entry.key}' is {value!r}; it must be a list")
+        inner = Entry(entry.key, item, entry.limits, None)
+        return tuple(check(one, inner, source) for one in value)
+    wrong = f"{source}: '{entry.key}' is {value!r}; it must be"
+    if entry.type is bool:
+        if not isinstance(value, bool):
+            raise SettingsError(f"{wrong} true or false")
+        return value
+    if entry.type is str:
+        if not isinstance(value, str):
+            raise SettingsError(f"{wrong} text")
+        if entry.limits.choices and value not in entry.limits.choices:
+            raise SettingsError(f"{wrong} {entry.limits.allowed()}")
+        return value
+    if isinstance(value, bool) or not isinstance(value, (int, float)):
+        raise SettingsError(f"{wrong} a number [{entry.limits.unit}]")
+    if entry.type is int and value != int(value):
+        raise SettingsError(f"{wrong} a whole number")
+    if not entry.limits.low <= value <= entry.limits.high:  # also refuses NaN
+        raise SettingsError(f"{wrong} {entry.limits.allowed()} [{entry.limits.unit}]")
+    return entry.type(value)

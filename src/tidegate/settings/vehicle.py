@@ -1,0 +1,36 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What the robot is beyond its URDF: drive layout, tightened limits, torque rates, what may be assumed of the road."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from tidegate.settings.schema import setting
+
+
+@dataclass(frozen=True, slots=True)
+class VehicleSettings:
+    """Drive, brake, steering and the assumptions that the guarantees rest on."""
+
+    name: str = setting("car", "", "name of the robot; a bundle made for another one is refused")
+    urdf: str = setting("../urdf/car.urdf.xacro", "", "robot description, relative to the settings file")
+    driven: tuple[str, ...] = setting(
+        ("rear_left_wheel_joint", "rear_right_wheel_joint"), "", "wheel joints that can drive; all wheels brake"
+    )
+    drive_effort_max: float = setting(600.0, "N·m", "largest driving torque per driven wheel", low=1, high=1e5)
+    brake_effort_max: float = setting(1500.0, "N·m", "largest braking torque per wheel", low=1, high=1e5)
+    steer_effort_max: float = setting(600.0, "N·m", "largest steering torque per steered wheel", low=1, high=1e5)
+    wheel_effort_rate: float = setting(2500.0, "N·m/s", "fastest change of a wheel's torque", low=1, high=1e6)
+    steer_effort_rate: float = setting(40000.0, "N·m/s", "fastest change of a steering torque", low=1, high=1e7)
+    steer_velocity_max: float = setting(1.0, "rad/s", "fastest steering angle that is asked for", low=0.01, high=20)
+    steer_stiffness: float = setting(4000.0, "N·m/rad", "steering servo: torque per angle error", low=1, high=1e6)
+    steer_damping: float = setting(300.0, "N·m·s/rad", "steering servo: torque per angular velocity", low=0, high=1e6)
+    hold_stiffness: float = setting(2000.0, "N·m/rad", "standstill: wheel torque per angle from rest", low=0, high=1e6)
+    hold_damping: float = setting(200.0, "N·m·s/rad", "standstill: wheel torque per angular velocity", low=0, high=1e6)
+    speed_max: float = setting(16.5, "m/s", "never exceeded", low=0.1, high=100)
+    lateral_acceleration_max: float = setting(4.0, "m/s²", "never asked for", low=0.1, high=20)
+    tyre_friction: float = setting(0.8, "1", "friction that the road is assumed to give at least", low=0.05, high=2)
+    slope_max: float = setting(0.08, "1", "steepest slope assumed (rise over run)", low=0, high=0.5)
+    brake_guaranteed: float = setting(
+        5.0, "m/s²", "deceleration that is reached on the steepest slope while steering", low=0.1, high=12
+    )
