@@ -50,7 +50,7 @@ class JointStates:
 
 @dataclass(frozen=True, slots=True)
 class Odometry:
-    """Pose in the drifting odometry frame (x [m], y [m], yaw [rad]) and twist of the body (speed [m/s], yaw_rate [rad/s])."""
+    """Pose in the drifting odometry frame (x, y [m], yaw [rad]); twist of the body (speed [m/s], yaw_rate [rad/s])."""
 
     stamp: int
     x: float
@@ -90,9 +90,9 @@ class Features:
 class LaneEstimate:
     """Where the car stands in its lane, as the camera sees it.
 
-    ``offset`` [m]: lateral position of the car's reference point (rear axle centre) from the lane centre, left positive.
+    ``offset`` [m]: lateral position of ``base_link`` (rear axle centre) from the lane centre, left positive.
     ``heading`` [rad]: yaw of the car relative to the lane's tangent, counter-clockwise positive.
-    ``curvature`` (K,) [1/m]: curvature of the lane at the preview distances ``perception.preview_m`` ahead, left positive.
+    ``curvature`` (K,) [1/m]: curvature of the lane at the distances ``perception.preview_m`` ahead, left positive.
     ``bound`` (2 + K,): calibrated error bounds of (offset, heading, curvature...), same units; inf where unknown.
     """
 
@@ -114,7 +114,7 @@ class Level(IntEnum):
 
 @dataclass(frozen=True, slots=True)
 class ImageHealth:
-    """Whether a frame can be trusted: ``level`` (ERROR means do not use it), ``reasons`` in words, ``values`` measured."""
+    """Whether a frame can be trusted: ``level`` (ERROR = do not use it), ``reasons`` in words, ``values`` measured."""
 
     stamp: int
     level: Level
@@ -133,7 +133,7 @@ class Percept:
 
 @dataclass(frozen=True, slots=True)
 class Nominal:
-    """What the policy asks for: ``force`` along the car [N] and ``curvature`` of the path [1/m]; NaN = not commanded."""
+    """What the policy asks for: ``force`` along the car [N], ``curvature`` of the path [1/m]; NaN = not commanded."""
 
     stamp: int
     force: float
@@ -217,8 +217,11 @@ class SafetyInputs:
 
 @dataclass(frozen=True, slots=True)
 class BarrierState:
-    """One barrier at one tick: its value ``h``, the ``margin`` its tightest row keeps after the solve, the ``multiplier``
-    of that row (positive where it changed the command), and whether it had to be ``relaxed``."""
+    """One barrier at one tick.
+
+    ``h`` is its value, ``margin`` what its tightest row keeps after the solve, ``multiplier`` that row's (positive
+    where it changed the command), ``relaxed`` whether it had to give way.
+    """
 
     name: str
     h: float

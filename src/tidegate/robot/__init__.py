@@ -1,1 +1,19 @@
 # SPDX-License-Identifier: Apache-2.0
+"""What the machine is: joints and limits from the URDF, control-affine motion, and the way to joint efforts."""
+
+from tidegate.robot.actuation import Actuation
+from tidegate.robot.car import GRAVITY, STEER_JOINTS, WHEEL_JOINTS, Car
+from tidegate.robot.urdf import Description, Joint, JointLimits, Link, load_description
+
+__all__ = [
+    "GRAVITY",
+    "STEER_JOINTS",
+    "WHEEL_JOINTS",
+    "Actuation",
+    "Car",
+    "Description",
+    "Joint",
+    "JointLimits",
+    "Link",
+    "load_description",
+]

@@ -7,7 +7,7 @@ import dataclasses
 import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any, get_type_hints
+from typing import Any, cast, get_type_hints
 
 from tidegate.errors import SettingsError
 
@@ -82,7 +82,7 @@ def build(section: type, values: Mapping[str, Any], source: str, prefix: str = "
             raise SettingsError(f"{source}: unknown key '{prefix}{name}'; known here: {', '.join(sorted(known))}")
     made: dict[str, Any] = {}
     for name, value in values.items():
-        key, kind = f"{prefix}{name}", hints[name]
+        key, kind = f"{prefix}{name}", cast(type, hints[name])
         if dataclasses.is_dataclass(kind):
             if not isinstance(value, Mapping):
                 raise SettingsError(f"{source}: '{key}' is {value!r}; it must be a mapping of settings")
@@ -91,7 +91,7 @@ def build(section: type, values: Mapping[str, Any], source: str, prefix: str = "
             made[name] = check(value, Entry(key, kind, known[name].metadata["limits"], known[name].default), source)
     for name, kind in hints.items():
         if name not in made and dataclasses.is_dataclass(kind):
-            made[name] = build(kind, {}, source, f"{prefix}{name}.")
+            made[name] = build(cast(type, kind), {}, source, f"{prefix}{name}.")
     return section(**made)
 
 

@@ -1,0 +1,79 @@
+# SPDX-License-Identifier: Apache-2.0
+"""From the car's command (force, curvature) to the efforts of its joints."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from tidegate.records import Floats, JointStates
+from tidegate.robot.car import STEER_JOINTS, WHEEL_JOINTS, Car
+
+
+class Actuation:
+    """Drive split and steering servo; efforts stay inside the joints' effort and torque-rate limits.
+
+    A wheel effort above zero drives the wheel forward. **Below zero it is a brake request**: the actuator brings
+    that much torque up against the rotation and holds a standing wheel; it never turns a wheel backwards. Friction
+    brakes do this by nature; a motor that brakes must be told to.
+
+    The servo follows the Ackermann angles of the wanted curvature, moved no faster than ``steer_velocity_max``.
+    """
+
+    def __init__(self, car: Car, period: float) -> None:
+        """``period`` [s]: how long each command is held."""
+        self._car = car
+        self._period = period
+        vehicle = car.vehicle
+        effort = [car.limits[name].effort for name in car.joint_names]
+        self._high = np.array(effort)
+        self._high[len(STEER_JOINTS) :] = [
+            vehicle.drive_effort_max if name in vehicle.driven else 0.0 for name in WHEEL_JOINTS
+        ]
+        self._low = -np.array(effort)
+        rates = [vehicle.steer_effort_rate] * len(STEER_JOINTS) + [vehicle.wheel_effort_rate] * len(WHEEL_JOINTS)
+        self._step = np.array(rates) * period
+        self.reset()
+
+    def reset(self) -> None:
+        """Forget the last command: no effort, wheels straight."""
+        self.effort: Floats = np.zeros(len(self._car.joint_names))
+        self.curvature = 0.0
+
+    @property
+    def low(self) -> Floats:
+        """Smallest effort of each joint (J,) [N·m]."""
+        return self._low
+
+    @property
+    def high(self) -> Floats:
+        """Largest effort of each joint (J,) [N·m]."""
+        return self._high
+
+    @property
+    def step(self) -> Floats:
+        """Largest change of each joint's effort (J,) [N·m] from one command to the next."""
+        return self._step
+
+    def efforts(self, force: float, curvature: float, joints: JointStates) -> Floats:
+        """Efforts (J,) [N·m] in the order of ``car.joint_names`` for the next period.
+
+        ``joints`` must hold the steering joints; where it does not, the steering torque falls to zero at its rate.
+        """
+        car, vehicle = self._car, self._car.vehicle
+        most = car.curvature_rate * self._period
+        curvature = float(np.clip(curvature, -car.curvature_max, car.curvature_max))
+        target = float(np.clip(curvature, self.curvature - most, self.curvature + most))
+        angles, before = car.steering(target), car.steering(self.curvature)
+        wanted = np.zeros(len(car.joint_names))
+        for index, name in enumerate(STEER_JOINTS):
+            if name in joints.names:
+                at = joints.names.index(name)
+                rate = (angles[index] - before[index]) / self._period
+                wanted[index] = vehicle.steer_stiffness * (
+                    angles[index] - joints.position[at]
+                ) + vehicle.steer_damping * (rate - joints.velocity[at])
+        wanted[len(STEER_JOINTS) :] = car.wheel_efforts(force)
+        np.clip(wanted, self._low, self._high, out=wanted)
+        np.clip(wanted, self.effort - self._step, self.effort + self._step, out=wanted)
+        self.curvature, self.effort = target, wanted
+        return wanted.copy()

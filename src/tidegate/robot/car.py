@@ -1,0 +1,175 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The car: geometry, mass and limits from the URDF, tightened by the settings, and its motion in the road frame."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from dataclasses import dataclass
+
+import numpy as np
+
+from tidegate.errors import RobotError
+from tidegate.records import Floats
+from tidegate.robot.urdf import Description, JointLimits, load_description
+from tidegate.settings import Settings
+from tidegate.settings.vehicle import VehicleSettings
+
+STEER_JOINTS = ("front_left_steer_joint", "front_right_steer_joint")
+WHEEL_JOINTS = (
+    "front_left_wheel_joint",
+    "front_right_wheel_joint",
+    "rear_left_wheel_joint",
+    "rear_right_wheel_joint",
+)
+GRAVITY = 9.81
+
+
+@dataclass(frozen=True, slots=True)
+class Car:
+    """A four-wheel car with Ackermann steering in front. ``base_link`` is the rear axle's centre on the ground.
+
+    Attributes:
+        joint_names: steering joints, then wheel joints; the order of every effort vector, (J,) = (6,).
+        limits: limits by joint, as tightened by the settings.
+        mass: [kg]; ``effective_mass`` counts the wheels' rotation as well.
+        wheelbase, track, wheel_radius, width: [m]; ``front`` and ``rear`` are the bumpers' x in ``base_link`` [m].
+        curvature_max: tightest path of the rear axle [1/m] at the steering limit; ``curvature_rate`` [1/(m·s)].
+        force_max: strongest drive [N]; ``force_min``: strongest braking [N], negative.
+    """
+
+    description: Description
+    vehicle: VehicleSettings
+    joint_names: tuple[str, ...]
+    limits: dict[str, JointLimits]
+    mass: float
+    effective_mass: float
+    wheelbase: float
+    track: float
+    wheel_radius: float
+    width: float
+    front: float
+    rear: float
+    curvature_max: float
+    curvature_rate: float
+    force_max: float
+    force_min: float
+
+    @classmethod
+    def from_settings(cls, settings: Settings) -> Car:
+        """Read the URDF that the settings name and tighten its limits.
+
+        Raises:
+            RobotError: the URDF lacks a joint or limit, or the settings would loosen a limit.
+        """
+        vehicle = settings.vehicle
+        description = load_description(vehicle.urdf)
+        limits = _tightened(description, vehicle)
+        (front_x, left_y, _), _ = description.origin("front_left_knuckle")
+        (rear_x, _, _), _ = description.origin("rear_left_wheel")
+        if abs(rear_x) > 1e-6:
+            raise RobotError(f"{description.source}: rear wheels at x = {rear_x:g} m; base_link must be the rear axle")
+        wheel, body = description.links["rear_left_wheel"], description.links["base_link"]
+        if wheel.shape != "cylinder" or body.shape != "box":
+            raise RobotError(f"{description.source}: wheels need a cylinder and base_link a box as collision geometry")
+        radius, track = wheel.size[0], 2 * left_y
+        mass = sum(link.mass for link in description.links.values())
+        if mass <= 0:
+            raise RobotError(f"{description.source}: total mass is {mass:g} kg; links need <inertial>")
+        steepest = math.tan(min(limits[name].upper for name in STEER_JOINTS))
+        return cls(
+            description=description,
+            vehicle=vehicle,
+            joint_names=STEER_JOINTS + WHEEL_JOINTS,
+            limits=limits,
+            mass=mass,
+            effective_mass=mass + len(WHEEL_JOINTS) * wheel.inertia[1] / radius**2,
+            wheelbase=front_x,
+            track=track,
+            wheel_radius=radius,
+            width=body.size[1],
+            front=body.shape_xyz[0] + body.size[0] / 2,
+            rear=body.shape_xyz[0] - body.size[0] / 2,
+            curvature_max=steepest / (front_x + steepest * track / 2),
+            # the inner wheel turns up to 1/0.9 times faster than wheelbase × curvature
+            curvature_rate=0.9 * vehicle.steer_velocity_max / front_x,
+            force_max=len(vehicle.driven) * vehicle.drive_effort_max / radius,
+            force_min=-len(WHEEL_JOINTS) * vehicle.brake_effort_max / radius,
+        )
+
+    def steering(self, curvature: float) -> tuple[float, float]:
+        """Steering angles (left, right) [rad] whose wheels all roll about one centre at ``curvature`` [1/m]."""
+        half = curvature * self.track / 2
+        return (
+            math.atan(self.wheelbase * curvature / (1 - half)),
+            math.atan(self.wheelbase * curvature / (1 + half)),
+        )
+
+    def curvature(self, left: float, right: float) -> float:
+        """Path curvature [1/m] of the rear axle from the measured steering angles [rad]."""
+        middle = (math.tan(left) + math.tan(right)) / 2
+        return middle / self.wheelbase
+
+    def wheel_efforts(self, force: float) -> Floats:
+        """Torque of each wheel (4,) [N·m] for a longitudinal force [N]: drive on the driven axle, brake on all."""
+        if force < 0:
+            return np.full(len(WHEEL_JOINTS), force * self.wheel_radius / len(WHEEL_JOINTS))
+        share = force * self.wheel_radius / len(self.vehicle.driven)
+        return np.array([share if name in self.vehicle.driven else 0.0 for name in WHEEL_JOINTS])
+
+    def force_window(self, force: float, period: float) -> tuple[float, float]:
+        """Forces [N] that the torque rate lets a driven wheel reach from ``force`` within ``period`` [s]."""
+        driven, wheels, step = len(self.vehicle.driven), len(WHEEL_JOINTS), self.vehicle.wheel_effort_rate * period
+        torque = force * self.wheel_radius / (driven if force > 0 else wheels)
+        low, high = torque - step, torque + step
+        to_force = [driven if side > 0 else wheels for side in (low, high)]
+        return (
+            max(low * to_force[0] / self.wheel_radius, self.force_min),
+            min(high * to_force[1] / self.wheel_radius, self.force_max),
+        )
+
+    def road_motion(self, offset: float, heading: float, speed: float, road_curvature: float) -> tuple[Floats, Floats]:
+        """Control-affine motion in the road frame: ẋ = f + g u, x = (offset, heading, speed), u = (force, curvature).
+
+        Returns:
+            ``f`` (3,) and ``g`` (3, 2); kinematic single-track model about the rear axle, design §5.
+        """
+        along = road_curvature * speed * math.cos(heading) / (1 - road_curvature * offset)
+        drift = np.array([speed * math.sin(heading), -along, 0.0])
+        control = np.array([[0.0, 0.0], [0.0, speed], [1 / self.effective_mass, 0.0]])
+        return drift, control
+
+
+def _tightened(description: Description, vehicle: VehicleSettings) -> dict[str, JointLimits]:
+    """Limits by joint: the URDF's, with the settings' tighter efforts.
+
+    Raises:
+        RobotError: a setting lies above the URDF's limit, or names a wheel that does not exist.
+    """
+    tightest = dict.fromkeys(STEER_JOINTS, ("vehicle.steer_effort_max", vehicle.steer_effort_max))
+    tightest |= dict.fromkeys(WHEEL_JOINTS, ("vehicle.brake_effort_max", vehicle.brake_effort_max))
+    made = {}
+    for name, (key, effort) in tightest.items():
+        limits = description.limits(name)
+        if effort > limits.effort:
+            raise RobotError(
+                f"{key} is {effort:g} N·m; joint '{name}' in {description.source} allows at most {limits.effort:g}"
+            )
+        made[name] = dataclasses.replace(limits, effort=effort)
+    for name in vehicle.driven:
+        if name not in WHEEL_JOINTS:
+            raise RobotError(f"vehicle.driven names '{name}'; wheels are {', '.join(WHEEL_JOINTS)}")
+        if vehicle.drive_effort_max > description.limits(name).effort:
+            raise RobotError(
+                f"vehicle.drive_effort_max is {vehicle.drive_effort_max:g} N·m; joint '{name}' in "
+                f"{description.source} allows at most {description.limits(name).effort:g}"
+            )
+    if not vehicle.driven:
+        raise RobotError("vehicle.driven is empty; name at least one wheel joint")
+    for name in STEER_JOINTS:
+        if vehicle.steer_velocity_max > description.limits(name).velocity:
+            raise RobotError(
+                f"vehicle.steer_velocity_max is {vehicle.steer_velocity_max:g} rad/s; joint '{name}' in "
+                f"{description.source} allows at most {description.limits(name).velocity:g}"
+            )
+    return made
