@@ -106,9 +106,9 @@ class Car:
         )
 
     def curvature(self, left: float, right: float) -> float:
-        """Path curvature [1/m] of the rear axle from the measured steering angles [rad]."""
-        middle = (math.tan(left) + math.tan(right)) / 2
-        return middle / self.wheelbase
+        """Path curvature [1/m] of the rear axle from the measured steering angles [rad], the mean of both wheels'."""
+        left, right, half = math.tan(left), math.tan(right), self.track / 2
+        return (left / (self.wheelbase + left * half) + right / (self.wheelbase - right * half)) / 2
 
     def wheel_efforts(self, force: float) -> Floats:
         """Torque of each wheel (4,) [N·m] for a longitudinal force [N]: drive on the driven axle, brake on all."""

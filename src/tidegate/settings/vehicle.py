@@ -18,7 +18,9 @@ class VehicleSettings:
         ("rear_left_wheel_joint", "rear_right_wheel_joint"), "", "wheel joints that can drive; all wheels brake"
     )
     drive_effort_max: float = setting(600.0, "N·m", "largest driving torque per driven wheel", low=1, high=1e5)
-    brake_effort_max: float = setting(1500.0, "N·m", "largest braking torque per wheel, always against its rotation", low=1, high=1e5)
+    brake_effort_max: float = setting(
+        1500.0, "N·m", "largest braking torque per wheel, against its rotation", low=1, high=1e5
+    )
     steer_effort_max: float = setting(600.0, "N·m", "largest steering torque per steered wheel", low=1, high=1e5)
     wheel_effort_rate: float = setting(2500.0, "N·m/s", "fastest change of a wheel's torque", low=1, high=1e6)
     steer_effort_rate: float = setting(40000.0, "N·m/s", "fastest change of a steering torque", low=1, high=1e7)

@@ -1,0 +1,108 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The import rules of docs/architecture.md, read off the code."""
+
+from __future__ import annotations
+
+import ast
+from pathlib import Path
+
+import pytest
+
+import tidegate
+
+ROOT = Path(tidegate.__file__).parent
+LEVEL = {
+    "errors": 1,
+    "records": 1,
+    "share": 2,
+    "registry": 2,
+    "settings": 2,
+    "messages": 2,
+    "bundle": 2,
+    "robot": 3,
+    "bag": 3,
+    "perception": 4,
+    "liquid": 4,
+    "safety": 4,
+    "stack": 5,
+    "simulation": 5,
+    "learning": 6,
+    "evaluation": 6,
+    "insight": 6,
+    "nodes": 7,
+    "cli": 8,
+}
+SAME_LEVEL_ALLOWED = {2: True, 6: True}  # rooms of one concept chain; perception, liquid and safety never meet
+NODES_MAY = 5
+TORCH_HOMES = {
+    "perception/backbone.py",
+    "liquid/ltc.py",
+    "liquid/cfc.py",
+    "liquid/recurrent.py",
+    "liquid/autograd.py",
+    "safety/barriernet.py",
+    "stack.py",
+}
+ROS = {"rclpy", "sensor_msgs", "std_msgs", "nav_msgs", "diagnostic_msgs", "lifecycle_msgs", "std_srvs", "rosgraph_msgs"}
+MODULES = sorted(ROOT.rglob("*.py"))
+
+
+def imports(path: Path) -> set[str]:
+    """Every absolute module that a file imports, at any depth of its code."""
+    found = set()
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{path}: relative import"
+            found.add(node.module or "")
+            found |= {f"{node.module}.{alias.name}" for alias in node.names if node.module == "tidegate"}
+    return found
+
+
+def room(path: Path) -> str:
+    """The room that a file belongs to."""
+    return path.relative_to(ROOT).parts[0].removesuffix(".py")
+
+
+@pytest.mark.parametrize("path", MODULES, ids=lambda path: str(path.relative_to(ROOT)))
+def test_arrows_never_point_back(path: Path) -> None:
+    own = room(path)
+    if own == "__init__":
+        assert not any(name.startswith("tidegate.") for name in imports(path))
+        return
+    level = LEVEL[own]
+    for name in imports(path):
+        parts = name.split(".")
+        if parts[0] != "tidegate" or len(parts) == 1 or parts[1] == own or parts[1].startswith("__"):
+            continue
+        other = LEVEL[parts[1]]
+        if own == "nodes":
+            assert other <= NODES_MAY, f"{own} imports {name}"
+        elif own == "simulation":
+            assert other <= 3, f"{own} imports {name}"
+        elif other == level:
+            assert SAME_LEVEL_ALLOWED.get(level), f"{own} imports {name} of its own level"
+        else:
+            assert other < level, f"{own} (level {level}) imports {name} (level {other})"
+
+
+@pytest.mark.parametrize("path", MODULES, ids=lambda path: str(path.relative_to(ROOT)))
+def test_foreign_packages_have_one_home(path: Path) -> None:
+    own, tops = room(path), {name.split(".")[0] for name in imports(path)}
+    relative = str(path.relative_to(ROOT))
+    if "mujoco" in tops:
+        assert own == "simulation"
+    if tops & ROS:
+        assert own == "nodes"
+    if "rosbags" in tops or "mcap" in tops:
+        assert own == "bag"
+    if "torch" in tops:
+        assert relative in TORCH_HOMES or own in {"learning", "insight"}, f"{relative} imports torch"
+
+
+def test_every_source_file_carries_a_licence_line() -> None:
+    repository = ROOT.parents[1]
+    for folder in ("src", "tests", "launch", "benchmarks"):
+        for path in sorted((repository / folder).rglob("*.py")):
+            assert path.read_text(encoding="utf-8").startswith("# SPDX-License-Identifier: Apache-2.0"), path
