@@ -1,0 +1,38 @@
+# SPDX-License-Identifier: Apache-2.0
+# Every target sets up what it needs in .venv; nothing outside the repository is touched.
+.DEFAULT_GOAL := help
+.PHONY: help setup demo test check train bench lint docs clean
+PYTHON := .venv/bin/python
+TIDEGATE := .venv/bin/tidegate
+export MUJOCO_GL ?= egl
+
+help: ## list the targets
+	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## (.*)/  make \1\t\2/' | expand -t 16
+
+setup: ## build .venv with everything (training and tests too)
+	@scripts/setup.sh all
+
+demo: ## drive one lap with the real node graph; writes out/demo
+	@scripts/setup.sh live
+	@$(TIDEGATE) demo --out out/demo
+
+test: setup ## the test suite (under 10 minutes on 2 cores)
+	@$(PYTHON) -m pytest -m "not slow"
+
+check: setup lint ## everything slow: sweeps, soak, closed loops (under an hour)
+	@$(PYTHON) -m pytest
+
+train: setup ## from nothing to models/car-ltc19 (at most 30 minutes on 2 cores)
+	@$(TIDEGATE) train --from-scratch --out models/car-ltc19
+
+bench: setup ## the tables of docs/results.md
+	@$(PYTHON) benchmarks/run.py
+
+lint: setup ## ruff and mypy
+	@$(PYTHON) -m ruff check . && $(PYTHON) -m ruff format --check . && $(PYTHON) -m mypy
+
+docs: setup ## the pages that are made from the code
+	@$(TIDEGATE) settings --markdown > docs/settings.md
+
+clean: ## remove what was made, .venv included
+	rm -rf .venv out build install log dist src/*.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis

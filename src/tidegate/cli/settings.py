@@ -1,0 +1,45 @@
+# SPDX-License-Identifier: Apache-2.0
+"""``tidegate settings``: every setting with unit, range, default and meaning."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from tidegate.settings import Entry, Settings, entries
+
+HEADING = """# Settings
+
+Made by `make docs` from the declarations in `tidegate.settings`; the same table validates `config/*.yaml` and makes the
+ROS parameter descriptors (`ros2 param describe`).
+
+| key | type | unit | default | allowed | meaning |
+| --- | --- | --- | --- | --- | --- |"""
+
+
+def settings(markdown: Annotated[bool, typer.Option(help="print the page docs/settings.md")] = False) -> None:
+    """List every setting of a robot's YAML file."""
+    if markdown:
+        typer.echo(markdown_page(), nl=False)
+        return
+    table = Table("key", "type", "unit", "default", "allowed", "meaning")
+    for entry in entries(Settings):
+        table.add_row(*cells(entry))
+    Console().print(table)
+
+
+def markdown_page() -> str:
+    """The page docs/settings.md."""
+    rows = ["| " + " | ".join(cells(entry)) + " |" for entry in entries(Settings)]
+    return "\n".join([HEADING, *rows]) + "\n"
+
+
+def cells(entry: Entry) -> tuple[str, ...]:
+    """One table row: key, type, unit, default, allowed, meaning."""
+    listed = isinstance(entry.default, tuple)
+    default = ", ".join(map(str, entry.default)) if listed else str(entry.default)
+    kind = f"list of {type(entry.default[0]).__name__}" if listed else entry.type.__name__
+    return (entry.key, kind, entry.limits.unit, default, entry.limits.allowed(), entry.limits.doc)
