@@ -1,0 +1,175 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What a drive was worth: pure functions of its trace. No simulator, no model, no clock."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import asdict, dataclass
+from enum import Enum
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tidegate.records import Floats
+
+GOAL_DISTANCE = 600.0
+"""Shortest drive that counts as a lap [m]."""
+
+SPEED_SHARE = 0.8
+"""Slowest mean speed that counts, as a share of the expert's on the same road [1]."""
+
+
+class End(str, Enum):
+    """Why a drive ended."""
+
+    GOAL = "goal"
+    STANDING = "standing"
+    CONTACT = "contact"
+    OFF_ROAD = "off road"
+    TIME_LIMIT = "time limit"
+
+
+@dataclass(frozen=True, slots=True)
+class Trace:
+    """The truth along one drive, one row per control tick (K,), in the order of time.
+
+    Attributes:
+        period: time between rows [s].
+        distance: way along the lane since the start [m].
+        lane_error: lateral distance of ``base_link`` from the lane centre, left positive [m].
+        speed: [m/s].
+        gap: to the nearest thing in the car's way [m]; inf where there is none.
+        contact: whether the car touches something.
+        wheels_off: wheels that are off the road.
+        off_lane: whether any part of the car has left its lane.
+        violations: limits that the command or the car broke in this tick.
+        changed: whether the filter changed the command.
+    """
+
+    period: float
+    distance: Floats
+    lane_error: Floats
+    speed: Floats
+    gap: Floats
+    contact: NDArray[np.bool_]
+    wheels_off: NDArray[np.int64]
+    off_lane: NDArray[np.bool_]
+    violations: NDArray[np.int64]
+    changed: NDArray[np.bool_]
+
+    def __len__(self) -> int:
+        return len(self.distance)
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """One closed loop in figures; the rows of ``evaluation.json``. Lengths [m], times [s], speeds [m/s]."""
+
+    seed: int
+    scene: str
+    completed: bool
+    end: str
+    distance_m: float
+    duration_s: float
+    mean_speed: float
+    expert_speed: float
+    max_abs_lane_error_m: float
+    rms_lane_error_m: float
+    off_lane_s: float
+    wheels_off_road: int
+    collisions: int
+    min_gap_m: float | None
+    limit_violations: int
+    interventions: int
+    intervened_s: float
+    interventions_by_row: dict[str, int]
+    state_hash: str
+    wall_s: float
+
+    def as_dict(self) -> dict[str, Any]:
+        """Plain values for JSON."""
+        return asdict(self)
+
+
+def rises(flags: NDArray[np.bool_]) -> int:
+    """How often a condition began: a stretch of any length counts once."""
+    return int(flags[:1].sum()) + int((flags[1:] & ~flags[:-1]).sum())
+
+
+def mean_speed(trace: Trace) -> float:
+    """Way over time [m/s]; zero for an empty drive."""
+    return float(trace.distance[-1] / (len(trace) * trace.period)) if len(trace) else 0.0
+
+
+def rms(values: Floats) -> float:
+    """Root of the mean square; zero for an empty drive."""
+    return math.sqrt(float(np.mean(np.square(values)))) if len(values) else 0.0
+
+
+def stands_safely(trace: Trace, excused: bool) -> bool:
+    """Whether the car ended at rest inside its lane and had a reason to (``excused``)."""
+    return excused and len(trace) > 0 and abs(float(trace.speed[-1])) < 0.1 and not trace.off_lane[-1]
+
+
+def completed(trace: Trace, end: End, expert_speed: float, *, excused: bool) -> bool:
+    """Whether a drive counts as done.
+
+    Either the goal was reached after at least ``GOAL_DISTANCE`` at ``SPEED_SHARE`` of the expert's mean speed on the
+    same road (nobody passes by crawling), or the car stands safely in its lane; contact always fails.
+
+    Args:
+        trace: the drive.
+        end: why it ended.
+        expert_speed: mean speed of the expert on this scene and seed [m/s].
+        excused: something blocks the lane ahead of the standing car, or its camera is gone.
+    """
+    if trace.contact.any():
+        return False
+    if end is End.GOAL:
+        far = float(trace.distance[-1]) >= GOAL_DISTANCE
+        return far and mean_speed(trace) >= SPEED_SHARE * expert_speed
+    return end is End.STANDING and stands_safely(trace, excused)
+
+
+def smallest_gap(trace: Trace) -> float | None:
+    """Smallest gap to anything in the car's way [m]; None if nothing ever was."""
+    smallest = float(trace.gap.min(initial=math.inf))
+    return smallest if math.isfinite(smallest) else None
+
+
+def limit_violations(
+    effort: Floats, low: Floats, high: Floats, step: Floats, speed: Floats, speed_max: float, slack: float = 1e-9
+) -> NDArray[np.int64]:
+    """Count the limits that each tick breaks: (K,) from efforts (K, J) [N·m] and speeds (K,) [m/s].
+
+    ``low``, ``high``, ``step`` (J,) bound each effort and its change from one tick to the next; before the first
+    tick the efforts were zero. A value that is not finite breaks every limit that it meets.
+    """
+    before = np.vstack([np.zeros_like(effort[:1]), effort[:-1]])
+    inside = (effort >= low - slack) & (effort <= high + slack)
+    slow = np.abs(effort - before) <= step + slack
+    broken: NDArray[np.int64] = (~inside).sum(axis=1) + (~slow).sum(axis=1) + ~(speed <= speed_max + slack)
+    return broken
+
+
+def summary(runs: list[Run], wall_s: float) -> dict[str, Any]:
+    """Totals of a campaign that took ``wall_s`` [s] by the clock.
+
+    ``real_time_factor`` is simulated over computing time of one process; ``throughput`` is that of all together.
+    """
+    driven, computed = sum(run.duration_s for run in runs), sum(run.wall_s for run in runs)
+    gaps = [run.min_gap_m for run in runs if run.min_gap_m is not None]
+    return {
+        "completed": sum(run.completed for run in runs),
+        "total": len(runs),
+        "collisions": sum(run.collisions for run in runs),
+        "limit_violations": sum(run.limit_violations for run in runs),
+        "runs_with_a_wheel_off_the_road": sum(run.wheels_off_road > 0 for run in runs),
+        "interventions": sum(run.interventions for run in runs),
+        "min_gap_m": min(gaps, default=None),
+        "max_abs_lane_error_m": max((run.max_abs_lane_error_m for run in runs), default=0.0),
+        "distance_m": sum(run.distance_m for run in runs),
+        "real_time_factor": driven / computed if computed else 0.0,
+        "throughput": driven / wall_s if wall_s else 0.0,
+    }
