@@ -1,0 +1,114 @@
+# SPDX-License-Identifier: Apache-2.0
+"""One step of a trained liquid network in plain NumPy, one sample at a time: what runs on the robot.
+
+About 40 µs per frame; a compiled step would be faster but costs a compiler in the memory of the node.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tidegate.liquid.wiring import Polarity, Wiring
+from tidegate.records import Floats
+
+Arrays = Mapping[str, NDArray[Any]]
+Step = Callable[[Floats, Floats, float], Floats]
+"""(inputs (I,), state (N,), dt [s]) → state (N,)."""
+
+TIME_UNIT = 0.05
+"""Seconds that are one in the time gate of the closed form: a camera frame."""
+
+BRANCHES = 4
+"""Affine maps of the closed form: its two ends, the rate of its gate and the gate's offset."""
+
+
+def closed_form_reads(wiring: Wiring) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Row (E,) and target (E,) of what each closed-form neuron reads: its synapses and its own state.
+
+    Rows 0…I−1 are inputs, I…I+N−1 states.
+    """
+    reads = np.concatenate([wiring.sensory != 0, (wiring.recurrent != 0) | np.eye(wiring.neurons, dtype=bool)])
+    row, target = np.nonzero(reads)
+    return row, target
+
+
+def softplus(value: NDArray[Any]) -> Floats:
+    """log(1 + eˣ), without overflow, in double precision."""
+    return np.logaddexp(0.0, value.astype(np.float64))
+
+
+def sigmoid(value: Floats) -> Floats:
+    """Logistic function through tanh, which does not overflow."""
+    return 0.5 * np.tanh(0.5 * value) + 0.5
+
+
+class _Synapses:
+    """Folded synapses of one adjacency: opening = σ(slope · x[source] + shift); ``pull`` (E, 2N) sums both currents."""
+
+    def __init__(self, wiring: Wiring, adjacency: Polarity, arrays: Arrays, prefix: str) -> None:
+        self.source, target, polarity = wiring.edges(adjacency)
+        self.slope = softplus(arrays[f"{prefix}.raw_slope"])
+        self.shift = -self.slope * arrays[f"{prefix}.midpoint"]
+        weight = softplus(arrays[f"{prefix}.raw_weight"])
+        each = np.arange(len(target))
+        self.pull = np.zeros((len(target), 2 * wiring.neurons))
+        self.pull[each, target] = weight * polarity * softplus(arrays[f"{prefix}.raw_reversal"])
+        self.pull[each, wiring.neurons + target] = weight
+
+    def __call__(self, values: Floats) -> Floats:
+        pulled: Floats = sigmoid(self.slope * values[self.source] + self.shift) @ self.pull
+        return pulled
+
+
+class LtcStep:
+    """The fused Euler step of ``ltc.LTC``; ``arrays`` holds that module's state dictionary."""
+
+    def __init__(self, wiring: Wiring, arrays: Arrays, substeps: int) -> None:
+        self._neurons = wiring.neurons
+        self._substeps = substeps
+        self._sensory = _Synapses(wiring, wiring.sensory, arrays, "sensory")
+        self._recurrent = _Synapses(wiring, wiring.recurrent, arrays, "recurrent")
+        self._leak = softplus(arrays["raw_leak"])
+        self._capacitance = softplus(arrays["raw_capacitance"])
+        self._at_rest = np.concatenate([self._leak * arrays["rest"], self._leak])
+
+    def __call__(self, inputs: Floats, state: Floats, dt: float) -> Floats:
+        """State (N,) after ``dt`` [s] with ``inputs`` (I,) held."""
+        neurons = self._neurons
+        held = self._sensory(inputs) + self._at_rest
+        inertia = self._capacitance * (self._substeps / dt)
+        for _ in range(self._substeps):
+            pulled = held + self._recurrent(state)
+            state = (inertia * state + pulled[:neurons]) / (inertia + pulled[neurons:])
+        return state
+
+    def time_constants(self) -> tuple[Floats, Floats]:
+        """Fastest and slowest time constant of each neuron (N,) [s]: every synapse open, every synapse closed."""
+        weight = (self._sensory.pull.sum(axis=0) + self._recurrent.pull.sum(axis=0))[self._neurons :]
+        return self._capacitance / (self._leak + weight), self._capacitance / self._leak
+
+
+class CfcStep:
+    """The closed-form step of ``cfc.CfC``; ``arrays`` holds that module's state dictionary."""
+
+    def __init__(self, wiring: Wiring, arrays: Arrays) -> None:
+        row, target = closed_form_reads(wiring)
+        dense = np.zeros((BRANCHES, wiring.inputs + wiring.neurons, wiring.neurons))
+        dense[:, row, target] = arrays["weight"]
+        self._layers = wiring.layers
+        self._sensory, self._recurrent = dense[:, : wiring.inputs], dense[:, wiring.inputs :]
+        self._bias = arrays["bias"].astype(np.float64)
+
+    def __call__(self, inputs: Floats, state: Floats, dt: float) -> Floats:
+        """State (N,) after ``dt`` [s] with ``inputs`` (I,) held."""
+        held = inputs @ self._sensory + self._bias  # (4, N)
+        state = state.copy()
+        for layer in self._layers:
+            first, second, rate, offset = held[:, layer] + state @ self._recurrent[:, :, layer]
+            gate = sigmoid(rate * (dt / TIME_UNIT) + offset)
+            state[layer] = (1 - gate) * np.tanh(first) + gate * np.tanh(second)
+        return state

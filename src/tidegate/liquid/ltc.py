@@ -1,0 +1,173 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Liquid time-constant network on a wiring, for training (Hasani et al. 2021, AAAI).
+
+    C_i dx_i/dt = g_i (V_i − x_i) + Σ_e w_e σ(γ_e (x_source − μ_e)) (A_e − x_i)
+
+Every synapse opens towards its reversal potential A_e, whose sign is the polarity drawn in the wiring. C, g, w, γ
+and |A| are positive by construction (softplus of a free parameter), so no state ever leaves the interval spanned by
+its V and A (theorem 2 of the paper; it holds for the discrete step too), whatever the input.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.nn.functional import softplus
+
+from tidegate.liquid import kernels
+from tidegate.liquid.wiring import Wiring
+
+TAU_FAST, TAU_SLOW = 0.05, 1.0
+"""Time constants at the start of training [s]: one camera frame to one second."""
+
+
+def inverse_softplus(value: Tensor) -> Tensor:
+    """The free parameter whose softplus is ``value`` > 0."""
+    return value + torch.log(-torch.expm1(-value))
+
+
+class Synapses(nn.Module):
+    """Parameters of the E synapses that exist in one adjacency (sources, N): nothing is stored for the others."""
+
+    source: Tensor
+    target: Tensor
+    polarity: Tensor
+    scatter: Tensor
+
+    def __init__(self, wiring: Wiring, adjacency: np.ndarray[Any, Any], random: torch.Generator) -> None:
+        super().__init__()
+        source, target, polarity = wiring.edges(adjacency)
+        count = len(source)
+        self.register_buffer("source", torch.from_numpy(source), persistent=False)
+        self.register_buffer("target", torch.from_numpy(target), persistent=False)
+        self.register_buffer("polarity", torch.from_numpy(polarity).float(), persistent=False)
+        scatter = torch.zeros(count, wiring.neurons)
+        scatter[torch.arange(count), self.target] = 1.0
+        self.register_buffer("scatter", scatter, persistent=False)
+
+        def between(low: float, high: float) -> Tensor:
+            return low + (high - low) * torch.rand(count, generator=random)
+
+        self.raw_weight = nn.Parameter(inverse_softplus(between(0.1, 1.0)))
+        self.raw_slope = nn.Parameter(inverse_softplus(between(3.0, 8.0)))
+        self.midpoint = nn.Parameter(between(0.3, 0.8) * (1 - 2 * torch.randint(2, (count,), generator=random)))
+        self.raw_reversal = nn.Parameter(inverse_softplus(torch.ones(count)))
+
+    def folded(self) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        """Slope γ, shift −γμ, weight w and current w·A of each synapse, (E,)."""
+        slope, weight = softplus(self.raw_slope), softplus(self.raw_weight)
+        return slope, -slope * self.midpoint, weight, weight * self.polarity * softplus(self.raw_reversal)
+
+
+class LTC(nn.Module):
+    """Recurrent network of N neurons; time in seconds, given per sample and step.
+
+    Args:
+        wiring: who is wired to whom.
+        substeps: fused Euler sub-steps per step.
+        random: source of the initial parameters.
+        compiled: run the numba kernels; otherwise the eager reference, several times slower.
+    """
+
+    def __init__(self, wiring: Wiring, substeps: int, random: torch.Generator, compiled: bool = True) -> None:
+        super().__init__()
+        self.substeps = substeps
+        self.compiled = compiled
+        self.neurons = wiring.neurons
+        self.sensory = Synapses(wiring, wiring.sensory, random)
+        self.recurrent = Synapses(wiring, wiring.recurrent, random)
+        leak = 0.05 + 0.45 * torch.rand(wiring.neurons, generator=random)
+        self.raw_leak = nn.Parameter(inverse_softplus(leak))
+        self.rest = nn.Parameter(0.4 * torch.rand(wiring.neurons, generator=random) - 0.2)
+        # τ = C / (conductance with every synapse half open). Inter and command neurons span the whole range; the
+        # motor neurons start fast, as a command that lags a second cannot steer.
+        half_open = leak + 0.5 * sum(
+            softplus(s.raw_weight.detach()) @ s.scatter for s in (self.sensory, self.recurrent)
+        )
+        tau = [torch.logspace(np.log10(TAU_FAST), np.log10(TAU_SLOW), n) for n in (wiring.inter, wiring.command)]
+        self.raw_capacitance = nn.Parameter(
+            inverse_softplus(torch.cat([*tau, torch.full((wiring.motor,), TAU_FAST)]) * half_open)
+        )
+
+    def forward(self, inputs: Tensor, dt: Tensor, state: Tensor | None = None) -> Tensor:
+        """States (B, T, N) after each step.
+
+        Args:
+            inputs: (B, T, I), held over their step.
+            dt: (B, T) [s], length of each step.
+            state: (B, N) before the first step; None = zero.
+        """
+        slope, shift, weight, current = self.sensory.folded()
+        opening = torch.sigmoid(torch.addcmul(shift, slope, inputs[..., self.sensory.source]))  # (B, T, E)
+        leak = softplus(self.raw_leak)
+        drive = opening @ (self.sensory.scatter * current[:, None]) + leak * self.rest
+        conductance = opening @ (self.sensory.scatter * weight[:, None]) + leak
+        inertia = softplus(self.raw_capacitance) * (self.substeps / dt)[..., None]
+        if state is None:
+            state = drive.new_zeros(len(inputs), self.neurons)
+        recurrent = self.recurrent.folded()
+        if self.compiled:
+            states: Tensor = _Sequence.apply(
+                drive,
+                conductance,
+                inertia,
+                *recurrent,
+                state,
+                self.recurrent.source,
+                self.recurrent.target,
+                self.substeps,
+            )  # type: ignore[no-untyped-call]
+            return states
+        return self._eager(drive, conductance, inertia, *recurrent, state)
+
+    def _eager(
+        self,
+        drive: Tensor,
+        conductance: Tensor,
+        inertia: Tensor,
+        slope: Tensor,
+        shift: Tensor,
+        weight: Tensor,
+        current: Tensor,
+        state: Tensor,
+    ) -> Tensor:
+        """The same arithmetic in plain torch, differentiated by autograd: what the kernels are tested against."""
+        to_top, to_total = self.recurrent.scatter * current[:, None], self.recurrent.scatter * weight[:, None]
+        states = []
+        for t in range(drive.shape[1]):
+            for _ in range(self.substeps):
+                opening = torch.sigmoid(slope * state[:, self.recurrent.source] + shift)
+                top = inertia[:, t] * state + drive[:, t] + opening @ to_top
+                state = top / (inertia[:, t] + conductance[:, t] + opening @ to_total)
+            states.append(state)
+        return torch.stack(states, dim=1)
+
+
+class _Sequence(torch.autograd.Function):
+    """``kernels.forward`` and ``kernels.backward`` as one differentiable operation."""
+
+    @staticmethod
+    def forward(ctx: Any, *arguments: Any) -> Tensor:
+        *tensors, source, target, substeps = arguments
+        drive, leak, inertia, slope, shift, weight, current, start = (
+            tensor.detach().contiguous().numpy() for tensor in tensors
+        )
+        batch, steps, neurons = drive.shape
+        states = np.empty((batch, steps * substeps + 1, neurons), drive.dtype)
+        totals = np.empty((batch, steps * substeps, neurons), drive.dtype)
+        wires = (source.numpy(), target.numpy())
+        kernels.forward(drive, leak, inertia, slope, shift, weight, current, *wires, start, substeps, states, totals)
+        ctx.kept = (inertia, slope, shift, weight, current, *wires, substeps, states, totals)
+        return torch.from_numpy(states[:, substeps::substeps].copy())
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:
+        (gradient,) = gradients
+        inertia, slope, *_, states, _ = ctx.kept
+        found = [np.zeros_like(inertia) for _ in range(3)] + [np.zeros_like(slope) for _ in range(4)]
+        found.append(np.zeros_like(states[:, 0]))
+        kernels.backward(gradient.contiguous().numpy(), *ctx.kept, *found)
+        return (*(torch.from_numpy(array) for array in found), None, None, None)

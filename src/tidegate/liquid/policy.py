@@ -1,0 +1,103 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The policy as it drives: features and speed in, wanted command and barrier gains out, state carried in true time."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+
+from tidegate.bundle import Bundle
+from tidegate.errors import BundleError
+from tidegate.liquid.live import CfcStep, LtcStep, Step, sigmoid
+from tidegate.liquid.wiring import Wiring
+from tidegate.records import Decision, Features, Floats, Gains, Nominal, Odometry, nanoseconds, seconds
+from tidegate.settings import Settings
+
+
+class LiquidPolicy:
+    """Nineteen liquid neurons at the wheel.
+
+    The network's clock is the difference of the features' stamps, so a late or dropped frame is one longer step. A
+    frame that was seen already changes nothing. Time that goes back, or a gap above ``policy.dt_max_s``, resets the
+    state. Values that are not finite give a command of NaN (= not commanded) and leave the state alone.
+    """
+
+    def __init__(self, bundle: Bundle, settings: Settings) -> None:
+        """Take the network from ``bundle``, the camera's nominal period and ``dt_max_s`` from ``settings``.
+
+        Raises:
+            BundleError: the bundle's arrays do not fit its wiring.
+        """
+        self._policy = bundle.policy
+        self._mass = bundle.mass_kg
+        self._period = nanoseconds(1.0 / settings.camera.rate_hz)
+        self._longest = nanoseconds(settings.policy.dt_max_s)
+        try:
+            self.wiring = Wiring.from_dict(bundle.wiring)
+            arrays = bundle.part("liquid")
+            self._step: Step = make_step(bundle, self.wiring)
+            self._input = arrays["input_weight"].astype(np.float64), arrays["input_bias"].astype(np.float64)
+            self._output = arrays["output_weight"].astype(np.float64), arrays["output_bias"].astype(np.float64)
+            self._gains = arrays["gain_weight"].astype(np.float64), arrays["gain_bias"].astype(np.float64)
+            self.reset()
+            self._advance(np.zeros(self.wiring.inputs), self._period)
+        except (KeyError, ValueError, IndexError, TypeError) as error:
+            raise BundleError(f"bundle '{bundle.name}': its network is corrupt ({error})") from error
+        self.reset()
+
+    def reset(self) -> None:
+        """Forget everything: neurons at zero, no frame seen."""
+        self._state: Floats = np.zeros(self.wiring.neurons)
+        self._stamp: int | None = None
+        self._last: Decision | None = None
+
+    def step(self, features: Features, odometry: Odometry) -> Decision:
+        """Decide on one frame; never raises for what a message may hold.
+
+        Args:
+            features: of the frame, (F,).
+            odometry: the newest; its ``speed`` is used.
+        """
+        stamp = features.stamp
+        if self._last is not None and stamp == self._last.nominal.stamp:
+            return self._last
+        passed = self._period if self._stamp is None else stamp - self._stamp
+        if passed <= 0 or passed > self._longest:
+            self.reset()
+            passed = self._period
+        values = np.append(features.values.astype(np.float64), odometry.speed / self._policy.speed_scale)
+        if len(values) != self.wiring.inputs or not np.isfinite(values).all():
+            decision = self._decision(stamp, math.nan, math.nan)
+        else:
+            force, curvature = self._advance(values, passed)
+            self._stamp = stamp
+            decision = self._decision(stamp, force, curvature)
+        self._last = decision
+        return decision
+
+    def _advance(self, values: Floats, passed: int) -> tuple[float, float]:
+        """Move the neurons by ``passed`` [ns]; the wanted force [N] and curvature [1/m]."""
+        self._state = self._step(values * self._input[0] + self._input[1], self._state, seconds(passed))
+        output = self._state[self.wiring.layers[2]] * self._output[0] + self._output[1]
+        acceleration = output[0] * self._policy.acceleration_scale
+        return float(acceleration * self._mass), float(output[1] * self._policy.curvature_scale)
+
+    def _decision(self, stamp: int, force: float, curvature: float) -> Decision:
+        weight, bias = self._gains
+        low, high = self._policy.gain_low, self._policy.gain_high
+        gains = low + (high - low) * sigmoid(self._state[self.wiring.layers[1]] @ weight + bias)
+        named = {name: float(gain) for name, gain in zip(self._policy.gain_names, gains, strict=True)}
+        return Decision(Nominal(stamp, force, curvature), Gains(stamp, named), self._state.astype(np.float32))
+
+
+def make_step(bundle: Bundle, wiring: Wiring) -> LtcStep | CfcStep:
+    """The cell of ``bundle`` as a function of NumPy arrays.
+
+    Raises:
+        KeyError, ValueError, IndexError: arrays are missing or do not fit ``wiring``.
+    """
+    arrays = bundle.part("liquid.cell")
+    if bundle.policy.cell == "cfc":
+        return CfcStep(wiring, arrays)
+    return LtcStep(wiring, arrays, bundle.policy.substeps)

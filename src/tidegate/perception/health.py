@@ -1,0 +1,94 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Whether a frame can be trusted: exposure, contrast, a frozen camera, and features unlike those of training."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tidegate.records import Floats, ImageHealth, Level
+from tidegate.settings.perception import PerceptionSettings
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Training:
+    """The training features: ``mean`` (F,), ``whiten`` (F, F), and the ``distance`` that few of them exceed."""
+
+    mean: Floats
+    whiten: Floats
+    distance: float
+
+    @classmethod
+    def of(cls, features: NDArray[np.floating], quantile: float = 0.999) -> Training:
+        """Describe training features (M, F) by mean and covariance.
+
+        The covariance is shrunk a little towards the sphere, so that a direction in which the features hardly vary
+        does not turn a small change into a large distance.
+        """
+        values = features.astype(np.float64)
+        mean = values.mean(axis=0)
+        covariance = np.atleast_2d(np.cov(values, rowvar=False))
+        size = len(covariance)
+        covariance += (1e-2 * np.trace(covariance) / size + 1e-12) * np.eye(size)
+        whiten = np.linalg.inv(np.linalg.cholesky(covariance))
+        found = cls(mean, whiten, 0.0)
+        return cls(mean, whiten, float(np.quantile([found.mahalanobis(value) for value in values], quantile)))
+
+    def mahalanobis(self, features: NDArray[np.floating]) -> float:
+        """Distance of ``features`` (F,) from the mean, in standard deviations of their own direction."""
+        return float(np.linalg.norm(self.whiten @ (features - self.mean)))
+
+
+class HealthMonitor:
+    """Judges frame after frame; remembers how often the image stayed the same and how often it was an outlier."""
+
+    def __init__(self, settings: PerceptionSettings, training: Training | None) -> None:
+        self._settings = settings
+        self._training = training
+        self._last: NDArray[np.uint8] | None = None
+        self._same = 1
+        self._outlier = False
+        self._contrary = 0
+
+    def judge(self, stamp: int, small: NDArray[np.uint8], features: NDArray[np.floating]) -> ImageHealth:
+        """Health of one frame.
+
+        Args:
+            stamp: of the frame [ns].
+            small: (h, w, 3) uint8, what the network sees.
+            features: (F,), what it made of it.
+        """
+        settings = self._settings
+        saturated = float(np.mean(small.min(axis=2) >= settings.saturated_level))
+        mean, contrast = float(small.mean()), float(small.std())
+        values = {"saturated_share": saturated, "mean": mean, "contrast": contrast}
+        reasons = []
+        if saturated >= settings.saturated_share:
+            reasons.append(f"over-exposed: {saturated:.0%} of the pixels are saturated")
+        if mean < settings.black_level:
+            reasons.append(f"black: mean {mean:.1f} of 255")
+        elif contrast < settings.contrast_min:
+            reasons.append(f"no contrast: standard deviation {contrast:.1f} of 255")
+        same = self._last is not None and np.array_equal(small, self._last)
+        self._same, self._last = self._same + 1 if same else 1, small
+        values["same_frames"] = float(self._same)
+        if self._same >= settings.frozen_frames:
+            reasons.append(f"frozen: {self._same} identical images")
+        if not np.isfinite(features).all():
+            reasons.append("features are not finite")
+        elif self._training is not None:
+            distance = self._training.mahalanobis(features) / self._training.distance
+            values["outlier_distance"] = distance
+            if self._is_outlier(distance):
+                reasons.append(f"out of distribution: {distance:.1f} times as far as the training images")
+        return ImageHealth(stamp, Level.ERROR if reasons else Level.OK, tuple(reasons), values)
+
+    def _is_outlier(self, distance: float) -> bool:
+        """With hysteresis: the verdict turns after ``outlier_frames`` frames in a row that contradict it."""
+        contrary = (distance > self._settings.outlier_factor) != self._outlier
+        self._contrary = self._contrary + 1 if contrary else 0
+        if self._contrary >= self._settings.outlier_frames:
+            self._outlier, self._contrary = not self._outlier, 0
+        return self._outlier

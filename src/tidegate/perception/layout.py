@@ -1,0 +1,42 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Shape of the backbone, known to its training form, its export and its saliency."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from tidegate.settings.perception import PerceptionSettings
+
+
+@dataclass(frozen=True, slots=True)
+class Conv:
+    """A convolution with ReLU, padded by ``kernel // 2``."""
+
+    channels: int
+    kernel: int
+    stride: int
+
+    def size(self, size: int) -> int:
+        """Length of the output along a side of length ``size``."""
+        return (size + 2 * (self.kernel // 2) - self.kernel) // self.stride + 1
+
+
+CONVS = (Conv(16, 5, 2), Conv(32, 3, 2), Conv(32, 3, 2), Conv(48, 3, 2), Conv(48, 3, 1))
+HIDDEN = 64
+
+LOG_SCALE_LIMIT = 6.0
+"""The lane head's log-scales stay within ± this of the settings' scales: exp never overflows."""
+
+
+def map_sizes(settings: PerceptionSettings) -> list[tuple[int, int]]:
+    """(height, width) of the input and of each convolution's output."""
+    sizes = [(settings.input_height, settings.input_width)]
+    for conv in CONVS:
+        sizes.append((conv.size(sizes[-1][0]), conv.size(sizes[-1][1])))
+    return sizes
+
+
+def lane_values(settings: PerceptionSettings) -> list[float]:
+    """Scale of each lane value (2 + K,): offset [m], heading [rad], curvatures [1/m]."""
+    curvatures = [settings.lane_curvature_scale] * len(settings.preview_m)
+    return [settings.offset_scale, settings.heading_scale, *curvatures]

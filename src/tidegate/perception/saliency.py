@@ -1,0 +1,42 @@
+# SPDX-License-Identifier: Apache-2.0
+"""VisualBackProp: which pixels the backbone looked at (Bojarski et al. 2018, ICRA), in NumPy, live."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from tidegate.perception.layout import CONVS, Conv
+
+Map = NDArray[np.float32]
+
+
+def visual_backprop(maps: Sequence[Map], size: tuple[int, int]) -> Map:
+    """Saliency ``size`` = (h, w) in [0, 1].
+
+    From the last layer to the first: spread the mask over what each of its units saw (a transposed convolution with
+    weights of one), multiply by the mean activation of the layer before.
+
+    Args:
+        maps: mean over channels of each convolution's ReLU, first layer first, (h', w') each.
+        size: of the network's input.
+    """
+    mask = maps[-1]
+    for index in range(len(maps) - 1, 0, -1):
+        before = maps[index - 1]
+        mask = _spread(mask, CONVS[index], (before.shape[0], before.shape[1])) * before
+        mask = mask / max(float(mask.max()), np.finfo(np.float32).tiny)
+    mask = _spread(mask, CONVS[0], size)
+    low, high = float(mask.min()), float(mask.max())
+    return np.asarray((mask - low) / max(high - low, np.finfo(np.float32).tiny), np.float32)
+
+
+def _spread(mask: Map, conv: Conv, size: tuple[int, int]) -> Map:
+    """Transposed convolution of ``mask`` with ones, to ``size``."""
+    sparse = np.zeros(size, np.float32)
+    sparse[:: conv.stride, :: conv.stride] = mask
+    side = (conv.kernel, conv.kernel)
+    return np.asarray(cv2.boxFilter(sparse, -1, side, normalize=False, borderType=cv2.BORDER_CONSTANT), np.float32)
