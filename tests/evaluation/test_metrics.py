@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+
 from tidegate.evaluation.metrics import End, Trace, completed, limit_violations, mean_speed, rises, rms, smallest_gap
 
 

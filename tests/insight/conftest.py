@@ -3,6 +3,7 @@
 
 import numpy as np
 import pytest
+
 from tidegate.insight.drive import Barrier, Drive, Lane, Motion, Truth
 
 

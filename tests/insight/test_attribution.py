@@ -3,6 +3,7 @@
 
 import numpy as np
 import pytest
+
 from tidegate.insight.attribution import deletion, shares
 
 

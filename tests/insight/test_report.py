@@ -6,6 +6,7 @@ from html.parser import HTMLParser
 
 import numpy as np
 import pytest
+
 from tidegate.insight.charts import thin
 from tidegate.insight.drive import interventions, stretches
 from tidegate.insight.page import Section, picture
@@ -88,7 +89,10 @@ def test_the_row_that_caused_an_intervention_is_named(drive):
 def test_stretches_join_over_short_gaps_only():
     time = np.arange(0, 2, 0.1)
     flags = np.isin(np.arange(20), [2, 3, 4, 10, 11])
-    assert stretches(flags, time) == [(pytest.approx(0.2), pytest.approx(0.4)), (pytest.approx(1.0), pytest.approx(1.1))]
+    assert stretches(flags, time) == [
+        (pytest.approx(0.2), pytest.approx(0.4)),
+        (pytest.approx(1.0), pytest.approx(1.1)),
+    ]
     assert len(stretches(flags, time, join=1.0)) == 1
     assert stretches(np.zeros(20, bool), time) == []
 

@@ -3,6 +3,7 @@
 
 import numpy as np
 import pytest
+
 from tidegate.insight.tree import GAP_MAX, Sheet, fit, picture
 
 

@@ -4,6 +4,7 @@
 import av
 import numpy as np
 import pytest
+
 from tidegate.insight.video import ACTIVE, SIZE, Painter, write_video
 
 

@@ -66,7 +66,9 @@ def deletion(
         rank = _patches(map_)
         for column, fraction in enumerate(fractions):
             count = max(1, round(fraction * rank.size))
-            salient[column] += _moved(predict, image, gone, np.argsort(-rank, axis=None)[:count], rank.shape, before, spread)
+            salient[column] += _moved(
+                predict, image, gone, np.argsort(-rank, axis=None)[:count], rank.shape, before, spread
+            )
             random[column] += np.mean(
                 [
                     _moved(predict, image, gone, rng.permutation(rank.size)[:count], rank.shape, before, spread)
@@ -95,7 +97,9 @@ def shares(maps: Sequence[Floats], masks: Sequence[Mapping[str, NDArray[np.bool_
 def chart(result: Deletion) -> str:
     """Both curves over the share of the picture that was painted out."""
     with figure(2.4) as (made, axes):
-        axes.plot(100 * result.fractions, result.salient, color=SEA, marker="o", markersize=4, label="most salient first")
+        axes.plot(
+            100 * result.fractions, result.salient, color=SEA, marker="o", markersize=4, label="most salient first"
+        )
         axes.plot(100 * result.fractions, result.random, color=CORAL, marker="o", markersize=4, label="by chance")
         axes.set(xlabel="painted out [% of the picture]", ylabel="output moved [σ]")
         axes.set_ylim(bottom=0)

@@ -46,7 +46,7 @@ class Lane:
 
 @dataclass(frozen=True, slots=True)
 class Truth:
-    """What only the simulator knows (K,): ``time`` [s], ``position`` (K, 2) [m], ``lane_error``, ``gap`` [m], ``speed``.
+    """What only the simulator knows (K,): ``time`` [s], ``position`` (K, 2), ``lane_error``, ``gap`` [m], ``speed``.
 
     ``road`` (R, 2) is the centre line of the road [m].
     """

@@ -38,16 +38,16 @@ def report(drive: Drive, bounds: Bounds, extra: Iterable[Section] = ()) -> str:
         *extra,
     ]
     subtitle = " · ".join(f"{key} {value}" for key, value in drive.facts.items() if key in ("scene", "seed", "clock"))
-    return page(
-        f"tidegate: {drive.name}", subtitle, _tiles(drive, found), [section for section in sections if section]
-    )
+    return page(f"tidegate: {drive.name}", subtitle, _tiles(drive, found), [section for section in sections if section])
 
 
 def _tiles(drive: Drive, found: list[Intervention]) -> list[Tile]:
     facts = drive.facts
     tiles = []
     if "completed" in facts:
-        tiles.append(Tile("yes" if facts["completed"] else "no", f"completed ({facts.get('end')})", bool(facts["completed"])))
+        tiles.append(
+            Tile("yes" if facts["completed"] else "no", f"completed ({facts.get('end')})", bool(facts["completed"]))
+        )
     if len(drive.motion.time):
         steps = np.linalg.norm(np.diff(drive.motion.position, axis=0), axis=1)
         tiles.append(Tile(f"{steps.sum():.0f} m", "driven"))
@@ -92,7 +92,9 @@ def _lane(drive: Drive, bounds: Bounds) -> Section | None:
         at = np.interp(drive.lane.time, truth.time, truth.lane_error)
         error = np.abs(drive.lane.offset - at)
         inside = error <= drive.lane.bound
-        note += f" The camera is off by {np.median(error):.2f} m (median); its bound held in {inside.mean():.1%} of frames."
+        note += (
+            f" The camera is off by {np.median(error):.2f} m (median); its bound held in {inside.mean():.1%} of frames."
+        )
     body = charts.lane_error(
         drive.lane.time,
         drive.lane.offset,
@@ -147,7 +149,7 @@ def _margins(drive: Drive) -> Section | None:
         return None
     active = {name: stretches(drive.row == name, drive.time) for name in drive.barriers}
     body = charts.barriers(drive.time, {name: one.h for name, one in drive.barriers.items()}, active)
-    note = "h of every barrier over time; below the red line the set that it keeps is left. Shaded: its row changed the command."
+    note = "h of each barrier; below the red line its safe set is left. Shaded: its row changed the command."
     return Section("Margins", note, body)
 
 
@@ -164,7 +166,9 @@ def _interventions(found: list[Intervention]) -> Section:
                 f"{sum(one.end - one.start for one in mine):.2f}",
                 f"{max(one.force for one in mine) / 1000:.2f}",
                 f"{max(one.curvature for one in mine):.4f}",
-                f"{np.nanmin([one.least_h for one in mine]):.3g}" if any(one.least_h == one.least_h for one in mine) else "–",
+                f"{np.nanmin([one.least_h for one in mine]):.3g}"
+                if any(one.least_h == one.least_h for one in mine)
+                else "–",
             )
         )
     by_row = table(("row", "times", "seconds", "largest change [kN]", "[1/m]", "smallest h"), rows)
@@ -199,6 +203,10 @@ def _neurons(drive: Drive) -> Section | None:
     if len(drive.neuron_time) < 2:
         return None
     names = drive.facts.get("neurons")
-    labels = [str(name) for name in names] if isinstance(names, (list, tuple)) else [str(n) for n in range(drive.neurons.shape[1])]
+    labels = (
+        [str(name) for name in names]
+        if isinstance(names, (list, tuple))
+        else [str(n) for n in range(drive.neurons.shape[1])]
+    )
     body = charts.heat(drive.neuron_time, drive.neurons, labels)
     return Section("Nineteen neurons", "State of every neuron of the liquid network over the drive.", body)

@@ -88,7 +88,9 @@ def picture(surrogate: Surrogate) -> str:
                 there = places[child]
                 axes.plot([x, there[0]], [-y, -there[1]], color="#c3ced3", linewidth=1, zorder=1)
                 if node == 0:
-                    axes.text((x + there[0]) / 2, -(y + there[1]) / 2 + 0.12, word, color=MUTED, ha="center", fontsize=8)
+                    axes.text(
+                        (x + there[0]) / 2, -(y + there[1]) / 2 + 0.12, word, color=MUTED, ha="center", fontsize=8
+                    )
             leaf = tree.children_left[node] < 0
             if leaf:
                 share = tree.n_node_samples[node] / most

@@ -19,7 +19,12 @@ CAMERA = (960, 480)
 PAPER, PANEL, LINE = (13, 24, 30), (20, 36, 44), (44, 66, 76)
 TEXT, FAINT = (236, 243, 246), (140, 164, 174)
 WANTED, ALLOWED, ACTIVE = (150, 176, 188), (64, 190, 226), (245, 166, 35)
-MODE_COLOUR = {Mode.NORMAL: (61, 170, 110), Mode.HOLD: (245, 166, 35), Mode.STOPPING: (226, 88, 62), Mode.STOPPED: (150, 70, 70)}
+MODE_COLOUR = {
+    Mode.NORMAL: (61, 170, 110),
+    Mode.HOLD: (245, 166, 35),
+    Mode.STOPPING: (226, 88, 62),
+    Mode.STOPPED: (150, 70, 70),
+}
 WINDOW = 6.0
 """Time that the strips show [s]."""
 
@@ -133,11 +138,15 @@ class Painter:
         state = np.clip(drive.neurons[at] / self._neuron, -1, 1)
         pitch, middle = (right - left) / len(state), (top + bottom) / 2
         draw.line((left, middle, right, middle), LINE, 1)
-        colours = [colour for count, colour in zip(self._layers.values(), (ALLOWED, (122, 206, 150), ACTIVE), strict=False) for _ in range(count)]
+        colours = [
+            colour
+            for count, colour in zip(self._layers.values(), (ALLOWED, (122, 206, 150), ACTIVE), strict=False)
+            for _ in range(count)
+        ]
         for index, value in enumerate(state.tolist()):
             x, y = left + index * pitch, middle - value * (bottom - top) / 2
             draw.rounded_rectangle((x + 1, min(y, middle), x + pitch - 2, max(y, middle) + 1), 2, fill=colours[index])
-        start = left
+        start = float(left)
         for (name, count), colour in zip(self._layers.items(), (ALLOWED, (122, 206, 150), ACTIVE), strict=False):
             draw.text((start + count * pitch / 2, bottom + 14), name, colour, self._small, anchor="mm")
             start += count * pitch

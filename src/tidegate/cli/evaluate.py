@@ -1,0 +1,113 @@
+# SPDX-License-Identifier: Apache-2.0
+"""``tidegate evaluate``: closed loops without ROS, in figures."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+from rich.table import Table
+
+from tidegate.errors import SettingsError
+from tidegate.evaluation.campaign import parse_seeds, run_campaign, write_evaluation
+from tidegate.evaluation.metrics import Run
+from tidegate.evaluation.rollout import DRIVERS, PARTS, Task, check_task
+from tidegate.share import share_path
+
+
+def evaluate(
+    bundle: Annotated[Path, typer.Option(help="model bundle to drive with")] = Path("models/car-ltc19"),
+    scene: Annotated[
+        str, typer.Option(help="road, traffic, truck, truck_whiteout, camera_lost or another scene")
+    ] = "road",
+    seeds: Annotated[str, typer.Option(help="1000:1020 (the end excluded), 7 or 1,5,9")] = "1000:1020",
+    safety_filter: Annotated[str, typer.Option("--filter", help="on, or off to drive without it")] = "on",
+    disable: Annotated[str, typer.Option(help=f"parts to switch off, by comma: {', '.join(PARTS)}, or a barrier")] = "",
+    driver: Annotated[str, typer.Option(help=f"who asks for commands: {' or '.join(DRIVERS)}")] = "bundle",
+    out: Annotated[Path, typer.Option(help="folder for evaluation.json")] = Path("out/evaluate"),
+    processes: Annotated[int, typer.Option(min=1, help="drives at a time")] = 2,
+    record: Annotated[bool, typer.Option(help="keep a bag of every drive in the folder")] = False,
+    config: Annotated[Path | None, typer.Option(help="robot's settings")] = None,
+) -> None:
+    """Drive closed loops on many roads and judge each."""
+    if safety_filter not in ("on", "off"):
+        raise SettingsError(f"--filter is '{safety_filter}'; it must be on or off")
+    parts = tuple(part.strip() for part in disable.split(",") if part.strip())
+    path = config or share_path("config/car.yaml")
+    tasks = [
+        Task(
+            settings=str(path),
+            bundle=str(bundle),
+            scene=scene,
+            seed=seed,
+            driver=driver,
+            filtered=safety_filter == "on",
+            disable=parts,
+            record=str(out / "bags" / f"{scene}-{seed}") if record else None,
+        )
+        for seed in parse_seeds(seeds)
+    ]
+    check_task(tasks[0])
+    console = Console()
+    with Progress(
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+        TimeRemainingColumn(),
+        console=console,
+    ) as progress:
+        bar = progress.add_task(f"{scene}, filter {safety_filter}", total=len(tasks))
+
+        def heard(run: Run) -> None:
+            progress.advance(bar)
+            if not run.completed:
+                progress.console.print(f"[yellow]seed {run.seed}: {run.end} after {run.distance_m:.0f} m")
+
+        runs, totals = run_campaign(tasks, processes, heard)
+    facts = {"bundle": str(bundle), "driver": driver, "filter": safety_filter, "disable": list(parts)}
+    written = write_evaluation(out, runs, totals, facts)
+    console.print(runs_table(runs))
+    console.print(
+        f"[bold]{totals['completed']}/{totals['total']}[/] completed · {totals['collisions']} collisions · "
+        f"{totals['limit_violations']} limit violations · {totals['real_time_factor']:.1f} × real time per process"
+    )
+    console.print(f"figures: {written}", soft_wrap=True)
+
+
+def runs_table(runs: list[Run]) -> Table:
+    """One row per drive."""
+    table = Table("seed", "scene", "done", "end", title_justify="left")
+    for name in (
+        "way [m]",
+        "speed [m/s]",
+        "of expert",
+        "lane error max/rms [m]",
+        "off lane [s]",
+        "gap [m]",
+        "hits",
+        "limits",
+        "changed [s]",
+    ):
+        table.add_column(name, justify="right")
+    for run in runs:
+        share = run.mean_speed / run.expert_speed if run.expert_speed else float("nan")
+        table.add_row(
+            str(run.seed),
+            run.scene,
+            "[green]yes" if run.completed else "[red]no",
+            run.end,
+            f"{run.distance_m:.0f}",
+            f"{run.mean_speed:.1f}",
+            f"{share:.0%}",
+            f"{run.max_abs_lane_error_m:.2f} / {run.rms_lane_error_m:.2f}",
+            f"{run.off_lane_s:.1f}",
+            "–" if run.min_gap_m is None else f"{run.min_gap_m:.1f}",
+            str(run.collisions),
+            str(run.limit_violations),
+            f"{run.intervened_s:.1f}",
+        )
+    return table

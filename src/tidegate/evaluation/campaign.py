@@ -1,0 +1,76 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Many closed loops in parallel processes, and the file that keeps their figures."""
+
+from __future__ import annotations
+
+import json
+import multiprocessing
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from pathlib import Path
+from typing import Any
+
+from tidegate.errors import SceneError
+from tidegate.evaluation.metrics import Run, summary
+from tidegate.evaluation.rollout import Task, run_task
+
+EVALUATION = "evaluation.json"
+
+
+def parse_seeds(text: str) -> list[int]:
+    """Seeds from ``1000:1020`` (the end excluded), ``7`` or ``1,5,9``.
+
+    Raises:
+        SceneError: no seeds, or not in one of these forms.
+    """
+    try:
+        if ":" in text:
+            first, last = (int(part) for part in text.split(":"))
+            seeds = list(range(first, last))
+        else:
+            seeds = [int(part) for part in text.split(",")]
+    except ValueError:
+        seeds = []
+    if not seeds or min(seeds) < 0:
+        raise SceneError(f"seeds '{text}': must be like 1000:1020 (the end excluded), 7 or 1,5,9")
+    return seeds
+
+
+def run_campaign(
+    tasks: list[Task], processes: int = 2, heard: Callable[[Run], None] = lambda run: None
+) -> tuple[list[Run], dict[str, Any]]:
+    """Drive every task; ``heard`` gets each run as it ends.
+
+    Each process is a fresh interpreter (spawn): nothing that one drive leaves behind reaches another.
+
+    Returns:
+        the runs in the order of the tasks, and their summary.
+    """
+    start = time.perf_counter()
+    runs = []
+    for run in _driven(tasks, processes):
+        runs.append(run)
+        heard(run)
+    order = {(task.scene, task.seed): place for place, task in enumerate(tasks)}
+    runs.sort(key=lambda run: order[run.scene, run.seed])
+    return runs, summary(runs, time.perf_counter() - start)
+
+
+def _driven(tasks: list[Task], processes: int) -> Iterator[Run]:
+    if processes == 1 or len(tasks) == 1:
+        yield from map(run_task, tasks)
+        return
+    context = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(min(processes, len(tasks)), context) as pool:
+        for future in as_completed([pool.submit(run_task, task) for task in tasks]):
+            yield future.result()
+
+
+def write_evaluation(folder: Path, runs: list[Run], totals: dict[str, Any], facts: dict[str, Any]) -> Path:
+    """Write ``evaluation.json``: ``facts`` of the campaign, ``runs`` and ``summary``."""
+    folder.mkdir(parents=True, exist_ok=True)
+    path = folder / EVALUATION
+    document = {**facts, "runs": [run.as_dict() for run in runs], "summary": totals}
+    path.write_text(json.dumps(document, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+    return path
