@@ -11,15 +11,17 @@ No fast-math: it would break on NaN and infinity.
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
-Array = NDArray[np.floating]  # float32 in training, float64 in the gradient check
+Array = NDArray[Any]  # float32 in training, float64 in the gradient check
 Index = NDArray[np.int64]
 
 
-@njit(cache=True)
+@njit(cache=True)  # type: ignore[untyped-decorator]
 def forward(
     drive: Array,
     leak: Array,
@@ -64,7 +66,7 @@ def forward(
                 k += 1
 
 
-@njit(cache=True)
+@njit(cache=True)  # type: ignore[untyped-decorator]
 def backward(
     gradient: Array,
     inertia: Array,

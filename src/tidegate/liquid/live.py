@@ -43,7 +43,8 @@ def softplus(value: NDArray[Any]) -> Floats:
 
 def sigmoid(value: Floats) -> Floats:
     """Logistic function through tanh, which does not overflow."""
-    return 0.5 * np.tanh(0.5 * value) + 0.5
+    result: Floats = 0.5 * np.tanh(0.5 * value) + 0.5
+    return result
 
 
 class _Synapses:

@@ -40,8 +40,8 @@ class Backbone(nn.Module):
         self.lane = nn.Linear(HIDDEN, 2 * len(values))
         self.register_buffer("lane_scale", torch.tensor(values), persistent=False)
         for module in (*self.convs, self.hidden):
-            nn.init.kaiming_normal_(module.weight, nonlinearity="relu")  # type: ignore[arg-type]
-            nn.init.zeros_(module.bias)  # type: ignore[arg-type]
+            nn.init.kaiming_normal_(module.weight, nonlinearity="relu")
+            nn.init.zeros_(module.bias)
 
     def forward(self, images: Tensor) -> BackboneOutput:
         """Read ``images`` (M, 3, h, w), as ``image.prepare`` makes them."""

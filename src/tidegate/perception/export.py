@@ -28,7 +28,7 @@ def export_backbone(weights: Mapping[str, NDArray[Any]], settings: PerceptionSet
         settings: those it was trained with.
     """
     scale = np.array(lane_values(settings), np.float32)
-    constants = {name: np.asarray(array, np.float32) for name, array in weights.items()}
+    constants: dict[str, Any] = {name: np.asarray(array, np.float32) for name, array in weights.items()}
     constants |= {"unit": scale, "low": np.float32(-LOG_SCALE_LIMIT), "high": np.float32(LOG_SCALE_LIMIT)}
     nodes, last = [], "image"
     for index, conv in enumerate(CONVS):

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,7 +22,7 @@ class Training:
     distance: float
 
     @classmethod
-    def of(cls, features: NDArray[np.floating], quantile: float = 0.999) -> Training:
+    def of(cls, features: NDArray[Any], quantile: float = 0.999) -> Training:
         """Describe training features (M, F) by mean and covariance.
 
         The covariance is shrunk a little towards the sphere, so that a direction in which the features hardly vary
@@ -36,7 +37,7 @@ class Training:
         found = cls(mean, whiten, 0.0)
         return cls(mean, whiten, float(np.quantile([found.mahalanobis(value) for value in values], quantile)))
 
-    def mahalanobis(self, features: NDArray[np.floating]) -> float:
+    def mahalanobis(self, features: NDArray[Any]) -> float:
         """Distance of ``features`` (F,) from the mean, in standard deviations of their own direction."""
         return float(np.linalg.norm(self.whiten @ (features - self.mean)))
 
@@ -52,7 +53,7 @@ class HealthMonitor:
         self._outlier = False
         self._contrary = 0
 
-    def judge(self, stamp: int, small: NDArray[np.uint8], features: NDArray[np.floating]) -> ImageHealth:
+    def judge(self, stamp: int, small: NDArray[np.uint8], features: NDArray[Any]) -> ImageHealth:
         """Health of one frame.
 
         Args:

@@ -23,7 +23,8 @@ def lane_estimate(
         conformal: (2 + K,) factors, or empty.
     """
     factor = np.array(conformal) if len(conformal) else np.full(len(scale), math.inf)
-    bound = factor * scale.astype(np.float64)
+    with np.errstate(invalid="ignore"):
+        bound: Floats = np.multiply(factor, scale, dtype=np.float64)
     bound[~np.isfinite(bound) | ~np.isfinite(value)] = math.inf
     return LaneEstimate(stamp, float(value[0]), float(value[1]), value[2:].astype(np.float64), bound)
 

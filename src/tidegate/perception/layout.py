@@ -21,7 +21,7 @@ class Conv:
         return (size + 2 * (self.kernel // 2) - self.kernel) // self.stride + 1
 
 
-CONVS = (Conv(16, 5, 2), Conv(32, 3, 2), Conv(32, 3, 2), Conv(48, 3, 2), Conv(48, 3, 1))
+CONVS = (Conv(8, 5, 2), Conv(24, 3, 2), Conv(32, 3, 2), Conv(64, 3, 2), Conv(64, 3, 1))
 HIDDEN = 64
 
 LOG_SCALE_LIMIT = 6.0

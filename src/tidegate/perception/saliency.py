@@ -13,6 +13,8 @@ from tidegate.perception.layout import CONVS, Conv
 
 Map = NDArray[np.float32]
 
+TINY = float(np.finfo(np.float32).tiny)
+
 
 def visual_backprop(maps: Sequence[Map], size: tuple[int, int]) -> Map:
     """Saliency ``size`` = (h, w) in [0, 1].
@@ -28,10 +30,10 @@ def visual_backprop(maps: Sequence[Map], size: tuple[int, int]) -> Map:
     for index in range(len(maps) - 1, 0, -1):
         before = maps[index - 1]
         mask = _spread(mask, CONVS[index], (before.shape[0], before.shape[1])) * before
-        mask = mask / max(float(mask.max()), np.finfo(np.float32).tiny)
+        mask = mask / max(float(mask.max()), TINY)
     mask = _spread(mask, CONVS[0], size)
     low, high = float(mask.min()), float(mask.max())
-    return np.asarray((mask - low) / max(high - low, np.finfo(np.float32).tiny), np.float32)
+    return np.asarray((mask - low) / max(high - low, TINY), np.float32)
 
 
 def _spread(mask: Map, conv: Conv, size: tuple[int, int]) -> Map:

@@ -31,7 +31,7 @@ class PolicySettings:
     )
     dt_max_s: float = setting(0.5, "s", "a longer gap between frames, or time going back, resets the state", low=0.01)
     gain_names: tuple[str, ...] = setting(
-        ("lane", "distance", "speed", "curve"), "", "barriers whose outermost gain the network sets"
+        ("lane", "distance", "speed"), "", "barriers whose outermost gain the network sets"
     )
     gain_low: float = setting(0.5, "1/s", "smallest outermost barrier gain", low=0.01, high=50)
     gain_high: float = setting(4.0, "1/s", "largest outermost barrier gain", low=0.01, high=50)
