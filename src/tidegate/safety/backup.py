@@ -1,0 +1,49 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What the car does when the policy is not followed: coast along the lane, stop, stand."""
+
+from __future__ import annotations
+
+import math
+
+from tidegate.records import Mode
+from tidegate.robot import Car
+from tidegate.safety.lane_tracker import TrackedLane
+from tidegate.settings import Settings
+
+
+class Backup:
+    """Commands (force [N], curvature [1/m]) of the rungs below NORMAL."""
+
+    def __init__(self, settings: Settings, car: Car) -> None:
+        self._ladder = settings.safety.ladder
+        self._guaranteed = settings.vehicle.brake_guaranteed
+        self._lateral = settings.vehicle.lateral_acceleration_max
+        self._mass = car.effective_mass
+
+    def command(
+        self, mode: Mode, speed: float, lane: TrackedLane | None, curvature: float, disturbance: float, *, hard: bool
+    ) -> tuple[float, float]:
+        """HOLD coasts, STOPPING brakes, STOPPED holds.
+
+        STOPPING brakes comfortably, harder where the trusted lane ends before that stop does, and with the guaranteed
+        deceleration where ``hard``. It steers along the dead-reckoned ``lane``; without one it keeps ``curvature``.
+        """
+        steering = self.steer(lane, speed) if lane is not None and mode != Mode.STOPPED else curvature
+        if mode == Mode.HOLD:
+            return 0.0, steering
+        if mode == Mode.STOPPED or abs(speed) < self._ladder.standstill_speed:
+            return -self._ladder.hold_deceleration * self._mass, steering
+        if hard or lane is None:
+            braking = self._guaranteed
+        else:
+            way = max(lane.remaining - self._ladder.lane_reserve_m, 1.0)
+            braking = min(max(self._ladder.stop_deceleration, speed * speed / (2 * way)), self._guaranteed)
+        return -self._mass * (braking + max(disturbance, 0.0)), steering
+
+    def steer(self, lane: TrackedLane, speed: float) -> float:
+        """Curvature that closes offset and heading along the lane: d'' = −2 ω d' − ω² d over the way driven."""
+        omega = 1.0 / max(self._ladder.steer_length_m, self._ladder.steer_length_s * abs(speed))
+        road = lane.curvature_at(self._ladder.steer_preview_s * abs(speed))
+        wanted = road - 2 * omega * math.sin(lane.heading) - omega * omega * lane.offset
+        limit = self._lateral / max(speed * speed, 1.0)
+        return min(max(wanted, -limit), limit)

@@ -1,0 +1,122 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What a barrier is: linear rows on the car's command that keep a set forward invariant.
+
+All barriers share u = (force [N], curvature [1/m]) and one shape of row,
+
+    G u ≥ min(fixed − gain · scaled, cap),
+
+with ``gain`` the outermost class-K gain, the only one that may vary while driving (ψ̇ + p(t) ψ ≥ 0 keeps ψ ≥ 0 for
+every p(t) > 0; an inner gain that varies breaks it), ``scaled`` = ψ, and ``cap`` the value that the barrier's own
+backup command reaches, so that a row with a backup is never infeasible by itself. Being linear in the gain, the same
+rows serve the live filter (NumPy) and the training layer (torch).
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass, field
+from enum import IntEnum
+from typing import ClassVar
+
+import numpy as np
+
+from tidegate.records import Floats
+from tidegate.registry import Registry
+from tidegate.robot import Car
+from tidegate.safety.lane_tracker import TrackedLane
+from tidegate.settings import Settings
+
+OFF = -1e29
+"""A ``fixed`` below this means: no such row at this tick."""
+
+
+class Priority(IntEnum):
+    """The order in which rows give way, lowest first, where not all can hold."""
+
+    COMFORT = 0
+    SPEED = 1
+    LANE = 2
+    GRIP = 3
+    DISTANCE = 4
+
+
+@dataclass(slots=True)
+class Ahead:
+    """The nearest thing in a corridor.
+
+    ``distance`` [m] from the front bumper, inf where free; ``receding`` [m/s] its speed away from us along the
+    corridor that may be counted on, ``approaching`` [m/s] its speed towards us that must be counted with; both ≥ 0.
+    """
+
+    distance: float = np.inf
+    receding: float = 0.0
+    approaching: float = 0.0
+
+
+@dataclass(slots=True)
+class State:
+    """What barriers may know at a tick; every number is finite.
+
+    ``speed`` [m/s]; ``force`` [N] and ``curvature`` [1/m] commanded last; ``force_low``, ``force_high`` [N] the slew
+    window of this tick; ``disturbance`` [m/s²] acceleration that the force does not explain (slope, drag).
+    ``arc``: nearest thing on the present arc, trusted sensors alone; ``along_lane``: the same along the trusted lane.
+    """
+
+    speed: float = 0.0
+    force: float = 0.0
+    curvature: float = 0.0
+    force_low: float = 0.0
+    force_high: float = 0.0
+    disturbance: float = 0.0
+    lane: TrackedLane | None = None
+    arc: Ahead = field(default_factory=Ahead)
+    along_lane: Ahead = field(default_factory=Ahead)
+
+
+class Rows:
+    """A view on the rows of one barrier; ``set`` fills one row, rows not set are off."""
+
+    __slots__ = ("G", "cap", "fixed", "scaled")
+
+    def __init__(self, G: Floats, fixed: Floats, scaled: Floats, cap: Floats) -> None:
+        self.G, self.fixed, self.scaled, self.cap = G, fixed, scaled, cap
+
+    def set(
+        self, row: int, force: float, curvature: float, fixed: float, scaled: float = 0.0, cap: float = np.inf
+    ) -> None:
+        """Row ``force``·F + ``curvature``·κ ≥ min(``fixed`` − gain·``scaled``, ``cap``)."""
+        self.G[row, 0] = force
+        self.G[row, 1] = curvature
+        self.fixed[row] = fixed
+        self.scaled[row] = scaled
+        self.cap[row] = cap
+
+
+class Barrier(ABC):
+    """One barrier. The docstring of every subclass states h, relative degree, trusted inputs, guarantee, assumption.
+
+    Attributes:
+        name: registered name; in ``BarrierState`` and in the settings.
+        priority: when its rows give way.
+        rows: how many rows it has at most.
+        gain: name of its outermost gain among the policy's gains; '' where it has none that varies.
+        learned: whether it uses what the camera says (off while a driver drives).
+    """
+
+    name: ClassVar[str]
+    priority: ClassVar[Priority]
+    rows: ClassVar[int]
+    gain: ClassVar[str] = ""
+    learned: ClassVar[bool] = False
+
+    def __init__(self, settings: Settings, car: Car) -> None:
+        self.settings = settings
+        self.car = car
+        self.period = 1.0 / settings.safety.rate_hz
+
+    @abstractmethod
+    def fill(self, state: State, rows: Rows) -> float:
+        """Write the rows for ``state`` and return h (inf where the barrier does not apply)."""
+
+
+barriers: Registry[type[Barrier]] = Registry("barriers")

@@ -1,0 +1,191 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Barrier rows → quadratic programme → the nearest command that keeps them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+
+from tidegate.errors import SettingsError
+from tidegate.records import BarrierState, Floats
+from tidegate.robot import Car
+from tidegate.safety.barrier import OFF, Barrier, Priority, Rows, State, barriers
+from tidegate.safety.joints import Box
+from tidegate.safety.qp import solve_qp
+from tidegate.settings import Settings
+
+BOX_ROWS = 4
+
+
+@dataclass(frozen=True, slots=True)
+class Filtered:
+    """What the filter let through; ``solved`` False means that the backup command was taken instead."""
+
+    force: float
+    curvature: float
+    barriers: tuple[BarrierState, ...]
+    intervened: str
+    solved: bool
+
+
+class Filter:
+    """All barriers of a car over one quadratic programme.
+
+    min ½‖(u − u_wanted)/scale‖² subject to the joint box (hard always) and the barriers' rows. Where they contradict,
+    rows give way by priority, lowest first, each by as little as the ones above it leave room for.
+    """
+
+    def __init__(self, settings: Settings, car: Car, *, disable: frozenset[str] = frozenset()) -> None:
+        """``disable``: names of barriers to leave out, for evaluation.
+
+        Raises:
+            SettingsError: ``safety.barriers`` names an unknown barrier.
+        """
+        self._settings = settings
+        self._filter = settings.safety.filter
+        known = set(barriers)
+        for name in settings.safety.barriers:
+            if name not in known:
+                raise SettingsError(f"safety.barriers: no barrier '{name}'; known: {', '.join(sorted(known))}")
+        kept = [name for name in settings.safety.barriers if name not in disable]
+        self.barriers: tuple[Barrier, ...] = tuple(barriers[name](settings, car) for name in kept)
+        self._scale = np.array([car.effective_mass * self._filter.acceleration_scale, self._filter.curvature_scale])
+        count = sum(barrier.rows for barrier in self.barriers)
+        self._slices: list[slice] = []
+        start = 0
+        for barrier in self.barriers:
+            self._slices.append(slice(start, start + barrier.rows))
+            start += barrier.rows
+        self._G = np.zeros((count, 2))
+        self._fixed, self._scaled, self._cap = np.zeros(count), np.zeros(count), np.zeros(count)
+        self._gain = np.zeros(count)
+        self._views = [
+            Rows(self._G[part], self._fixed[part], self._scaled[part], self._cap[part]) for part in self._slices
+        ]
+        self._priority = np.repeat(
+            [int(barrier.priority) for barrier in self.barriers], [barrier.rows for barrier in self.barriers]
+        )
+        self._box_G = np.array([[1.0, 0.0], [-1.0, 0.0], [0.0, 1.0], [0.0, -1.0]])
+        self._identity = np.eye(2)
+        self._slack_cost = np.diag([1.0, 1.0, self._filter.slack_cost])
+
+    @property
+    def gain_names(self) -> tuple[str, ...]:
+        """Names of the gains that the barriers take from the policy."""
+        return tuple(sorted({barrier.gain for barrier in self.barriers if barrier.gain}))
+
+    def rows(self, state: State, *, learned: bool = True) -> tuple[Floats, Floats, Floats, Floats, Floats]:
+        """Rows of all barriers at ``state``: G (m, 2), fixed (m,), scaled (m,), cap (m,), and h by barrier.
+
+        Rows that are off have ``fixed`` below ``OFF``. ``learned`` False leaves the camera's barriers out.
+        """
+        self._G[:] = 0.0
+        self._fixed[:] = 10 * OFF
+        self._scaled[:] = 0.0
+        self._cap[:] = np.inf
+        values = np.full(len(self.barriers), np.inf)
+        for index, (barrier, view) in enumerate(zip(self.barriers, self._views, strict=True)):
+            if learned or not barrier.learned:
+                values[index] = barrier.fill(state, view)
+        return self._G, self._fixed, self._scaled, self._cap, values
+
+    def row_gains(self, gains: Mapping[str, float]) -> Floats:
+        """Outermost gain (m,) of each row: the policy's, clamped to its interval; the default where it gives none."""
+        low, high = self._settings.policy.gain_low, self._settings.policy.gain_high
+        for barrier, part in zip(self.barriers, self._slices, strict=True):
+            gain = gains.get(barrier.gain, np.nan)
+            self._gain[part] = min(max(gain, low), high) if np.isfinite(gain) else self._filter.gain_default
+        return self._gain
+
+    def __call__(
+        self, state: State, wanted: tuple[float, float], gains: Mapping[str, float], box: Box, *, learned: bool = True
+    ) -> Filtered:
+        """The command nearest to ``wanted`` (force [N], curvature [1/m]) that keeps the rows and the joint ``box``."""
+        G, fixed, scaled, cap, values = self.rows(state, learned=learned)
+        on = np.flatnonzero(fixed > OFF)
+        G = G[on] * self._scale
+        lower = np.minimum(fixed - self.row_gains(gains) * scaled, cap)[on]
+        norm = np.sqrt(np.einsum("ij,ij->i", G, G))
+        norm[norm < 1e-12] = 1.0
+        G /= norm[:, None]
+        lower /= norm
+        box_lower = np.array(
+            [
+                box.force_low / self._scale[0],
+                -box.force_high / self._scale[0],
+                box.curvature_low / self._scale[1],
+                -box.curvature_high / self._scale[1],
+            ]
+        )
+        rows = np.concatenate((self._box_G, G))
+        bounds = np.concatenate((box_lower, lower))
+        z_wanted = np.array(wanted) / self._scale
+        priority = self._priority[on]
+        solution, multipliers = self._solve(z_wanted, rows, bounds, priority)
+        solved = solution is not None
+        if solution is None:
+            command = box.clip(box.force_low, state.curvature)
+            solution = np.array(command) / self._scale
+        else:
+            command = box.clip(float(solution[0] * self._scale[0]), float(solution[1] * self._scale[1]))
+        margin = G @ solution - lower
+        states = self._states(on, margin, multipliers[BOX_ROWS:], values)
+        pushing = max(states, key=lambda state: state.multiplier, default=None)
+        intervened = pushing.name if pushing is not None and pushing.multiplier > 1e-6 else ""
+        return Filtered(*command, states, intervened, solved)
+
+    def _solve(
+        self, wanted: Floats, rows: Floats, bounds: Floats, priority: np.ndarray[tuple[int], np.dtype[np.int_]]
+    ) -> tuple[Floats | None, Floats]:
+        tolerance = self._filter.tolerance
+        result = solve_qp(self._identity, -wanted, rows, bounds, tolerance)
+        if result.status != "solved":
+            bounds = self._relaxed(wanted, rows, bounds, priority)
+            result = solve_qp(self._identity, -wanted, rows, bounds, 10 * tolerance)
+        if result.status != "solved":
+            return None, np.zeros(len(bounds))
+        return result.solution, result.multipliers
+
+    def _relaxed(
+        self, wanted: Floats, rows: Floats, bounds: Floats, priority: np.ndarray[tuple[int], np.dtype[np.int_]]
+    ) -> Floats:
+        """Lower the bounds of rows that contradict: from the highest priority down, each level by its least slack."""
+        bounds = bounds.copy()
+        kept = np.arange(BOX_ROWS)
+        for level in sorted(Priority, reverse=True):
+            mine = BOX_ROWS + np.flatnonzero(priority == level)
+            if not mine.size:
+                continue
+            both = np.concatenate((kept, mine))
+            if solve_qp(self._identity, -wanted, rows[both], bounds[both], self._filter.tolerance).status != "solved":
+                soft = np.zeros((both.size, 3))
+                soft[:, :2] = rows[both]
+                soft[kept.size :, 2] = 1.0
+                cost = np.append(-wanted, 0.0)
+                result = solve_qp(self._slack_cost, cost, soft, bounds[both], 10 * self._filter.tolerance)
+                if result.status == "solved":
+                    bounds[mine] = np.minimum(bounds[mine], rows[mine] @ result.solution[:2] - 2e-6)
+            kept = both
+        return bounds
+
+    def _states(
+        self, on: np.ndarray[tuple[int], np.dtype[np.int_]], margin: Floats, multipliers: Floats, values: Floats
+    ) -> tuple[BarrierState, ...]:
+        made = []
+        full_margin, full_multiplier = np.full(len(self._fixed), np.inf), np.zeros(len(self._fixed))
+        full_margin[on], full_multiplier[on] = margin, multipliers
+        for barrier, part, h in zip(self.barriers, self._slices, values, strict=True):
+            tightest = int(full_margin[part].argmin())
+            least = float(full_margin[part][tightest])
+            made.append(
+                BarrierState(
+                    barrier.name,
+                    float(h),
+                    least,
+                    float(full_multiplier[part].max()),
+                    least < -20 * self._filter.tolerance,
+                )
+            )
+        return tuple(made)

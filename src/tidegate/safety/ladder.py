@@ -1,0 +1,84 @@
+# SPDX-License-Identifier: Apache-2.0
+"""NORMAL → HOLD → STOPPING → STOPPED: a pure state machine."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from tidegate.records import Mode
+
+
+@dataclass(frozen=True, slots=True)
+class Conditions:
+    """What the ladder decides on; the tuples hold reasons in words, empty = fine.
+
+    ``camera``: what depends on the camera (nominal, lane, image health) and is late or not to be trusted.
+    ``trusted``: inputs that the guarantees rest on and that are late or broken.
+    ``stop``: an emergency stop or a stop request. ``manual``: a driver holds the dead-man switch.
+    """
+
+    camera: tuple[str, ...] = ()
+    trusted: tuple[str, ...] = ()
+    stop: tuple[str, ...] = ()
+    manual: bool = False
+    standing: bool = False
+    reset: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Rung:
+    """Where the ladder stands: ``since`` [ns]; ``latched``: stopped on purpose, a driver cannot take over either."""
+
+    mode: Mode = Mode.STOPPED
+    since: int = 0
+    reasons: tuple[str, ...] = ("started; waiting for a reset",)
+    latched: bool = False
+    manual: bool = False
+
+
+def advance(rung: Rung, seen: Conditions, now: int, hold: int) -> Rung:
+    """The rung at ``now`` [ns]; ``hold`` [ns] is the longest HOLD.
+
+    | from | to | when |
+    | --- | --- | --- |
+    | NORMAL, HOLD | STOPPING | stop asked for, or a trusted input late, or a driver lets go while the camera is out |
+    | NORMAL | HOLD | camera out and no driver |
+    | HOLD | NORMAL | camera back, or a driver takes over |
+    | HOLD | STOPPING | HOLD ran out |
+    | STOPPING | NORMAL | a driver takes over, trusted inputs fine, not stopped on purpose |
+    | STOPPING | STOPPED | standing |
+    | STOPPED | NORMAL | reset asked for, standing, trusted inputs fine, no stop, camera fine or a driver present |
+    """
+    out = () if seen.manual else seen.camera
+    halt = seen.stop + seen.trusted
+    if rung.mode == Mode.STOPPED:
+        if seen.reset and seen.standing and not halt and not out:
+            return Rung(Mode.NORMAL, now, _driver(seen), manual=seen.manual)
+        return _stay(rung, seen)
+    if rung.mode == Mode.STOPPING:
+        if seen.manual and not halt and not rung.latched:
+            return Rung(Mode.NORMAL, now, _driver(seen), manual=True)
+        if seen.standing:
+            return Rung(Mode.STOPPED, now, rung.reasons, rung.latched or bool(seen.stop), seen.manual)
+        return _stay(rung, seen)
+    if halt:
+        return Rung(Mode.STOPPING, now, halt, bool(seen.stop), seen.manual)
+    if not out:
+        since = rung.since if rung.mode == Mode.NORMAL else now
+        return Rung(Mode.NORMAL, since, _driver(seen), manual=seen.manual)
+    if rung.manual:
+        return Rung(Mode.STOPPING, now, ("the driver let go", *out))
+    if rung.mode == Mode.NORMAL:
+        return Rung(Mode.HOLD if hold > 0 else Mode.STOPPING, now, out)
+    if now - rung.since >= hold:
+        return Rung(Mode.STOPPING, now, out)
+    return Rung(Mode.HOLD, rung.since, out)
+
+
+def _driver(seen: Conditions) -> tuple[str, ...]:
+    return ("a driver drives",) if seen.manual else ()
+
+
+def _stay(rung: Rung, seen: Conditions) -> Rung:
+    fresh = tuple(reason for reason in seen.stop if reason not in rung.reasons)
+    return Rung(rung.mode, rung.since, rung.reasons + fresh, rung.latched or bool(seen.stop), seen.manual)

@@ -1,0 +1,70 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The lane barrier: a high-order control barrier function of relative degree 2."""
+
+from __future__ import annotations
+
+import math
+
+from tidegate.robot import Car
+from tidegate.safety.barrier import Barrier, Priority, Rows, State, barriers
+from tidegate.settings import Settings
+
+
+@barriers.register("lane")
+class Lane(Barrier):
+    """Wheels stay between the lane's edges.
+
+    h± = w ∓ d, w = half lane − half car − error bound, relative degree 2. ψ₁ = ḣ + p₁ h with p₁ a constant of the
+    robot; rows ḧ + (p₁ + p₂) ḣ + p₁ p₂ h ≥ margin, written ψ̇₁ ≥ margin − p₂(t) ψ₁, linear in (F, κ) through
+    d̈ = (F/m) sin μ + v cos μ (v κ − κ_r v cos μ / (1 − κ_r d)). Xiao & Belta 2019, design §5.
+    Trusted inputs: none alone; the lane is *learned* (offset, heading, curvature), carried on by odometry.
+    Guarantee: {h ≥ 0, ψ₁ ≥ 0} is kept, **conditional on the stated error bound** of the lane estimate.
+    Assumption: the bound is true up to ``bound_cap`` (a larger one narrows the corridor no further: it would be
+    empty); the road's curvature changes by at most ``curvature_slope`` per metre; start inside the set. Outside it,
+    the row steers back as far as grip and slew allow. No row below ``crawl_speed``, where v² κ has no authority, nor
+    where the bound is inf (unknown).
+    The margin covers the hold of one period: ψ̇₁ + p₂ ψ₁ changes by at most T (|d⃛| + (p₁+p₂)|d̈| + p₁p₂|ḋ|) in it.
+    """
+
+    name = "lane"
+    priority = Priority.LANE
+    rows = 2
+    gain = "lane"
+    learned = True
+
+    def __init__(self, settings: Settings, car: Car) -> None:
+        super().__init__(settings, car)
+        self._lane = settings.safety.lane
+        tyre = car.description.links["rear_left_wheel"].size[1]
+        self._room = self._lane.half_width - max(car.width, car.track + tyre) / 2
+        self._lateral = settings.vehicle.lateral_acceleration_max
+        self._gain_high = settings.policy.gain_high
+
+    def fill(self, state: State, rows: Rows) -> float:
+        """See ``Barrier.fill``."""
+        lane, speed = state.lane, state.speed
+        if lane is None or math.isinf(lane.offset_bound):
+            return math.inf
+        width = max(self._room - min(lane.offset_bound, self._lane.bound_cap), 0.1)
+        if speed < self._lane.crawl_speed:
+            return width - abs(lane.offset)
+        inner, mass = self._lane.inner_gain, self.car.effective_mass
+        sine, cosine = math.sin(lane.heading), math.cos(lane.heading)
+        curvature = lane.curvature[0]
+        rate = speed * sine
+        drift = -speed * cosine * curvature * speed * cosine / max(1.0 - curvature * lane.offset, 0.2)
+        by_force, by_curvature = sine / mass, speed * speed * cosine
+        margin = self._hold_margin(speed, rate)
+        for row, side in enumerate((1.0, -1.0)):
+            h, h_rate = width - side * lane.offset, -side * rate
+            # −side·(drift + by_force F + by_curvature κ) + p1 ḣ + p2 ψ1 ≥ margin
+            rows.set(
+                row, -side * by_force, -side * by_curvature, margin + side * drift - inner * h_rate, h_rate + inner * h
+            )
+        return width - abs(lane.offset)
+
+    def _hold_margin(self, speed: float, rate: float) -> float:
+        inner, outer = self._lane.inner_gain, self._gain_high
+        jerk = speed**3 * self._lane.curvature_slope
+        bound = jerk + (inner + outer) * self._lateral + inner * outer * abs(rate)
+        return self.period * bound

@@ -1,0 +1,34 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The last line: whatever computed the efforts, what leaves here is finite, inside its box and inside its slew."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from tidegate.records import Floats
+
+
+class Limiter:
+    """Holds by itself: it knows nothing but the box, the slew, what it sent last and what to do about garbage."""
+
+    def __init__(self, low: Floats, high: Floats, step: Floats, safe: Floats) -> None:
+        """``low``, ``high``, ``step`` (J,) [N·m]: box and largest change per command; ``safe`` (J,): for garbage."""
+        self._low, self._high, self._step = (np.array(part, np.float64) for part in (low, high, step))
+        self._safe = np.clip(np.array(safe, np.float64), self._low, self._high)
+        self.last: Floats = np.clip(np.zeros(len(self._low)), self._low, self._high)
+
+    def __call__(self, efforts: Any) -> Floats:
+        """Efforts (J,) [N·m] to send; any joint that is no finite number heads for its safe effort. Never raises."""
+        try:
+            wanted = np.array(efforts, np.float64)
+        except (TypeError, ValueError):
+            wanted = self._safe
+        if wanted.shape != self._safe.shape:
+            wanted = self._safe
+        wanted = np.where(np.isfinite(wanted), wanted, self._safe)
+        wanted = np.minimum(np.maximum(wanted, self._low), self._high)
+        # the last command lies in the box, so the slew around it never leaves the box
+        self.last = np.minimum(np.maximum(wanted, self.last - self._step), self.last + self._step)
+        return self.last.copy()

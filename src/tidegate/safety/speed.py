@@ -1,0 +1,79 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Barriers on the speed: the limit, and what the bends ahead allow."""
+
+from __future__ import annotations
+
+import math
+
+from tidegate.robot import Car
+from tidegate.safety.barrier import Barrier, Priority, Rows, State, barriers
+from tidegate.settings import Settings
+
+
+@barriers.register("speed")
+class Speed(Barrier):
+    """The speed limit.
+
+    h = v_max − ε − v, relative degree 1: −(F/m + w) + p h ≥ 0, with w the estimated slope and drag.
+    Trusted inputs: wheel speed through the odometry; the estimate of w comes from the speed alone.
+    Guarantee: v ≤ v_max.
+    Assumption: the measured speed errs by at most ε = ``speed_margin``, w by at most ``disturbance_margin``.
+    Its backup is to take the force down at the torque rate, which reaches the row for gains up to about 4 1/s.
+    """
+
+    name = "speed"
+    priority = Priority.SPEED
+    rows = 1
+    gain = "speed"
+
+    def __init__(self, settings: Settings, car: Car) -> None:
+        super().__init__(settings, car)
+        self._limit = settings.vehicle.speed_max - settings.safety.speed_margin
+        self._margin = settings.safety.disturbance_margin
+        self._mass = car.effective_mass
+
+    def fill(self, state: State, rows: Rows) -> float:
+        """See ``Barrier.fill``."""
+        h = self._limit - state.speed
+        rows.set(0, -1.0 / self._mass, 0.0, state.disturbance + self._margin, h, -state.force_low / self._mass)
+        return h
+
+
+@barriers.register("curve")
+class Curve(Barrier):
+    """Slow enough for the bends ahead.
+
+    h = min over the lane's knots of √(a_lat/|κ_r| + 2 a_c s) − v, relative degree 1: braking at a_c keeps every term.
+    Trusted inputs: wheel speed; the lane's curvature is *learned*, so this barrier only ever slows the car down.
+    Guarantee: v² |κ_r| ≤ a_lat on reaching the bend, conditional on the lane estimate.
+    Assumption: curvature between the knots is linear; no error bound is subtracted (the lateral barrier holds the
+    commanded curvature to the same limit whatever the camera says).
+    """
+
+    name = "curve"
+    priority = Priority.COMFORT
+    rows = 1
+    gain = "speed"
+    learned = True
+
+    def __init__(self, settings: Settings, car: Car) -> None:
+        super().__init__(settings, car)
+        self._lateral = settings.vehicle.lateral_acceleration_max
+        self._braking = settings.safety.curve_deceleration
+        self._mass = car.effective_mass
+
+    def fill(self, state: State, rows: Rows) -> float:
+        """See ``Barrier.fill``."""
+        if state.lane is None:
+            return math.inf
+        square = min(
+            self._lateral / max(abs(curvature), 1e-4) + 2 * self._braking * ahead
+            for ahead, curvature in zip(state.lane.ahead, state.lane.curvature, strict=True)
+        )
+        allowed = math.sqrt(square)
+        h = allowed - state.speed
+        # d/dt √(c + 2 a s) = −a v/√(c + 2 a s) while the knot comes nearer
+        fixed = self._braking * min(state.speed / allowed, 1.0) + state.disturbance
+        backup = max(-self._braking - max(state.disturbance, 0.0), state.force_low / self._mass)
+        rows.set(0, -1.0 / self._mass, 0.0, fixed, h, -backup)
+        return h

@@ -1,0 +1,232 @@
+# SPDX-License-Identifier: Apache-2.0
+"""One tick of the safety filter: watch, decide the rung, filter, actuate, limit."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+
+from tidegate.records import Command, Floats, JointStates, Level, Mode, SafetyInputs, Tick, nanoseconds
+from tidegate.robot import WHEEL_JOINTS, Actuation, Car
+from tidegate.safety.backup import Backup
+from tidegate.safety.barrier import Ahead, State
+from tidegate.safety.filter import Filter, Filtered
+from tidegate.safety.joints import joint_box
+from tidegate.safety.ladder import Conditions, Rung, advance
+from tidegate.safety.lane_tracker import LaneTracker, TrackedLane, centre_line
+from tidegate.safety.limiter import Limiter
+from tidegate.safety.motion import Motion
+from tidegate.safety.obstacle import Corridor, GroundFilter, Track, moved
+from tidegate.safety.watchdog import Watchdog
+from tidegate.settings import Settings
+
+TRUSTED = ("joints", "odometry", "imu", "points")
+
+
+class Supervisor:
+    """Everything between the policy's wish and the joints, at the safety node's own rate.
+
+    A deterministic function of the sequence of inputs; ``tick`` never raises. It starts STOPPED and waits for a reset.
+    """
+
+    def __init__(self, settings: Settings, car: Car, *, disable: frozenset[str] = frozenset()) -> None:
+        """``disable``: barrier names, 'image_health' or 'filter' to leave out; for evaluation only.
+
+        Raises:
+            SettingsError: ``safety.barriers`` names an unknown barrier.
+        """
+        self._settings, self._car, self._disable = settings, car, disable
+        self._period = 1.0 / settings.safety.rate_hz
+        self._hold = nanoseconds(settings.safety.hold_s)
+        self._camera_late = nanoseconds(settings.safety.late_periods / settings.camera.rate_hz)
+        self._filter = Filter(settings, car, disable=disable)
+        self._watchdog = Watchdog(settings, car)
+        self._tracker = LaneTracker(settings)
+        self._motion = Motion(settings, car)
+        self._backup = Backup(settings, car)
+        self._ground = GroundFilter(settings, car)
+        self._corridor = Corridor(settings, car)
+        self._arc_track, self._lane_track = Track(settings), Track(settings)
+        self._actuation = Actuation(car, self._period)
+        braking = car.wheel_efforts(-settings.vehicle.brake_guaranteed * car.effective_mass)
+        self._safe: Floats = np.concatenate((np.zeros(len(car.joint_names) - len(WHEEL_JOINTS)), braking))
+        self._limiter = Limiter(self._actuation.low, self._actuation.high, self._actuation.step, self._safe)
+        self._no_joints = JointStates(0, (), np.empty(0), np.empty(0), np.empty(0))
+        self.rung = Rung()
+        self._state = State()
+        self._now: int | None = None
+        self._standing = 0.0
+        self._lane_stamp: int | None = None
+        self._lane_age = -1
+        self._points_stamp: int | None = None
+        self._things: Floats = np.empty((0, 2))
+        self._things_pose = (0.0, 0.0, 0.0)
+        self._things_driven = 0.0
+
+    @property
+    def gain_names(self) -> tuple[str, ...]:
+        """Names of the gains that the barriers take from the policy."""
+        return self._filter.gain_names
+
+    def tick(self, inputs: SafetyInputs) -> Tick:
+        """The command for the next period. Never raises: a fault inside brakes the car and stays until a reset."""
+        try:
+            with np.errstate(all="ignore"):
+                return self._tick(inputs)
+        except Exception as error:  # the one place where everything is caught: the car must get a command
+            reason = f"fault in the safety filter: {type(error).__name__}: {error}"
+            self.rung = Rung(Mode.STOPPING, inputs.now, (reason,), latched=True)
+            effort = self._limiter(self._safe)
+            self._actuation.effort = effort
+            backup = (-self._settings.vehicle.brake_guaranteed * self._car.effective_mass, self._state.curvature)
+            command = Command(inputs.now, self._car.joint_names, effort)
+            return Tick(command, Mode.STOPPING, backup, backup, (), "", (reason,))
+
+    def _tick(self, inputs: SafetyInputs) -> Tick:
+        step = max(inputs.now - self._now, 0) if self._now is not None else 0
+        backwards = self._now is not None and inputs.now < self._now
+        self._now = inputs.now
+        watchdog = self._watchdog
+        watchdog.check(inputs)
+        self._move(step)
+        if self._lane_age >= 0:
+            self._lane_age += step
+        camera = self._camera()
+        conditions = self._conditions(inputs, camera, backwards)
+        self.rung = advance(self.rung, conditions, inputs.now, self._hold)
+        mode = self.rung.mode
+        state = self._fill_state(inputs.now)
+        wanted = self._wanted(mode, conditions)
+        box = joint_box(self._car, state.force, state.curvature, self._period)
+        if "filter" in self._disable:
+            filtered = Filtered(*box.clip(*wanted), (), "", True)
+        else:
+            gains = watchdog.newest("gains").values if watchdog.fresh("gains") and mode == Mode.NORMAL else {}
+            filtered = self._filter(state, wanted, gains, box, learned=not conditions.manual)
+        allowed = (filtered.force, filtered.curvature)
+        joints = watchdog.newest("joints") if watchdog.fresh("joints") else self._no_joints
+        effort = self._limiter(self._actuation.efforts(*allowed, joints))
+        self._actuation.effort = effort
+        state.force, state.curvature = allowed[0], self._actuation.curvature
+        reasons = self.rung.reasons if filtered.solved else (*self.rung.reasons, "the programme had no solution")
+        return Tick(
+            Command(inputs.now, self._car.joint_names, effort),
+            mode,
+            wanted,
+            allowed,
+            filtered.barriers,
+            filtered.intervened,
+            reasons,
+        )
+
+    def _move(self, step: int) -> None:
+        """Speed, pose and lane from odometry; speed from the wheels where odometry is late."""
+        watchdog, motion = self._watchdog, self._motion
+        if watchdog.fresh("odometry"):
+            odometry = watchdog.newest("odometry")
+            motion.update(odometry, self._state.force, self._state.curvature)
+            self._tracker.odometry(odometry)
+        elif watchdog.fresh("joints"):
+            motion.from_wheels(watchdog.newest("joints"))
+        slow = abs(motion.speed) < self._settings.safety.ladder.standstill_speed
+        sees_speed = watchdog.fresh("odometry") or watchdog.fresh("joints")
+        self._standing = self._standing + step / 1e9 if slow and sees_speed else 0.0
+
+    def _camera(self) -> tuple[str, ...]:
+        """Take a new lane estimate if its frame can be trusted; say what about the camera is out."""
+        watchdog = self._watchdog
+        lane, health = watchdog.newest("lane"), watchdog.newest("health")
+        use_health = "image_health" not in self._disable
+        out: tuple[str, ...] = watchdog.late("nominal")
+        sick: tuple[str, ...] = ()
+        if use_health:
+            out += watchdog.late("health")
+            if health is not None and health.level >= Level.ERROR:
+                sick = ("image not to be trusted: " + (", ".join(health.reasons) or "no reason given"),)
+        if lane is not None and lane.stamp != self._lane_stamp and not sick:
+            judged = not use_health or (health is not None and health.stamp >= lane.stamp)
+            if judged:
+                self._lane_stamp = lane.stamp
+                gated = self.rung.mode != Mode.STOPPED
+                if self._tracker.offer(lane, gated=gated):
+                    self._lane_age = watchdog.age("lane")
+        if not 0 <= self._lane_age <= self._camera_late:
+            refused = lane is not None and self._tracker.stamp != lane.stamp and watchdog.fresh("lane") and not sick
+            out += ("lane estimate contradicts odometry",) if refused else watchdog.late("lane") or ("no lane",)
+        return sick + out
+
+    def _conditions(self, inputs: SafetyInputs, camera: tuple[str, ...], backwards: bool) -> Conditions:
+        watchdog = self._watchdog
+        trusted: tuple[str, ...] = ()
+        for name in TRUSTED:
+            trusted += watchdog.late(name)
+        if backwards:
+            trusted += ("time ran backwards",)
+        stop: tuple[str, ...] = ()
+        if inputs.emergency_stop:
+            stop += ("emergency stop",)
+        if inputs.stop_requested:
+            stop += ("stop requested",)
+        manual = watchdog.newest("manual")
+        ladder = self._settings.safety.ladder
+        blind = not (watchdog.fresh("odometry") or watchdog.fresh("joints"))
+        waited = self.rung.mode == Mode.STOPPING and inputs.now - self.rung.since > nanoseconds(ladder.blind_stop_s)
+        return Conditions(
+            camera=camera,
+            trusted=trusted,
+            stop=stop,
+            manual=manual is not None and bool(manual.engaged) and watchdog.fresh("manual"),
+            standing=waited if blind else self._standing >= ladder.standstill_s,
+            reset=bool(inputs.reset_requested),
+        )
+
+    def _fill_state(self, now: int) -> State:
+        state, motion = self._state, self._motion
+        state.speed, state.disturbance = motion.speed, motion.disturbance
+        state.force_low, state.force_high = self._car.force_window(state.force, self._period)
+        state.lane = self._tracker.lane(self._settings.safety.lane.lag_s)
+        reach = -self._settings.safety.lane.reach_m
+        if state.lane is not None and state.lane.remaining < reach:
+            state.lane = None
+        self._look(now, state)
+        return state
+
+    def _look(self, now: int, state: State) -> None:
+        """Nearest things on the car's arc (every tick) and along the lane (every scan)."""
+        points, motion = self._watchdog.newest("points"), self._motion
+        if points is None:
+            state.arc = state.along_lane = Ahead()
+            return
+        low, high = sorted((motion.curvature, state.curvature))
+        new = points.stamp != self._points_stamp
+        if new:
+            pose, driven = motion.at(points.stamp)
+            since = driven - self._things_driven
+            self._points_stamp, self._things_pose, self._things_driven = points.stamp, pose, driven
+            self._things = self._ground.things(points)
+        since_scan = motion.driven - self._things_driven
+        things = moved(self._things, self._things_pose, motion.pose) if len(self._things) else self._things
+        on_arc = self._corridor.on_arc(things, low, high)
+        if new:
+            self._arc_track.update(points.stamp, on_arc + since_scan, since)
+            self._lane_track.update(points.stamp, self._along_lane(things, state.lane) + since_scan, since)
+        state.arc = self._arc_track.ahead(now, since_scan)
+        if math.isfinite(on_arc):
+            state.arc.distance = min(state.arc.distance, on_arc)
+        state.along_lane = self._lane_track.ahead(now, since_scan)
+
+    def _along_lane(self, things: Floats, lane: TrackedLane | None) -> float:
+        if lane is None or not len(things):
+            return math.inf
+        reach = max(lane.remaining + self._settings.safety.lane.reach_m, 5.0)
+        return self._corridor.along_lane(things, centre_line(lane, reach))
+
+    def _wanted(self, mode: Mode, conditions: Conditions) -> tuple[float, float]:
+        if mode == Mode.NORMAL:
+            asked = self._watchdog.newest("manual" if conditions.manual else "nominal")
+            return float(asked.force), float(asked.curvature)
+        state = self._state
+        lane = self._tracker.lane() if self._watchdog.fresh("odometry") else None
+        hard = bool(conditions.trusted) or self.rung.latched
+        return self._backup.command(mode, state.speed, lane, state.curvature, state.disturbance, hard=hard)

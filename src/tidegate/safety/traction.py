@@ -1,0 +1,71 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Barriers on what the tyres are asked for: grip and lateral acceleration."""
+
+from __future__ import annotations
+
+import math
+
+from tidegate.robot import GRAVITY, Car
+from tidegate.safety.barrier import Barrier, Priority, Rows, State, barriers
+from tidegate.settings import Settings
+
+SIDES = 8
+
+
+@barriers.register("traction")
+class Traction(Barrier):
+    """The friction circle, as an inscribed octagon.
+
+    ‖(F, m v² κ)‖ ≤ share · μ_f m g, relative degree 0: eight rows linear in u at the measured speed.
+    Trusted inputs: wheel speed.
+    Guarantee: never more than the stated share of the grip is asked for.
+    Assumption: the road grips with at least ``tyre_friction``; load transfer and the unloading on a crest are inside
+    the share that is kept back.
+    """
+
+    name = "traction"
+    priority = Priority.GRIP
+    rows = SIDES
+
+    def __init__(self, settings: Settings, car: Car) -> None:
+        super().__init__(settings, car)
+        self._mass = car.effective_mass
+        self._grip = settings.safety.traction_share * settings.vehicle.tyre_friction * GRAVITY
+        corners = [2 * math.pi * (side + 0.5) / SIDES for side in range(SIDES)]
+        self._normals = [(math.cos(angle), math.sin(angle)) for angle in corners]
+        self._inner = self._grip * math.cos(math.pi / SIDES)
+
+    def fill(self, state: State, rows: Rows) -> float:
+        """See ``Barrier.fill``; h is the grip left by the last command [m/s²]."""
+        square = max(state.speed, 1.0) ** 2
+        for row, (along, across) in enumerate(self._normals):
+            rows.set(row, -along / self._mass, -across * square, -self._inner)
+        return self._grip - math.hypot(state.force / self._mass, square * state.curvature)
+
+
+@barriers.register("lateral")
+class Lateral(Barrier):
+    """Lateral acceleration of the commanded path.
+
+    h = a_lat − v² |κ|, relative degree 0: two rows, κ within ±a_lat/v².
+    Trusted inputs: wheel speed.
+    Guarantee: the commanded curvature never asks for more than ``lateral_acceleration_max`` at the present speed,
+    whatever the policy or the camera says.
+    Assumption: steady cornering; while the limit shrinks faster than the steering's slew (hard acceleration in a
+    bend) the slew wins and the relaxation is reported.
+    """
+
+    name = "lateral"
+    priority = Priority.GRIP
+    rows = 2
+
+    def __init__(self, settings: Settings, car: Car) -> None:
+        super().__init__(settings, car)
+        self._limit = settings.vehicle.lateral_acceleration_max
+
+    def fill(self, state: State, rows: Rows) -> float:
+        """See ``Barrier.fill``."""
+        square = max(state.speed, 1.0) ** 2
+        rows.set(0, 0.0, -square, -self._limit)
+        rows.set(1, 0.0, square, -self._limit)
+        return self._limit - square * abs(state.curvature)
