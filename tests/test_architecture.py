@@ -39,7 +39,7 @@ TORCH_HOMES = {
     "liquid/ltc.py",
     "liquid/cfc.py",
     "liquid/recurrent.py",
-    "liquid/autograd.py",
+    "liquid/wired.py",
     "safety/barriernet.py",
     "stack.py",
 }

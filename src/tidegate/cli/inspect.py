@@ -1,0 +1,71 @@
+# SPDX-License-Identifier: Apache-2.0
+"""``tidegate inspect``: what is in a bundle."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import numpy as np
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from tidegate.bundle import Bundle
+from tidegate.errors import BundleError
+from tidegate.liquid.drawing import draw_wiring
+from tidegate.liquid.live import LtcStep
+from tidegate.liquid.policy import make_step
+from tidegate.liquid.wiring import Wiring
+
+
+def inspect(
+    bundle: Annotated[Path, typer.Argument(help="Folder of the bundle, such as models/car-ltc19.")],
+    svg: Annotated[Path | None, typer.Option(help="Write the wiring as a picture to this file.")] = None,
+) -> None:
+    """Show the network, how it was trained, and draw its wiring."""
+    loaded = Bundle.load(bundle)
+    try:
+        wiring = Wiring.from_dict(loaded.wiring)
+        step = make_step(loaded, wiring)
+    except (KeyError, ValueError, IndexError, TypeError) as error:
+        raise BundleError(f"{bundle}: its network is corrupt ({error})") from error
+    console = Console()
+    console.print(_summary(loaded, wiring, step if isinstance(step, LtcStep) else None))
+    if loaded.training:
+        console.print(_training(loaded))
+    if svg is not None:
+        svg.parent.mkdir(parents=True, exist_ok=True)
+        svg.write_text(draw_wiring(wiring, f"{loaded.name} · {loaded.policy.cell.upper()}"), encoding="utf-8")
+        console.print(f"wiring drawn to {svg}")
+
+
+def _summary(bundle: Bundle, wiring: Wiring, step: LtcStep | None) -> Table:
+    table = Table(title=f"{bundle.name}, for robot '{bundle.robot}'", show_header=False)
+    liquid = sum(array.size for array in bundle.part("liquid").values())
+    layers = f"{wiring.inter} inter, {wiring.command} command, {wiring.motor} motor"
+    rows = {
+        "cell": bundle.policy.cell.upper(),
+        "neurons": f"{wiring.neurons} ({layers})",
+        "inputs": f"{bundle.perception.features} features and the speed",
+        "synapses": f"{np.count_nonzero(wiring.sensory)} sensory, {np.count_nonzero(wiring.recurrent)} between neurons",
+        "liquid parameters": f"{liquid:,} (each one acts: absent synapses have none)",
+        "gains": f"{', '.join(bundle.policy.gain_names)} in {bundle.policy.gain_low:g}–{bundle.policy.gain_high:g} 1/s",
+        "backbone": f"{len(bundle.backbone) / 1024:,.0f} KiB, "
+        f"image {bundle.perception.input_width} × {bundle.perception.input_height} px",
+        "lane bound": "calibrated" if bundle.conformal else "not calibrated (infinite)",
+    }
+    for name, words in rows.items():
+        table.add_row(name, words)
+    if step is not None:
+        fast, slow = step.time_constants()
+        for name, part in zip(("inter", "command", "motor"), wiring.layers, strict=True):
+            table.add_row(f"time constants, {name}", f"{fast[part].min():.3f} s to {slow[part].max():.2f} s")
+    return table
+
+
+def _training(bundle: Bundle) -> Table:
+    table = Table(title="Training record", show_header=False)
+    for name, value in bundle.training.items():
+        table.add_row(str(name), str(value))
+    return table

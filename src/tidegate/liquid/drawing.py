@@ -1,0 +1,92 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A wiring as a picture: one column per layer, one curve per synapse, its colour the polarity."""
+
+from __future__ import annotations
+
+from tidegate.liquid.wiring import MOTORS, Polarity, Wiring
+
+EXCITATORY, INHIBITORY = "#2a78b8", "#d1593b"
+INK, QUIET, PAPER = "#22303c", "#6b7a86", "#ffffff"
+LAYERS = (("sensory", "#8a97a3"), ("inter", "#3f9c86"), ("command", "#8b62b0"), ("motor", "#d59a2b"))
+WIDTH, HEIGHT, TOP, BOTTOM = 960, 720, 90, 56
+COLUMNS = (150.0, 370.0, 610.0, 800.0)
+RADII = (4.5, 9.0, 12.0, 15.0)
+
+Place = tuple[float, float, float]
+"""x, y and radius of a drawn neuron."""
+
+
+def draw_wiring(wiring: Wiring, title: str) -> str:
+    """The picture as an SVG document; the last input is the speed, the others are features."""
+    inputs = _column(0, wiring.inputs)
+    sizes = (wiring.inter, wiring.command, wiring.motor)
+    neurons = [place for layer, size in enumerate(sizes, start=1) for place in _column(layer, size)]
+    parts = [
+        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {HEIGHT}" width="{WIDTH}" height="{HEIGHT}"'
+        ' font-family="Helvetica, Arial, sans-serif">',
+        f'<rect width="{WIDTH}" height="{HEIGHT}" fill="{PAPER}"/>',
+        _text(28, 34, title, size=18, weight="bold"),
+        *_curves(wiring, wiring.sensory, inputs, neurons, width=1.0),
+        *_curves(wiring, wiring.recurrent, neurons, neurons, width=1.6),
+    ]
+    for (name, colour), places in zip(LAYERS, [inputs, *(neurons[part] for part in wiring.layers)], strict=True):
+        parts.append(_text(places[0][0], 68, f"{name} · {len(places)}", anchor="middle", size=14, weight="bold"))
+        parts += [
+            f'<circle cx="{x:.1f}" cy="{y:.1f}" r="{r}" fill="{colour}" stroke="{PAPER}" stroke-width="1.5"/>'
+            for x, y, r in places
+        ]
+    parts += [
+        _text(x - 12, y + 3, "speed" if i == wiring.inputs - 1 else f"feature {i}", anchor="end", size=9, ink=QUIET)
+        for i, (x, y, _) in enumerate(inputs)
+    ]
+    parts += [
+        _text(x + r + 8, y + 5, name, size=14)
+        for name, (x, y, r) in zip(MOTORS, neurons[wiring.layers[2]], strict=True)
+    ]
+    parts += _legend(wiring)
+    return "\n".join([*parts, "</svg>\n"])
+
+
+def _column(layer: int, count: int) -> list[Place]:
+    """Evenly spaced places of one layer, top to bottom; small layers keep away from the edges."""
+    room = HEIGHT - TOP - BOTTOM
+    step = min(room / count, 150.0)
+    first = TOP + (room - step * (count - 1)) / 2
+    return [(COLUMNS[layer], first + step * index, RADII[layer]) for index in range(count)]
+
+
+def _curves(wiring: Wiring, adjacency: Polarity, sources: list[Place], targets: list[Place], width: float) -> list[str]:
+    curves = []
+    for source, target, polarity in zip(*wiring.edges(adjacency), strict=True):
+        (x, y, r), (to_x, to_y, to_r) = sources[source], targets[target]
+        if to_x > x:
+            start, end, bend = x + r, to_x - to_r, (to_x - x) / 2
+            path = f"M{start:.1f} {y:.1f}C{start + bend:.1f} {y:.1f} {end - bend:.1f} {to_y:.1f} {end:.1f} {to_y:.1f}"
+        elif source == target:
+            path = f"M{x + r:.1f} {y - 4:.1f}c26 -26 26 34 0 8"
+        else:  # within a layer: an arc beside the column, upward ones further out so that pairs stay apart
+            out = x + r + (22 if to_y > y else 44) + 0.22 * abs(to_y - y)
+            path = f"M{x + r:.1f} {y:.1f}C{out:.1f} {y:.1f} {out:.1f} {to_y:.1f} {to_x + to_r:.1f} {to_y:.1f}"
+        colour = EXCITATORY if polarity > 0 else INHIBITORY
+        curves.append(f'<path d="{path}" fill="none" stroke="{colour}" stroke-width="{width}" stroke-opacity="0.6"/>')
+    return curves
+
+
+def _legend(wiring: Wiring) -> list[str]:
+    y = HEIGHT - 22
+    parts = []
+    for x, colour, word in ((28, EXCITATORY, "excitatory"), (150, INHIBITORY, "inhibitory")):
+        parts.append(f'<line x1="{x}" y1="{y}" x2="{x + 26}" y2="{y}" stroke="{colour}" stroke-width="3"/>')
+        parts.append(_text(x + 34, y + 4, word, size=13))
+    counted = f"{wiring.neurons} neurons, {wiring.synapses} synapses"
+    return [*parts, _text(WIDTH - 28, y + 4, counted, anchor="end", size=13, ink=QUIET)]
+
+
+def _text(
+    x: float, y: float, words: str, *, size: int, anchor: str = "start", weight: str = "normal", ink: str = INK
+) -> str:
+    safe = words.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+    return (
+        f'<text x="{x:.1f}" y="{y:.1f}" font-size="{size}" font-weight="{weight}" fill="{ink}"'
+        f' text-anchor="{anchor}">{safe}</text>'
+    )

@@ -1,0 +1,76 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The closed form: it computes on the drawn graph only, every branch of it."""
+
+import numpy as np
+import torch
+
+from tidegate.liquid.cfc import CfC
+from tidegate.liquid.wiring import ncp
+from tidegate.settings.policy import PolicySettings
+
+WIRING = ncp(5, PolicySettings(), 1)
+
+
+def network() -> CfC:
+    net = CfC(WIRING, torch.Generator().manual_seed(0))
+    with torch.no_grad():
+        net.bias.normal_(generator=torch.Generator().manual_seed(1))
+    return net
+
+
+def test_it_is_the_closed_form_neuron_by_neuron() -> None:
+    net = network()
+    random = np.random.default_rng(0)
+    inputs, state, dt = random.normal(size=5), random.uniform(-1, 1, 19), 0.08
+    weight, bias = net.weight.detach().double().numpy(), net.bias.detach().double().numpy()
+    values = np.concatenate([inputs, state])
+    for j in range(19):  # neurons are numbered by layer, and a layer hears the new state of the one before
+        read = [e for e in range(weight.shape[1]) if int(net.target[e]) == j]
+        old = values[5 + j]
+        layer = next(part for part in WIRING.layers if part.start <= j < part.stop)
+        heard = np.concatenate([inputs, np.where(np.arange(19) < layer.start, values[5:], state)])
+        first, second, rate, offset = (
+            sum(weight[k, e] * heard[int(net.row[e])] for e in read) + bias[k, j] for k in range(4)
+        )
+        gate = 1 / (1 + np.exp(-(rate * dt / 0.05 + offset)))
+        values[5 + j] = (1 - gate) * np.tanh(first) + gate * np.tanh(second)
+        assert values[5 + j] != old
+    found = net(
+        torch.from_numpy(inputs).float()[None, None], torch.tensor([[dt]]), torch.from_numpy(state).float()[None]
+    )
+    np.testing.assert_allclose(found[0, 0].detach().numpy(), values[5:], atol=1e-5)
+
+
+def test_no_branch_hears_a_neuron_that_it_is_not_wired_to() -> None:
+    net = network()
+    inputs, dt = torch.randn(1, 1, 5, generator=torch.Generator().manual_seed(2)), torch.tensor([[0.05]])
+    inters, commands, motors = WIRING.layers
+    jacobian = torch.autograd.functional.jacobian(lambda x: net(x, dt)[0, 0], inputs)[:, 0, 0].numpy().T  # (I, N)
+    wired = WIRING.sensory[:, inters] != 0
+    assert not jacobian[:, inters][~wired].any()
+    assert jacobian[:, inters][wired].all()
+    state = torch.zeros(1, 19)
+    own = torch.autograd.functional.jacobian(lambda s: net(inputs, dt, s)[0, 0], state)[:, 0].numpy().T  # (N, N)
+    assert not own[motors, : motors.start].any()
+    among = (WIRING.recurrent[commands, commands] != 0) | np.eye(6, dtype=bool)
+    assert not own[commands, commands][~among].any()
+
+
+def test_states_stay_within_one_and_samples_and_times_do_not_mix() -> None:
+    net = network()
+    random = torch.Generator().manual_seed(3)
+    inputs, dt = 50 * torch.randn(19, 6, 5, generator=random), 0.02 + torch.rand(19, 6, generator=random)
+    states = net(inputs, dt)
+    assert states.abs().max() <= 1
+    changed = inputs.clone()
+    changed[:, 4:] = 0
+    torch.testing.assert_close(net(changed, dt)[:, :4], states[:, :4])
+    torch.testing.assert_close(net(inputs[3:5], dt[3:5]), states[3:5], atol=1e-5, rtol=1e-5)
+    rest = net(inputs[:, 2:], dt[:, 2:], states[:, 1])
+    torch.testing.assert_close(rest, states[:, 2:], atol=1e-5, rtol=1e-5)
+
+
+def test_it_has_weights_for_its_wires_only() -> None:
+    net = network()
+    without_autapses = WIRING.synapses - np.count_nonzero(np.diag(WIRING.recurrent))
+    assert sum(p.numel() for p in net.parameters()) == 4 * (without_autapses + 19) + 4 * 19

@@ -1,0 +1,220 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The LTC against SciPy's integrator, against ncps, against its own eager form, and its theorem of bounded states."""
+
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from ncps.torch import LTC as PublicLTC
+from ncps.wirings import Wiring as PublicWiring
+from scipy.integrate import solve_ivp
+from torch.nn.functional import softplus
+
+from tidegate.liquid.live import LtcStep
+from tidegate.liquid.ltc import LTC, TAU_FAST, TAU_SLOW, _Sequence
+from tidegate.liquid.wiring import Wiring, ncp
+from tidegate.settings.policy import PolicySettings
+
+WIRING = ncp(5, PolicySettings(), 1)
+
+
+def network(substeps: int = 3, compiled: bool = True, seed: int = 0, wiring: Wiring = WIRING) -> LTC:
+    return LTC(wiring, substeps, torch.Generator().manual_seed(seed), compiled)
+
+
+def samples(batch: int, steps: int, seed: int = 0, inputs: int = 5) -> tuple[torch.Tensor, torch.Tensor]:
+    random = torch.Generator().manual_seed(seed)
+    return torch.randn(batch, steps, inputs, generator=random), 0.02 + 0.2 * torch.rand(batch, steps, generator=random)
+
+
+def right_hand_side(net: LTC, inputs: np.ndarray) -> Any:
+    """The differential equation, synapse by synapse, from the paper and not from the solver."""
+    parameters = {name: value.detach().double().numpy() for name, value in net.named_parameters()}
+
+    def positive(name: str) -> np.ndarray:
+        return np.log1p(np.exp(parameters[name]))
+
+    def slope_of(_: float, x: np.ndarray) -> np.ndarray:
+        total = positive("raw_leak") * (parameters["rest"] - x)
+        for name, adjacency, values in (("sensory", WIRING.sensory, inputs), ("recurrent", WIRING.recurrent, x)):
+            for e, (i, j) in enumerate(zip(*np.nonzero(adjacency), strict=True)):
+                gamma, mu = positive(f"{name}.raw_slope")[e], parameters[f"{name}.midpoint"][e]
+                opening = 1 / (1 + np.exp(-gamma * (values[i] - mu)))
+                reversal = adjacency[i, j] * positive(f"{name}.raw_reversal")[e]
+                total[j] += positive(f"{name}.raw_weight")[e] * opening * (reversal - x[j])
+        return total / positive("raw_capacitance")
+
+    return slope_of
+
+
+def test_the_solver_converges_to_scipys_with_first_order() -> None:
+    inputs, duration = np.array([0.3, -1.0, 0.8, 2.0, 0.1]), 0.2
+    exact = solve_ivp(right_hand_side(network(), inputs), (0, duration), np.zeros(19), rtol=1e-10, atol=1e-12).y[:, -1]
+    errors = []
+    for substeps in (4, 8, 16, 32, 64):
+        net = network(substeps).double()
+        state = net(torch.from_numpy(inputs)[None, None], torch.tensor([[duration]], dtype=torch.float64))
+        errors.append(np.abs(state[0, 0].detach().numpy() - exact).max())
+    orders = np.log2(np.divide(errors[:-1], errors[1:]))
+    assert errors[-1] < 5e-3
+    assert np.all(orders > 0.8), orders
+    assert orders[-1] == pytest.approx(1.0, abs=0.1)
+
+
+def test_it_agrees_with_ncps_where_dt_is_one() -> None:
+    public_wiring = PublicWiring(19)
+    public_wiring.set_output_dim(19)
+    public_wiring.build(5)
+    for add, adjacency in (
+        (public_wiring.add_sensory_synapse, WIRING.sensory),
+        (public_wiring.add_synapse, WIRING.recurrent),
+    ):
+        for i, j in zip(*np.nonzero(adjacency), strict=True):
+            add(int(i), int(j), int(adjacency[i, j]))
+    public = PublicLTC(5, public_wiring, ode_unfolds=6, implicit_param_constraints=False)
+    net = network(6)
+    theirs = public.rnn_cell._params
+    with torch.no_grad():
+        theirs["gleak"].copy_(softplus(net.raw_leak))
+        theirs["vleak"].copy_(net.rest)
+        theirs["cm"].copy_(softplus(net.raw_capacitance))
+        for prefix, synapses in (("sensory_", net.sensory), ("", net.recurrent)):
+            at = (synapses.source, synapses.target)
+            theirs[f"{prefix}w"][at] = softplus(synapses.raw_weight)
+            theirs[f"{prefix}sigma"][at] = softplus(synapses.raw_slope)
+            theirs[f"{prefix}mu"][at] = synapses.midpoint
+            theirs[f"{prefix}erev"][at] = synapses.polarity * softplus(synapses.raw_reversal)
+    inputs, _ = samples(4, 7)
+    expected, _ = public(inputs)
+    torch.testing.assert_close(net(inputs, torch.ones(4, 7)), expected, atol=2e-6, rtol=2e-5)
+
+
+def test_the_kernels_agree_with_the_eager_form_in_values_and_gradients() -> None:
+    inputs, dt = samples(8, 12)
+    found: list[tuple[torch.Tensor, dict[str, torch.Tensor]]] = []
+    for compiled in (True, False):
+        net = network(compiled=compiled)
+        x = inputs.clone().requires_grad_()
+        start = torch.linspace(-0.5, 0.5, 8 * 19).reshape(8, 19).requires_grad_()
+        states = net(x, dt, start)
+        (states.square().sum() + states[:, -1].sum()).backward()
+        gradients = {name: value.grad for name, value in net.named_parameters()}
+        found.append((states.detach(), {**gradients, "inputs": x.grad, "start": start.grad}))
+    (states, gradients), (expected, reference) = found
+    torch.testing.assert_close(states, expected, atol=1e-6, rtol=1e-6)
+    for name, gradient in reference.items():
+        error = (gradients[name] - gradient).abs().max() / gradient.abs().max()
+        assert error < 1e-5, (name, error)
+
+
+def test_the_adjoint_passes_gradcheck_in_double_precision() -> None:
+    random = torch.Generator().manual_seed(0)
+
+    def draw(*shape: int, low: float = -1.0, high: float = 1.0) -> torch.Tensor:
+        return (low + (high - low) * torch.rand(*shape, generator=random, dtype=torch.float64)).requires_grad_()
+
+    source, target = torch.tensor([0, 1, 2, 2, 1]), torch.tensor([1, 2, 0, 2, 0])
+    tensors = [
+        draw(2, 3, 3),
+        draw(2, 3, 3, low=0.1),
+        draw(2, 3, 3, low=0.5, high=5.0),
+        draw(5, low=1.0, high=4.0),
+        draw(5),
+        draw(5, low=0.1),
+        draw(5),
+        draw(2, 3),
+    ]
+    assert torch.autograd.gradcheck(lambda *given: _Sequence.apply(*given, source, target, 2), tensors)
+
+
+@given(
+    seed=st.integers(0, 1000),
+    scale=st.sampled_from([0.1, 1.0, 10.0, 1e4]),
+    dt=st.floats(1e-3, 10.0),
+    substeps=st.integers(1, 6),
+)
+@settings(max_examples=40, deadline=None)
+def test_no_state_leaves_the_interval_of_its_reversal_potentials(
+    seed: int, scale: float, dt: float, substeps: int
+) -> None:
+    net = network(substeps, seed=seed)
+    with torch.no_grad():
+        for parameter in net.parameters():
+            parameter.add_(torch.randn(parameter.shape, generator=torch.Generator().manual_seed(seed)))
+    low, high = net.rest.detach().clone(), net.rest.detach().clone()
+    for synapses in (net.sensory, net.recurrent):
+        reversal = (synapses.polarity * softplus(synapses.raw_reversal)).detach()
+        low.scatter_reduce_(0, synapses.target, reversal, "amin")
+        high.scatter_reduce_(0, synapses.target, reversal, "amax")
+    inputs, _ = samples(3, 20, seed)
+    states = net(inputs * scale, torch.full((3, 20), dt), ((low + high) / 2).expand(3, 19))
+    room = 1e-4 * (high - low)
+    assert (states >= low - room).all()
+    assert (states <= high + room).all()
+
+
+@pytest.mark.parametrize("compiled", [True, False])
+def test_samples_do_not_mix_even_when_the_batch_is_as_large_as_the_network(compiled: bool) -> None:
+    net = network(compiled=compiled)
+    inputs, dt = samples(19, 6)
+    together = net(inputs, dt)
+    order = torch.randperm(19, generator=torch.Generator().manual_seed(0))
+    torch.testing.assert_close(net(inputs[order], dt[order]), together[order], atol=1e-6, rtol=1e-5)
+    alone = torch.cat([net(inputs[i : i + 1], dt[i : i + 1]) for i in range(19)])
+    torch.testing.assert_close(alone, together, atol=1e-6, rtol=1e-5)
+
+
+def test_the_past_does_not_hear_the_future_and_a_carried_state_is_enough() -> None:
+    net = network()
+    inputs, dt = samples(3, 10)
+    states = net(inputs, dt)
+    changed = inputs.clone()
+    changed[:, 6:] += 5.0
+    torch.testing.assert_close(net(changed, dt)[:, :6], states[:, :6], atol=0, rtol=0)
+    assert not torch.allclose(net(changed, dt)[:, 6], states[:, 6])
+    first = net(inputs[:, :4], dt[:, :4])
+    second = net(inputs[:, 4:], dt[:, 4:], first[:, -1])
+    torch.testing.assert_close(torch.cat([first, second], 1), states, atol=1e-6, rtol=1e-5)
+
+
+def test_three_substeps_carry_a_frame_to_its_own_command() -> None:
+    wiring = ncp(5, PolicySettings(), 4)
+    inputs, dt = torch.zeros(2, 1, 5), torch.full((2, 1), 0.05)
+    inputs[1] = 3.0
+    motors = {substeps: network(substeps, wiring=wiring)(inputs, dt)[:, 0, wiring.layers[2]] for substeps in (1, 2, 3)}
+    assert torch.equal(motors[1][0], motors[1][1])
+    assert torch.equal(motors[2][0], motors[2][1])
+    assert not torch.equal(motors[3][0], motors[3][1])
+
+
+def test_time_constants_start_between_a_frame_and_a_second_and_only_real_synapses_have_parameters() -> None:
+    net = network()
+    weight = sum(softplus(s.raw_weight) @ s.scatter for s in (net.sensory, net.recurrent))
+    tau = softplus(net.raw_capacitance) / (softplus(net.raw_leak) + 0.5 * weight)
+    assert tau.min().item() == pytest.approx(TAU_FAST, rel=1e-4)
+    assert tau.max().item() == pytest.approx(TAU_SLOW, rel=1e-4)
+    assert sum(p.numel() for p in net.parameters()) == 4 * WIRING.synapses + 3 * WIRING.neurons
+    arrays = {name: value.numpy() for name, value in net.state_dict().items()}
+    fast, slow = LtcStep(WIRING, arrays, 3).time_constants()
+    assert np.all(fast < tau.detach().numpy())
+    assert np.all(slow > tau.detach().numpy())
+
+
+def test_it_learns_what_needs_memory() -> None:
+    """The sign of an input that was shown for one step, eight steps ago."""
+    torch.manual_seed(0)
+    net = network(seed=2)
+    read = torch.nn.Linear(19, 1)
+    optimiser = torch.optim.Adam([*net.parameters(), *read.parameters()], lr=0.03)
+    sign = torch.tensor([-1.0, 1.0]).repeat(8)
+    inputs = torch.zeros(16, 9, 5)
+    inputs[:, 0] = 2 * sign[:, None] + 0.3 * torch.randn(16, 5)
+    for _ in range(120):
+        optimiser.zero_grad()
+        loss = (read(net(inputs, torch.full((16, 9), 0.05))[:, -1])[:, 0] - sign).square().mean()
+        loss.backward()
+        optimiser.step()
+    assert loss.item() < 0.1
