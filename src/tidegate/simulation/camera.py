@@ -1,0 +1,83 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The simulated camera: rendered at twice the size, averaged down, exposed and made noisy; and what it shows."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from tidegate.settings import Settings
+from tidegate.simulation.car import GROUP_SELF
+from tidegate.simulation.engine import mujoco, no_graphics
+from tidegate.simulation.scene import CameraFault
+from tidegate.simulation.traffic import GROUP_SOLID
+from tidegate.simulation.vegetation import GROUP_VEGETATION
+from tidegate.simulation.world import CLASSES, SUPERSAMPLING, World
+
+
+class Camera:
+    """Pictures of a world from the car."""
+
+    def __init__(self, settings: Settings, world: World, seed: int) -> None:
+        """Make a renderer.
+
+        Raises:
+            DependencyError: no graphics library or device.
+        """
+        self._world, self._size = world, (settings.camera.width, settings.camera.height)
+        self._rng = np.random.default_rng([seed, 20])
+        width, height = (side * SUPERSAMPLING for side in self._size)
+        world.model.camera("front").fovy[0] = settings.camera.fov_deg
+        try:
+            self._renderer = mujoco.Renderer(world.model, height, width)
+        except Exception as error:  # whatever the graphics library raises, the cause is its absence
+            raise no_graphics(error) from error
+        self._options = mujoco.MjvOption()
+        self._options.geomgroup[:] = 0
+        self._options.geomgroup[[0, GROUP_VEGETATION, GROUP_SOLID]] = 1
+
+    def capture(self, data: Any, fault: CameraFault) -> NDArray[np.uint8]:
+        """A picture (H, W, 3) uint8 RGB of the present state; ``fault`` WHITE over-exposes it."""
+        self._renderer.update_scene(data, "front", self._options)
+        image = cv2.resize(self._renderer.render(), self._size, interpolation=cv2.INTER_AREA).astype(np.float32)
+        look = self._world.look
+        noise = look.noise * self._rng.standard_normal(image.shape, dtype=np.float32)
+        if fault is CameraFault.WHITE:
+            fall = np.linspace(0.0, 6.0, image.shape[0], dtype=np.float32)[:, None, None]
+            image = 0.06 * image + 246.0 - fall
+        else:
+            image *= look.exposure
+        finished: NDArray[np.uint8] = np.clip(image + noise, 0, 255).astype(np.uint8)
+        return finished
+
+    def masks(self, data: Any) -> dict[str, NDArray[np.bool_]]:
+        """What each pixel mostly shows, (H, W) bool by class of ``CLASSES``."""
+        self._renderer.update_scene(data, "front", self._options)
+        self._renderer.enable_segmentation_rendering()
+        try:
+            geoms = self._renderer.render()[..., 0]
+        finally:
+            self._renderer.disable_segmentation_rendering()
+        kinds = np.where(geoms >= 0, self._world.geom_class[geoms], CLASSES.index("sky"))
+        width, height = self._size
+        cells = kinds.reshape(height, SUPERSAMPLING, width, SUPERSAMPLING)
+        share = np.stack([(cells == k).mean(axis=(1, 3)) for k in range(len(CLASSES))])
+        best = share.argmax(axis=0)
+        return {name: best == k for k, name in enumerate(CLASSES)}
+
+    def chase(self, data: Any, width: int, height: int) -> NDArray[np.uint8]:
+        """A picture (height, width, 3) from behind and above the car, for people."""
+        with mujoco.Renderer(self._world.model, height, width) as renderer:
+            options = mujoco.MjvOption()
+            options.geomgroup[:] = 0
+            options.geomgroup[[0, GROUP_VEGETATION, GROUP_SOLID, GROUP_SELF]] = 1
+            renderer.update_scene(data, "chase", options)
+            picture: NDArray[np.uint8] = renderer.render().copy()
+        return picture
+
+    def close(self) -> None:
+        """Release the graphics context."""
+        self._renderer.close()

@@ -1,0 +1,320 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The embedded world, one control period at a time: sensors out, joint efforts in. Same seed, same bytes."""
+
+from __future__ import annotations
+
+import hashlib
+import math
+from collections import deque
+from collections.abc import Sequence
+from dataclasses import dataclass
+from types import TracebackType
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tidegate.errors import SceneError
+from tidegate.records import NANOSECONDS, Command, Frame, Imu, JointStates, Odometry, Points, nanoseconds, seconds
+from tidegate.robot import STEER_JOINTS, WHEEL_JOINTS, Car
+from tidegate.settings import Settings
+from tidegate.simulation.camera import Camera
+from tidegate.simulation.car import pad_name
+from tidegate.simulation.engine import mujoco
+from tidegate.simulation.road import PAVED_LEFT, PAVED_RIGHT, Place
+from tidegate.simulation.scene import CameraFault
+from tidegate.simulation.sensors import Proprioception, RangeSensor
+from tidegate.simulation.sink import Sink
+from tidegate.simulation.traffic import Gap, Progress, nearest
+from tidegate.simulation.truth import Truth
+from tidegate.simulation.world import VEHICLE, make_world
+
+EPOCH = NANOSECONDS
+"""Stamp of the first tick [ns]."""
+
+
+@dataclass(frozen=True, slots=True)
+class Observation:
+    """What the sensors deliver at one tick; None = nothing due."""
+
+    joints: JointStates
+    odometry: Odometry
+    imu: Imu
+    points: Points | None
+    frame: Frame | None
+
+
+class Simulator:
+    """A car on a road by seed, in lock-step: ``observe``, ``apply``, ``step``."""
+
+    def __init__(self, settings: Settings, scene: str = "road", seed: int = 0, *, camera: bool = True) -> None:
+        """Build the world and stand the car on the road.
+
+        Raises:
+            SceneError: unknown scene, no road for this seed, or a physics step that does not divide the period.
+            RobotError: a URDF that is no car.
+            DependencyError: MuJoCo or (with ``camera``) a graphics library is absent.
+        """
+        self.settings, self.car = settings, Car.from_settings(settings)
+        self._period = nanoseconds(1 / settings.safety.rate_hz)
+        ratio = 1 / (settings.safety.rate_hz * settings.simulator.physics_step_s)
+        self._substeps = round(ratio)
+        if self._substeps < 1 or abs(ratio - self._substeps) > 1e-6:
+            raise SceneError(
+                f"simulator.physics_step_s is {settings.simulator.physics_step_s:g} s; it must divide the period of "
+                f"safety.rate_hz, {1 / settings.safety.rate_hz:g} s"
+            )
+        self.world = make_world(settings, self.car, scene, seed, drawn=camera)
+        self.road, self.scene = self.world.road, self.world.scene
+        self._model = self.world.model
+        self._data = mujoco.MjData(self._model)
+        self._camera = Camera(settings, self.world, seed) if camera else None
+        self._sink = Sink(settings, self.car, self._model)
+        self._feel = Proprioception(settings, self.car, self.world, seed)
+        self._range = RangeSensor(settings, self.car, self.world, seed)
+        self._frames: deque[tuple[int, Frame]] = deque()
+        self._observation: Observation | None = None
+        self._index_model()
+        self._tick = 0
+        self._distance = 0.0
+        self._acceleration = 0.0
+        self._contacts, self._touching = 0, False
+        self._excess: dict[str, float] = {}
+        self._place_car(self.scene.start, 0.0, 0.0, 0.0)
+
+    @property
+    def now(self) -> int:
+        """Simulated time [ns]."""
+        return EPOCH + self._tick * self._period
+
+    def observe(self) -> Observation:
+        """What the sensors deliver at this tick; asking twice gives the same."""
+        if self._observation is None:
+            self._observation = self._sense()
+        return self._observation
+
+    def apply(self, command: Command) -> None:
+        """Hand joint efforts to the actuators, which latch them until the next command or their time-out.
+
+        Raises:
+            RobotError: the command names a joint that the car does not have.
+        """
+        self._sink.apply(command, self.now)
+
+    def step(self) -> None:
+        """Advance one control period."""
+        self.observe()  # frames and noise do not depend on whether anybody looked
+        before = self._speed()
+        self._sink.actuate(self._data, self.now)
+        peak = np.zeros(len(self._dofs))
+        least, most = np.full(len(STEER_JOINTS), np.inf), np.full(len(STEER_JOINTS), -np.inf)
+        fastest = 0.0
+        for _ in range(self._substeps):
+            mujoco.mj_step(self._model, self._data)
+            np.maximum(peak, np.abs(self._data.qvel[self._dofs]), out=peak)
+            angles = self._data.qpos[self._steer_qpos]
+            np.minimum(least, angles, out=least)
+            np.maximum(most, angles, out=most)
+            fastest = max(fastest, abs(self._speed()))
+        self._check_limits(peak, least, most, fastest)
+        self._acceleration = (self._speed() - before) / seconds(self._period)
+        self._tick += 1
+        self._observation = None
+        self._follow_road()
+        ego = self._progress()
+        for actor in self.scene.actors:
+            actor.advance(seconds(self._period), ego)
+        self._place_actors()
+        self._find_contacts()
+
+    def truth(self) -> Truth:
+        """True state; only evaluation, the expert and training labels may read it."""
+        place, car = self._place, self.car
+        x, y, z = (float(value) for value in self._data.qpos[:3])
+        yaw = self._yaw()
+        gap = self.obstacle()
+        _, dx, dy = self.world.terrain.plane(x, y)
+        worst = max(self._excess | self._sink.excess, key=(self._excess | self._sink.excess).__getitem__, default="")
+        preview = self.settings.perception.preview_m
+        return Truth(
+            stamp=self.now,
+            x=x,
+            y=y,
+            z=z,
+            yaw=yaw,
+            speed=self._speed(),
+            acceleration=self._acceleration,
+            yaw_rate=float(self._data.qvel[5]),
+            s=place.s,
+            distance=self._distance,
+            laps=self._distance / self.road.length,
+            offset=place.offset,
+            heading=math.remainder(yaw - place.yaw, 2 * math.pi),
+            curvature=np.array([self.road.curvature_at(place.s + ahead) for ahead in preview]),
+            slope=dx * math.cos(yaw) + dy * math.sin(yaw),
+            wheels_off=self._wheels_off(),
+            gap=gap.distance - car.front,
+            gap_speed=gap.speed,
+            contact=self._touching,
+            contacts=self._contacts,
+            limit_excess=(self._excess | self._sink.excess).get(worst, 0.0),
+            limit_worst=worst,
+            goal=self.scene.goal,
+            camera_ok=self.scene.camera_fault(self._progress()) is CameraFault.NONE,
+            sink_braking=self._sink.silent,
+        )
+
+    def obstacle(self, horizon: Sequence[float] = (0.0,), margin: float = 0.2) -> Gap:
+        """Nearest vehicle in the lane, now or within ``horizon`` [s] at its present speed; distance from ``base_link``.
+
+        ``margin`` [m] is added on both sides of the car's width.
+        """
+        return nearest(self.road, self.scene.actors, self._place, self.car.width / 2 + margin, horizon)
+
+    def masks(self) -> dict[str, NDArray[np.bool_]]:
+        """What each pixel of a picture taken now would show, (H, W) bool by class.
+
+        Raises:
+            SceneError: made without a camera.
+        """
+        return self._eyes().masks(self._data)
+
+    def chase_view(self, width: int = 1280, height: int = 720) -> NDArray[np.uint8]:
+        """A picture (height, width, 3) uint8 RGB of the car from outside.
+
+        Raises:
+            SceneError: made without a camera.
+        """
+        return self._eyes().chase(self._data, width, height)
+
+    def perturb(self, lateral_m: float, yaw_rad: float) -> None:
+        """Shift the car to the left and turn it, keeping its speed and steering."""
+        place, speed = self._place, self._speed()
+        self._place_car(place.s, place.offset + lateral_m, self._yaw() - place.yaw + yaw_rad, speed)
+        self._observation = None
+
+    def state_hash(self) -> str:
+        """SHA-256 of positions and velocities."""
+        return hashlib.sha256(self._data.qpos.tobytes() + self._data.qvel.tobytes()).hexdigest()
+
+    def close(self) -> None:
+        """Release the graphics context."""
+        if self._camera is not None:
+            self._camera.close()
+            self._camera = None
+
+    def __enter__(self) -> Simulator:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def _eyes(self) -> Camera:
+        if self._camera is None:
+            raise SceneError("this simulator has no camera; make it with camera=True")
+        return self._camera
+
+    def _index_model(self) -> None:
+        """Look up the addresses of joints, pads and vehicles once."""
+        model, names = self._model, self.car.joint_names
+        self._dofs = np.array([model.joint(name).dofadr[0] for name in names])
+        self._steer_qpos = np.array([model.joint(name).qposadr[0] for name in STEER_JOINTS])
+        self._wheel_dofs = np.array([model.joint(name).dofadr[0] for name in WHEEL_JOINTS])
+        self._velocity_limits = np.array([self.car.limits[name].velocity for name in names])
+        self._lower = np.array([self.car.limits[name].lower for name in STEER_JOINTS])
+        self._upper = np.array([self.car.limits[name].upper for name in STEER_JOINTS])
+        self._wheel_bodies = [model.body(self.car.description.joint(name).child).id for name in WHEEL_JOINTS]
+        self._pads = [model.body(pad_name(index)).mocapid[0] for index in range(len(WHEEL_JOINTS))]
+        self._vehicles = [model.body(VEHICLE.format(index)).mocapid[0] for index in range(len(self.scene.actors))]
+        self._shell = {model.geom(name).id for name in ("chassis", "cabin")}
+        self._frame_every = self.settings.safety.rate_hz / self.settings.camera.rate_hz
+        self._scan_every = self.settings.safety.rate_hz / self.settings.ranging.rate_hz
+
+    def _sense(self) -> Observation:
+        joints, odometry, imu = self._feel.measure(self.now, self._data, self._sink.effort(self._data))
+        points = self._range.scan(self.now, self._data) if _due(self._tick, self._scan_every) else None
+        fault = self.scene.camera_fault(self._progress())
+        if self._camera is not None and _due(self._tick, self._frame_every) and fault is not CameraFault.LOST:
+            frame = Frame(self.now, self._camera.capture(self._data, fault))
+            self._frames.append((self.now + nanoseconds(self.settings.camera.latency_s), frame))
+        ready = self._frames and self._frames[0][0] <= self.now
+        return Observation(joints, odometry, imu, points, self._frames.popleft()[1] if ready else None)
+
+    def _place_car(self, s: float, offset: float, heading: float, speed: float) -> None:
+        """Stand the car on the road with its wheels turning at ``speed`` [m/s]."""
+        x, y, yaw = self.road.point(s, offset)
+        position, orientation = self.world.terrain.frame(x, y, yaw + heading)
+        data = self._data
+        data.qpos[:3], data.qpos[3:7] = position, orientation
+        mujoco.mj_kinematics(self._model, data)
+        ahead = data.xmat[self._model.body("base_link").id].reshape(3, 3)[:, 0]
+        data.qvel[:3], data.qvel[3:6] = speed * ahead, 0.0
+        data.qvel[self._wheel_dofs] = speed / self.car.wheel_radius
+        self._place = self.road.locate(x, y)
+        self._follow_road()
+        self._place_actors()
+        mujoco.mj_forward(self._model, data)
+
+    def _follow_road(self) -> None:
+        """Move the ground pads below the wheels and find the car on the road again."""
+        terrain, data = self.world.terrain, self._data
+        for pad, body in zip(self._pads, self._wheel_bodies, strict=True):
+            x, y = data.xpos[body, :2]
+            data.mocap_pos[pad], data.mocap_quat[pad] = terrain.frame(float(x), float(y), 0.0)
+        before = self._place.s
+        self._place = self.road.locate(float(data.qpos[0]), float(data.qpos[1]), self._place.index)
+        self._distance += math.remainder(self._place.s - before, self.road.length)
+
+    def _place_actors(self) -> None:
+        for index, actor in zip(self._vehicles, self.scene.actors, strict=True):
+            frame = self.world.terrain.frame(actor.x, actor.y, actor.yaw)
+            self._data.mocap_pos[index], self._data.mocap_quat[index] = frame
+
+    def _find_contacts(self) -> None:
+        pairs = self._data.contact.geom
+        touching = any(int(a) in self._shell or int(b) in self._shell for a, b in pairs)
+        self._contacts += touching and not self._touching
+        self._touching = touching
+
+    def _check_limits(self, peak: NDArray[np.float64], least: object, most: object, fastest: float) -> None:
+        names = self.car.joint_names
+        found = {
+            f"velocity {name}": float(value)
+            for name, value in zip(names, peak / self._velocity_limits - 1, strict=True)
+        }
+        span = self._upper - self._lower
+        beyond = np.maximum(most - self._upper, self._lower - least) / span  # type: ignore[operator]
+        found |= {f"position {name}": float(value) for name, value in zip(STEER_JOINTS, beyond, strict=True)}
+        found["speed"] = fastest / self.settings.vehicle.speed_max - 1
+        for name, value in found.items():
+            if value > max(self._excess.get(name, 0.0), 1e-9):
+                self._excess[name] = value
+
+    def _progress(self) -> Progress:
+        return Progress(self._place.s, self._distance, self._speed())
+
+    def _yaw(self) -> float:
+        w, x, y, z = (float(value) for value in self._data.qpos[3:7])
+        return math.atan2(2 * (w * z + x * y), 1 - 2 * (y * y + z * z))
+
+    def _speed(self) -> float:
+        """Speed of ``base_link`` along the car's x axis [m/s]."""
+        w, x, y, z = (float(value) for value in self._data.qpos[3:7])
+        vx, vy, vz = (float(value) for value in self._data.qvel[:3])
+        return (1 - 2 * (y * y + z * z)) * vx + 2 * (x * y + w * z) * vy + 2 * (x * z - w * y) * vz
+
+    def _wheels_off(self) -> bool:
+        if abs(self._place.offset) < 0.5:  # within ±0.5 m no wheel can be beyond the edge
+            return False
+        wheels = np.array([self._data.xpos[body, :2] for body in self._wheel_bodies])
+        _, offset = self.road.project(wheels, self._place.index, 20.0)
+        return bool((offset < PAVED_RIGHT).any() or (offset > PAVED_LEFT).any())
+
+
+def _due(tick: int, every: float) -> bool:
+    """Whether something that happens each ``every`` ticks, starting with tick 0, happens at ``tick``."""
+    return math.floor(tick / every + 1e-9) > math.floor((tick - 1) / every + 1e-9)
+
+
+__all__ = ["EPOCH", "Observation", "Place", "Simulator"]

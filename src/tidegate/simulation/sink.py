@@ -1,0 +1,106 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The simulated actuators: they latch the last command, keep to their range and brake by themselves in silence."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from tidegate.errors import RobotError
+from tidegate.records import Command, Floats, nanoseconds
+from tidegate.robot import STEER_JOINTS, WHEEL_JOINTS, Actuation, Car
+from tidegate.settings import Settings
+from tidegate.simulation.engine import mujoco
+
+
+class Sink:
+    """Drive motors, friction brakes and steering motors of a car.
+
+    A negative wheel effort is a brake request: dry friction up to that torque, so it never turns a wheel backwards.
+    """
+
+    def __init__(self, settings: Settings, car: Car, model: Any) -> None:
+        self._car, self._model, self._vehicle = car, model, settings.vehicle
+        self._period = 1 / settings.safety.rate_hz
+        self._timeout = nanoseconds(settings.simulator.command_timeout_s)
+        limits = Actuation(car, self._period)
+        self._low, self._high, self._step = limits.low, limits.high, limits.step
+        names = car.joint_names
+        self._actuator = np.array([model.actuator(name).id for name in names])
+        self._steer, self._wheels = slice(0, len(STEER_JOINTS)), slice(len(STEER_JOINTS), len(names))
+        self._steer_qpos = np.array([model.joint(name).qposadr[0] for name in STEER_JOINTS])
+        self._steer_dof = np.array([model.joint(name).dofadr[0] for name in STEER_JOINTS])
+        self._wheel_dof = np.array([model.joint(name).dofadr[0] for name in WHEEL_JOINTS])
+        torque = car.effective_mass * settings.vehicle.brake_guaranteed * car.wheel_radius / len(WHEEL_JOINTS)
+        self._own_brake = -min(torque, settings.vehicle.brake_effort_max)
+        self._latched: Floats = np.zeros(len(names))
+        self._latched[self._wheels] = self._own_brake
+        self._last: int | None = None
+        self._commanded = False
+        self._held: Floats | None = None
+        self.excess: dict[str, float] = {}
+
+    @property
+    def silent(self) -> bool:
+        """Whether it brakes by itself because no command came."""
+        return not self._commanded
+
+    def apply(self, command: Command, now: int) -> None:
+        """Latch a command; joints that it does not name get no effort, one with NaN counts as no command.
+
+        Raises:
+            RobotError: a joint that the car does not have.
+        """
+        efforts = dict(zip(command.names, command.effort, strict=True))
+        unknown = sorted(set(efforts) - set(self._car.joint_names))
+        if unknown:
+            raise RobotError(f"command names joint '{unknown[0]}'; the car has {', '.join(self._car.joint_names)}")
+        wanted = np.array([float(efforts.get(name, 0.0)) for name in self._car.joint_names])
+        if not np.isfinite(wanted).all():
+            return
+        over = np.maximum(wanted / np.where(self._high > 0, self._high, np.inf), wanted / self._low) - 1
+        self._note("effort", over)
+        if self._commanded:
+            self._note("effort rate", np.abs(wanted - self._latched) / self._step - 1)
+        self._latched = np.clip(wanted, self._low, self._high)
+        self._last, self._commanded, self._held = now, True, None
+
+    def _note(self, kind: str, excess: Floats) -> None:
+        """Keep the largest relative excess of each joint; rounding does not count."""
+        for index in np.flatnonzero(excess > 1e-9):
+            key = f"{kind} {self._car.joint_names[index]}"
+            self.excess[key] = max(self.excess.get(key, 0.0), float(excess[index]))
+
+    def actuate(self, data: Any, now: int) -> None:
+        """Set the motors and brakes for the period that starts at ``now`` [ns]."""
+        if self._last is None or now - self._last > self._timeout:
+            self._brake(data)
+        wheels = self._latched[self._wheels]
+        data.ctrl[self._actuator[self._steer]] = self._latched[self._steer]
+        data.ctrl[self._actuator[self._wheels]] = np.maximum(wheels, 0.0)
+        self._model.dof_frictionloss[self._wheel_dof] = np.maximum(-wheels, 0.0)
+
+    def _brake(self, data: Any) -> None:
+        """Brake at the torque rate and hold the steering angles of the moment when the commands stopped."""
+        self._commanded = False
+        angles = data.qpos[self._steer_qpos]
+        if self._held is None:
+            self._held = angles.copy()
+        vehicle = self._vehicle
+        wanted = np.full(len(self._latched), self._own_brake)
+        wanted[self._steer] = vehicle.steer_stiffness * (self._held - angles) - (
+            vehicle.steer_damping * data.qvel[self._steer_dof]
+        )
+        wanted = np.clip(wanted, self._low, self._high)
+        self._latched = np.clip(wanted, self._latched - self._step, self._latched + self._step)
+
+    def effort(self, data: Any) -> Floats:
+        """Torque (J,) [N·m] that acts in each joint: the motor's, and what the brake really takes up."""
+        acting = data.ctrl[self._actuator].copy()
+        rows = np.flatnonzero(data.efc_type == mujoco.mjtConstraint.mjCNSTR_FRICTION_DOF)
+        force = dict(zip(data.efc_id[rows].tolist(), data.efc_force[rows].tolist(), strict=True))
+        for index, dof in enumerate(self._wheel_dof):
+            acting[self._wheels.start + index] += force.get(int(dof), 0.0)
+        result: Floats = acting
+        return result

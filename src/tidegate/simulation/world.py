@@ -1,0 +1,137 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Puts road, hills, plants, vehicles and the car together into one compiled MuJoCo model."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tidegate.robot import Car
+from tidegate.settings import Settings
+from tidegate.simulation import meshes
+from tidegate.simulation.appearance import LIGHTS, Look, make_look, textures
+from tidegate.simulation.car import add_car
+from tidegate.simulation.engine import mujoco
+from tidegate.simulation.road import CENTRE_LINE, LEFT_LINE, RIGHT_LINE, Road, make_road
+from tidegate.simulation.scene import Scene, make_scene
+from tidegate.simulation.terrain import Terrain, make_terrain
+from tidegate.simulation.traffic import add_body
+from tidegate.simulation.vegetation import add_mesh, add_plants, scatter
+
+CLASSES = ("road", "lines", "vegetation", "vehicles", "ground", "sky")
+"""What a pixel can show; hills count as ground."""
+SUPERSAMPLING = 2
+VEHICLE = "vehicle{}"
+
+
+@dataclass(frozen=True, slots=True)
+class World:
+    """A compiled model and all that was drawn for it; ``geom_class`` (G,) indexes ``CLASSES``."""
+
+    model: Any
+    road: Road
+    terrain: Terrain
+    scene: Scene
+    look: Look
+    geom_class: NDArray[np.int32]
+
+
+def make_world(settings: Settings, car: Car, scene_name: str, seed: int, *, drawn: bool) -> World:
+    """Draw a world by seed; without ``drawn`` only what touches the car or reflects its rays is put in.
+
+    Raises:
+        SceneError: unknown scene, or no road for the seed.
+    """
+    road = make_road(seed)
+    terrain, look, scene = make_terrain(seed, road), make_look(seed), make_scene(scene_name, road, seed)
+    rng = np.random.default_rng([seed, 8])
+    spec = mujoco.MjSpec()
+    spec.compiler.degree = False
+    option = spec.option
+    option.timestep = settings.simulator.physics_step_s
+    option.integrator = mujoco.mjtIntegrator.mjINT_IMPLICITFAST
+    option.cone = mujoco.mjtCone.mjCONE_ELLIPTIC
+    option.impratio = 10.0
+    _view(spec, settings, look)
+    add_car(spec, car, friction=float(rng.uniform(0.9, 1.1)), load=float(rng.uniform(0.95, 1.05)))
+    for index, actor in enumerate(scene.actors):
+        add_body(spec, VEHICLE.format(index), actor.body)
+    plants = [
+        plant
+        for plant in scatter(seed, road)
+        if all(math.hypot(plant.x - x, plant.y - y) > 9.0 for x, y in scene.clearings)
+    ]
+    if drawn:
+        _landscape(spec, road, terrain, look, seed)
+        add_plants(spec, seed, plants, road, terrain)
+    model = spec.compile()
+    return World(model, road, terrain, scene, look, _classes(model))
+
+
+def _view(spec: Any, settings: Settings, look: Look) -> None:
+    """Buffer size, clipping planes, fog and light."""
+    light = LIGHTS[look.light]
+    spec.stat.center, spec.stat.extent = [0, 0, 0], 10.0
+    view = spec.visual
+    view.global_.offwidth = max(settings.camera.width * SUPERSAMPLING, 1280)
+    view.global_.offheight = max(settings.camera.height * SUPERSAMPLING, 720)
+    view.quality.offsamples, view.quality.shadowsize = 0, 0
+    view.quality.numslices, view.quality.numstacks, view.quality.numquads = 8, 4, 1
+    view.map.znear, view.map.zfar = 0.05, 70.0
+    view.map.fogstart, view.map.fogend = light.fog[0] / 10, light.fog[1] / 10
+    view.map.haze = 0.25
+    view.rgba.haze = view.rgba.fog = [*look.horizon, 1.0]
+    view.headlight.ambient, view.headlight.diffuse, view.headlight.specular = light.ambient, [0.0] * 3, [0.0] * 3
+    flat = math.cos(light.elevation)
+    sun = spec.worldbody.add_light(name="sun", type=mujoco.mjtLightType.mjLIGHT_DIRECTIONAL, castshadow=False)
+    sun.pos = [0, 0, 100]
+    sun.dir = [-flat * math.cos(look.sun_azimuth), -flat * math.sin(look.sun_azimuth), -math.sin(light.elevation)]
+    sun.diffuse, sun.ambient, sun.specular = light.sun, [0.0] * 3, [0.1] * 3
+
+
+def _landscape(spec: Any, road: Road, terrain: Terrain, look: Look, seed: int) -> None:
+    sky = spec.add_texture(name="sky", type=mujoco.mjtTexture.mjTEXTURE_SKYBOX, width=64, height=384)
+    sky.builtin = mujoco.mjtBuiltin.mjBUILTIN_GRADIENT
+    sky.rgb1, sky.rgb2 = look.zenith, look.horizon
+    for name, image in textures(look, seed).items():
+        made = spec.add_texture(name=name, type=mujoco.mjtTexture.mjTEXTURE_2D, nchannel=3)
+        made.height, made.width, made.data = image.shape[0], image.shape[1], image.tobytes()
+        material = spec.add_material(name=name, specular=0.0)
+        material.textures[mujoco.mjtTextureRole.mjTEXROLE_RGB] = name
+        if name == "hills":
+            material.emission = 0.35
+    spec.add_material(name="bark", rgba=[0.30, 0.22, 0.15, 1], specular=0.0)
+    parts = [
+        ("ground", meshes.ground(road, terrain), "grass"),
+        ("ground_left", meshes.verge(road, terrain, 1), "grass"),
+        ("ground_right", meshes.verge(road, terrain, -1), "grass"),
+        ("ground_hills", meshes.hills(np.random.default_rng([seed, 9])), "hills"),
+        ("road", meshes.surface(road, terrain), "road"),
+        ("lines_left", meshes.edge_line(road, terrain, LEFT_LINE, 0.16), "paint"),
+        ("lines_right", meshes.edge_line(road, terrain, RIGHT_LINE, 0.16), "paint"),
+        ("lines_centre", meshes.dashed_line(road, terrain, CENTRE_LINE, 0.15), "paint"),
+    ]
+    for name, mesh, material in parts:
+        add_mesh(spec, name, mesh)
+        spec.worldbody.add_geom(
+            name=name,
+            type=mujoco.mjtGeom.mjGEOM_MESH,
+            meshname=name,
+            material=material,
+            contype=0,
+            conaffinity=0,
+            group=0,
+        )
+
+
+def _classes(model: Any) -> NDArray[np.int32]:
+    prefixes = {"road": "road", "lines": "lines", "plant": "vegetation", "vehicle": "vehicles"}
+    made = []
+    for index in range(model.ngeom):
+        name = model.geom(index).name
+        made.append(next((kind for prefix, kind in prefixes.items() if name.startswith(prefix)), "ground"))
+    return np.array([CLASSES.index(kind) for kind in made], np.int32)
