@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -11,12 +12,13 @@ import numpy as np
 from tidegate.errors import SettingsError
 from tidegate.records import BarrierState, Floats
 from tidegate.robot import Car
-from tidegate.safety.barrier import OFF, Barrier, Priority, Rows, State, barriers
+from tidegate.safety.barrier import OFF, Barrier, Rows, State, barriers
 from tidegate.safety.joints import Box
-from tidegate.safety.qp import solve_qp
+from tidegate.safety.relaxation import HARD, solve_by_priority
 from tidegate.settings import Settings
 
-BOX_ROWS = 4
+BOX = np.array([[1.0, 0.0], [-1.0, 0.0], [0.0, 1.0], [0.0, -1.0]])
+"""Rows of the joint box: force low and high, curvature low and high."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +34,13 @@ class Filtered:
 
 class Filter:
     """All barriers of a car over one quadratic programme.
+
+    Attributes:
+        barriers: in the order of their rows.
+        gain_names: names of the gains that the barriers take from the policy.
+        gain_index: (m,) which of them each row takes, -1 = the default.
+        scale: (2,) force [N] and curvature [1/m] that count as one unit of deviation.
+        priority: (m,) ``Priority`` of each row.
 
     min ½‖(u − u_wanted)/scale‖² subject to the joint box (hard always) and the barriers' rows. Where they contradict,
     rows give way by priority, lowest first, each by as little as the ones above it leave room for.
@@ -51,7 +60,7 @@ class Filter:
                 raise SettingsError(f"safety.barriers: no barrier '{name}'; known: {', '.join(sorted(known))}")
         kept = [name for name in settings.safety.barriers if name not in disable]
         self.barriers: tuple[Barrier, ...] = tuple(barriers[name](settings, car) for name in kept)
-        self._scale = np.array([car.effective_mass * self._filter.acceleration_scale, self._filter.curvature_scale])
+        self.scale = np.array([car.effective_mass * self._filter.acceleration_scale, self._filter.curvature_scale])
         count = sum(barrier.rows for barrier in self.barriers)
         self._slices: list[slice] = []
         start = 0
@@ -60,21 +69,18 @@ class Filter:
             start += barrier.rows
         self._G = np.zeros((count, 2))
         self._fixed, self._scaled, self._cap = np.zeros(count), np.zeros(count), np.zeros(count)
-        self._gain = np.zeros(count)
+        self.gain_names = tuple(sorted({barrier.gain for barrier in self.barriers if barrier.gain}))
+        self.gain_index = np.repeat(
+            [self.gain_names.index(barrier.gain) if barrier.gain else -1 for barrier in self.barriers],
+            [barrier.rows for barrier in self.barriers],
+        )
         self._views = [
             Rows(self._G[part], self._fixed[part], self._scaled[part], self._cap[part]) for part in self._slices
         ]
-        self._priority = np.repeat(
+        self.priority = np.repeat(
             [int(barrier.priority) for barrier in self.barriers], [barrier.rows for barrier in self.barriers]
         )
-        self._box_G = np.array([[1.0, 0.0], [-1.0, 0.0], [0.0, 1.0], [0.0, -1.0]])
-        self._identity = np.eye(2)
-        self._slack_cost = np.diag([1.0, 1.0, self._filter.slack_cost])
-
-    @property
-    def gain_names(self) -> tuple[str, ...]:
-        """Names of the gains that the barriers take from the policy."""
-        return tuple(sorted({barrier.gain for barrier in self.barriers if barrier.gain}))
+        self._box_priority = np.full(len(BOX), HARD)
 
     def rows(self, state: State, *, learned: bool = True) -> tuple[Floats, Floats, Floats, Floats, Floats]:
         """Rows of all barriers at ``state``: G (m, 2), fixed (m,), scaled (m,), cap (m,), and h by barrier.
@@ -93,11 +99,11 @@ class Filter:
 
     def row_gains(self, gains: Mapping[str, float]) -> Floats:
         """Outermost gain (m,) of each row: the policy's, clamped to its interval; the default where it gives none."""
-        low, high = self._settings.policy.gain_low, self._settings.policy.gain_high
-        for barrier, part in zip(self.barriers, self._slices, strict=True):
-            gain = gains.get(barrier.gain, np.nan)
-            self._gain[part] = min(max(gain, low), high) if np.isfinite(gain) else self._filter.gain_default
-        return self._gain
+        low, high, default = self._settings.policy.gain_low, self._settings.policy.gain_high, self._filter.gain_default
+        given = [gains.get(name, math.nan) for name in self.gain_names]
+        clamped = [min(max(gain, low), high) if math.isfinite(gain) else default for gain in given]
+        by_row: Floats = np.array([*clamped, default])[self.gain_index]  # index -1 is the default
+        return by_row
 
     def __call__(
         self, state: State, wanted: tuple[float, float], gains: Mapping[str, float], box: Box, *, learned: bool = True
@@ -105,7 +111,7 @@ class Filter:
         """The command nearest to ``wanted`` (force [N], curvature [1/m]) that keeps the rows and the joint ``box``."""
         G, fixed, scaled, cap, values = self.rows(state, learned=learned)
         on = np.flatnonzero(fixed > OFF)
-        G = G[on] * self._scale
+        G = G[on] * self.scale
         lower = np.minimum(fixed - self.row_gains(gains) * scaled, cap)[on]
         norm = np.sqrt(np.einsum("ij,ij->i", G, G))
         norm[norm < 1e-12] = 1.0
@@ -113,62 +119,27 @@ class Filter:
         lower /= norm
         box_lower = np.array(
             [
-                box.force_low / self._scale[0],
-                -box.force_high / self._scale[0],
-                box.curvature_low / self._scale[1],
-                -box.curvature_high / self._scale[1],
+                box.force_low / self.scale[0],
+                -box.force_high / self.scale[0],
+                box.curvature_low / self.scale[1],
+                -box.curvature_high / self.scale[1],
             ]
         )
-        rows = np.concatenate((self._box_G, G))
+        rows = np.concatenate((BOX, G))
         bounds = np.concatenate((box_lower, lower))
-        z_wanted = np.array(wanted) / self._scale
-        priority = self._priority[on]
-        solution, multipliers = self._solve(z_wanted, rows, bounds, priority)
-        solved = solution is not None
-        if solution is None:
+        z_wanted = np.array(wanted) / self.scale
+        priority = np.concatenate((self._box_priority, self.priority[on]))
+        result = solve_by_priority(z_wanted, rows, bounds, priority, self._filter.slack_cost, self._filter.tolerance)
+        solved = result.status == "solved"
+        if solved:
+            command = box.clip(*(result.solution * self.scale).tolist())
+        else:  # never the wanted command: the brakes, and the steering as it is
             command = box.clip(box.force_low, state.curvature)
-            solution = np.array(command) / self._scale
-        else:
-            command = box.clip(float(solution[0] * self._scale[0]), float(solution[1] * self._scale[1]))
-        margin = G @ solution - lower
-        states = self._states(on, margin, multipliers[BOX_ROWS:], values)
+        margin = G @ (np.array(command) / self.scale) - lower
+        states = self._states(on, margin, result.multipliers[len(BOX) :], values)
         pushing = max(states, key=lambda state: state.multiplier, default=None)
         intervened = pushing.name if pushing is not None and pushing.multiplier > 1e-6 else ""
         return Filtered(*command, states, intervened, solved)
-
-    def _solve(
-        self, wanted: Floats, rows: Floats, bounds: Floats, priority: np.ndarray[tuple[int], np.dtype[np.int_]]
-    ) -> tuple[Floats | None, Floats]:
-        tolerance = self._filter.tolerance
-        result = solve_qp(self._identity, -wanted, rows, bounds, tolerance)
-        if result.status != "solved":
-            bounds = self._relaxed(wanted, rows, bounds, priority)
-            result = solve_qp(self._identity, -wanted, rows, bounds, 10 * tolerance)
-        if result.status != "solved":
-            return None, np.zeros(len(bounds))
-        return result.solution, result.multipliers
-
-    def _relaxed(
-        self, wanted: Floats, rows: Floats, bounds: Floats, priority: np.ndarray[tuple[int], np.dtype[np.int_]]
-    ) -> Floats:
-        """Lower the bounds of rows that contradict: from the highest priority down, each level by its least slack."""
-        bounds = bounds.copy()
-        kept = np.arange(BOX_ROWS)
-        for level in sorted(Priority, reverse=True):
-            mine = BOX_ROWS + np.flatnonzero(priority == level)
-            if not mine.size:
-                continue
-            both = np.concatenate((kept, mine))
-            if solve_qp(self._identity, -wanted, rows[both], bounds[both], self._filter.tolerance).status != "solved":
-                soft = np.zeros((both.size, 3))
-                soft[:, :2] = rows[both]
-                soft[kept.size :, 2] = 1.0
-                cost = np.append(-wanted, 0.0)
-                result = solve_qp(self._slack_cost, cost, soft, bounds[both], 10 * self._filter.tolerance)
-                if result.status == "solved":
-                    bounds[mine] = np.minimum(bounds[mine], rows[mine] @ result.solution[:2] - 2e-6)
-            kept = both
-        return bounds
 
     def _states(
         self, on: np.ndarray[tuple[int], np.dtype[np.int_]], margin: Floats, multipliers: Floats, values: Floats

@@ -126,8 +126,9 @@ class Corridor:
         """Distance [m] from the bumper to the nearest of ``things`` (N, 2) between arcs ``low`` ≤ ``high`` [1/m]."""
         if not len(things):
             return math.inf
-        x, y = things[:, 0], things[:, 1]
-        square: Floats = x * x + y * y
+        x: Floats = things[:, 0]
+        y: Floats = things[:, 1]
+        square = np.asarray(x * x + y * y, np.float64)
         inside = (_beside(y, square, low) >= -self._half) & (_beside(y, square, high) <= self._half) & (x > self._front)
         if not inside.any():
             return math.inf
@@ -174,10 +175,10 @@ def moved(things: Floats, then: Pose, now: Pose) -> Floats:
     turn = then[2] - now[2]
     cos_turn, sin_turn = math.cos(turn), math.sin(turn)
     rotation = np.array([[cos_turn, sin_turn], [-sin_turn, cos_turn]])
-    made = things @ rotation
+    made: Floats = np.matmul(things, rotation)
     made[:, 0] += cos_now * dx + sin_now * dy
     made[:, 1] += -sin_now * dx + cos_now * dy
-    return np.asarray(made, np.float64)
+    return made
 
 
 @barriers.register("distance")
