@@ -56,6 +56,7 @@ setup(
         "opencv-python-headless>=4.9,<5",
         "safetensors>=0.4,<1",
         "rosbags>=0.10,<0.12",
+        "mcap>=1.1,<2",
         "xacro>=2.0,<3",
     ],
     extras_require=EXTRAS,

@@ -28,6 +28,10 @@ class ImageError(TidegateError, ValueError):
     """An image has a size or an encoding that perception cannot use."""
 
 
+class MessageError(TidegateError, ValueError):
+    """A ROS message has a layout that its topic does not allow (missing fields or names, columns of other lengths)."""
+
+
 class SceneError(TidegateError, ValueError):
     """A simulated scene cannot be built (unknown name, no road for the seed)."""
 

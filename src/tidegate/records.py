@@ -7,7 +7,7 @@ the stamp of that frame. Frames of reference are REP 103: x forward, y left, z u
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from enum import IntEnum
 from typing import Generic, TypeVar
 
@@ -246,3 +246,79 @@ class Tick:
     barriers: tuple[BarrierState, ...]
     intervened: str = ""
     reasons: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Neurons:
+    """State of the liquid network after a frame, ``values`` (N,) float32."""
+
+    stamp: int
+    values: NDArray[np.float32]
+
+
+@dataclass(frozen=True, slots=True)
+class SafetyState:
+    """What is published of a ``Tick`` beside its command; fields as there."""
+
+    stamp: int
+    mode: Mode
+    wanted: tuple[float, float]
+    allowed: tuple[float, float]
+    barriers: tuple[BarrierState, ...]
+    intervened: str = ""
+
+    @classmethod
+    def of(cls, tick: Tick) -> SafetyState:
+        """The published part of ``tick``."""
+        return cls(tick.command.stamp, tick.mode, tick.wanted, tick.allowed, tick.barriers, tick.intervened)
+
+
+@dataclass(frozen=True, slots=True)
+class UsedInputs:
+    """Which records a tick used: (stamp, age) [ns] by name of the field of ``SafetyInputs``, None = never received.
+
+    ``flags`` are its boolean fields. With the records themselves this is all that replay needs.
+    """
+
+    stamp: int
+    inputs: dict[str, tuple[int, int] | None]
+    flags: dict[str, bool]
+
+    @classmethod
+    def of(cls, inputs: SafetyInputs) -> UsedInputs:
+        """The stamps, ages and flags of ``inputs``."""
+        used: dict[str, tuple[int, int] | None] = {}
+        flags: dict[str, bool] = {}
+        for item in fields(inputs):
+            value = getattr(inputs, item.name)
+            if isinstance(value, bool):
+                flags[item.name] = value
+            elif item.name != "now":
+                used[item.name] = None if value is None else (value.record.stamp, value.age)
+        return cls(inputs.now, used, flags)
+
+
+@dataclass(frozen=True, slots=True)
+class Round:
+    """Lock-step: the simulator has published the sensors of ``stamp``; a tick needs ``awaited`` before it may run."""
+
+    stamp: int
+    awaited: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class CameraInfo:
+    """Pinhole camera without distortion: size [px] and intrinsic matrix ``k`` (3, 3)."""
+
+    stamp: int
+    width: int
+    height: int
+    k: Floats
+
+
+@dataclass(frozen=True, slots=True)
+class Moment:
+    """When something was done about the frame of ``stamp``, on the steady clock that all processes share [ns]."""
+
+    stamp: int
+    steady: int

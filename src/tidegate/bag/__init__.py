@@ -1,1 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
+"""Rosbags in and out: the only home of rosbag2's files, as MCAP (read and written) or SQLite (read)."""
+
+from tidegate.bag.align import Drive, align
+from tidegate.bag.reader import BagReader
+from tidegate.bag.writer import BagWriter
+
+__all__ = ["BagReader", "BagWriter", "Drive", "align"]

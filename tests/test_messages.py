@@ -1,0 +1,306 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Record → message → bytes → message → record, with the classes of rosbags and of rclpy."""
+
+from __future__ import annotations
+
+import importlib
+import math
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
+
+from tidegate.bag import typestore
+from tidegate.errors import ImageError, MessageError
+from tidegate.messages import TOPICS, camera_info, decode, encode, encode_clock, encode_efforts, stamp_of
+from tidegate.records import (
+    BarrierState,
+    CameraInfo,
+    Command,
+    Features,
+    Frame,
+    Gains,
+    ImageHealth,
+    Imu,
+    JointStates,
+    LaneEstimate,
+    Level,
+    Manual,
+    Mode,
+    Neurons,
+    Nominal,
+    Odometry,
+    Points,
+    Received,
+    Round,
+    SafetyInputs,
+    SafetyState,
+    UsedInputs,
+)
+from tidegate.settings.sensors import CameraSettings
+
+
+def rclpy_make(type_name: str) -> Any:
+    package, _, name = type_name.split("/")
+    return getattr(importlib.import_module(f"{package}.msg"), name)()
+
+
+def through_rosbags(message: Any) -> Any:
+    return typestore.deserialise(typestore.serialise(message), message.__msgtype__)
+
+
+def through_rclpy(message: Any) -> Any:
+    from rclpy.serialization import deserialize_message, serialize_message
+
+    return deserialize_message(serialize_message(message), type(message))
+
+
+def rclpy_then_rosbags(message: Any) -> Any:
+    """What a recorder writes and a bag reader reads."""
+    from rclpy.serialization import serialize_message
+
+    package, _, _ = type(message).__module__.partition(".")
+    return typestore.deserialise(serialize_message(message), f"{package}/msg/{type(message).__name__}")
+
+
+WAYS = [
+    pytest.param(typestore.make, through_rosbags, id="rosbags"),
+    pytest.param(rclpy_make, through_rclpy, id="rclpy"),
+    pytest.param(rclpy_make, rclpy_then_rosbags, id="recorded"),
+]
+stamps = st.integers(0, 2**31 * 10**9 - 1)
+doubles = st.floats(width=64)
+singles = st.floats(width=32)
+names = st.lists(st.text("abcdefgh_", min_size=1, max_size=8), min_size=1, max_size=6, unique=True).map(tuple)
+
+
+def column(length: int) -> st.SearchStrategy[Any]:
+    return arrays(np.float64, length, elements=doubles)
+
+
+@st.composite
+def joint_states(draw: st.DrawFn) -> JointStates:
+    listed = draw(names)
+    return JointStates(draw(stamps), listed, *(draw(column(len(listed))) for _ in range(3)))
+
+
+@st.composite
+def lanes(draw: st.DrawFn) -> LaneEstimate:
+    knots = draw(st.integers(0, 5))
+    return LaneEstimate(draw(stamps), draw(doubles), draw(doubles), draw(column(knots)), draw(column(2 + knots)))
+
+
+@st.composite
+def frames(draw: st.DrawFn) -> Frame:
+    shape = (draw(st.integers(1, 7)), draw(st.integers(1, 7)), 3)
+    return Frame(draw(stamps), draw(arrays(np.uint8, shape)))
+
+
+@st.composite
+def clouds(draw: st.DrawFn) -> Points:
+    count = draw(st.integers(0, 20))
+    xyz = draw(arrays(np.float32, (count, 3), elements=singles))
+    return Points(draw(stamps), xyz, draw(arrays(np.int32, count, elements=st.integers(0, 65535))))
+
+
+@st.composite
+def safety_states(draw: st.DrawFn) -> SafetyState:
+    listed = draw(names)
+    barriers = tuple(
+        BarrierState(name, draw(doubles), draw(doubles), draw(doubles), draw(st.booleans())) for name in listed
+    )
+    pair = st.tuples(doubles, doubles)
+    who = draw(st.sampled_from(["", *listed]))
+    return SafetyState(draw(stamps), draw(st.sampled_from(Mode)), draw(pair), draw(pair), barriers, who)
+
+
+vectors = arrays(np.float32, st.integers(1, 40), elements=singles)
+nanos = st.integers(0, 10**9)
+used = st.one_of(st.none(), st.tuples(st.integers(10**18 - 10**10, 10**18), nanos))
+RECORDS: dict[str, st.SearchStrategy[Any]] = {
+    "camera/image_raw": frames(),
+    "camera/camera_info": st.builds(
+        CameraInfo, stamps, st.integers(1, 4000), st.integers(1, 4000), arrays(np.float64, (3, 3), elements=doubles)
+    ),
+    "joint_states": joint_states(),
+    "odom": st.builds(
+        Odometry, stamps, doubles, doubles, st.floats(-math.pi, math.pi, allow_subnormal=False), doubles, doubles
+    ),
+    "imu": st.builds(Imu, stamps, column(3), column(3)),
+    "points": clouds(),
+    "features": st.builds(Features, stamps, vectors),
+    "neurons": st.builds(Neurons, stamps, vectors),
+    "lane": lanes(),
+    "health": st.builds(
+        ImageHealth,
+        stamps,
+        st.sampled_from(Level),
+        st.lists(st.text("ab; :", min_size=1)).map(tuple),
+        st.dictionaries(st.text("xyz", min_size=1), doubles),
+    ),
+    "nominal": st.builds(Nominal, stamps, doubles, doubles),
+    "gains": st.builds(Gains, stamps, st.dictionaries(st.text("abc", min_size=1), doubles)),
+    "manual": st.builds(Manual, stamps, st.booleans(), doubles, doubles),
+    "emergency_stop": st.booleans(),
+    "command": joint_states().map(lambda joints: Command(joints.stamp, joints.names, joints.effort)),
+    "safety_node/barriers": safety_states(),
+    "safety_node/inputs": st.builds(
+        UsedInputs,
+        st.just(10**18),
+        st.fixed_dictionaries({"nominal": used, "lane": used}),
+        st.fixed_dictionaries({"emergency_stop": st.booleans()}),
+    ),
+    "tick": st.builds(Round, stamps, names),
+    "expert/nominal": st.builds(Nominal, stamps, doubles, doubles),
+    "expert/lane": lanes(),
+}
+
+
+def same(one: Any, other: Any) -> None:
+    """Equal in every field, NaN and the sign of zero included."""
+    assert type(one) is type(other)
+    if isinstance(one, bool):
+        assert one == other
+        return
+    for name in one.__slots__:
+        left, right = getattr(one, name), getattr(other, name)
+        if isinstance(left, np.ndarray):
+            assert left.dtype == right.dtype
+            np.testing.assert_array_equal(left, right)
+        else:
+            assert repr(left) == repr(right)
+
+
+def test_every_topic_with_a_record_is_tested() -> None:
+    assert set(RECORDS) == {name for name, topic in TOPICS.items() if topic.record is not None}
+
+
+@pytest.mark.parametrize(("make", "wire"), WAYS)
+@pytest.mark.parametrize("topic", list(RECORDS))
+def test_a_record_survives(topic: str, make: Callable[[str], Any], wire: Callable[[Any], Any]) -> None:
+    @given(RECORDS[topic])
+    def survives(record: Any) -> None:
+        message = encode(record, make)
+        same(decode(topic, wire(message)), record)
+        if topic not in ("emergency_stop", "tick"):
+            assert stamp_of(message) == record.stamp
+
+    survives()
+
+
+@pytest.mark.parametrize("topic", list(TOPICS))
+def test_the_table_names_the_type_that_is_encoded(topic: str) -> None:
+    if TOPICS[topic].record is None:
+        typestore.make(TOPICS[topic].type)  # exists
+        return
+
+    @given(RECORDS[topic])
+    def typed(record: Any) -> None:
+        assert encode(record, typestore.make).__msgtype__ == TOPICS[topic].type
+
+    typed()
+
+
+@pytest.mark.parametrize("make", [typestore.make, rclpy_make])
+def test_bgr_and_padded_rows_become_rgb(make: Callable[[str], Any]) -> None:
+    image = np.arange(2 * 3 * 3, dtype=np.uint8).reshape(2, 3, 3)
+    message = encode(Frame(5, np.concatenate([image[..., ::-1], np.zeros((2, 1, 3), np.uint8)], axis=1)), make)
+    message.encoding, message.width = "bgr8", 3  # rows of 12 bytes, 9 of them used
+    np.testing.assert_array_equal(decode("camera/image_raw", message).image, image)
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({"encoding": "mono8"}, "mono8"),
+        ({"height": 9}, "9 px"),
+        ({"step": 2}, "rows of 2 bytes"),
+        ({"width": 0}, "0 ×"),
+    ],
+)
+def test_unusable_images_are_refused(change: dict[str, Any], said: str) -> None:
+    message = encode(Frame(0, np.zeros((2, 3, 3), np.uint8)), typestore.make)
+    for name, value in change.items():
+        setattr(message, name, value)
+    with pytest.raises(ImageError, match=said):
+        decode("camera/image_raw", message)
+
+
+def test_other_layouts_are_refused() -> None:
+    joints = encode(JointStates(0, ("a",), np.zeros(1), np.zeros(1), np.zeros(1)), typestore.make)
+    with pytest.raises(MessageError, match="lacks 'drive_force'"):
+        decode("nominal", joints)
+    with pytest.raises(MessageError, match="offset"):
+        decode("lane", joints)
+    joints.velocity = np.zeros(2)
+    with pytest.raises(MessageError, match="1 names and 2 values of 'velocity'"):
+        decode("joint_states", joints)
+    cloud = encode(Points(0, np.zeros((1, 3), np.float32), np.zeros(1, np.int32)), typestore.make)
+    cloud.fields = cloud.fields[:3]
+    with pytest.raises(MessageError, match="lacks ring"):
+        decode("points", cloud)
+
+
+def test_absent_columns_are_nan() -> None:
+    joints = encode(JointStates(0, ("a", "b"), np.ones(2), np.ones(2), np.zeros(0)), rclpy_make)
+    assert np.isnan(decode("joint_states", joints).effort).all()
+
+
+def test_a_foreign_cloud_is_read_by_its_fields() -> None:
+    """Doubles, another order, padding and a field that nobody asked for."""
+    kind = np.dtype({"names": ["ring", "z", "y", "x"], "formats": ["u1", "<f8", "<f8", "<f8"], "itemsize": 40})
+    points = np.zeros(4, kind)
+    for index, name in enumerate("xyz"):
+        points[name] = np.arange(4) + 10 * index
+    points["ring"] = 3
+    message = encode(Points(7, np.zeros((0, 3), np.float32), np.zeros(0, np.int32)), typestore.make)
+    message.width, message.point_step, message.data = 4, 40, points.view(np.uint8).reshape(-1)
+    message.fields = []
+    for name, code in (("ring", 2), ("z", 8), ("y", 8), ("x", 8), ("intensity", 7)):
+        field = typestore.make("sensor_msgs/msg/PointField")
+        field.name, field.datatype, field.count = name, code, 1
+        field.offset = kind.fields[name][1] if name in kind.fields else 36
+        message.fields.append(field)
+    found = decode("points", message)
+    np.testing.assert_array_equal(found.xyz[2], [2, 12, 22])
+    assert found.ring.tolist() == [3] * 4
+
+
+def test_a_tilted_pose_gives_its_yaw() -> None:
+    """Roll by 90° about x, then yaw by 0.4 about z: q = q_z(0.4) q_x(0.3), multiplied out by hand."""
+    message = encode(Odometry(0, 0.0, 0.0, 0.0, 0.0, 0.0), typestore.make)
+    q, (sz, cz), (sx, cx) = (
+        message.pose.pose.orientation,
+        (math.sin(0.2), math.cos(0.2)),
+        (math.sin(0.15), math.cos(0.15)),
+    )
+    q.w, q.x, q.y, q.z = cz * cx, cz * sx, sz * sx, sz * cx
+    assert decode("odom", message).yaw == pytest.approx(0.4)
+
+
+def test_efforts_and_clock() -> None:
+    command = Command(3, ("a", "b"), np.array([1.5, -2.0]))
+    for make in (typestore.make, rclpy_make):
+        assert list(encode_efforts(command, make).data) == [1.5, -2.0]
+        clock = encode_clock(3_000_000_004, make).clock
+        assert (clock.sec, clock.nanosec) == (3, 4)
+
+
+def test_the_intrinsics_project_the_edge_of_the_field_of_view_to_the_edge_of_the_image() -> None:
+    camera = CameraSettings()
+    info = camera_info(0, camera)
+    angle = math.radians(camera.fov_deg / 2)
+    assert (info.k @ [0, math.tan(angle), 1])[1] == pytest.approx(camera.height)
+    assert (info.k @ [0, 0, 1])[:2] == pytest.approx([camera.width / 2, camera.height / 2])
+
+
+def test_used_inputs_are_read_off_the_inputs() -> None:
+    inputs = SafetyInputs(now=100, nominal=Received(Nominal(40, 0.0, 0.0), 60), emergency_stop=True)
+    found = UsedInputs.of(inputs)
+    assert found.inputs["nominal"] == (40, 60)
+    assert found.inputs["points"] is None
+    assert found.flags == {"emergency_stop": True, "stop_requested": False, "reset_requested": False}
