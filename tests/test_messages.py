@@ -40,6 +40,7 @@ from tidegate.records import (
     SafetyInputs,
     SafetyState,
     UsedInputs,
+    Values,
 )
 from tidegate.settings.sensors import CameraSettings
 
@@ -157,6 +158,10 @@ RECORDS: dict[str, st.SearchStrategy[Any]] = {
     "tick": st.builds(Round, stamps, names),
     "expert/nominal": st.builds(Nominal, stamps, doubles, doubles),
     "expert/lane": lanes(),
+    **dict.fromkeys(
+        ("timing/rendered", "timing/commanded", "truth"),
+        st.builds(Values, stamps, st.dictionaries(st.text("abc", min_size=1), doubles)),
+    ),
 }
 
 

@@ -33,7 +33,6 @@ from tidegate.records import (
     Level,
     Manual,
     Mode,
-    Moment,
     Neurons,
     Nominal,
     Odometry,
@@ -41,6 +40,7 @@ from tidegate.records import (
     Round,
     SafetyState,
     UsedInputs,
+    Values,
 )
 from tidegate.settings.sensors import CameraSettings
 
@@ -99,8 +99,9 @@ TOPICS: dict[str, Topic] = {
         Topic("tick", HEADER, Round, "reliable"),
         Topic("expert/nominal", JOINT_STATE, Nominal, "reliable"),
         Topic("expert/lane", JOINT_STATE, LaneEstimate, "reliable"),
-        Topic("timing/rendered", JOINT_STATE, Moment, "reliable"),
-        Topic("timing/commanded", JOINT_STATE, Moment, "reliable"),
+        Topic("timing/rendered", JOINT_STATE, Values, "reliable"),
+        Topic("timing/commanded", JOINT_STATE, Values, "reliable"),
+        Topic("truth", JOINT_STATE, Values, "reliable"),
         Topic("clock", CLOCK, None, "sensor"),
         Topic("diagnostics", DIAGNOSTICS, None, "reliable"),
     )
@@ -320,7 +321,7 @@ def _decode_manual(message: Any) -> Manual:
     )
 
 
-def _encode_gains(record: Gains, make: Make) -> Any:
+def _encode_gains(record: Gains | Values, make: Make) -> Any:
     return _named(record.stamp, tuple(record.values), make, list(record.values.values()))
 
 
@@ -559,14 +560,6 @@ def _decode_round(message: Any) -> Round:
     return Round(stamp, tuple(message.frame_id.split()))
 
 
-def _encode_moment(record: Moment, make: Make) -> Any:
-    return _named(record.stamp, ("steady",), make, [float(record.steady)])
-
-
-def _decode_moment(message: Any) -> Moment:
-    return Moment(stamp_of(message), int(_entry(message, "position", "steady")))
-
-
 def _encode_bool(value: bool, make: Make) -> Any:
     message = make(BOOL)
     message.data = value
@@ -591,7 +584,7 @@ _ENCODERS: dict[type, Callable[[Any, Make], Any]] = {
     SafetyState: _encode_safety,
     UsedInputs: _encode_used,
     Round: _encode_round,
-    Moment: _encode_moment,
+    Values: _encode_gains,
     bool: _encode_bool,
 }
 _DECODERS: dict[type | None, Callable[[Any], Any]] = {
@@ -612,6 +605,6 @@ _DECODERS: dict[type | None, Callable[[Any], Any]] = {
     SafetyState: _decode_safety,
     UsedInputs: _decode_used,
     Round: _decode_round,
-    Moment: _decode_moment,
+    Values: lambda message: Values(stamp_of(message), _decode_gains(message).values),
     bool: lambda message: bool(message.data),
 }

@@ -317,8 +317,8 @@ class CameraInfo:
 
 
 @dataclass(frozen=True, slots=True)
-class Moment:
-    """When something was done about the frame of ``stamp``, on the steady clock that all processes share [ns]."""
+class Values:
+    """Numbers by name, for what is only looked at: the simulator's truth, times on the steady clock."""
 
     stamp: int
-    steady: int
+    values: dict[str, float]

@@ -1,0 +1,94 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The executables: one process, one node, own signal handling.
+
+rclpy's handler for SIGINT closes the context first, after which nothing can be published: the safety node could not
+brake. The handlers here only raise a flag, and are installed before anything heavy is imported; a node that is in a
+transition ends it first.
+"""
+
+from __future__ import annotations
+
+import signal
+import sys
+from importlib import import_module
+from types import FrameType
+
+_stop_asked = False
+
+
+def _ask_to_stop(_number: int, _frame: FrameType | None) -> None:
+    global _stop_asked
+    _stop_asked = True
+
+
+def run(home: str, name: str) -> int:
+    """Spin the node class ``name`` of module ``home`` until a signal; the exit code of the process.
+
+    0 = went down as asked; 2 = refused at set-up, told in one line.
+    """
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, _ask_to_stop)
+
+    import rclpy
+    from rclpy.experimental import EventsExecutor
+    from rclpy.signals import SignalHandlerOptions
+
+    from tidegate.errors import TidegateError
+
+    node_name = home.rpartition(".")[2]
+    try:
+        rclpy.init(signal_handler_options=SignalHandlerOptions.NO)
+        node = getattr(import_module(home), name)()
+    except (TidegateError, RuntimeError, ImportError, OSError) as error:  # RCLError is a RuntimeError
+        if not _stop_asked:
+            sys.stderr.write(f"[FATAL] [{node_name}]: {' '.join(str(error).split())}\n")
+        rclpy.try_shutdown()
+        return 0 if _stop_asked else 2
+    # Made for little work per message: a fifth of the time that the default executor takes.
+    executor = EventsExecutor()
+    executor.add_node(node)
+    while not _stop_asked:
+        executor.spin_once(timeout_sec=0.5)
+    node.close()
+    executor.remove_node(node)
+    node.destroy_node()
+    executor.shutdown()
+    rclpy.try_shutdown()
+    return 0
+
+
+def perception() -> int:
+    """Entry point of ``perception_node``."""
+    return run("tidegate.nodes.perception_node", "PerceptionNode")
+
+
+def policy() -> int:
+    """Entry point of ``policy_node``."""
+    return run("tidegate.nodes.policy_node", "PolicyNode")
+
+
+def safety() -> int:
+    """Entry point of ``safety_node``."""
+    return run("tidegate.nodes.safety_node", "SafetyNode")
+
+
+def simulator() -> int:
+    """Entry point of ``simulator_node``."""
+    return run("tidegate.nodes.simulator_node", "SimulatorNode")
+
+
+def recorder() -> int:
+    """Entry point of ``recorder_node``."""
+    return run("tidegate.nodes.recorder_node", "RecorderNode")
+
+
+ENTRIES = {
+    "perception_node": perception,
+    "policy_node": policy,
+    "safety_node": safety,
+    "simulator_node": simulator,
+    "recorder_node": recorder,
+}
+
+if __name__ == "__main__":
+    sys.exit(ENTRIES[sys.argv[1]]())

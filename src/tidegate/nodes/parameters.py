@@ -1,0 +1,118 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The settings as ROS parameters: declared from the settings table, validated by the settings layer."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from rcl_interfaces.msg import FloatingPointRange, IntegerRange, ParameterDescriptor
+from rclpy.node import Node
+
+from tidegate.errors import SettingsError
+from tidegate.settings import Entry, Settings, entries, settings_from
+from tidegate.share import share_path
+
+# Declared by rclpy or by the middleware's QoS overrides, in every node.
+ROS_OWN = ("use_sim_time", "qos_overrides", "start_type_description_service")
+INT64 = 2**63 - 1
+
+
+@dataclass(frozen=True, slots=True)
+class Own:
+    """A parameter that belongs to one node and is no setting of the robot; read when the node is configured."""
+
+    name: str
+    default: bool | int | float | str
+    description: str
+
+
+def declare(node: Node, own: Sequence[Own], arguments: Sequence[str]) -> Settings:
+    """Declare every setting and the node's ``own`` parameters; return the validated settings.
+
+    The node must have been made with ``automatically_declare_parameters_from_overrides``: only so can a value of the
+    wrong type be judged by the settings layer (an integer for a double is accepted) before rclpy raises.
+
+    Args:
+        node: whose parameters are declared.
+        own: the node's own parameters.
+        arguments: command line of the node; its first ``--params-file`` is the robot's file.
+
+    Raises:
+        SettingsError: unknown parameter, wrong type or value out of range, naming the file.
+    """
+    given = {name: found.value for name, found in node.get_parameters_by_prefix("").items()}
+    file = params_file(arguments)
+    source = str(file) if file else f"parameters of {node.get_name()}"
+    folder = file.parent if file else share_path("config")
+    for item in own:
+        value = _own_value(item, given.pop(item.name, item.default), source)
+        _declare(node, item.name, value, ParameterDescriptor(description=item.description))
+    settings = settings_from(_nested(given), source, folder)
+    for entry in entries(Settings):
+        _declare(node, entry.key, _plain(settings, entry.key), descriptor(entry))
+    return settings
+
+
+def params_file(arguments: Sequence[str]) -> Path | None:
+    """The first ``--params-file`` of a command line."""
+    for flag, value in zip(arguments, arguments[1:], strict=False):
+        if flag == "--params-file":
+            return Path(value)
+    return None
+
+
+def descriptor(entry: Entry) -> ParameterDescriptor:
+    """What ``ros2 param describe`` shows: meaning with unit, range, what is allowed in words."""
+    limits = entry.limits
+    unit = f" [{limits.unit}]" if limits.unit else ""
+    made = ParameterDescriptor(
+        description=limits.doc + unit, additional_constraints=limits.allowed(), read_only=True
+    )
+    bounded = not (math.isinf(limits.low) and math.isinf(limits.high))
+    if bounded and entry.type is float:
+        made.floating_point_range = [FloatingPointRange(from_value=float(limits.low), to_value=float(limits.high))]
+    if bounded and entry.type is int:
+        low = -INT64 if math.isinf(limits.low) else int(limits.low)
+        high = INT64 if math.isinf(limits.high) else int(limits.high)
+        made.integer_range = [IntegerRange(from_value=low, to_value=high, step=0)]
+    return made
+
+
+def _declare(node: Node, name: str, value: Any, described: ParameterDescriptor) -> None:
+    if node.has_parameter(name):
+        node.undeclare_parameter(name)
+    node.declare_parameter(name, value, described, ignore_override=True)
+
+
+def _own_value(item: Own, value: Any, source: str) -> Any:
+    kind = type(item.default)
+    if kind is float and type(value) is int:
+        return float(value)
+    if type(value) is not kind:
+        raise SettingsError(f"{source}: '{item.name}' is {value!r}; it must be {kind.__name__} ({item.description})")
+    return value
+
+
+def _nested(given: dict[str, Any]) -> dict[str, Any]:
+    """Dotted parameter names as nested sections, without the parameters that every ROS node has."""
+    nested: dict[str, Any] = {}
+    for name, value in given.items():
+        *sections, last = name.split(".")
+        if (sections or [last])[0] in ROS_OWN:
+            continue
+        place = nested
+        for section in sections:
+            place = place.setdefault(section, {})
+        place[last] = value
+    return nested
+
+
+def _plain(settings: Settings, key: str) -> Any:
+    value: Any = settings
+    for part in key.split("."):
+        value = getattr(value, part)
+    return list(value) if isinstance(value, tuple) else value

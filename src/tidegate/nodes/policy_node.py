@@ -1,0 +1,60 @@
+# SPDX-License-Identifier: Apache-2.0
+"""``features``, ``odom`` → ``nominal``, ``gains``, ``neurons``."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from tidegate.bundle import Bundle
+from tidegate.liquid import LiquidPolicy
+from tidegate.nodes.pairing import Pairing
+from tidegate.nodes.stack_node import BUNDLE, LOCK_STEP, StackNode
+from tidegate.records import Features, Neurons, Odometry
+
+HISTORY = 400
+"""Records of odometry that are kept: two seconds at the rate of the safety filter."""
+
+
+class PolicyNode(StackNode):
+    """Steps ``LiquidPolicy`` on every set of features."""
+
+    OWN = (BUNDLE, LOCK_STEP)
+
+    def __init__(self, arguments: list[str] | None = None) -> None:
+        super().__init__("policy_node", arguments)
+
+    def build(self) -> None:
+        """Load the bundle."""
+        bundle = Bundle.load(self.own(BUNDLE), robot=self.settings.vehicle.name)
+        self._policy: LiquidPolicy | None = LiquidPolicy(bundle, self.settings)
+        self.advertise("nominal", "gains", "neurons")
+
+    def drop(self) -> None:
+        """Forget the network."""
+        self._policy = None
+
+    def start(self) -> None:
+        """Begin with neurons at rest; listen to features and odometry."""
+        if self._policy is not None:
+            self._policy.reset()
+        self._pairing = Pairing(HISTORY)
+        self.listen("odom", self._moved)
+        self.listen("features", self._saw)
+
+    def _moved(self, topic: str, data: bytes) -> None:
+        record = self.record(topic, data)
+        if record is not None:
+            self._decide(self._pairing.odometry(record))
+
+    def _saw(self, topic: str, data: bytes) -> None:
+        record = self.record(topic, data)
+        if record is not None:
+            self._decide(self._pairing.features(record))
+
+    def _decide(self, pairs: Iterable[tuple[Features, Odometry]]) -> None:
+        for features, odometry in pairs:
+            if self._policy is not None:
+                decision = self._policy.step(features, odometry)
+                self.send("nominal", decision.nominal)
+                self.send("gains", decision.gains)
+                self.send("neurons", Neurons(decision.nominal.stamp, decision.neurons))

@@ -1,0 +1,170 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What the lifecycle nodes share: parameters, topics by record, and faults of set-up told in one line."""
+
+from __future__ import annotations
+
+import contextlib
+import sys
+from collections.abc import Callable, Sequence
+from typing import Any, ClassVar
+
+from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackReturn
+from rclpy.serialization import deserialize_message
+from rclpy.subscription import Subscription
+
+from tidegate.errors import TidegateError
+from tidegate.messages import TOPICS, decode, encode
+from tidegate.nodes.parameters import Own, declare
+from tidegate.nodes.topics import latched_qos, make, message_class, offered_qos, requested_qos, ros_name
+
+LOCK_STEP = Own("lock_step", False, "the simulator's ticks drive the graph instead of the wall clock")
+BUNDLE = Own("bundle", "", "folder of the trained model")
+DISABLE = Own("disable", "", "parts to switch off, comma separated, to show what each is for; never on a road")
+
+
+class StackNode(LifecycleNode):  # type: ignore[misc]
+    """A lifecycle node that decodes, calls one plain object and encodes.
+
+    Subclasses name their ``OWN`` parameters and write ``build`` (make the object and the publishers), ``start``
+    (subscribe), ``stop`` (the reverse of ``start``) and ``drop`` (forget the object). A ``TidegateError`` in ``build``
+    or ``start`` is logged in one line and fails the transition.
+    """
+
+    OWN: ClassVar[tuple[Own, ...]] = ()
+
+    def __init__(self, name: str, arguments: Sequence[str] | None = None) -> None:
+        """Declare and check the parameters; ``arguments`` replace those of the process.
+
+        Raises:
+            SettingsError: a parameter is unknown or refused.
+        """
+        super().__init__(
+            name,
+            cli_args=None if arguments is None else list(arguments),
+            use_global_arguments=arguments is None,
+            automatically_declare_parameters_from_overrides=True,
+        )
+        self.settings = declare(self, self.OWN, sys.argv if arguments is None else arguments)
+        self._listeners: list[Subscription] = []
+        self._senders: dict[str, Any] = {}
+
+    def build(self) -> None:
+        """Make the plain object and the publishers."""
+        raise NotImplementedError
+
+    def start(self) -> None:
+        """Subscribe and start the timers."""
+
+    def stop(self) -> None:
+        """Undo ``start``; publishers still publish."""
+
+    def drop(self) -> None:
+        """Undo ``build``, publishers excepted."""
+
+    def own(self, item: Own) -> Any:
+        """The present value of one of the node's own parameters."""
+        return self.get_parameter(item.name).value
+
+    @property
+    def disabled(self) -> frozenset[str]:
+        """The parts named by the parameter ``disable``."""
+        return frozenset(filter(None, (name.strip() for name in self.own(DISABLE).split(","))))
+
+    def advertise(self, *topics: str, deadline_s: float | None = None) -> None:
+        """Make the publishers of ``topics``; silent until the node is active."""
+        lock_step = self.own(LOCK_STEP)
+        for topic in topics:
+            kind, profile = message_class(TOPICS[topic].type), offered_qos(topic, lock_step, deadline_s)
+            self._senders[topic] = self.create_lifecycle_publisher(kind, ros_name(topic), profile)
+
+    def send(self, topic: str, record: Any) -> None:
+        """Publish ``record`` on ``topic``."""
+        self._senders[topic].publish(encode(record, make))
+
+    def send_message(self, topic: str, message: Any) -> None:
+        """Publish a message that carries no record."""
+        self._senders[topic].publish(message)
+
+    def listen(self, topic: str, heard: Callable[[str, bytes], None], *, latched: bool = False) -> None:
+        """Call ``heard(topic, serialised message)`` for every message on ``topic`` from now on."""
+        profile = latched_qos(topic) if latched else requested_qos(topic, self.own(LOCK_STEP))
+        kind = message_class(TOPICS[topic].type)
+        listener = self.create_subscription(kind, ros_name(topic), lambda data: heard(topic, data), profile, raw=True)
+        self._listeners.append(listener)
+
+    def message(self, topic: str, data: bytes) -> Any:
+        """The message whose serialised form is ``data``."""
+        return deserialize_message(data, message_class(TOPICS[topic].type))
+
+    def record(self, topic: str, data: bytes) -> Any:
+        """The record in a serialised message of ``topic``; None, with a warning, where its layout is not the topic's."""
+        try:
+            return decode(topic, self.message(topic, data))
+        except TidegateError as error:
+            self.get_logger().warning(f"{topic}: {error}", throttle_duration_sec=1.0)
+            return None
+
+    def close(self) -> None:
+        """Go down safely from whatever state; the last thing before the node is destroyed."""
+        with contextlib.suppress(RuntimeError):  # it is finalised already
+            self.trigger_shutdown()
+
+    def on_configure(self, state: LifecycleState) -> TransitionCallbackReturn:
+        """Make the object and the publishers."""
+        return self._attempt(self.build, super().on_configure, state, undo=self._clear)
+
+    def on_activate(self, state: LifecycleState) -> TransitionCallbackReturn:
+        """Enable the publishers, then start to listen."""
+        done = super().on_activate(state)
+        return self._attempt(self.start, lambda _: done, state, undo=self._silence)
+
+    def on_deactivate(self, state: LifecycleState) -> TransitionCallbackReturn:
+        """Stop listening, then silence the publishers."""
+        self._silence()
+        return super().on_deactivate(state)
+
+    def on_cleanup(self, state: LifecycleState) -> TransitionCallbackReturn:
+        """Forget the object and the publishers."""
+        self._clear()
+        return super().on_cleanup(state)
+
+    def on_shutdown(self, state: LifecycleState) -> TransitionCallbackReturn:
+        """Everything that deactivation and clean-up do, from whatever state."""
+        self._silence()
+        self._clear()
+        return super().on_shutdown(state)
+
+    def on_error(self, state: LifecycleState) -> TransitionCallbackReturn:
+        """Back to unconfigured."""
+        return self.on_shutdown(state)
+
+    def _attempt(
+        self,
+        work: Callable[[], None],
+        then: Callable[[LifecycleState], TransitionCallbackReturn],
+        state: LifecycleState,
+        undo: Callable[[], None],
+    ) -> TransitionCallbackReturn:
+        try:
+            work()
+        except TidegateError as error:
+            undo()
+            self.get_logger().error(str(error))
+            return TransitionCallbackReturn.FAILURE
+        except Exception as error:  # rclpy would swallow it without a word
+            undo()
+            self.get_logger().error(f"{type(error).__name__}: {error}")
+            return TransitionCallbackReturn.ERROR
+        return then(state)
+
+    def _silence(self) -> None:
+        self.stop()
+        for listener in self._listeners:
+            self.destroy_subscription(listener)
+        self._listeners.clear()
+
+    def _clear(self) -> None:
+        for sender in self._senders.values():
+            self.destroy_lifecycle_publisher(sender)
+        self._senders.clear()
+        self.drop()

@@ -1,0 +1,77 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The topic table in rclpy's terms: message classes and quality of service."""
+
+from __future__ import annotations
+
+from functools import cache
+from importlib import import_module
+from typing import Any
+
+from rclpy.duration import Duration
+from rclpy.qos import DurabilityPolicy, HistoryPolicy, LivelinessPolicy, QoSProfile, ReliabilityPolicy
+
+from tidegate.messages import TOPICS, Topic
+
+GLOBAL = {"clock", "diagnostics"}
+"""Topics that the rest of ROS expects outside any namespace."""
+
+DEPTH = {"sensor": 10, "command": 1, "reliable": 10}
+LOCK_STEP_DEPTH = 200
+"""A node that is not waited for may lag by some rounds: nothing may be overwritten before it was read."""
+
+
+@cache
+def message_class(type_name: str) -> Any:
+    """The class of ``sensor_msgs/msg/Image`` and the like."""
+    package, kind, name = type_name.split("/")
+    return getattr(import_module(f"{package}.{kind}"), name)
+
+
+def make(type_name: str) -> Any:
+    """A new message; the maker that ``tidegate.messages.encode`` wants."""
+    return message_class(type_name)()
+
+
+def ros_name(topic: str) -> str:
+    """The name to give to rclpy: relative to the namespace, except for the global topics."""
+    return f"/{topic}" if topic in GLOBAL else topic
+
+
+def offered_qos(topic: str, lock_step: bool, deadline_s: float | None = None) -> QoSProfile:
+    """What a publisher offers: reliable throughout, so that whoever asks for best effort or reliable is served.
+
+    In lock-step the last messages are kept for those who join late: the first round then waits for nobody's discovery.
+    ``deadline_s`` and a lease are offered, never requested: a subscription that requested them would be refused.
+    """
+    if topic == "clock":
+        return QoSProfile(depth=1, reliability=ReliabilityPolicy.BEST_EFFORT)
+    profile = _profile(TOPICS[topic], lock_step)
+    if deadline_s is not None:
+        profile.deadline = Duration(seconds=deadline_s)
+        profile.liveliness = LivelinessPolicy.AUTOMATIC
+        profile.liveliness_lease_duration = Duration(seconds=1.0)
+    return profile
+
+
+def requested_qos(topic: str, lock_step: bool) -> QoSProfile:
+    """What a subscription asks for: SensorDataQoS for sensors in real time, else reliable."""
+    profile = _profile(TOPICS[topic], lock_step)
+    if TOPICS[topic].qos == "sensor" and not lock_step:
+        profile.reliability = ReliabilityPolicy.BEST_EFFORT
+    return profile
+
+
+def latched_qos(topic: str) -> QoSProfile:
+    """Asks for what was published before the subscription as well."""
+    profile = _profile(TOPICS[topic], lock_step=False)
+    profile.durability = DurabilityPolicy.TRANSIENT_LOCAL
+    return profile
+
+
+def _profile(topic: Topic, lock_step: bool) -> QoSProfile:
+    return QoSProfile(
+        history=HistoryPolicy.KEEP_LAST,
+        depth=LOCK_STEP_DEPTH if lock_step and topic.name != "camera/image_raw" else DEPTH[topic.qos],
+        reliability=ReliabilityPolicy.RELIABLE,
+        durability=DurabilityPolicy.TRANSIENT_LOCAL if lock_step else DurabilityPolicy.VOLATILE,
+    )
