@@ -22,10 +22,9 @@ def drive(length: float = 700.0, speed: float = 10.0, period: float = 0.1, **cha
         speed=np.full(count, speed),
         gap=np.full(count, math.inf),
         contact=np.zeros(count, bool),
-        wheels_off=np.zeros(count, int),
+        wheels_off=np.zeros(count, bool),
         off_lane=np.zeros(count, bool),
         violations=np.zeros(count, int),
-        changed=np.zeros(count, bool),
     )
     return replace(trace, **changes)
 

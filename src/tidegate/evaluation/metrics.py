@@ -41,10 +41,9 @@ class Trace:
         speed: [m/s].
         gap: to the nearest thing in the car's way [m]; inf where there is none.
         contact: whether the car touches something.
-        wheels_off: wheels that are off the road.
-        off_lane: whether any part of the car has left its lane.
+        wheels_off: whether a wheel is beyond the paved edge.
+        off_lane: whether a side of the car is beyond its lane's edge.
         violations: limits that the command or the car broke in this tick.
-        changed: whether the filter changed the command.
     """
 
     period: float
@@ -53,10 +52,9 @@ class Trace:
     speed: Floats
     gap: Floats
     contact: NDArray[np.bool_]
-    wheels_off: NDArray[np.int64]
+    wheels_off: NDArray[np.bool_]
     off_lane: NDArray[np.bool_]
     violations: NDArray[np.int64]
-    changed: NDArray[np.bool_]
 
     def __len__(self) -> int:
         return len(self.distance)
@@ -64,7 +62,11 @@ class Trace:
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """One closed loop in figures; the rows of ``evaluation.json``. Lengths [m], times [s], speeds [m/s]."""
+    """One closed loop in figures; the rows of ``evaluation.json``. Lengths [m], times [s], speeds [m/s].
+
+    ``expert_speed`` is None where the goal was not reached, ``min_gap_m`` where nothing was ever in the way;
+    ``worst_limit`` names the joint or speed limit that was exceeded most ('' = none).
+    """
 
     seed: int
     scene: str
@@ -73,14 +75,15 @@ class Run:
     distance_m: float
     duration_s: float
     mean_speed: float
-    expert_speed: float
+    expert_speed: float | None
     max_abs_lane_error_m: float
     rms_lane_error_m: float
     off_lane_s: float
-    wheels_off_road: int
+    off_road_s: float
     collisions: int
     min_gap_m: float | None
     limit_violations: int
+    worst_limit: str
     interventions: int
     intervened_s: float
     interventions_by_row: dict[str, int]
@@ -165,7 +168,7 @@ def summary(runs: list[Run], wall_s: float) -> dict[str, Any]:
         "total": len(runs),
         "collisions": sum(run.collisions for run in runs),
         "limit_violations": sum(run.limit_violations for run in runs),
-        "runs_with_a_wheel_off_the_road": sum(run.wheels_off_road > 0 for run in runs),
+        "runs_with_a_wheel_off_the_road": sum(run.off_road_s > 0 for run in runs),
         "interventions": sum(run.interventions for run in runs),
         "min_gap_m": min(gaps, default=None),
         "max_abs_lane_error_m": max((run.max_abs_lane_error_m for run in runs), default=0.0),

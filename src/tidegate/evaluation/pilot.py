@@ -3,95 +3,49 @@
 
 from __future__ import annotations
 
-from collections import deque
-from dataclasses import dataclass, replace
-from typing import Any, Protocol
+from dataclasses import dataclass
+from typing import Any
 
-from tidegate.bundle import Bundle
-from tidegate.liquid import LiquidPolicy
-from tidegate.perception import Perception
-from tidegate.records import (
-    Decision,
-    Frame,
-    ImageHealth,
-    Imu,
-    JointStates,
-    Level,
-    Odometry,
-    Percept,
-    Points,
-    Received,
-    SafetyInputs,
-    Tick,
-)
-from tidegate.robot import Car
+from tidegate.evaluation.drivers import Driver
+from tidegate.records import Decision, Mode, Percept, Received, SafetyInputs, Tick
 from tidegate.safety import Supervisor
-from tidegate.settings import Settings
-
-
-class Sensors(Protocol):
-    """What a tick may bring; None = nothing new of that kind."""
-
-    frame: Frame | None
-    joints: JointStates | None
-    odometry: Odometry | None
-    imu: Imu | None
-    points: Points | None
+from tidegate.simulation import Observation
 
 
 @dataclass(frozen=True, slots=True)
-class Flown:
+class Step:
     """All that one tick made; ``percept`` and ``decision`` only where a frame came."""
 
     inputs: SafetyInputs
     tick: Tick
-    percept: Percept | None = None
-    decision: Decision | None = None
+    percept: Percept | None
+    decision: Decision | None
 
 
 class Pilot:
-    """Perception, policy and safety filter, each called as its node calls it.
+    """Driver first, then one tick of the safety filter on the newest of everything, with ages told by stamps.
 
-    A frame is read when it arrives; the policy then runs on its features with the newest odometry that is not later
-    than the frame; the filter ticks last, on the newest of everything, with ages told by stamps.
+    The filter starts STOPPED; a reset is asked for until it drives for the first time, as an operator would.
     """
 
-    def __init__(self, bundle: Bundle, settings: Settings, car: Car, *, image_health: bool = True) -> None:
-        """``image_health`` off takes every image for a good one, to show what that part is for.
-
-        Raises:
-            BundleError: the bundle cannot be run.
-        """
-        self._perception = Perception(bundle, settings)
-        self._policy = LiquidPolicy(bundle, settings)
-        self._supervisor = Supervisor(settings, car)
-        self._image_health = image_health
-        self._odometry: deque[Odometry] = deque(maxlen=round(settings.safety.rate_hz))
+    def __init__(self, driver: Driver, supervisor: Supervisor) -> None:
+        self._driver, self._supervisor = driver, supervisor
         self._newest: dict[str, Any] = {}
+        self._started = False
 
-    def tick(self, now: int, sensors: Sensors) -> Flown:
+    def tick(self, now: int, sensors: Observation) -> Step:
         """Take what arrived by ``now`` [ns] and compute the command of this tick."""
         newest = self._newest
-        for name in ("joints", "odometry", "imu", "points"):
-            record = getattr(sensors, name)
-            if record is not None:
-                newest[name] = record
-        if sensors.odometry is not None:
-            self._odometry.append(sensors.odometry)
-        percept = decision = None
-        if sensors.frame is not None:
-            percept = self._perception.process(sensors.frame)
-            if not self._image_health:
-                percept = replace(percept, health=ImageHealth(percept.health.stamp, Level.OK))
+        newest |= {"joints": sensors.joints, "odometry": sensors.odometry, "imu": sensors.imu}
+        if sensors.points is not None:
+            newest["points"] = sensors.points
+        percept, decision = self._driver.look(sensors)
+        if percept is not None:
             newest |= {"lane": percept.lane, "health": percept.health}
-            decision = self._decide(percept)
-            if decision is not None:
-                newest |= {"nominal": decision.nominal, "gains": decision.gains}
+        if decision is not None:
+            newest |= {"nominal": decision.nominal, "gains": decision.gains}
         received = {name: Received(record, now - record.stamp) for name, record in newest.items()}
-        inputs = SafetyInputs(now, **received)
-        return Flown(inputs, self._supervisor.tick(inputs), percept, decision)
-
-    def _decide(self, percept: Percept) -> Decision | None:
-        stamp = percept.features.stamp
-        known = [odometry for odometry in self._odometry if odometry.stamp <= stamp]
-        return self._policy.step(percept.features, known[-1]) if known else None
+        inputs = SafetyInputs(now, **received, reset_requested=not self._started)
+        tick = self._supervisor.tick(inputs)
+        self._started = self._started or tick.mode is Mode.NORMAL
+        return Step(inputs, tick, percept, decision)
