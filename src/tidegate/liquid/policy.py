@@ -41,7 +41,7 @@ class LiquidPolicy:
             self._output = arrays["output_weight"].astype(np.float64), arrays["output_bias"].astype(np.float64)
             self._gains = arrays["gain_weight"].astype(np.float64), arrays["gain_bias"].astype(np.float64)
             self.reset()
-            self._advance(np.zeros(self.wiring.inputs), self._period)
+            self._decision(0, *self._advance(np.zeros(self.wiring.inputs), self._period))
         except (KeyError, ValueError, IndexError, TypeError) as error:
             raise BundleError(f"bundle '{bundle.name}': its network is corrupt ({error})") from error
         self.reset()
