@@ -192,6 +192,15 @@ class Simulator:
         self._place_car(place.s, place.offset + lateral_m, self._yaw() - place.yaw + yaw_rad, speed)
         self._observation = None
 
+    def place(self, s: float, offset: float = 0.0, heading: float = 0.0, speed: float = 0.0) -> None:
+        """Set the car down elsewhere: arc length ``s`` [m], pose in the lane [m, rad], rolling at ``speed`` [m/s].
+
+        The distance driven counts from the scene's start, as if the car had come from there within the first lap.
+        """
+        self._place_car(s, offset, heading, speed)
+        self._distance = (s - self.scene.start) % self.road.length
+        self._observation = None
+
     def state_hash(self) -> str:
         """SHA-256 of positions and velocities."""
         return hashlib.sha256(self._data.qpos.tobytes() + self._data.qvel.tobytes()).hexdigest()
