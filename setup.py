@@ -19,7 +19,7 @@ def share(folder: str) -> list[tuple[str, list[str]]]:
 EXTRAS = {
     "ros": ["ros-jazzy-rclpy", "ros-jazzy-rmw-fastrtps-cpp", "ros-jazzy-common-interfaces"],
     "sim": ["mujoco>=3.3,<5", "gymnasium>=1.0,<2"],
-    "learn": ["torch>=2.4,<2.15", "onnx>=1.16,<2"],
+    "learn": ["torch>=2.4,<2.15", "onnx>=1.16,<2", "numba>=0.59,<1"],
     "insight": ["matplotlib>=3.8,<4", "scikit-learn>=1.4,<2", "av>=12,<19"],
     "dev": [
         "pytest>=8,<10",
@@ -51,7 +51,6 @@ setup(
         "typer>=0.12,<1",
         "rich>=13,<15",
         "daqp>=0.6,<1",
-        "numba>=0.59,<1",
         "onnxruntime>=1.17,<2",
         "opencv-python-headless>=4.9,<5",
         "safetensors>=0.4,<1",

@@ -104,3 +104,10 @@ def test_an_outlier_must_last_to_raise_the_alarm_and_to_clear_it() -> None:
     levels = [monitor.judge(i, road(i), value).level for i, value in enumerate(sequence)]
     ok, error = Level.OK, Level.ERROR
     assert levels == [ok, ok, ok, ok, ok, error, error, error, error, error, error, ok]
+
+
+def test_a_whiteout_that_still_shows_a_trace_of_the_road_is_over_exposed() -> None:
+    fall = np.linspace(0, 6, 48)[:, None, None]
+    noise = np.random.default_rng(0).normal(0, 2, (48, 96, 3))
+    image = np.clip(0.06 * road() + 246 - fall + noise, 0, 255).astype(np.uint8)
+    assert any(words.startswith("over-exposed") for words in one(image).reasons)
