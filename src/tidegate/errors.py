@@ -38,3 +38,7 @@ class SceneError(TidegateError, ValueError):
 
 class DependencyError(TidegateError, ImportError):
     """An optional dependency or system library is absent; the message gives the command that installs it."""
+
+
+class GraphError(TidegateError, RuntimeError):
+    """The node graph did not come up, or one of its nodes ended by itself; the message names the node."""

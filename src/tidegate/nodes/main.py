@@ -10,24 +10,29 @@ from __future__ import annotations
 
 import signal
 import sys
+import time
+import traceback
 from importlib import import_module
 from types import FrameType
 
-_stop_asked = False
+LINGER_S = 6.0
+"""Longest time that a node lives on because the safety node is braking."""
+
+_signals = 0
 
 
-def _ask_to_stop(_number: int, _frame: FrameType | None) -> None:
-    global _stop_asked
-    _stop_asked = True
+def _count(_number: int, _frame: FrameType | None) -> None:
+    global _signals
+    _signals += 1
 
 
 def run(home: str, name: str) -> int:
     """Spin the node class ``name`` of module ``home`` until a signal; the exit code of the process.
 
-    0 = went down as asked; 2 = refused at set-up, told in one line.
+    0 = went down as asked; 1 = a fault of ours, with its traceback; 2 = refused at set-up, told in one line.
     """
     for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, _ask_to_stop)
+        signal.signal(number, _count)
 
     import rclpy
     from rclpy.experimental import EventsExecutor
@@ -40,21 +45,29 @@ def run(home: str, name: str) -> int:
         rclpy.init(signal_handler_options=SignalHandlerOptions.NO)
         node = getattr(import_module(home), name)()
     except (TidegateError, RuntimeError, ImportError, OSError) as error:  # RCLError is a RuntimeError
-        if not _stop_asked:
+        if not _signals:
             sys.stderr.write(f"[FATAL] [{node_name}]: {' '.join(str(error).split())}\n")
         rclpy.try_shutdown()
-        return 0 if _stop_asked else 2
+        return 0 if _signals else 2
     # Made for little work per message: a fifth of the time that the default executor takes.
     executor = EventsExecutor()
     executor.add_node(node)
-    while not _stop_asked:
-        executor.spin_once(timeout_sec=0.5)
+    code = 0
+    try:
+        while not _signals:
+            executor.spin_once(timeout_sec=0.5)
+        end = time.monotonic() + LINGER_S
+        while _signals == 1 and node.needed() and time.monotonic() < end:  # a second signal is for the impatient
+            executor.spin_once(timeout_sec=0.05)
+    except Exception as error:  # a fault of ours; the safety node must brake all the same
+        node.get_logger().fatal(f"{type(error).__name__}: {error}\n{traceback.format_exc()}")
+        code = 1
     node.close()
     executor.remove_node(node)
     node.destroy_node()
     executor.shutdown()
     rclpy.try_shutdown()
-    return 0
+    return code
 
 
 def perception() -> int:

@@ -4,9 +4,11 @@
 from __future__ import annotations
 
 import time
-from dataclasses import replace
+from collections.abc import Callable
+from dataclasses import asdict, replace
 from typing import Any
 
+import numpy as np
 from rclpy.clock import Clock, ClockType
 
 from tidegate.errors import RobotError
@@ -15,15 +17,16 @@ from tidegate.nodes.pacing import Pacer
 from tidegate.nodes.parameters import Own
 from tidegate.nodes.stack_node import LOCK_STEP, StackNode
 from tidegate.nodes.topics import make
-from tidegate.records import Command, Moment, Round, nanoseconds
-from tidegate.simulation import Simulator
+from tidegate.records import Command, Round, Values, nanoseconds
+from tidegate.simulation import Observation, Simulator, Truth
 
 SCENE = Own("scene", "road", "what to drive in")
 SEED = Own("seed", 0, "of the road, its light and the sensors' noise")
 SENSORS = {"joint_states": "joints", "odom": "odometry", "imu": "imu", "points": "points"}
 PATIENCE = 20
 """Periods that the simulation may lag behind the wall clock and still catch up."""
-FROM_CAMERA = ("features", "lane", "health", "nominal", "gains")
+FROM_FRAME = ("lane", "health", "nominal", "gains")
+"""What perception and policy make of every frame."""
 
 
 class SimulatorNode(StackNode):
@@ -34,6 +37,7 @@ class SimulatorNode(StackNode):
     def __init__(self, arguments: list[str] | None = None) -> None:
         super().__init__("simulator_node", arguments)
         self._simulator: Simulator | None = None
+        self._timer: Any = None
 
     def build(self) -> None:
         """Build the world; in real time the camera's latency is that of this machine, not a simulated one."""
@@ -42,7 +46,7 @@ class SimulatorNode(StackNode):
         if not self._lock_step:
             settings = replace(settings, camera=replace(settings.camera, latency_s=0.0))
         self._simulator = Simulator(settings, self.own(SCENE), self.own(SEED))
-        self.advertise("camera/image_raw", "camera/camera_info", *SENSORS, "diagnostics")
+        self.advertise("camera/image_raw", "camera/camera_info", *SENSORS, "truth")
         self.advertise(*(("clock", "tick") if self._lock_step else ("timing/rendered",)))
 
     def drop(self) -> None:
@@ -54,25 +58,24 @@ class SimulatorNode(StackNode):
     def start(self) -> None:
         """Publish the first sensors; then time passes by commands (lock-step) or by the steady clock."""
         assert self._simulator is not None
-        self._command: Command | None = None
         self.listen("command", self._commanded)
         if self._lock_step:
             self._publish_round()
             return
         period = nanoseconds(1 / self.settings.safety.rate_hz)
         steady = Clock(clock_type=ClockType.STEADY_TIME)
+        self._lost = 0
         self._pacer = Pacer(period, PATIENCE, self._simulator.now, time.time_ns(), time.monotonic_ns())
         self._timer = self.create_timer(period / 1e9, self._run, clock=steady)
 
     def stop(self) -> None:
         """Stop the clock; the world stays as it is."""
-        timer = getattr(self, "_timer", None)
-        if timer is not None:
-            self.destroy_timer(timer)
+        if self._timer is not None:
+            self.destroy_timer(self._timer)
             self._timer = None
 
     def _commanded(self, topic: str, data: bytes) -> None:
-        command = self.record(topic, data)
+        command: Command | None = self.record(topic, data)
         if command is None or self._simulator is None:
             return
         if self._lock_step and command.stamp != self._simulator.now:  # of a round that is over
@@ -89,38 +92,48 @@ class SimulatorNode(StackNode):
         """Lock-step: the sensors of this moment, then what a tick must have before it may run."""
         assert self._simulator is not None
         self.send_message("clock", encode_clock(self._simulator.now, make))
-        observation = self._simulator.observe()
-        awaited = self._publish(observation, lambda record: record)
-        if observation.frame is not None:
-            awaited += FROM_CAMERA[1:]
+        awaited = self._publish(self._simulator.observe(), lambda record: record)
         self.send("tick", Round(self._simulator.now, awaited))
 
     def _run(self) -> None:
-        """Real time: simulate what is due; the commands arrive in between."""
+        """Real time: simulate what is due; commands are heard before and after."""
         assert self._simulator is not None
         for _ in range(self._pacer.due(time.monotonic_ns())):
-            lost = self._pacer.lost
             self._simulator.step()
             observation = self._simulator.observe()
-            rendered = time.monotonic_ns()
+            rendered = float(time.monotonic_ns())
             self._publish(observation, self._pacer.stamped)
             if observation.frame is not None:
-                self.send("timing/rendered", Moment(self._pacer.stamped(observation.frame).stamp, rendered))
-        if self._pacer.lost:
-            self.get_logger().warning(
-                f"slower than real time: {self._pacer.lost / 1e9:.1f} s given up", throttle_duration_sec=5.0
-            )
+                stamp = self._pacer.stamped(observation.frame).stamp
+                self.send("timing/rendered", Values(stamp, {"steady": rendered}))
+        if self._pacer.lost > self._lost:
+            self._lost = self._pacer.lost
+            self.get_logger().warning(f"slower than real time: {self._lost / 1e9:.1f} s given up so far")
 
-    def _publish(self, observation: Any, stamped: Any) -> tuple[str, ...]:
-        """Publish all that is due; the topics that were."""
-        published: tuple[str, ...] = ()
+    def _publish(self, observation: Observation, stamped: Callable[[Any], Any]) -> tuple[str, ...]:
+        """Publish all that is due; the topics that a tick of this moment must have."""
+        assert self._simulator is not None
+        awaited: tuple[str, ...] = ()
         for topic, field in SENSORS.items():
             record = getattr(observation, field)
             if record is not None:
                 self.send(topic, stamped(record))
-                published += (topic,)
+                awaited += (topic,)
         if observation.frame is not None:
             frame = stamped(observation.frame)
             self.send("camera/camera_info", camera_info(frame.stamp, self.settings.camera))
             self.send("camera/image_raw", frame)
-        return published
+            awaited += FROM_FRAME
+        self.send("truth", stamped(Values(self._simulator.now, named(self._simulator.truth()))))
+        return awaited
+
+
+def named(truth: Truth) -> dict[str, float]:
+    """The numbers and flags of the truth by name; ``curvature_0`` and so on for its array; text is left out."""
+    values: dict[str, float] = {}
+    for name, value in asdict(truth).items():
+        if isinstance(value, (bool, int, float)) and name != "stamp":
+            values[name] = float(value)
+        elif isinstance(value, np.ndarray):
+            values |= {f"{name}_{index}": float(one) for index, one in enumerate(value)}
+    return values

@@ -22,6 +22,9 @@ BUNDLE = Own("bundle", "", "folder of the trained model")
 DISABLE = Own("disable", "", "parts to switch off, comma separated, to show what each is for; never on a road")
 
 
+Heard = Callable[[str, bytes], None]
+
+
 class StackNode(LifecycleNode):  # type: ignore[misc]
     """A lifecycle node that decodes, calls one plain object and encodes.
 
@@ -45,7 +48,7 @@ class StackNode(LifecycleNode):  # type: ignore[misc]
             automatically_declare_parameters_from_overrides=True,
         )
         self.settings = declare(self, self.OWN, sys.argv if arguments is None else arguments)
-        self._listeners: list[Subscription] = []
+        self._listeners: list[tuple[Subscription, str, Heard]] = []
         self._senders: dict[str, Any] = {}
 
     def build(self) -> None:
@@ -85,12 +88,28 @@ class StackNode(LifecycleNode):  # type: ignore[misc]
         """Publish a message that carries no record."""
         self._senders[topic].publish(message)
 
-    def listen(self, topic: str, heard: Callable[[str, bytes], None], *, latched: bool = False) -> None:
+    def listen(self, topic: str, heard: Heard, *, latched: bool = False) -> None:
         """Call ``heard(topic, serialised message)`` for every message on ``topic`` from now on."""
         profile = latched_qos(topic) if latched else requested_qos(topic, self.own(LOCK_STEP))
         kind = message_class(TOPICS[topic].type)
         listener = self.create_subscription(kind, ros_name(topic), lambda data: heard(topic, data), profile, raw=True)
-        self._listeners.append(listener)
+        self._listeners.append((listener, topic, heard))
+
+    def fetch(self) -> None:
+        """Hand out what waits in the subscriptions; for loops during which the executor cannot."""
+        for listener, topic, heard in self._listeners:
+            with listener.handle:
+                while (taken := listener.handle.take_message(listener.msg_type, True)) is not None:
+                    heard(topic, taken[0])
+
+    def refuse_second(self, topic: str) -> None:
+        """Raise if somebody else publishes ``topic``: two masters of one actuator is the one thing never wanted.
+
+        Raises:
+            TidegateError: naming the other node.
+        """
+        for other in self.get_publishers_info_by_topic(ros_name(topic)):
+            raise TidegateError(f"'{topic}' is published by {other.node_namespace.rstrip('/')}/{other.node_name} already")
 
     def message(self, topic: str, data: bytes) -> Any:
         """The message whose serialised form is ``data``."""
@@ -103,6 +122,10 @@ class StackNode(LifecycleNode):  # type: ignore[misc]
         except TidegateError as error:
             self.get_logger().warning(f"{topic}: {error}", throttle_duration_sec=1.0)
             return None
+
+    def needed(self) -> bool:
+        """Whether the safety node still drives: what it drives by must not go before it."""
+        return bool(self._listeners) and self.count_publishers(ros_name("command")) > 0
 
     def close(self) -> None:
         """Go down safely from whatever state; the last thing before the node is destroyed."""
@@ -159,7 +182,7 @@ class StackNode(LifecycleNode):  # type: ignore[misc]
 
     def _silence(self) -> None:
         self.stop()
-        for listener in self._listeners:
+        for listener, _, _ in self._listeners:
             self.destroy_subscription(listener)
         self._listeners.clear()
 

@@ -1,0 +1,206 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Bring the node graph up without ``ros2 launch``, in order, and down safely, whatever happens in between."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+import rclpy
+from lifecycle_msgs.msg import Transition
+from lifecycle_msgs.srv import ChangeState
+from rclpy.experimental import EventsExecutor
+from rclpy.signals import SignalHandlerOptions
+
+from tidegate.errors import GraphError
+from tidegate.nodes.children import Child, Said, parameter_flags
+from tidegate.nodes.topics import ros_name
+from tidegate.settings import load_settings
+from tidegate.share import share_path
+
+ORDER = ("simulator_node", "perception_node", "policy_node", "safety_node")
+"""Sources first: whoever comes up finds what it listens to."""
+DISCOVERY_S = 0.7
+START_TIMEOUT_S = 60.0
+"""For one transition: a first start may compile, and a slow machine builds a world for a while."""
+DOWN_TIMEOUT_S = 12.0
+STEPS = ((Transition.TRANSITION_CONFIGURE, "configure"), (Transition.TRANSITION_ACTIVATE, "activate"))
+
+
+@dataclass(frozen=True, slots=True)
+class GraphOptions:
+    """What to bring up.
+
+    Attributes:
+        bundle: folder of the model.
+        params_file: the robot's settings, a ROS parameter file.
+        scene, seed: of the simulated world.
+        simulate: start the simulator; without it the sensors come from a robot.
+        lock_step: the simulator's ticks drive the graph; else real time.
+        record: folder of the bag to make; None = no bag.
+        namespace: of all nodes.
+        disable: parts to switch off, for evaluation.
+        auto_reset: release the car after bring-up.
+    """
+
+    bundle: Path
+    params_file: Path
+    scene: str = "road"
+    seed: int = 0
+    simulate: bool = True
+    lock_step: bool = False
+    record: Path | None = None
+    namespace: str = ""
+    disable: tuple[str, ...] = ()
+    auto_reset: bool = True
+
+    def parameters(self) -> dict[str, dict[str, object]]:
+        """The own parameters of each node to start, in the order of bring-up."""
+        lock_step, bundle = {"lock_step": self.lock_step}, {"bundle": str(self.bundle)}
+        nodes: dict[str, dict[str, object]] = {
+            "simulator_node": {"scene": self.scene, "seed": self.seed, **lock_step},
+            "perception_node": {**bundle, **lock_step},
+            "policy_node": {**bundle, **lock_step},
+            "safety_node": {**lock_step, "auto_reset": self.auto_reset, "disable": ",".join(self.disable)},
+        }
+        return {name: nodes[name] for name in ORDER if self.simulate or name != "simulator_node"}
+
+
+def robot_file(robot: str) -> Path:
+    """The settings file of a robot that is shipped.
+
+    Raises:
+        SettingsError: there is none.
+    """
+    return share_path(f"config/{robot}.yaml")
+
+
+class Graph:
+    """The running graph, as a context manager: entering brings it up, leaving brakes the car and ends all processes."""
+
+    def __init__(self, options: GraphOptions, said: Said, interrupted: Callable[[], bool] = lambda: False) -> None:
+        """``said`` hears every line that a node logs; ``interrupted`` ends a bring-up under way.
+
+        Raises:
+            SettingsError: the settings are refused, before anything is started.
+        """
+        load_settings(options.params_file)
+        self.options = options
+        self.children: dict[str, Child] = {}
+        self._said, self._interrupted = said, interrupted
+        self._context = rclpy.Context()
+        self.node: Any = None
+
+    def __enter__(self) -> Graph:
+        try:
+            self._open()
+            self._refuse_second_graph()
+            self._start_processes()
+            for transition, verb in STEPS:
+                for name in self.options.parameters():
+                    self._change(name, transition, verb)
+        except BaseException:
+            self._down()
+            raise
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        codes = self._down()
+        for name, code in codes.items():
+            if code and error is None:
+                raise GraphError(f"{name} ended with code {code}: {self.children[name].problem or 'no reason given'}")
+
+    def spin(self, seconds: float) -> None:
+        """Handle messages for a while.
+
+        Raises:
+            GraphError: a node has ended by itself.
+        """
+        end = time.monotonic() + seconds
+        while (left := end - time.monotonic()) > 0:
+            self._executor.spin_once(timeout_sec=left)
+        self._check_alive()
+
+    def _open(self) -> None:
+        if self.options.simulate:  # a simulated car must not meet the robots of the neighbours
+            os.environ.setdefault("ROS_AUTOMATIC_DISCOVERY_RANGE", "LOCALHOST")
+        try:
+            rclpy.init(context=self._context, args=[], signal_handler_options=SignalHandlerOptions.NO)
+            namespace = self.options.namespace or None
+            self.node = rclpy.create_node("tidegate_run", context=self._context, namespace=namespace)
+        except RuntimeError as error:
+            domain = os.environ.get("ROS_DOMAIN_ID", "0")
+            raise GraphError(f"ROS does not start in domain {domain}: {' '.join(str(error).split())}") from error
+        self._executor = EventsExecutor(context=self._context)
+        self._executor.add_node(self.node)
+
+    def _refuse_second_graph(self) -> None:
+        self.spin(DISCOVERY_S)
+        place = self.node.get_namespace()
+        for name, namespace in self.node.get_node_names_and_namespaces():
+            if namespace == place and name in ORDER:
+                raise GraphError(
+                    f"domain {os.environ.get('ROS_DOMAIN_ID', '0')} has a {namespace.rstrip('/')}/{name} already; "
+                    "end that graph, or choose another ROS_DOMAIN_ID or namespace"
+                )
+
+    def _start_processes(self) -> None:
+        shared = ["-r", f"__ns:={self.node.get_namespace()}"]
+        file = ["--params-file", str(self.options.params_file)]
+        if self.options.record is not None:
+            parameters = parameter_flags({"path": str(self.options.record)})
+            self.children["recorder_node"] = Child("recorder_node", [*shared, *parameters], self._said)
+        for name, values in self.options.parameters().items():
+            self.children[name] = Child(name, [*file, *parameter_flags(values), *shared], self._said)
+
+    def _change(self, name: str, transition: int, verb: str) -> None:
+        client = self.node.create_client(ChangeState, ros_name(f"{name}/change_state"))
+        self._until(client.service_is_ready, f"{name} did not start")
+        future = client.call_async(ChangeState.Request(transition=Transition(id=transition)))
+        self._until(future.done, f"{name} did not {verb}")
+        if not future.result().success:
+            self.spin(0.1)  # its reason may still be on its way through the pipe
+            raise GraphError(f"{name} failed to {verb}: {self.children[name].problem or 'no reason given'}")
+        self.node.destroy_client(client)
+
+    def _until(self, done: Callable[[], bool], what: str) -> None:
+        end = time.monotonic() + START_TIMEOUT_S
+        while not done():
+            if self._interrupted():
+                raise KeyboardInterrupt
+            if time.monotonic() > end:
+                raise GraphError(f"{what} within {START_TIMEOUT_S:g} s")
+            self.spin(0.02)
+
+    def _check_alive(self) -> None:
+        for name, child in self.children.items():
+            if child.code is not None:
+                child.wait(1.0)
+                raise GraphError(f"{name} ended by itself (code {child.code}): {child.problem or 'no reason given'}")
+
+    def _down(self) -> dict[str, int]:
+        """End the safety node first: it brakes while the others still see and drive; the recorder sees it all."""
+        codes = {}
+        for group in (("safety_node",), ("policy_node", "perception_node", "simulator_node"), ("recorder_node",)):
+            members = [self.children[name] for name in group if name in self.children]
+            for child in members:
+                child.ask_to_stop()
+            end = time.monotonic() + DOWN_TIMEOUT_S
+            for child in members:
+                while child.code is None and time.monotonic() < end:
+                    self._executor.spin_once(timeout_sec=0.02)
+                codes[child.name] = child.wait(0.1)
+        if self.node is not None:
+            self._executor.remove_node(self.node)
+            self.node.destroy_node()
+            self._executor.shutdown()
+            self.node = None
+        rclpy.try_shutdown(context=self._context)
+        return codes

@@ -1,0 +1,99 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The nodes of a graph as child processes: what they say, what they weigh, how they end."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import threading
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+LINE = re.compile(r"^\[(?P<level>[A-Z]+)\] \[(?P<node>[^\]]*)\]: (?P<text>.*)$")
+"""As the console of ROS is told to write, see ``environment``."""
+
+Said = Callable[[str, str, str], None]
+"""Called with (node, level, text) for every line that a child logs."""
+
+
+def environment() -> dict[str, str]:
+    """The environment of the children: logs in one known form."""
+    form = {"RCUTILS_CONSOLE_OUTPUT_FORMAT": "[{severity}] [{name}]: {message}", "RCUTILS_COLORIZED_OUTPUT": "0"}
+    return {**os.environ, **form, "PYTHONUNBUFFERED": "1"}
+
+
+def parameter_flags(values: Mapping[str, object]) -> list[str]:
+    """``-p name:=value`` for each; JSON is YAML, so text stays text."""
+    return [part for name, value in values.items() for part in ("-p", f"{name}:={json.dumps(value)}")]
+
+
+class Child:
+    """One node in a process of its own, and in a session of its own: Ctrl-C reaches it only through its parent."""
+
+    def __init__(self, executable: str, arguments: list[str], said: Said) -> None:
+        """Start ``executable`` (``safety_node`` and so on) with the arguments that follow ``--ros-args``."""
+        self.name = executable
+        self.problem = ""
+        self.pss_mb = 0.0
+        self._said = said
+        self._process = subprocess.Popen(
+            [sys.executable, "-m", "tidegate.nodes.main", executable, "--ros-args", *arguments],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.PIPE,
+            text=True,
+            errors="replace",
+            env=environment(),
+            start_new_session=True,
+        )
+        self._listener = threading.Thread(target=self._listen, daemon=True)
+        self._listener.start()
+
+    @property
+    def pid(self) -> int:
+        """Of the process."""
+        return self._process.pid
+
+    @property
+    def code(self) -> int | None:
+        """Exit code; None = alive."""
+        return self._process.poll()
+
+    def ask_to_stop(self) -> None:
+        """Send SIGTERM; a node then goes down safely."""
+        if self.code is None:
+            self._process.send_signal(signal.SIGTERM)
+
+    def wait(self, timeout_s: float) -> int:
+        """Wait for the end and kill what does not end; the exit code."""
+        try:
+            self._process.wait(timeout_s)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self.problem = f"did not go down within {timeout_s:g} s and was killed"
+            self._process.wait()
+        self._listener.join(1.0)
+        return int(self._process.returncode)
+
+    def weigh(self) -> None:
+        """Update ``pss_mb``, the most that its share of memory ever was [MB]."""
+        try:
+            text = Path(f"/proc/{self.pid}/smaps_rollup").read_text()
+        except OSError:  # it has ended, or the system has no such file
+            return
+        for line in text.splitlines():
+            if line.startswith("Pss:"):
+                self.pss_mb = max(self.pss_mb, int(line.split()[1]) * 1024 / 1e6)
+
+    def _listen(self) -> None:
+        assert self._process.stderr is not None
+        for line in self._process.stderr:
+            found = LINE.match(line.rstrip())
+            level, text = (found["level"], found["text"]) if found else ("", line.rstrip())
+            if level in ("ERROR", "FATAL") or (not found and text and self.code):
+                self.problem = text
+            self._said(self.name, level, text)

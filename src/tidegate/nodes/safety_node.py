@@ -1,0 +1,220 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Everything trusted, and the policy's wish → ``command``, at the safety filter's own rate. Silence gives a stop."""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+from rclpy.clock import Clock, ClockType
+from std_srvs.srv import Trigger
+
+from tidegate.messages import encode_efforts
+from tidegate.nodes.diagnostics import safety_diagnostics
+from tidegate.nodes.inbox import FIELDS, Inbox, Instant
+from tidegate.nodes.parameters import Own
+from tidegate.nodes.stack_node import DISABLE, LOCK_STEP, StackNode
+from tidegate.nodes.topics import make
+from tidegate.records import Mode, Received, Round, SafetyInputs, SafetyState, Tick, UsedInputs, Values
+from tidegate.robot import Car
+from tidegate.safety import Supervisor
+
+AUTO_RESET = Own("auto_reset", False, "reset by itself once after activation; for simulation only")
+STOP_TIME_S = 5.0
+"""Longest time that going down may take."""
+SILENCE_S = 0.5
+"""Going down, the node gives up when it has heard nothing for this long: it may as well be alone."""
+DIAGNOSTICS_S = 1.0
+PERIODS_OFFERED = 4
+"""Deadline that ``command`` offers, in periods."""
+
+
+class SafetyNode(StackNode):
+    """Ticks the ``Supervisor``.
+
+    It starts STOPPED. Before it leaves the active state, for whatever reason, it brakes the car to standstill: a
+    lifecycle publisher is silent afterwards, and an actuator may hold its last command for ever.
+    """
+
+    OWN = (LOCK_STEP, DISABLE, AUTO_RESET)
+
+    def __init__(self, arguments: list[str] | None = None) -> None:
+        super().__init__("safety_node", arguments)
+        self._supervisor: Supervisor | None = None
+        self._timer: Any = None
+        self._running = False
+        self._inbox = Inbox()
+        self.create_service(Trigger, "~/stop", self._stop_asked)
+        self.create_service(Trigger, "~/reset", self._reset_asked)
+
+    def build(self) -> None:
+        """Read the robot; nobody else may command it."""
+        self.refuse_second("command")
+        self._lock_step = self.own(LOCK_STEP)
+        self._supervisor = Supervisor(self.settings, Car.from_settings(self.settings), disable=self.disabled)
+        self.advertise("command", deadline_s=PERIODS_OFFERED / self.settings.safety.rate_hz)
+        self.advertise("effort_controller/commands", "safety_node/barriers", "safety_node/inputs", "diagnostics")
+        if not self._lock_step:
+            self.advertise("timing/commanded")
+
+    def drop(self) -> None:
+        """Forget the robot."""
+        self._supervisor = None
+
+    def start(self) -> None:
+        """Begin with empty hands; tick on a steady timer, or on the simulator's rounds."""
+        self._inbox = Inbox()
+        self._newest: dict[str, bytes] = {}
+        self._arrived: set[str] = set()
+        self._round: Round | None = None
+        self._emergency, self._emergency_seen = False, False
+        self._stop, self._reset = False, False
+        self._auto_reset = self.own(AUTO_RESET)
+        self._mode: Mode | None = None
+        self._told = self._heard_at = 0.0
+        self._commanded_stamp: int | None = None
+        for topic in FIELDS:
+            self.listen(topic, self._heard)
+        for latched in (False, True):  # a hardware chain may publish once, before this node was there
+            self.listen("emergency_stop", self._emergency_heard, latched=latched)
+        if self._lock_step:
+            self.listen("tick", self._round_heard)
+        else:
+            clock = Clock(clock_type=ClockType.STEADY_TIME)
+            self._timer = self.create_timer(1 / self.settings.safety.rate_hz, self._tick_now, clock=clock)
+        self._running = True
+
+    def stop(self) -> None:
+        """Brake to standstill, then fall silent."""
+        if self._timer is not None:
+            self.destroy_timer(self._timer)
+            self._timer = None
+        if self._running:
+            self._running = False
+            self._brake()
+
+    def needed(self) -> bool:
+        """Nobody drives on without it: it goes down first."""
+        return False
+
+    def _heard(self, topic: str, data: bytes) -> None:
+        """Keep only the newest of each topic until the tick; in lock-step a tick may now be due."""
+        self._newest[topic] = data
+        self._arrived.add(topic)
+        self._heard_at = time.monotonic()
+        if self._lock_step and self._running:
+            self._tick_if_complete()
+
+    def _round_heard(self, topic: str, data: bytes) -> None:
+        self._round = self.record(topic, data)
+        if self._running:
+            self._tick_if_complete()
+
+    def _emergency_heard(self, topic: str, data: bytes) -> None:
+        """What it says now, and whether it spoke since the last tick: a short pulse stops the car too."""
+        self._emergency = bool(self.record(topic, data))
+        self._emergency_seen |= self._emergency
+
+    def _stop_asked(self, _request: Trigger.Request, response: Trigger.Response) -> Trigger.Response:
+        self._stop = self._running
+        self._auto_reset = False
+        response.success, response.message = self._running, "stopping" if self._running else "not active"
+        return response
+
+    def _reset_asked(self, _request: Trigger.Request, response: Trigger.Response) -> Trigger.Response:
+        self._reset, self._stop = self._running, False
+        if self._inbox.dropped:  # a source's time ran back: believe its new time
+            self._inbox.forget()
+        response.success = self._running
+        response.message = "asked for; /diagnostics tells the outcome" if self._running else "not active"
+        return response
+
+    def _tick_if_complete(self) -> None:
+        """Lock-step: tick once everything that this round must have is here."""
+        if self._round is not None and self._arrived.issuperset(self._round.awaited):
+            stamp = self._round.stamp
+            self._round = None
+            self._tick(Instant(stamp, stamp))
+
+    def _tick_now(self) -> None:
+        self._tick(Instant(self.get_clock().now().nanoseconds, time.monotonic_ns()))
+
+    def _tick(self, now: Instant) -> None:
+        """Decode what came, ask the supervisor, publish."""
+        assert self._supervisor is not None
+        newest, self._newest = self._newest, {}
+        self._arrived.clear()
+        for topic, data in newest.items():
+            record = self.record(topic, data)
+            if record is not None:
+                self._inbox.put(topic, record, now)
+        inputs = SafetyInputs(
+            now.stamp,
+            **self._inbox.received(now),
+            emergency_stop=self._emergency_seen,
+            stop_requested=self._stop,
+            reset_requested=self._reset or self._auto_reset,
+        )
+        self._reset, self._emergency_seen = False, self._emergency
+        tick = self._supervisor.tick(inputs)
+        self.send("command", tick.command)
+        self.send_message("effort_controller/commands", encode_efforts(tick.command, make))
+        self._tell_latency(inputs.nominal)
+        self.send("safety_node/barriers", SafetyState.of(tick))
+        self.send("safety_node/inputs", UsedInputs.of(inputs))
+        self._tell_mode(tick)
+
+    def _tell_latency(self, nominal: Received[Any] | None) -> None:
+        """Real time: when the first command that used a frame went out."""
+        if not self._lock_step and nominal is not None and nominal.record.stamp != self._commanded_stamp:
+            self._commanded_stamp = nominal.record.stamp
+            now = float(time.monotonic_ns())
+            self.send("timing/commanded", Values(nominal.record.stamp, {"steady": now}))
+
+    def _tell_mode(self, tick: Tick) -> None:
+        """Diagnostics once a second and whenever the mode changes; the mode also goes to the log."""
+        now = time.monotonic()
+        changed = tick.mode != self._mode
+        if changed or now - self._told >= DIAGNOSTICS_S:
+            self._told = now
+            self.send_message("diagnostics", safety_diagnostics(tick, self._inbox.dropped, make))
+        if changed:
+            self.get_logger().info(f"{tick.mode.name}: {'; '.join(tick.reasons) or 'all well'}")
+            if tick.mode == Mode.NORMAL:
+                self._auto_reset = False
+        self._mode = tick.mode
+
+    def _brake(self) -> None:
+        """Tick on with a stop asked for until the car stands; the executor is busy here, so messages are fetched."""
+        self._stop, self._reset, self._auto_reset = True, False, False
+        period = 1 / self.settings.safety.rate_hz
+        begun = next_tick = time.monotonic()
+        self._heard_at = begun
+        first = True
+        while True:
+            now = time.monotonic()
+            alone = now - self._heard_at > SILENCE_S
+            if not first and (self._mode == Mode.STOPPED or alone or now - begun > STOP_TIME_S):
+                break
+            self.fetch()
+            if not self._lock_step:
+                self._tick_now()
+                first = False
+                next_tick += period
+            elif self._round is not None and (self._complete_without_camera() or now - next_tick > SILENCE_S):
+                round_, self._round = self._round, None
+                self._tick(Instant(round_.stamp, round_.stamp))
+                first, next_tick = False, now
+            elif alone:
+                break
+            time.sleep(max(0.0, min(next_tick - time.monotonic(), period)) if not self._lock_step else 0.0005)
+        if self._mode != Mode.STOPPED:
+            self.get_logger().warning("went down before the car was seen to stand; the actuators' time-out must act")
+
+    def _complete_without_camera(self) -> bool:
+        """Going down, perception and policy may be gone already: only the sensors are waited for."""
+        assert self._round is not None
+        return self._arrived.issuperset(set(self._round.awaited) & TRUSTED)
+
+
+TRUSTED = {"joint_states", "odom", "imu", "points"}
