@@ -24,7 +24,7 @@ SETTINGS = load_settings(share_path("config/car.yaml"))
 
 @pytest.fixture(scope="module")
 def made() -> Bundle:
-    seen = Training.of(np.random.default_rng(0).normal(size=(200, 32)))
+    seen = Training.of(np.random.default_rng(0).normal(size=(200, 64)))
     return Stack.from_settings(SETTINGS, 0).to_bundle(
         "car-test", SETTINGS, 1234.5, {"seed": 0, "loss": 0.25}, conformal=[1.5] * 6, seen=seen
     )

@@ -33,9 +33,10 @@ class Bundle:
         wiring: ``Wiring.to_dict()`` of the liquid network.
         perception, policy: the settings it was trained with.
         conformal: (2 + K,) factor from predicted scale to error bound of each lane value; empty = not calibrated.
-        outlier_distance: distance of the training features that ``outlier_factor`` multiplies; 0 = not known.
+        outlier_distance: distance of the training signatures that ``outlier_factor`` multiplies; 0 = not known.
         training: free record of how it was made (data hashes, seed, versions, metrics).
-        arrays: ``liquid.*`` the liquid network, ``outlier.mean`` (F,) and ``outlier.whiten`` (F, F) the features.
+        arrays: ``liquid.*`` the liquid network, ``outlier.mean`` (S,) and ``outlier.whiten`` (S, S) the look of
+            the training images.
         backbone: ONNX model of the convolutional network with its lane head.
     """
 

@@ -103,7 +103,8 @@ class Stack(nn.Module):
             mass_kg: of the robot, turns acceleration into force.
             training: record of how it was trained.
             conformal: (2 + K,) from ``perception.lane.conformal_factors``; empty = the lane's bounds are unknown.
-            seen: the training features; None = nothing is out of distribution.
+            seen: the look of the training images, ``Training.of(backbone.signature(images))``; None = nothing is
+                out of distribution.
         """
         arrays = {f"liquid.{key}": value.detach().numpy() for key, value in self.policy.state_dict().items()}
         if seen is not None:

@@ -22,13 +22,13 @@ def road(seed: int = 0) -> np.ndarray:
 
 
 def one(image: np.ndarray, features: np.ndarray = FEATURES) -> ImageHealth:
-    return HealthMonitor(SETTINGS, None).judge(1, image, features)
+    return HealthMonitor(SETTINGS, None).judge(1, image, features, FEATURES)
 
 
 def test_an_ordinary_road_is_healthy() -> None:
     monitor = HealthMonitor(SETTINGS, None)
     for index in range(50):
-        health = monitor.judge(index, road(index), FEATURES)
+        health = monitor.judge(index, road(index), FEATURES, FEATURES)
         assert health.level == Level.OK
         assert health.reasons == ()
         assert health.stamp == index
@@ -61,9 +61,9 @@ def test_a_partly_saturated_image_is_judged_by_its_share() -> None:
 
 def test_the_camera_is_frozen_from_the_set_number_of_identical_images_until_it_moves() -> None:
     monitor = HealthMonitor(SETTINGS, None)
-    levels = [monitor.judge(i, road(7), FEATURES).level for i in range(6)]
+    levels = [monitor.judge(i, road(7), FEATURES, FEATURES).level for i in range(6)]
     assert levels == [Level.OK] * (SETTINGS.frozen_frames - 1) + [Level.ERROR] * (7 - SETTINGS.frozen_frames)
-    assert monitor.judge(9, road(8), FEATURES).level == Level.OK
+    assert monitor.judge(9, road(8), FEATURES, FEATURES).level == Level.OK
 
 
 def test_features_that_are_not_finite_are_an_error() -> None:
@@ -82,7 +82,7 @@ def test_the_distance_is_mahalanobis_and_its_quantile_is_the_one_asked_for() -> 
     distances = np.array([known.mahalanobis(value) for value in values])
     assert np.mean(distances > known.distance) == pytest.approx(0.1, abs=0.002)
     covariance = np.cov(values.T)
-    covariance += 0.01 * np.trace(covariance) / 8 * np.eye(8)
+    covariance += 1e-3 * np.trace(covariance) / 8 * np.eye(8)
     offset = values[5] - values.mean(axis=0)
     assert distances[5] == pytest.approx(np.sqrt(offset @ np.linalg.solve(covariance, offset)), rel=1e-6)
 
@@ -92,8 +92,8 @@ def test_new_frames_like_those_of_training_never_raise_the_alarm() -> None:
     monitor = HealthMonitor(SETTINGS, Training.of(values))
     random = np.random.default_rng(2)
     for index in range(2000):
-        features = mixing @ random.normal(size=8) + 3
-        assert monitor.judge(index, road(index), features).level == Level.OK
+        signature = mixing @ random.normal(size=8) + 3
+        assert monitor.judge(index, road(index), FEATURES, signature).level == Level.OK
 
 
 def test_an_outlier_must_last_to_raise_the_alarm_and_to_clear_it() -> None:
@@ -101,7 +101,7 @@ def test_an_outlier_must_last_to_raise_the_alarm_and_to_clear_it() -> None:
     monitor = HealthMonitor(replace(SETTINGS, outlier_frames=3), Training.of(values))
     near, far = values[0], values[0] + 1000.0
     sequence = [far, far, near, far, far, far, near, near, far, near, near, near]
-    levels = [monitor.judge(i, road(i), value).level for i, value in enumerate(sequence)]
+    levels = [monitor.judge(i, road(i), FEATURES, value).level for i, value in enumerate(sequence)]
     ok, error = Level.OK, Level.ERROR
     assert levels == [ok, ok, ok, ok, ok, error, error, error, error, error, error, ok]
 

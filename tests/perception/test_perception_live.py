@@ -12,6 +12,7 @@ from tidegate.errors import BundleError, ImageError
 from tidegate.perception import Perception
 from tidegate.perception.backbone import Backbone
 from tidegate.perception.export import backbone_weights, export_backbone
+from tidegate.perception.health import Training
 from tidegate.perception.image import prepare
 from tidegate.perception.layout import CONVS, map_sizes
 from tidegate.perception.saliency import visual_backprop
@@ -46,6 +47,26 @@ def test_the_exported_backbone_is_the_trained_one(bundle: Bundle) -> None:
         np.testing.assert_allclose(percept.lane.bound, 2 * seen.lane_log_scale[0].exp().numpy(), rtol=1e-4)
         assert percept.features.values.dtype == np.float32
         assert percept.health.level == Level.OK
+
+
+def test_the_exported_signature_is_the_trained_one_and_raises_the_alarm(bundle: Bundle) -> None:
+    stack = Stack.from_bundle(bundle)
+    random = np.random.default_rng(0)
+    roads = [np.clip(110 + random.normal(0, 24, (80, 160, 3)) + i % 20, 0, 255).astype(np.uint8) for i in range(200)]
+    seen = Training.of(
+        stack.backbone.signature(torch.from_numpy(np.stack([prepare(i, bundle.perception) for i in roads]))).numpy()
+    )
+    perception = Perception(stack.to_bundle("alarm", SETTINGS, 1200.0, seen=seen), SETTINGS)
+    for index, image in enumerate(roads[:30]):
+        health = perception.process(Frame(index, image)).health
+        assert health.level == Level.OK
+        expected = seen.mahalanobis(
+            stack.backbone.signature(torch.from_numpy(prepare(image, bundle.perception))[None])[0].numpy()
+        )
+        assert health.values["outlier_distance"] == pytest.approx(expected / seen.distance, rel=1e-3)
+    found = [perception.process(Frame(100 + i, picture(i))).health for i in range(SETTINGS.perception.outlier_frames)]
+    assert found[-1].level == Level.ERROR
+    assert found[-1].reasons[0].startswith("out of distribution")
 
 
 def test_export_keeps_every_weight_and_gives_the_same_bytes_twice() -> None:
@@ -105,6 +126,9 @@ def test_a_backbone_that_does_not_fit_is_refused(bundle: Bundle) -> None:
         Perception(replace(bundle, backbone=bundle.backbone[:1000]), SETTINGS)
     with pytest.raises(BundleError, match="backbone gives"):
         Perception(replace(bundle, perception=replace(bundle.perception, features=9)), SETTINGS)
+    arrays = {"outlier.mean": np.zeros(3), "outlier.whiten": np.eye(3)}
+    with pytest.raises(BundleError, match="another length"):
+        Perception(replace(bundle, arrays={**bundle.arrays, **arrays}, outlier_distance=1.0), SETTINGS)
     with pytest.raises(BundleError, match="conformal"):
         Perception(replace(bundle, conformal=(1.0,)), SETTINGS)
 

@@ -8,7 +8,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
-from tidegate.perception.layout import CONVS, HIDDEN, LOG_SCALE_LIMIT, lane_values, map_sizes
+from tidegate.perception.layout import CONVS, HIDDEN, LOG_SCALE_LIMIT, SIGNATURE_CONVS, lane_values, map_sizes
 from tidegate.settings.perception import PerceptionSettings
 
 
@@ -42,6 +42,16 @@ class Backbone(nn.Module):
         for module in (*self.convs, self.hidden):
             nn.init.kaiming_normal_(module.weight, nonlinearity="relu")
             nn.init.zeros_(module.bias)
+        nn.init.normal_(self.features.weight, std=2 / HIDDEN**0.5)  # features of about one, as the synapses expect
+
+    @torch.no_grad()
+    def signature(self, images: Tensor) -> Tensor:
+        """Mean activation of each channel of the first convolutions, (M, S): what ``health.Training`` describes."""
+        maps, means = images.contiguous(memory_format=torch.channels_last), []
+        for conv in self.convs[: len(SIGNATURE_CONVS)]:
+            maps = torch.relu(conv(maps))
+            means.append(maps.mean(dim=(2, 3)))
+        return torch.cat(means, dim=1)
 
     def forward(self, images: Tensor) -> BackboneOutput:
         """Read ``images`` (M, 3, h, w), as ``image.prepare`` makes them."""

@@ -11,7 +11,7 @@ import onnx
 from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 
-from tidegate.perception.layout import CONVS, LOG_SCALE_LIMIT, lane_values
+from tidegate.perception.layout import CONVS, LOG_SCALE_LIMIT, SIGNATURE_CONVS, lane_values
 from tidegate.settings.perception import PerceptionSettings
 
 OPSET = 17
@@ -20,8 +20,9 @@ OPSET = 17
 def export_backbone(weights: Mapping[str, NDArray[Any]], settings: PerceptionSettings) -> bytes:
     """Serialise the backbone.
 
-    Input ``image`` (1, 3, h, w). Outputs ``features`` (1, F), ``lane`` and ``lane_scale`` (1, 2 + K) in SI units,
-    and ``map0``… (1, 1, h', w'), the mean over channels of each convolution, which saliency asks for.
+    Input ``image`` (1, 3, h, w). Outputs ``features`` (1, F); ``lane`` and ``lane_scale`` (1, 2 + K) in SI units;
+    ``signature`` (1, S) as ``Backbone.signature``; and ``map0``… (1, 1, h', w'), the mean over channels of each
+    convolution, which saliency asks for.
 
     Args:
         weights: state dictionary of ``backbone.Backbone`` as arrays.
@@ -42,7 +43,10 @@ def export_backbone(weights: Mapping[str, NDArray[Any]], settings: PerceptionSet
     def dense(source: str, name: str, target: str) -> onnx.NodeProto:
         return helper.make_node("Gemm", [source, f"{name}.weight", f"{name}.bias"], [target], transB=1)
 
+    for index in range(len(SIGNATURE_CONVS)):
+        nodes.append(helper.make_node("ReduceMean", [f"relu{index}"], [f"mean{index}"], axes=[2, 3], keepdims=0))
     nodes += [
+        helper.make_node("Concat", [f"mean{index}" for index in range(len(SIGNATURE_CONVS))], ["signature"], axis=1),
         helper.make_node("Flatten", [last], ["flat"]),
         dense("flat", "hidden", "dense"),
         helper.make_node("Relu", ["dense"], ["code"]),
@@ -62,6 +66,7 @@ def export_backbone(weights: Mapping[str, NDArray[Any]], settings: PerceptionSet
             _value("features", [1, settings.features]),
             _value("lane", [1, len(scale)]),
             _value("lane_scale", [1, len(scale)]),
+            _value("signature", [1, sum(conv.channels for conv in SIGNATURE_CONVS)]),
             *(_value(f"map{index}", [1, 1, None, None]) for index in range(len(CONVS))),
         ],
         [numpy_helper.from_array(np.asarray(array), name) for name, array in constants.items()],

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Whether a frame can be trusted: exposure, contrast, a frozen camera, and features unlike those of training."""
+"""Whether a frame can be trusted: exposure, contrast, a frozen camera, and a look unlike that of training."""
 
 from __future__ import annotations
 
@@ -15,31 +15,31 @@ from tidegate.settings.perception import PerceptionSettings
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Training:
-    """The training features: ``mean`` (F,), ``whiten`` (F, F), and the ``distance`` that few of them exceed."""
+    """Signatures of the training images: ``mean`` (S,), ``whiten`` (S, S), the ``distance`` that few of them exceed."""
 
     mean: Floats
     whiten: Floats
     distance: float
 
     @classmethod
-    def of(cls, features: NDArray[Any], quantile: float = 0.999) -> Training:
-        """Describe training features (M, F) by mean and covariance.
+    def of(cls, signatures: NDArray[Any], quantile: float = 0.999) -> Training:
+        """Describe training signatures (M, S), see ``Backbone.signature``, by mean and covariance (Lee et al. 2018).
 
-        The covariance is shrunk a little towards the sphere, so that a direction in which the features hardly vary
+        The covariance is shrunk a little towards the sphere, so that a direction in which they hardly vary
         does not turn a small change into a large distance.
         """
-        values = features.astype(np.float64)
+        values = signatures.astype(np.float64)
         mean = values.mean(axis=0)
         covariance = np.atleast_2d(np.cov(values, rowvar=False))
         size = len(covariance)
-        covariance += (1e-2 * np.trace(covariance) / size + 1e-12) * np.eye(size)
+        covariance += (1e-3 * np.trace(covariance) / size + 1e-12) * np.eye(size)
         whiten = np.linalg.inv(np.linalg.cholesky(covariance))
         found = cls(mean, whiten, 0.0)
         return cls(mean, whiten, float(np.quantile([found.mahalanobis(value) for value in values], quantile)))
 
-    def mahalanobis(self, features: NDArray[Any]) -> float:
-        """Distance of ``features`` (F,) from the mean, in standard deviations of their own direction."""
-        return float(np.linalg.norm(self.whiten @ (features - self.mean)))
+    def mahalanobis(self, signature: NDArray[Any]) -> float:
+        """Distance of ``signature`` (S,) from the mean, in standard deviations of their own direction."""
+        return float(np.linalg.norm(self.whiten @ (signature - self.mean)))
 
 
 class HealthMonitor:
@@ -53,13 +53,16 @@ class HealthMonitor:
         self._outlier = False
         self._contrary = 0
 
-    def judge(self, stamp: int, small: NDArray[np.uint8], features: NDArray[Any]) -> ImageHealth:
+    def judge(
+        self, stamp: int, small: NDArray[np.uint8], features: NDArray[Any], signature: NDArray[Any]
+    ) -> ImageHealth:
         """Health of one frame.
 
         Args:
             stamp: of the frame [ns].
             small: (h, w, 3) uint8, what the network sees.
             features: (F,), what it made of it.
+            signature: (S,), how the image looks to its first layers.
         """
         settings = self._settings
         saturated = float(np.mean(small.min(axis=2) >= settings.saturated_level))
@@ -80,7 +83,7 @@ class HealthMonitor:
         if not np.isfinite(features).all():
             reasons.append("features are not finite")
         elif self._training is not None:
-            distance = self._training.mahalanobis(features) / self._training.distance
+            distance = self._training.mahalanobis(signature) / self._training.distance
             values["outlier_distance"] = distance
             if self._is_outlier(distance):
                 reasons.append(f"out of distribution: {distance:.1f} times as far as the training images")

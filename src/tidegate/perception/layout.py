@@ -24,6 +24,13 @@ class Conv:
 CONVS = (Conv(8, 5, 2), Conv(24, 3, 2), Conv(32, 3, 2), Conv(64, 3, 2), Conv(64, 3, 1))
 HIDDEN = 64
 
+SIGNATURE_CONVS = CONVS[:3]
+"""Convolutions whose mean activation per channel is the signature of an image: what out-of-distribution is judged by.
+
+The features themselves tell little: trained to ignore what does not matter, they are no further from those of
+training for noise or an inverted image than for a road (0.3 of the training quantile; the signature: 2 to 5).
+"""
+
 LOG_SCALE_LIMIT = 6.0
 """The lane head's log-scales stay within ± this of the settings' scales: exp never overflows."""
 

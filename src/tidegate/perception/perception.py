@@ -18,7 +18,7 @@ from tidegate.perception.saliency import visual_backprop
 from tidegate.records import Features, Frame, ImageHealth, Level, Percept
 from tidegate.settings import Settings
 
-OUTPUTS = ["features", "lane", "lane_scale"]
+OUTPUTS = ["features", "lane", "lane_scale", "signature"]
 MAPS = [f"map{index}" for index in range(len(CONVS))]
 
 
@@ -48,12 +48,16 @@ class Perception:
         size = (self._shape.input_height, self._shape.input_width)
         try:
             self._session = onnxruntime.InferenceSession(bundle.backbone, options, providers=["CPUExecutionProvider"])
-            features, lane, _ = self._run(np.zeros((3, *size), np.float32), OUTPUTS)
+            features, lane, _, signature = self._run(np.zeros((3, *size), np.float32), OUTPUTS)
         except Exception as error:  # onnxruntime raises classes of its own, without a common base
             raise BundleError(f"bundle '{bundle.name}': its backbone cannot be run ({error})") from error
         values = 2 + len(self._shape.preview_m)
         if features.shape != (self._shape.features,) or lane.shape != (values,):
             raise BundleError(f"bundle '{bundle.name}': its backbone gives {features.shape} and {lane.shape}")
+        if training is not None and training.whiten.shape != (len(signature),) * 2:
+            raise BundleError(
+                f"bundle '{bundle.name}': its training signatures have another length than its backbone's"
+            )
         if len(self._conformal) not in (0, values):
             raise BundleError(f"bundle '{bundle.name}': has {len(self._conformal)} conformal factors, not {values}")
 
@@ -68,11 +72,11 @@ class Perception:
             return Percept(
                 Features(frame.stamp, nothing), unknown_lane(frame.stamp, len(self._shape.preview_m)), health
             )
-        features, lane, scale = self._run(normalise(small), OUTPUTS)
+        features, lane, scale, signature = self._run(normalise(small), OUTPUTS)
         return Percept(
             features=Features(frame.stamp, features),
             lane=lane_estimate(frame.stamp, lane, scale, self._conformal),
-            health=self._health.judge(frame.stamp, small, features),
+            health=self._health.judge(frame.stamp, small, features, signature),
         )
 
     def saliency(self, frame: Frame) -> NDArray[np.float32]:

@@ -30,13 +30,13 @@ class PerceptionSettings:
 
     saturated_level: int = setting(235, "1", "a pixel whose channels all reach this is saturated", low=128, high=255)
     saturated_share: float = setting(
-        0.4, "1", "share of saturated pixels from which an image is over-exposed", low=0.01, high=1
+        0.7, "1", "share of saturated pixels from which an image is over-exposed", low=0.01, high=1
     )
     black_level: float = setting(6.0, "1", "mean below which an image is black (of 255)", low=0, high=128)
     contrast_min: float = setting(6.0, "1", "standard deviation below which an image shows nothing (of 255)", low=0)
     frozen_frames: int = setting(4, "1", "identical images in a row from which the camera is frozen", low=2, high=1000)
     outlier_factor: float = setting(
-        2.5, "1", "distance from the training features that is out of distribution, in training quantiles", low=1
+        1.6, "1", "distance from the training images that is out of distribution, in training quantiles", low=1
     )
     outlier_frames: int = setting(
         3, "1", "frames in a row beyond (within) it that raise (clear) the alarm", low=1, high=100
