@@ -120,7 +120,8 @@ def textures(look: Look, seed: int) -> dict[str, Image]:
 
 def _mix(low: Colour, high: Colour, share: Floats) -> Image:
     blend = np.asarray(low) + (np.asarray(high) - np.asarray(low)) * share[..., None]
-    return blend.clip(0, 255).astype(np.uint8)
+    image: Image = blend.clip(0, 255).astype(np.uint8)
+    return image
 
 
 def _noise(rng: np.random.Generator, size: int, coarsest: int, octaves: int = 6) -> Floats:
@@ -151,7 +152,8 @@ def _asphalt(rng: np.random.Generator, season: Season, size: int = 256) -> Image
     gravel = 0.3 * (np.array(season.grass[0]) + np.array(season.grass[1])) + 0.4 * np.array([120, 110, 96])
     unpaved = (offset < PAVED_RIGHT) | (offset > PAVED_LEFT)
     image[:, unpaved] = gravel * (0.8 + 0.4 * rng.random((size, int(unpaved.sum()), 1)))
-    return image.clip(0, 255).astype(np.uint8)
+    finished: Image = image.clip(0, 255).astype(np.uint8)
+    return finished
 
 
 def _paint(rng: np.random.Generator, wear: float, asphalt: float) -> Image:

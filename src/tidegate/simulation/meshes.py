@@ -41,7 +41,8 @@ def _grid_faces(rows: int, columns: int) -> NDArray[np.int32]:
     corner = (np.arange(rows - 1)[:, None] * columns + np.arange(columns - 1)).ravel()
     lower = np.stack([corner, corner + columns, corner + 1], axis=1)
     upper = np.stack([corner + 1, corner + columns, corner + columns + 1], axis=1)
-    return np.concatenate([lower, upper]).astype(np.int32)
+    faces: NDArray[np.int32] = np.concatenate([lower, upper]).astype(np.int32)
+    return faces
 
 
 def _facing_up(mesh: Mesh) -> Mesh:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A closed two-lane road by seed. Right-hand traffic; everything is measured from the centre of the own (right) lane."""
+"""A closed two-lane road by seed. Right-hand traffic; all is measured from the centre of the own (right) lane."""
 
 from __future__ import annotations
 

@@ -132,7 +132,7 @@ class Simulator:
         x, y, z = (float(value) for value in self._data.qpos[:3])
         yaw = self._yaw()
         gap = self.obstacle()
-        _, dx, dy = self.world.terrain.plane(x, y)
+        _, dx, dy = self.world.terrain.planes(np.array([[x, y]]))[0].tolist()
         worst = max(self._excess | self._sink.excess, key=(self._excess | self._sink.excess).__getitem__, default="")
         preview = self.settings.perception.preview_m
         return Truth(
@@ -234,9 +234,10 @@ class Simulator:
         self._lower = np.array([self.car.limits[name].lower for name in STEER_JOINTS])
         self._upper = np.array([self.car.limits[name].upper for name in STEER_JOINTS])
         self._wheel_bodies = [model.body(self.car.description.joint(name).child).id for name in WHEEL_JOINTS]
-        self._pads = [model.body(pad_name(index)).mocapid[0] for index in range(len(WHEEL_JOINTS))]
-        self._vehicles = [model.body(VEHICLE.format(index)).mocapid[0] for index in range(len(self.scene.actors))]
-        self._shell = {model.geom(name).id for name in ("chassis", "cabin")}
+        self._pads = np.array([model.body(pad_name(index)).mocapid[0] for index in range(len(WHEEL_JOINTS))])
+        actors = range(len(self.scene.actors))
+        self._vehicles = np.array([model.body(VEHICLE.format(index)).mocapid[0] for index in actors], dtype=int)
+        self._shell = [model.geom(name).id for name in ("chassis", "cabin")]
         self._frame_every = self.settings.safety.rate_hz / self.settings.camera.rate_hz
         self._scan_every = self.settings.safety.rate_hz / self.settings.ranging.rate_hz
 
@@ -253,9 +254,9 @@ class Simulator:
     def _place_car(self, s: float, offset: float, heading: float, speed: float) -> None:
         """Stand the car on the road with its wheels turning at ``speed`` [m/s]."""
         x, y, yaw = self.road.point(s, offset)
-        position, orientation = self.world.terrain.frame(x, y, yaw + heading)
+        position, orientation = self.world.terrain.frames(np.array([[x, y]]), [yaw + heading])
         data = self._data
-        data.qpos[:3], data.qpos[3:7] = position, orientation
+        data.qpos[:3], data.qpos[3:7] = position[0], orientation[0]
         mujoco.mj_kinematics(self._model, data)
         ahead = data.xmat[self._model.body("base_link").id].reshape(3, 3)[:, 0]
         data.qvel[:3], data.qvel[3:6] = speed * ahead, 0.0
@@ -267,35 +268,44 @@ class Simulator:
 
     def _follow_road(self) -> None:
         """Move the ground pads below the wheels and find the car on the road again."""
-        terrain, data = self.world.terrain, self._data
-        for pad, body in zip(self._pads, self._wheel_bodies, strict=True):
-            x, y = data.xpos[body, :2]
-            data.mocap_pos[pad], data.mocap_quat[pad] = terrain.frame(float(x), float(y), 0.0)
+        data = self._data
+        self._stand(self._pads, data.xpos[self._wheel_bodies, :2], (0.0,) * len(self._pads))
         before = self._place.s
         self._place = self.road.locate(float(data.qpos[0]), float(data.qpos[1]), self._place.index)
         self._distance += math.remainder(self._place.s - before, self.road.length)
 
     def _place_actors(self) -> None:
-        for index, actor in zip(self._vehicles, self.scene.actors, strict=True):
-            frame = self.world.terrain.frame(actor.x, actor.y, actor.yaw)
-            self._data.mocap_pos[index], self._data.mocap_quat[index] = frame
+        actors = self.scene.actors
+        if actors:
+            self._stand(self._vehicles, np.array([(one.x, one.y) for one in actors]), [one.yaw for one in actors])
+
+    def _stand(self, bodies: NDArray[np.int64], xy: NDArray[np.float64], yaw: Sequence[float]) -> None:
+        self._data.mocap_pos[bodies], self._data.mocap_quat[bodies] = self.world.terrain.frames(xy, yaw)
 
     def _find_contacts(self) -> None:
-        pairs = self._data.contact.geom
-        touching = any(int(a) in self._shell or int(b) in self._shell for a, b in pairs)
+        geoms = self._data.contact.geom
+        touching = any(bool((geoms == part).any()) for part in self._shell)
         self._contacts += touching and not self._touching
         self._touching = touching
 
-    def _check_limits(self, peak: NDArray[np.float64], least: object, most: object, fastest: float) -> None:
-        names = self.car.joint_names
+    def _check_limits(
+        self, peak: NDArray[np.float64], least: NDArray[np.float64], most: NDArray[np.float64], fastest: float
+    ) -> None:
+        """Keep the largest relative excess of each limit."""
+        names, velocity = self.car.joint_names, peak / self._velocity_limits - 1
+        span = self._upper - self._lower
+        beyond = np.maximum(most - self._upper, self._lower - least) / span
+        speed = fastest / self.settings.vehicle.speed_max - 1
+        if max(velocity.max(), beyond.max(), speed) <= 1e-9:
+            return
         found = {
             f"velocity {name}": float(value)
             for name, value in zip(names, peak / self._velocity_limits - 1, strict=True)
         }
         span = self._upper - self._lower
-        beyond = np.maximum(most - self._upper, self._lower - least) / span  # type: ignore[operator]
+        beyond = np.maximum(most - self._upper, self._lower - least) / span
         found |= {f"position {name}": float(value) for name, value in zip(STEER_JOINTS, beyond, strict=True)}
-        found["speed"] = fastest / self.settings.vehicle.speed_max - 1
+        found["speed"] = speed
         for name, value in found.items():
             if value > max(self._excess.get(name, 0.0), 1e-9):
                 self._excess[name] = value

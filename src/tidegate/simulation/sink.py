@@ -6,6 +6,7 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from tidegate.errors import RobotError
 from tidegate.records import Command, Floats, nanoseconds
@@ -66,7 +67,7 @@ class Sink:
         self._latched = np.clip(wanted, self._low, self._high)
         self._last, self._commanded, self._held = now, True, None
 
-    def _note(self, kind: str, excess: Floats) -> None:
+    def _note(self, kind: str, excess: NDArray[Any]) -> None:
         """Keep the largest relative excess of each joint; rounding does not count."""
         for index in np.flatnonzero(excess > 1e-9):
             key = f"{kind} {self._car.joint_names[index]}"
@@ -97,10 +98,9 @@ class Sink:
 
     def effort(self, data: Any) -> Floats:
         """Torque (J,) [N·m] that acts in each joint: the motor's, and what the brake really takes up."""
-        acting = data.ctrl[self._actuator].copy()
-        rows = np.flatnonzero(data.efc_type == mujoco.mjtConstraint.mjCNSTR_FRICTION_DOF)
-        force = dict(zip(data.efc_id[rows].tolist(), data.efc_force[rows].tolist(), strict=True))
-        for index, dof in enumerate(self._wheel_dof):
-            acting[self._wheels.start + index] += force.get(int(dof), 0.0)
-        result: Floats = acting
-        return result
+        acting: Floats = data.ctrl[self._actuator]
+        if self._latched[self._wheels].min() < 0:
+            rows = np.flatnonzero(data.efc_type == mujoco.mjtConstraint.mjCNSTR_FRICTION_DOF)
+            force = dict(zip(data.efc_id[rows].tolist(), data.efc_force[rows].tolist(), strict=True))
+            acting[self._wheels] += [force.get(dof, 0.0) for dof in self._wheel_dof.tolist()]
+        return acting

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -26,53 +27,53 @@ class Terrain:
         z: Floats = np.cos(angle) @ self.amplitude
         return z
 
-    def plane(self, x: float, y: float) -> tuple[float, float, float]:
-        """Height [m] and slope (dz/dx, dz/dy) at one point."""
-        angle = self.wave[:, 0] * x + self.wave[:, 1] * y + self.phase
-        slope = -(self.amplitude * np.sin(angle)) @ self.wave
-        return float(np.cos(angle) @ self.amplitude), float(slope[0]), float(slope[1])
+    def planes(self, xy: Floats) -> Floats:
+        """Height [m] and slopes dz/dx, dz/dy at points (M, 2): (M, 3)."""
+        angle = xy @ self.wave.T + self.phase
+        made = np.empty((len(xy), 3))
+        made[:, 0] = np.cos(angle) @ self.amplitude
+        made[:, 1:] = (np.sin(angle) * -self.amplitude) @ self.wave
+        return made
 
-    def frame(self, x: float, y: float, yaw: float) -> tuple[Floats, Floats]:
-        """Position (3,) on the ground and orientation (w, x, y, z) of a thing standing there, pointing along ``yaw``."""
-        z, dx, dy = self.plane(x, y)
-        up = np.array([-dx, -dy, 1.0]) / math.sqrt(1 + dx * dx + dy * dy)
-        ahead = np.array([math.cos(yaw), math.sin(yaw), 0.0])
-        ahead -= up * (up @ ahead)
-        ahead /= math.sqrt(float(ahead @ ahead))
-        return np.array([x, y, z]), quaternion(ahead, up)
+    def frames(self, xy: Floats, yaw: Sequence[float]) -> tuple[Floats, Floats]:
+        """Positions (M, 3) on the ground and orientations (M, 4) (w, x, y, z) of things that point along ``yaw``."""
+        planes = self.planes(xy)
+        position = np.column_stack([xy, planes[:, 0]])
+        turned = [upright(heading, dx, dy) for heading, (_, dx, dy) in zip(yaw, planes.tolist(), strict=True)]
+        return position, np.array(turned).reshape(-1, 4)
 
     def first_hits(self, origin: Floats, rays: Floats, reach: float) -> Floats:
         """Distance (R,) [m] at which unit rays (R, 3) from ``origin`` (3,) first meet the ground; inf beyond reach."""
-        steps = np.arange(0.0, reach + 4.0, 4.0)
+        stride = 8.0
+        steps = np.arange(0.0, reach + stride, stride)
         at = origin + steps[:, None, None] * rays
         above = at[..., 2] - self.height(at[..., 0], at[..., 1])
         below = above < 0
         first = np.argmax(below, axis=0)
-        hit = below.any(axis=0) & (first > 0)
-        ray = np.flatnonzero(hit)
+        ray = np.flatnonzero(below.any(axis=0) & (first > 0))
         distance: Floats = np.full(len(rays), np.inf)
         if len(ray):
             before, after = above[first[ray] - 1, ray], above[first[ray], ray]
-            guess = steps[first[ray] - 1] + 4.0 * before / (before - after)
-            spot = origin + guess[:, None] * rays[ray]
-            error = spot[:, 2] - self.height(spot[:, 0], spot[:, 1])
-            guess += 4.0 * error / (before - after)  # one secant step: the ground bends little within 4 m
+            sinking = (before - after) / stride
+            guess = steps[first[ray] - 1] + before / sinking
+            for _ in range(2):  # the ground bends little within a stride: two secant steps leave millimetres
+                spot = origin + guess[:, None] * rays[ray]
+                guess += (spot[:, 2] - self.height(spot[:, 0], spot[:, 1])) / sinking
             distance[ray] = np.where(guess <= reach, guess, np.inf)
         return distance
 
 
-def quaternion(ahead: Floats, up: Floats) -> Floats:
-    """Unit quaternion (w, x, y, z) whose x axis is ``ahead`` and z axis ``up`` (orthonormal, with w > 0 or near it)."""
-    left = np.cross(up, ahead)
-    trace = ahead[0] + left[1] + up[2]
-    if trace > 0:
-        w = math.sqrt(1 + trace) / 2
-        made = np.array([w, (left[2] - up[1]) / (4 * w), (up[0] - ahead[2]) / (4 * w), (ahead[1] - left[0]) / (4 * w)])
-    else:  # turned by more than 120°: for a thing that stands upright the z component is then the largest
-        z = math.sqrt(max(1 - ahead[0] - left[1] + up[2], 1e-12)) / 2
-        made = np.array([(ahead[1] - left[0]) / (4 * z), (up[0] + ahead[2]) / (4 * z), (left[2] + up[1]) / (4 * z), z])
-    unit: Floats = made / math.sqrt(float(made @ made))
-    return unit
+def upright(yaw: float, dx: float, dy: float) -> tuple[float, float, float, float]:
+    """Unit quaternion (w, x, y, z) of a thing turned by ``yaw`` [rad] and then tilted onto a slope (dz/dx, dz/dy).
+
+    The tilt is the shortest rotation from (0, 0, 1) to the normal (−dx, −dy, 1).
+    """
+    length = math.sqrt(1 + dx * dx + dy * dy)
+    half = math.sqrt((1 + 1 / length) / 2)
+    scale = 1 / (2 * half * length)
+    tilt_x, tilt_y = dy * scale, -dx * scale  # axis z × n
+    c, s = math.cos(yaw / 2), math.sin(yaw / 2)
+    return half * c, tilt_x * c + tilt_y * s, tilt_y * c - tilt_x * s, half * s
 
 
 def make_terrain(seed: int, road: Road, steepest: float = 0.06, waves: int = 10) -> Terrain:

@@ -112,6 +112,15 @@ class Progress:
     speed: float
 
 
+def _outline(body: Body) -> Floats:
+    """Points (M, 2) [m] around a body, about 1 m apart."""
+    x = np.linspace(body.rear, body.front, 2 + int(body.front - body.rear))
+    y = np.linspace(-body.width, body.width, 4)
+    sides = np.stack([np.tile(x, 2), np.repeat([-body.width, body.width], len(x))], axis=1)
+    ends = np.stack([np.repeat([body.rear, body.front], len(y)), np.tile(y, 2)], axis=1)
+    return np.concatenate([sides, ends])
+
+
 class Actor(ABC):
     """A vehicle with a script; ``x, y`` [m], ``yaw`` [rad] and ``speed`` [m/s] along its yaw are its state."""
 
@@ -123,21 +132,10 @@ class Actor(ABC):
     def advance(self, dt: float, ego: Progress) -> None:
         """Move on by ``dt`` [s] of true time."""
 
-    def outline(self, ahead_s: float = 0.0) -> Floats:
-        """Points (M, 2) [m] around the outline, moved on by ``ahead_s`` [s] at the present speed."""
-        body = self.body
-        x = np.linspace(body.rear, body.front, 2 + int(body.front - body.rear))
-        y = np.linspace(-body.width, body.width, 3)
-        local = np.concatenate(
-            [
-                np.stack([np.tile(x, 2), np.repeat([-body.width, body.width], len(x))], axis=1),
-                np.stack([np.repeat([body.rear, body.front], len(y)), np.tile(y, 2)], axis=1),
-            ]
-        )
-        c, s = math.cos(self.yaw), math.sin(self.yaw)
-        shift = np.array([self.x + ahead_s * self.speed * c, self.y + ahead_s * self.speed * s])
-        points: Floats = local @ np.array([[c, s], [-s, c]]) + shift
-        return points
+    @abstractmethod
+    def footprint(self, road: Road, place: Place, ahead_s: float) -> tuple[Floats, Floats] | None:
+        """Arc lengths (M,) [m] from ``place`` (of the car under test) and offsets (M,) [m] of points of its outline,
+        moved on by ``ahead_s`` [s] at the present speed; None when it is far from the lane."""
 
 
 class LaneCar(Actor):
@@ -178,6 +176,13 @@ class LaneCar(Actor):
         self.s += self.direction * self.speed * dt / (1 - self.road.curvature_at(self.s) * lateral)
         self._place()
 
+    def footprint(self, road: Road, place: Place, ahead_s: float) -> tuple[Floats, Floats] | None:
+        away = math.remainder(self.s + self.direction * self.speed * ahead_s - place.s, road.length)
+        if self.direction < 0 or abs(away) > 160.0:  # the other lane never reaches into this one
+            return None
+        x, y = self.body.front, self.body.width
+        return away + np.array([-x, -x, x, x]), np.array([0.0, y, 0.0, y])
+
     def _place(self) -> None:
         forward = self.direction > 0
         self.x, self.y, yaw = self.road.point(self.s, 0.0 if forward else OTHER_LANE)
@@ -201,6 +206,8 @@ class CrossingTruck(Actor):
         self.u = self.start
         self.paused = 0.0
         self.yaw = self.heading
+        self._index = road.locate(*self.target).index
+        self._outline = _outline(self.body)
         self._place()
 
     @property
@@ -212,12 +219,21 @@ class CrossingTruck(Actor):
         wanted = 3.2 if ego.distance >= self.trigger else 0.0
         if self.u >= 1.5 and self.paused < self.pause_s:
             wanted, self.paused = 0.0, self.paused + dt
-        if self.u > 45.0:
+        if self.u > 26.0:
             wanted = 0.0
         # halts hard where its script says: the trailer, not the cab, must be what stands in the lane
         self.speed += min(max(wanted - self.speed, -4.0 * dt), 2.0 * dt)
         self.u += self.speed * dt
         self._place()
+
+    def footprint(self, road: Road, place: Place, ahead_s: float) -> tuple[Floats, Floats] | None:
+        if math.hypot(self.x - self.target[0], self.y - self.target[1]) > 30.0:
+            return None
+        away = math.remainder(self.site - place.s, road.length)
+        c, s = math.cos(self.heading), math.sin(self.heading)
+        shift = np.array([self.x + ahead_s * self.speed * c, self.y + ahead_s * self.speed * s])
+        along, offset = road.project(self._outline @ np.array([[c, s], [-s, c]]) + shift, self._index, 40.0)
+        return along - self._index * road.step + away, offset
 
     def _place(self) -> None:
         self.x = self.target[0] + self.u * math.cos(self.heading)
@@ -236,19 +252,18 @@ def nearest(
     road: Road, actors: Sequence[Actor], place: Place, half_width: float, horizon: Sequence[float] = (0.0,)
 ) -> Gap:
     """Nearest vehicle ahead of ``place`` whose outline, now or after one of ``horizon`` [s], is in the corridor of
-    ±``half_width`` [m] around the lane centre. Distances start at ``place``; vehicles beyond 150 m do not count."""
+    ±``half_width`` [m] around the lane centre. Vehicles beyond 150 m, or more than 10 m behind, do not count."""
     best = Gap()
-    x, y, _ = road.point(place.s)
     for actor in actors:
-        if math.hypot(actor.x - x, actor.y - y) > 150.0:
-            continue
-        points = np.concatenate([actor.outline(ahead) for ahead in horizon])
-        s, offset = road.project(points, place.index)
-        ahead = (s - place.s + 10.0) % road.length - 10.0  # what is beside or just behind counts as zero or less
-        inside = (np.abs(offset) <= half_width) & (ahead < 150.0)
-        if inside.any():
-            distance = float(ahead[inside].min())
-            if distance < best.distance:
-                along = actor.speed * math.cos(actor.yaw - road.point(place.s + distance)[2])
-                best = Gap(distance, along)
+        for ahead in horizon:
+            found = actor.footprint(road, place, ahead)
+            if found is None:
+                continue
+            along, offset = found
+            # a vehicle counts as soon as its outline, corners or side, reaches into the corridor
+            inside = along[(np.abs(offset) <= half_width) & (np.abs(along) < 150.0)]
+            if len(inside) and inside.max() > -10.0 and inside.min() < best.distance:
+                distance = float(inside.min())
+                heading = road.yaw[int((place.s + distance) / road.step) % len(road.yaw)]
+                best = Gap(distance, actor.speed * math.cos(actor.yaw - heading))
     return best

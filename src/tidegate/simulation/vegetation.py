@@ -42,9 +42,9 @@ def scatter(seed: int, road: Road, count: int = 170) -> list[Plant]:
         away = edge + (2.0 if kind == "bush" else 4.2) + abs(rng.normal(0, 9))
         side = float(rng.choice([-1.0, 1.0]))
         x, y = road.points(np.array([rng.uniform(0, road.length)]), np.array([CENTRE_LINE + side * away]))[0]
-        drawn = (float(x), float(y), float(rng.uniform(0, 2 * np.pi)), *(int(rng.integers(n)) for n in (3, 3, 2)))
+        yaw, (size, shape, leaf) = float(rng.uniform(0, 2 * np.pi)), rng.integers((3, 3, 2)).tolist()
         if np.hypot(centre[:, 0] - x, centre[:, 1] - y).min() >= edge + (1.8 if kind == "bush" else 4.0):
-            plants.append(Plant(kind, *drawn))
+            plants.append(Plant(kind, float(x), float(y), yaw, size, shape, leaf))
     return plants
 
 
