@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """From the policy's command to a safe one: barriers, quadratic programme, limiter, watchdogs and the ladder."""
 
+from tidegate.safety import distance as _distance
 from tidegate.safety import lane as _lane
-from tidegate.safety import obstacle as _obstacle
 from tidegate.safety import speed as _speed
 from tidegate.safety import traction as _traction
 from tidegate.safety.barrier import Barrier, Priority, Rows, State, barriers
@@ -24,4 +24,4 @@ __all__ = [
     "solve_qp",
 ]
 
-del _lane, _obstacle, _speed, _traction  # imported because they register their barriers
+del _distance, _lane, _speed, _traction  # imported because they register their barriers

@@ -11,13 +11,15 @@ from tidegate.records import Command, Floats, JointStates, Level, Mode, SafetyIn
 from tidegate.robot import WHEEL_JOINTS, Actuation, Car
 from tidegate.safety.backup import Backup
 from tidegate.safety.barrier import Ahead, State
+from tidegate.safety.corridor import Corridor, Track, moved
+from tidegate.safety.crossing import Crossing
 from tidegate.safety.filter import Filter, Filtered
+from tidegate.safety.ground import GroundFilter
 from tidegate.safety.joints import joint_box
 from tidegate.safety.ladder import Conditions, Rung, advance
 from tidegate.safety.lane_tracker import LaneTracker, TrackedLane, centre_line
 from tidegate.safety.limiter import Limiter
 from tidegate.safety.motion import Motion
-from tidegate.safety.obstacle import Corridor, GroundFilter, Track, moved
 from tidegate.safety.watchdog import Watchdog
 from tidegate.settings import Settings
 
@@ -47,6 +49,8 @@ class Supervisor:
         self._backup = Backup(settings, car)
         self._ground = GroundFilter(settings, car)
         self._corridor = Corridor(settings, car)
+        self._crossing = Crossing(settings, car)
+        self._crosses = math.inf
         self._arc_track, self._lane_track = Track(settings), Track(settings)
         self._actuation = Actuation(car, self._period)
         braking = car.wheel_efforts(-settings.vehicle.brake_guaranteed * car.effective_mass)
@@ -208,6 +212,12 @@ class Supervisor:
         since_scan = motion.driven - self._things_driven
         things = moved(self._things, self._things_pose, motion.pose) if len(self._things) else self._things
         on_arc = self._corridor.on_arc(things, low, high)
+        if new:
+            crosses = self._crossing.nearest(
+                points.stamp, self._things, self._things_pose, (low + high) / 2, state.speed
+            )
+            self._crosses = crosses
+        on_arc = min(on_arc, self._crosses - since_scan)
         if new:
             self._arc_track.update(points.stamp, on_arc + since_scan, since)
             self._lane_track.update(points.stamp, self._along_lane(things, state.lane) + since_scan, since)

@@ -40,7 +40,7 @@ class LaneSettings:
         0.35, "m", "largest error bound that narrows the corridor; a larger bound is not covered", low=0, high=2
     )
     inner_gain: float = setting(1.5, "1/s", "p1 of the lane row, a constant of the robot", low=0.1, high=20)
-    crawl_speed: float = setting(3.0, "m/s", "below this speed steering has too little authority: no row", low=0.5)
+    crawl_speed: float = setting(1.0, "m/s", "below this speed steering has too little authority: no row", low=0.1)
     lag_s: float = setting(0.05, "s", "steering lag over which the lane state is predicted forward", low=0, high=0.5)
     curvature_slope: float = setting(
         0.004, "1/m²", "fastest change of the road's curvature per metre that the hold margin covers", low=0, high=0.1
@@ -77,6 +77,10 @@ class DistanceSettings:
         2.5, "m/s", "a thing that comes closer faster than this by itself counts as approaching", low=0.1
     )
     approach_max: float = setting(20.0, "m/s", "fastest approach of a thing by itself that is covered", low=0)
+    crossing_window_s: float = setting(0.8, "s", "over which sideways movement is measured", low=0.1, high=5)
+    crossing_noise_m: float = setting(0.4, "m", "movement of an edge, besides a beam's width, that is noise", low=0)
+    crossing_margin_s: float = setting(1.0, "s", "a thing that crosses this long after we passed is in the way", low=0)
+    crossing_reach_m: float = setting(60.0, "m", "how far ahead things are watched for crossing", low=0, high=500)
     track_s: float = setting(0.3, "s", "time constant of the speed of the thing ahead", low=0.01, high=5)
     track_gate: float = setting(3.0, "m", "a jump of the nearest return by more than this is another thing", low=0.1)
     memory_s: float = setting(0.25, "s", "a thing that vanishes is remembered this long", low=0, high=5)

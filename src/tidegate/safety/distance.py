@@ -1,0 +1,106 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The barrier that stops before what the range sensor sees."""
+
+from __future__ import annotations
+
+import math
+
+from tidegate.robot import GRAVITY, Car
+from tidegate.safety.barrier import Barrier, Priority, Rows, State, barriers
+from tidegate.settings import Settings
+
+
+@barriers.register("distance")
+class Distance(Barrier):
+    """Stop before what the range sensor sees.
+
+    h = D − S(v, F) − D₀ with S the distance in which the car stops if it goes from the force F commanded last to full
+    guaranteed braking at the brake's torque rate, on the steepest slope, after the brake's lag. Relative degree 1 in
+    discrete time: h(next | F) ≥ (1 − p T) h. S is convex in F, so its chord over this tick's slew window bounds it
+    from above and the row is linear: no sampled-data margin is left out, the hold is inside the row.
+    Trusted inputs: range sensor, wheel speed, odometry. The corridor is the car's arc (odometry and commanded
+    curvature); the trusted lane's corridor adds a second row that can only tighten.
+    Guarantee: the backup, full braking, satisfies its own row (S shrinks by what is driven), so it never has to give
+    way; no contact with what stands or recedes in the corridor.
+    Assumption: ``brake_guaranteed`` is reached on every slope while steering; a thing stands at most at its measured
+    place ± ``noise_m``; what comes towards us by itself does so at its measured speed (up to ``approach_max``) for
+    the whole stopping time. Not covered: what enters the corridor nearer than S; what no two rings hit (below
+    about 35 m a car is always hit by two); the arc bending away from the road ahead without a lane estimate.
+    """
+
+    name = "distance"
+    priority = Priority.DISTANCE
+    rows = 2
+    gain = "distance"
+
+    def __init__(self, settings: Settings, car: Car) -> None:
+        super().__init__(settings, car)
+        vehicle, self._distance = settings.vehicle, settings.safety.distance
+        self._mass = car.effective_mass
+        self._slope = GRAVITY * vehicle.slope_max
+        self._braking = vehicle.brake_guaranteed
+        rate = vehicle.wheel_effort_rate / car.wheel_radius / self._mass
+        self._release, self._build = rate * len(vehicle.driven), rate * 4
+        self._hardest = settings.vehicle.tyre_friction * GRAVITY * settings.safety.traction_share * 0.9
+        self._hold = settings.safety.ladder.hold_deceleration
+        self._standstill = settings.safety.ladder.standstill_speed
+
+    def stopping(self, speed: float, force: float) -> tuple[float, float]:
+        """Stopping distance [m] and time [s] from ``speed`` [m/s] with ``force`` [N] applied, brake lag included."""
+        speed = max(speed, 0.0)
+        acceleration = force / self._mass
+        way, time = speed * self._distance.lag_s, self._distance.lag_s
+        if acceleration > 0:  # take the drive off
+            t = acceleration / self._release
+            way += t * (speed + t * (0.5 * (acceleration + self._slope) - self._release * t / 6))
+            speed += t * (0.5 * acceleration + self._slope)
+            time += t
+            acceleration = 0.0
+        acceleration += self._slope
+        if acceleration > -self._braking:  # build the brake up
+            t = (acceleration + self._braking) / self._build
+            way += t * (speed + t * (0.5 * acceleration - self._build * t / 6))
+            speed += t * (acceleration - self._build * t / 2)
+            time += t
+        speed = max(speed, 0.0)
+        return max(way, 0.0) + speed * speed / (2 * self._braking), time + speed / self._braking
+
+    def fill(self, state: State, rows: Rows) -> float:
+        """See ``Barrier.fill``."""
+        low, high = state.force_low, max(state.force_high, state.force_low + 1.0)
+        ahead = state.arc, state.along_lane
+        if math.isinf(ahead[0].distance) and math.isinf(ahead[1].distance):
+            return math.inf
+        way, time = self.stopping(state.speed, state.force)
+        worst = self._slope * self.period
+        way_low, _ = self.stopping(state.speed + self.period * low / self._mass + worst, low)
+        way_high, _ = self.stopping(state.speed + self.period * high / self._mass + worst, high)
+        chord = max((way_high - way_low) / (high - low), 1e-9)
+        h_least = math.inf
+        for row, thing in enumerate(ahead):
+            if math.isinf(thing.distance):
+                continue
+            reserve = self._distance.standstill_gap + self._distance.noise_m
+            h = thing.distance - thing.approaching * time - way - reserve
+            h_least = min(h, h_least)
+            if state.speed < self._standstill and h < self._distance.rest_m:
+                rows.set(row, -1.0 / self._mass, 0.0, self._hold, 0.0, -max(-self._hold, low / self._mass))
+                continue
+            closing = max(state.speed - thing.receding, 0.0) + thing.approaching
+            free = h + way - self.period * closing - way_low  # h at the next tick for F = low
+            scale = 1.0 / (chord * self._mass)
+            # free − chord (F − low) ≥ h − p T h
+            fixed = (h - free) * scale - low / self._mass
+            gain = self.settings.policy.gain_high if row == 0 else 1.0
+            backup = self._backup(h, state.speed)
+            cap = -max(backup, low / self._mass)
+            if row == 0:  # the arc is trusted and needs no caution beyond the fastest gain
+                rows.set(row, -1.0 / self._mass, 0.0, fixed - gain * self.period * h * scale, 0.0, cap)
+            else:
+                rows.set(row, -1.0 / self._mass, 0.0, fixed, self.period * h * scale, cap)
+        return h_least
+
+    def _backup(self, h: float, speed: float) -> float:
+        if speed < self._standstill:
+            return -self._hold
+        return -(self._braking + self._slope) if h >= 0 else -self._hardest
