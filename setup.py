@@ -16,6 +16,7 @@ def share(folder: str) -> list[tuple[str, list[str]]]:
     return list(places.items())
 
 
+NODES = ("perception", "policy", "safety", "simulator", "recorder")
 EXTRAS = {
     "ros": ["ros-jazzy-rclpy", "ros-jazzy-rmw-fastrtps-cpp", "ros-jazzy-common-interfaces"],
     "sim": ["mujoco>=3.3,<5", "gymnasium>=1.0,<2"],
@@ -59,6 +60,11 @@ setup(
         "xacro>=2.0,<3",
     ],
     extras_require=EXTRAS,
-    entry_points={"console_scripts": ["tidegate = tidegate.cli.app:main"]},
+    entry_points={
+        "console_scripts": [
+            "tidegate = tidegate.cli.app:main",
+            *(f"{name}_node = tidegate.nodes.main:{name}" for name in NODES),
+        ]
+    },
     zip_safe=False,
 )

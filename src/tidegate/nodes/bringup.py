@@ -25,6 +25,8 @@ from tidegate.share import share_path
 
 ORDER = ("simulator_node", "perception_node", "policy_node", "safety_node")
 """Sources first: whoever comes up finds what it listens to."""
+DOMAIN_MAX = 232
+"""Highest domain whose ports exist."""
 DISCOVERY_S = 0.7
 START_TIMEOUT_S = 60.0
 """For one transition: a first start may compile, and a slow machine builds a world for a while."""
@@ -131,12 +133,14 @@ class Graph:
     def _open(self) -> None:
         if self.options.simulate:  # a simulated car must not meet the robots of the neighbours
             os.environ.setdefault("ROS_AUTOMATIC_DISCOVERY_RANGE", "LOCALHOST")
+        domain = os.environ.get("ROS_DOMAIN_ID") or "0"
+        if not domain.isdecimal() or int(domain) > DOMAIN_MAX:  # Fast DDS would end the process
+            raise GraphError(f"ROS_DOMAIN_ID is '{domain}'; it must be 0 to {DOMAIN_MAX}")
         try:
             rclpy.init(context=self._context, args=[], signal_handler_options=SignalHandlerOptions.NO)
             namespace = self.options.namespace or None
             self.node = rclpy.create_node("tidegate_run", context=self._context, namespace=namespace)
         except RuntimeError as error:
-            domain = os.environ.get("ROS_DOMAIN_ID", "0")
             raise GraphError(f"ROS does not start in domain {domain}: {' '.join(str(error).split())}") from error
         self._executor = EventsExecutor(context=self._context)
         self._executor.add_node(self.node)
@@ -147,7 +151,7 @@ class Graph:
         for name, namespace in self.node.get_node_names_and_namespaces():
             if namespace == place and name in ORDER:
                 raise GraphError(
-                    f"domain {os.environ.get('ROS_DOMAIN_ID', '0')} has a {namespace.rstrip('/')}/{name} already; "
+                    f"domain {os.environ.get('ROS_DOMAIN_ID') or 0} has a {namespace.rstrip('/')}/{name} already; "
                     "end that graph, or choose another ROS_DOMAIN_ID or namespace"
                 )
 
@@ -155,7 +159,7 @@ class Graph:
         shared = ["-r", f"__ns:={self.node.get_namespace()}"]
         file = ["--params-file", str(self.options.params_file)]
         if self.options.record is not None:
-            parameters = parameter_flags({"path": str(self.options.record)})
+            parameters = parameter_flags({"path": str(self.options.record), "linger": True})
             self.children["recorder_node"] = Child("recorder_node", [*shared, *parameters], self._said)
         for name, values in self.options.parameters().items():
             self.children[name] = Child(name, [*file, *parameter_flags(values), *shared], self._said)

@@ -17,22 +17,31 @@ from types import FrameType
 
 LINGER_S = 6.0
 """Longest time that a node lives on because the safety node is braking."""
+AGAIN_S = 1.0
+"""Signals closer together than this are one."""
 
-_signals = 0
-
-
-def _count(_number: int, _frame: FrameType | None) -> None:
-    global _signals
-    _signals += 1
+_signals: list[float] = []
+"""Steady times of the signals that asked this process to stop."""
 
 
-def run(home: str, name: str) -> int:
+def _note(_number: int, _frame: FrameType | None) -> None:
+    _signals.append(time.monotonic())
+
+
+def _impatient() -> bool:
+    """Whether somebody asked again; a terminal and ``ros2 launch`` both pass the same Ctrl-C on, at almost one time."""
+    return _signals[-1] - _signals[0] > AGAIN_S
+
+
+def run(home: str, name: str, arguments: list[str] | None = None) -> int:
     """Spin the node class ``name`` of module ``home`` until a signal; the exit code of the process.
+
+    ``arguments`` replace those of the process.
 
     0 = went down as asked; 1 = a fault of ours, with its traceback; 2 = refused at set-up, told in one line.
     """
     for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, _count)
+        signal.signal(number, _note)
 
     import rclpy
     from rclpy.experimental import EventsExecutor
@@ -42,7 +51,7 @@ def run(home: str, name: str) -> int:
 
     node_name = home.rpartition(".")[2]
     try:
-        rclpy.init(signal_handler_options=SignalHandlerOptions.NO)
+        rclpy.init(args=arguments, signal_handler_options=SignalHandlerOptions.NO)
         node = getattr(import_module(home), name)()
     except (TidegateError, RuntimeError, ImportError, OSError) as error:  # RCLError is a RuntimeError
         if not _signals:
@@ -57,7 +66,7 @@ def run(home: str, name: str) -> int:
         while not _signals:
             executor.spin_once(timeout_sec=0.5)
         end = time.monotonic() + LINGER_S
-        while _signals == 1 and node.needed() and time.monotonic() < end:  # a second signal is for the impatient
+        while node.needed() and not _impatient() and time.monotonic() < end:
             executor.spin_once(timeout_sec=0.05)
     except Exception as error:  # a fault of ours; the safety node must brake all the same
         node.get_logger().fatal(f"{type(error).__name__}: {error}\n{traceback.format_exc()}")

@@ -6,6 +6,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -59,7 +60,7 @@ def declare(node: Node, own: Sequence[Own], arguments: Sequence[str]) -> Setting
 
 def params_file(arguments: Sequence[str]) -> Path | None:
     """The first ``--params-file`` of a command line."""
-    for flag, value in zip(arguments, arguments[1:], strict=False):
+    for flag, value in pairwise(arguments):
         if flag == "--params-file":
             return Path(value)
     return None
@@ -69,9 +70,7 @@ def descriptor(entry: Entry) -> ParameterDescriptor:
     """What ``ros2 param describe`` shows: meaning with unit, range, what is allowed in words."""
     limits = entry.limits
     unit = f" [{limits.unit}]" if limits.unit else ""
-    made = ParameterDescriptor(
-        description=limits.doc + unit, additional_constraints=limits.allowed(), read_only=True
-    )
+    made = ParameterDescriptor(description=limits.doc + unit, additional_constraints=limits.allowed(), read_only=True)
     bounded = not (math.isinf(limits.low) and math.isinf(limits.high))
     if bounded and entry.type is float:
         made.floating_point_range = [FloatingPointRange(from_value=float(limits.low), to_value=float(limits.high))]

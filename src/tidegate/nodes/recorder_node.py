@@ -39,6 +39,7 @@ class RecorderNode(Node):  # type: ignore[misc]
             use_global_arguments=arguments is None,
         )
         path = self.declare_parameter("path", "").value
+        self._linger = self.declare_parameter("linger", False).value
         if not path:
             raise BagError("recorder_node: the parameter 'path' must name the folder to make")
         self._writer = BagWriter(path)
@@ -46,8 +47,8 @@ class RecorderNode(Node):  # type: ignore[misc]
         self.create_timer(LOOK_PERIOD_S, self._look, clock=Clock(clock_type=ClockType.STEADY_TIME))
 
     def needed(self) -> bool:
-        """Record to the very end: as long as the safety node is up."""
-        return self.count_publishers(ros_name("command")) > 0
+        """With the parameter ``linger``: record to the very end, as long as the safety node is up."""
+        return bool(self._linger) and self.count_publishers(ros_name("command")) > 0
 
     def close(self) -> None:
         """Write the index of the bag."""

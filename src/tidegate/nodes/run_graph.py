@@ -15,7 +15,6 @@ from rclpy.serialization import deserialize_message
 
 from tidegate.messages import TOPICS, decode
 from tidegate.nodes.bringup import Graph, GraphOptions
-from tidegate.nodes.children import Said
 from tidegate.nodes.topics import message_class, offered_qos, ros_name
 from tidegate.records import Mode, SafetyState, Values, seconds
 
@@ -84,14 +83,15 @@ def run_graph(
         SettingsError: the settings are refused.
     """
     problems: list[str] = []
+    watch = Watch()
+    end = "interrupted"
 
     def said(node: str, level: str, text: str) -> None:
         if level in PROBLEMS:
             problems.append(f"{node}: {text}")
-            warned(problems[-1])
+            if watch.begun:  # before, an error ends the bring-up and is told by it
+                warned(problems[-1])
 
-    watch = Watch()
-    end = "interrupted"
     with signals_counted() as interrupted:
         try:
             with Graph(options, said, interrupted) as graph:
@@ -129,6 +129,7 @@ class Watch:
     """What the parent of a graph sees of it; messages stay undecoded until they are looked at."""
 
     def __init__(self) -> None:
+        self.begun = False
         self._newest: dict[str, bytes] = {}
         self._rendered: dict[int, float] = {}
         self._commanded: dict[int, float] = {}
@@ -143,6 +144,7 @@ class Watch:
 
     def begin(self, graph: Graph, lock_step: bool) -> None:
         """Listen to the nodes of ``graph``."""
+        self.begun = True
         for topic in ("safety_node/barriers", "truth"):
             self._listen(graph, topic, lock_step, self._keep)
         for topic, times in (("timing/rendered", self._rendered), ("timing/commanded", self._commanded)):
@@ -183,7 +185,9 @@ class Watch:
         if truth is not None:
             self._truth = truth.values
         nan = float("nan")
-        return Status(self._elapsed(), self._mode, *(self._truth.get(name, nan) for name in ("distance", "goal", "speed")))
+        return Status(
+            self._elapsed(), self._mode, *(self._truth.get(name, nan) for name in ("distance", "goal", "speed"))
+        )
 
     def end(self, duration_s: float, until_goal: bool) -> str:
         """Why the drive is over; empty = it is not."""

@@ -106,7 +106,7 @@ class SimulatorNode(StackNode):
             if observation.frame is not None:
                 stamp = self._pacer.stamped(observation.frame).stamp
                 self.send("timing/rendered", Values(stamp, {"steady": rendered}))
-        if self._pacer.lost > self._lost:
+        if self._pacer.lost > 2 * self._lost:  # not a line for every hiccup
             self._lost = self._pacer.lost
             self.get_logger().warning(f"slower than real time: {self._lost / 1e9:.1f} s given up so far")
 

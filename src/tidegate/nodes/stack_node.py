@@ -109,14 +109,16 @@ class StackNode(LifecycleNode):  # type: ignore[misc]
             TidegateError: naming the other node.
         """
         for other in self.get_publishers_info_by_topic(ros_name(topic)):
-            raise TidegateError(f"'{topic}' is published by {other.node_namespace.rstrip('/')}/{other.node_name} already")
+            raise TidegateError(
+                f"'{topic}' is published by {other.node_namespace.rstrip('/')}/{other.node_name} already"
+            )
 
     def message(self, topic: str, data: bytes) -> Any:
         """The message whose serialised form is ``data``."""
         return deserialize_message(data, message_class(TOPICS[topic].type))
 
     def record(self, topic: str, data: bytes) -> Any:
-        """The record in a serialised message of ``topic``; None, with a warning, where its layout is not the topic's."""
+        """The record in a serialised message of ``topic``; None, with a warning, if its layout is not the topic's."""
         try:
             return decode(topic, self.message(topic, data))
         except TidegateError as error:

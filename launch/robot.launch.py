@@ -1,0 +1,23 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The stack on a robot whose drivers publish camera, joint states, odometry, IMU and range, and obey ``command``.
+
+    ros2 launch tidegate robot.launch.py robot:=car
+
+The safety node starts STOPPED: ``ros2 service call /safety_node/reset std_srvs/srv/Trigger`` releases the car.
+"""
+
+from launch import LaunchDescription
+from launch.substitutions import LaunchConfiguration
+
+from tidegate.nodes.launching import bring_up, recorder, shared_arguments, stack_node
+
+
+def generate_launch_description() -> LaunchDescription:
+    """Perception, policy, safety, in that order."""
+    bundle = LaunchConfiguration("bundle")
+    nodes = [
+        stack_node("perception_node", bundle=bundle),
+        stack_node("policy_node", bundle=bundle),
+        stack_node("safety_node"),
+    ]
+    return LaunchDescription([*shared_arguments(), *recorder(), *bring_up(nodes)])

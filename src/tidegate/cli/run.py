@@ -1,0 +1,80 @@
+# SPDX-License-Identifier: Apache-2.0
+"""``tidegate run``: the node graph without ``ros2 launch``."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from rich.console import Console
+
+from tidegate.errors import DependencyError
+
+if TYPE_CHECKING:
+    from tidegate.nodes.run_graph import RunSummary, Status
+
+
+def run(
+    bundle: Annotated[Path, typer.Option(help="model bundle to drive with")] = Path("models/car-ltc19"),
+    robot: Annotated[str, typer.Option(help="names config/<robot>.yaml")] = "car",
+    config: Annotated[Path | None, typer.Option(help="settings file, instead of the robot's")] = None,
+    scene: Annotated[str, typer.Option(help="what to drive in")] = "road",
+    seed: Annotated[int, typer.Option(help="of the road, its light and the sensors' noise")] = 0,
+    lock_step: Annotated[bool, typer.Option("--lock-step/--real-time", help="simulated or wall clock")] = False,
+    simulate: Annotated[
+        bool, typer.Option("--simulator/--hardware", help="embedded world, or a robot's drivers")
+    ] = True,
+    record: Annotated[Path | None, typer.Option(help="folder to make for a bag")] = None,
+    duration: Annotated[float, typer.Option(help="longest drive [s]")] = math.inf,
+    until_goal: Annotated[bool, typer.Option("--until-goal", help="end at the scene's goal")] = False,
+    namespace: Annotated[str, typer.Option(help="of all nodes")] = "",
+    disable: Annotated[str, typer.Option(help="parts to switch off, by comma, as in evaluate; never on a road")] = "",
+) -> None:
+    """Drive until the goal, the time or Ctrl-C; the car is braked before the nodes end."""
+    try:
+        from tidegate.nodes.bringup import GraphOptions, robot_file
+        from tidegate.nodes.run_graph import run_graph
+    except ModuleNotFoundError as error:
+        raise DependencyError(f"run: {error.name} is absent; install ROS 2, or 'pip install tidegate[ros]'") from error
+    options = GraphOptions(
+        bundle=bundle,
+        params_file=config or robot_file(robot),
+        scene=scene,
+        seed=seed,
+        simulate=simulate,
+        lock_step=lock_step,
+        record=record,
+        namespace=namespace,
+        disable=tuple(part.strip() for part in disable.split(",") if part.strip()),
+        auto_reset=simulate,
+    )
+    console = Console(soft_wrap=True, highlight=False)
+    with console.status("bringing the nodes up") as line:
+        summary = run_graph(
+            options,
+            duration_s=duration,
+            until_goal=until_goal,
+            told=lambda status: line.update(said(status)),
+            warned=lambda problem: console.print(f"[yellow]{problem}[/]"),
+        )
+    console.print(result(summary))
+
+
+def said(status: Status) -> str:
+    """The line that is shown while driving."""
+    mode = status.mode.name if status.mode is not None else "no tick yet"
+    way = (
+        ""
+        if math.isnan(status.distance)
+        else f"  {status.distance:5.0f} of {status.goal:.0f} m  {status.speed:4.1f} m/s"
+    )
+    return f"{status.elapsed:5.1f} s  {mode}{way}"
+
+
+def result(summary: RunSummary) -> str:
+    """What is printed at the end."""
+    way = "" if math.isnan(summary.distance) else f" and {summary.distance:.0f} m"
+    stands = "the car stands" if summary.standing else "the car was not seen to stand"
+    return f"{summary.end} after {summary.duration:.1f} s{way}; {stands}"
