@@ -84,7 +84,9 @@ class Look:
         return self._sky(tuple((1 - light.overcast) * blue + light.overcast * grey))
 
     def _sky(self, colour: Colour) -> Floats:
-        shade: Floats = np.clip(np.array(colour) / 255 * np.array(LIGHTS[self.light].sky_tint), 0, 1)
+        light = LIGHTS[self.light]
+        grey = (1 - light.overcast) * np.array(colour) + light.overcast * np.mean(colour)
+        shade: Floats = np.clip(grey / 255 * np.array(light.sky_tint), 0, 1)
         return shade
 
 

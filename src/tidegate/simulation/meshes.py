@@ -141,7 +141,7 @@ def hills(rng: np.random.Generator, radius: float = 420.0, count: int = 96) -> M
     ring = radius * np.stack([np.cos(angle), np.sin(angle)], axis=1)
     vertices = np.concatenate([np.column_stack([ring, np.full(count + 1, -25.0)]), np.column_stack([ring, top])])
     texture = np.concatenate([np.stack([angle, angle * 0], axis=1), np.stack([angle, angle * 0 + 1], axis=1)])
-    return Mesh(vertices, texture, _grid_faces(2, count + 1)[:, [0, 2, 1]])
+    return Mesh(vertices, texture, _grid_faces(2, count + 1))
 
 
 def blob(rng: np.random.Generator, rings: int = 5, sectors: int = 8, roughness: float = 0.11) -> Mesh:

@@ -4,7 +4,11 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from typing import Any, get_type_hints
+
+import numpy as np
 
 from tidegate.records import Floats
 
@@ -78,3 +82,30 @@ class Truth:
     def gap_known(self) -> bool:
         """Something is on the path."""
         return math.isfinite(self.gap)
+
+    def to_values(self) -> dict[str, float]:
+        """Numbers and flags by name, for the topic ``truth``: ``curvature_0`` … for the array; text is left out."""
+        values: dict[str, float] = {}
+        for item in fields(self):
+            value = getattr(self, item.name)
+            if isinstance(value, np.ndarray):
+                values |= {f"{item.name}_{index}": float(one) for index, one in enumerate(value)}
+            elif item.name != "stamp" and not isinstance(value, str):
+                values[item.name] = float(value)
+        return values
+
+    @classmethod
+    def from_values(cls, stamp: int, values: Mapping[str, float]) -> Truth:
+        """Undo ``to_values``; ``limit_worst`` is empty.
+
+        Raises:
+            KeyError: a number is missing.
+        """
+        made: dict[str, Any] = {"stamp": stamp, "limit_worst": ""}
+        for name, kind in get_type_hints(cls).items():
+            if name == "curvature":
+                count = sum(key.startswith("curvature_") for key in values)
+                made[name] = np.array([values[f"curvature_{index}"] for index in range(count)])
+            elif name not in made:
+                made[name] = kind(values[name])
+        return cls(**made)
