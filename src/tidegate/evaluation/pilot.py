@@ -9,7 +9,7 @@ from typing import Any
 from tidegate.evaluation.drivers import Driver
 from tidegate.records import Decision, Mode, Percept, Received, SafetyInputs, Tick
 from tidegate.safety import Supervisor
-from tidegate.simulation import Observation
+from tidegate.simulation import Observation, Simulator, Truth
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,6 +20,16 @@ class Step:
     tick: Tick
     percept: Percept | None
     decision: Decision | None
+
+
+@dataclass(frozen=True, slots=True)
+class Moment:
+    """One tick as a watcher sees it; ``truth`` is the state before the command acted."""
+
+    simulator: Simulator
+    sensors: Observation
+    step: Step
+    truth: Truth
 
 
 class Pilot:
@@ -44,7 +54,7 @@ class Pilot:
             newest |= {"lane": percept.lane, "health": percept.health}
         if decision is not None:
             newest |= {"nominal": decision.nominal, "gains": decision.gains}
-        received = {name: Received(record, now - record.stamp) for name, record in newest.items()}
+        received: dict[str, Any] = {name: Received(record, now - record.stamp) for name, record in newest.items()}
         inputs = SafetyInputs(now, **received, reset_requested=not self._started)
         tick = self._supervisor.tick(inputs)
         self._started = self._started or tick.mode is Mode.NORMAL

@@ -1,0 +1,137 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The truth of a drive as it grows: when it is over, and what it was worth."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+
+from tidegate.evaluation import metrics
+from tidegate.evaluation.drivers import expert_speed
+from tidegate.evaluation.metrics import End, Run, Trace
+from tidegate.records import Floats, Mode
+from tidegate.robot import Actuation, Car
+from tidegate.settings import Settings
+from tidegate.simulation import Truth
+
+STANDING_S = 15.0
+"""A car that stood this long [s] is taken to stand for good: longer than any vehicle of the scenes waits."""
+STOPPED_S = 1.0
+"""The same once the ladder is at STOPPED, which only an operator leaves [s]."""
+OFF_ROAD_S = 2.0
+"""A wheel beyond the paved edge for this long [s] is off the road for good."""
+STILL = 0.1
+"""Slower than this [m/s] is standing."""
+SLOWEST = 3.0
+"""Mean speed [m/s] that sets the time limit."""
+EXCESS = 1e-3
+"""Relative excess over a joint or speed limit, at any physics step, from which it counts as violated."""
+
+
+class DriveLog:
+    """Truth and commands of a drive, tick by tick."""
+
+    def __init__(self, settings: Settings, car: Car) -> None:
+        self._settings, self._car = settings, car
+        self._period = 1 / settings.safety.rate_hz
+        self._actuation = Actuation(car, self._period)
+        self._truths: list[Truth] = []
+        self._efforts: list[Floats] = []
+        self._rows: list[str] = []
+        self._still = self._off_road = 0.0
+        self._mode = Mode.STOPPED
+
+    @property
+    def last(self) -> Truth | None:
+        """The newest truth; None before the first."""
+        return self._truths[-1] if self._truths else None
+
+    def add(self, effort: Floats, intervened: str, mode: Mode, truth: Truth) -> None:
+        """Take in one tick, and the truth that its command led to.
+
+        Args:
+            effort: (J,) of the command [N·m].
+            intervened: name of the barrier that changed the command; '' = none.
+            mode: rung of the ladder.
+            truth: after the period in which the command was held.
+        """
+        self._truths.append(truth)
+        self._efforts.append(effort)
+        self._rows.append(intervened)
+        self._mode = mode
+        self._still = self._still + self._period if abs(truth.speed) < STILL else 0.0
+        self._off_road = self._off_road + self._period if truth.wheels_off else 0.0
+
+    def end(self) -> End | None:
+        """Why the drive is over; None while it is not."""
+        truth = self._truths[-1]
+        if truth.contact:
+            return End.CONTACT
+        if truth.reached:
+            return End.GOAL
+        if self._off_road >= OFF_ROAD_S:
+            return End.OFF_ROAD
+        patience = STOPPED_S if self._mode is Mode.STOPPED and truth.distance > 1.0 else STANDING_S
+        if self._still >= patience:
+            return End.STANDING
+        return End.TIME_LIMIT if len(self._truths) * self._period > truth.goal / SLOWEST + 60.0 else None
+
+    def trace(self) -> Trace:
+        """The whole drive as arrays."""
+        truths = self._truths
+        speed = np.array([truth.speed for truth in truths])
+        most = self._car.vehicle.speed_max * (1 + EXCESS)
+        bounds = self._actuation.low, self._actuation.high, self._actuation.step
+        violations = metrics.limit_violations(np.array(self._efforts), *bounds, speed, most)
+        excess = np.array([max(truth.limit_excess, EXCESS) for truth in truths])
+        return Trace(
+            period=self._period,
+            distance=np.array([truth.distance for truth in truths]),
+            lane_error=np.array([truth.offset for truth in truths]),
+            speed=speed,
+            gap=np.array([truth.gap for truth in truths]),
+            contact=np.array([truth.contact for truth in truths]),
+            wheels_off=np.array([truth.wheels_off for truth in truths]),
+            off_lane=np.array([self._off_lane(truth) for truth in truths]),
+            violations=violations + (np.diff(excess, prepend=EXCESS) > 0),
+        )
+
+    def judge(self, scene: str, seed: int, end: End, state_hash: str, wall_s: float) -> Run:
+        """Figures of the drive; the expert drives the same road for comparison if the goal was reached.
+
+        Raises:
+            SceneError: the scene cannot be built.
+        """
+        trace, last, rows = self.trace(), self._truths[-1], np.array(self._rows)
+        expert = expert_speed(self._settings, scene, seed) if end is End.GOAL else None
+        excused = last.blocked or not last.camera_ok
+        return Run(
+            seed=seed,
+            scene=scene,
+            completed=metrics.completed(trace, end, expert or 0.0, excused=excused),
+            end=end.value,
+            distance_m=float(trace.distance[-1]),
+            duration_s=len(trace) * trace.period,
+            mean_speed=metrics.mean_speed(trace),
+            expert_speed=expert,
+            max_abs_lane_error_m=float(np.abs(trace.lane_error).max()),
+            rms_lane_error_m=metrics.rms(trace.lane_error),
+            off_lane_s=float(trace.off_lane.sum() * trace.period),
+            off_road_s=float(trace.wheels_off.sum() * trace.period),
+            collisions=last.contacts,
+            min_gap_m=metrics.smallest_gap(trace),
+            limit_violations=int(trace.violations.sum()),
+            worst_limit=last.limit_worst if last.limit_excess > EXCESS else "",
+            interventions=metrics.rises(rows != ""),
+            intervened_s=float((rows != "").sum() * trace.period),
+            interventions_by_row={row: metrics.rises(rows == row) for row in sorted(set(self._rows) - {""})},
+            state_hash=state_hash,
+            wall_s=wall_s,
+        )
+
+    def _off_lane(self, truth: Truth) -> bool:
+        """Whether a side of the car, at either axle, is beyond the lane's edge."""
+        side = self._car.width / 2 * math.cos(truth.heading)
+        front = truth.offset + self._car.wheelbase * math.sin(truth.heading)
+        return max(abs(truth.offset), abs(front)) + side > self._settings.safety.lane.half_width
