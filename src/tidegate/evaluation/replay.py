@@ -76,12 +76,10 @@ class _Recorded:
     """The small records of a bag by topic and stamp; frames stay in the bag."""
 
     def __init__(self, reader: BagReader) -> None:
-        self.topics = {
-            topic for topic in (*FIELDS.values(), "features", "safety_node/inputs", "command") if _has(reader, topic)
-        }
-        self.by_stamp: dict[str, dict[int, Any]] = {topic: {} for topic in self.topics}
-        for topic, _, record in reader.messages(sorted(self.topics)):
-            self.by_stamp[topic].setdefault(record.stamp, record)
+        wanted = (*FIELDS.values(), "features", "safety_node/inputs", "command")
+        self._by_stamp: dict[str, dict[int, Any]] = {topic: {} for topic in wanted if _has(reader, topic)}
+        for topic, _, record in reader.messages(list(self._by_stamp)):
+            self._by_stamp[topic].setdefault(record.stamp, record)
 
     def of(self, topic: str) -> dict[int, Any]:
         """Records of a topic by stamp; empty where the bag lacks it."""
