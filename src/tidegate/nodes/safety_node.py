@@ -7,6 +7,7 @@ import time
 from typing import Any
 
 from rclpy.clock import Clock, ClockType
+from rclpy.qos import DurabilityPolicy
 from std_srvs.srv import Trigger
 
 from tidegate.messages import encode_efforts
@@ -24,6 +25,9 @@ STOP_TIME_S = 5.0
 """Longest time that going down may take."""
 SILENCE_S = 0.5
 """Going down, the node gives up when it has heard nothing for this long: it may as well be alone."""
+BRAKE_POLL_S = 0.0005
+SENSED = {"joint_states", "odom", "imu", "points"}
+"""Inputs that come straight from sensors."""
 DIAGNOSTICS_S = 1.0
 PERIODS_OFFERED = 4
 """Deadline that ``command`` offers, in periods."""
@@ -75,8 +79,8 @@ class SafetyNode(StackNode):
         self._commanded_stamp: int | None = None
         for topic in FIELDS:
             self.listen(topic, self._heard)
-        for latched in (False, True):  # a hardware chain may publish once, before this node was there
-            self.listen("emergency_stop", self._emergency_heard, latched=latched)
+        self._latched_heard = False
+        self.listen("emergency_stop", self._emergency_heard)
         if self._lock_step:
             self.listen("tick", self._round_heard)
         else:
@@ -115,6 +119,13 @@ class SafetyNode(StackNode):
         self._emergency = bool(self.record(topic, data))
         self._emergency_seen |= self._emergency
 
+    def _hear_latched_emergency(self) -> None:
+        """A hardware chain may have spoken once, before this node was there: ask for what it left, if it left it."""
+        offered = [info.qos_profile.durability for info in self.get_publishers_info_by_topic("emergency_stop")]
+        if not self._latched_heard and DurabilityPolicy.TRANSIENT_LOCAL in offered:
+            self._latched_heard = True
+            self.listen("emergency_stop", self._emergency_heard, latched=True)
+
     def _stop_asked(self, _request: Trigger.Request, response: Trigger.Response) -> Trigger.Response:
         self._stop = self._running
         self._auto_reset = False
@@ -132,9 +143,13 @@ class SafetyNode(StackNode):
     def _tick_if_complete(self) -> None:
         """Lock-step: tick once everything that this round must have is here."""
         if self._round is not None and self._arrived.issuperset(self._round.awaited):
-            stamp = self._round.stamp
-            self._round = None
-            self._tick(Instant(stamp, stamp))
+            self._tick_round()
+
+    def _tick_round(self) -> None:
+        assert self._round is not None
+        stamp = self._round.stamp
+        self._round = None
+        self._tick(Instant(stamp, stamp))
 
     def _tick_now(self) -> None:
         self._tick(Instant(self.get_clock().now().nanoseconds, time.monotonic_ns()))
@@ -177,6 +192,7 @@ class SafetyNode(StackNode):
         changed = tick.mode != self._mode
         if changed or now - self._told >= DIAGNOSTICS_S:
             self._told = now
+            self._hear_latched_emergency()
             self.send_message("diagnostics", safety_diagnostics(tick, self._inbox.dropped, make))
         if changed:
             self.get_logger().info(f"{tick.mode.name}: {'; '.join(tick.reasons) or 'all well'}")
@@ -187,34 +203,26 @@ class SafetyNode(StackNode):
     def _brake(self) -> None:
         """Tick on with a stop asked for until the car stands; the executor is busy here, so messages are fetched."""
         self._stop, self._reset, self._auto_reset = True, False, False
-        period = 1 / self.settings.safety.rate_hz
-        begun = next_tick = time.monotonic()
-        self._heard_at = begun
-        first = True
+        begun = self._heard_at = ticked = time.monotonic()
         while True:
-            now = time.monotonic()
-            alone = now - self._heard_at > SILENCE_S
-            if not first and (self._mode == Mode.STOPPED or alone or now - begun > STOP_TIME_S):
-                break
             self.fetch()
-            if not self._lock_step:
+            now = time.monotonic()
+            if self._lock_step:
+                if self._round is not None and (self._sensed() or now - ticked > SILENCE_S):
+                    self._tick_round()
+                    ticked = now
+            else:
                 self._tick_now()
-                first = False
-                next_tick += period
-            elif self._round is not None and (self._complete_without_camera() or now - next_tick > SILENCE_S):
-                round_, self._round = self._round, None
-                self._tick(Instant(round_.stamp, round_.stamp))
-                first, next_tick = False, now
-            elif alone:
+            idle = self._round is None or not self._lock_step
+            if idle and (self._mode == Mode.STOPPED or now - self._heard_at > SILENCE_S):
                 break
-            time.sleep(max(0.0, min(next_tick - time.monotonic(), period)) if not self._lock_step else 0.0005)
+            if now - begun > STOP_TIME_S:
+                break
+            time.sleep(BRAKE_POLL_S if self._lock_step else 1 / self.settings.safety.rate_hz)
         if self._mode != Mode.STOPPED:
             self.get_logger().warning("went down before the car was seen to stand; the actuators' time-out must act")
 
-    def _complete_without_camera(self) -> bool:
+    def _sensed(self) -> bool:
         """Going down, perception and policy may be gone already: only the sensors are waited for."""
         assert self._round is not None
-        return self._arrived.issuperset(set(self._round.awaited) & TRUSTED)
-
-
-TRUSTED = {"joint_states", "odom", "imu", "points"}
+        return self._arrived.issuperset(set(self._round.awaited) & SENSED)

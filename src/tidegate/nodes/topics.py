@@ -15,6 +15,9 @@ from tidegate.messages import TOPICS, Topic
 GLOBAL = {"clock", "diagnostics"}
 """Topics that the rest of ROS expects outside any namespace."""
 
+FOREIGN = {"manual", "emergency_stop"}
+"""Topics that other people's nodes publish, with whatever quality they choose."""
+
 DEPTH = {"sensor": 10, "command": 1, "reliable": 10}
 LOCK_STEP_DEPTH = 200
 """A node that is not waited for may lag by some rounds: nothing may be overwritten before it was read."""
@@ -55,7 +58,7 @@ def offered_qos(topic: str, lock_step: bool, deadline_s: float | None = None) ->
 
 def requested_qos(topic: str, lock_step: bool) -> QoSProfile:
     """What a subscription asks for: SensorDataQoS for sensors in real time, else reliable."""
-    profile = _profile(TOPICS[topic], lock_step)
+    profile = _profile(TOPICS[topic], lock_step and topic not in FOREIGN)
     if TOPICS[topic].qos == "sensor" and not lock_step:
         profile.reliability = ReliabilityPolicy.BEST_EFFORT
     return profile

@@ -114,6 +114,8 @@ class Supervisor:
         self._actuation.effort = effort
         state.force, state.curvature = allowed[0], self._actuation.curvature
         reasons = self.rung.reasons if filtered.solved else (*self.rung.reasons, "the programme had no solution")
+        if mode == Mode.STOPPED:  # what stands against a reset now
+            reasons += tuple(why for why in conditions.trusted + camera if why not in reasons)
         return Tick(
             Command(inputs.now, self._car.joint_names, effort),
             mode,

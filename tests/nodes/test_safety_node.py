@@ -1,0 +1,238 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The safety node over real DDS, in lock-step with a car of messages: what it must never do, whatever it hears."""
+
+import math
+import time
+from collections.abc import Iterator
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pytest
+from conftest import CAR_YAML, Plant, until
+from rclpy.experimental import EventsExecutor
+from rclpy.lifecycle import TransitionCallbackReturn
+from std_srvs.srv import Trigger
+
+from tidegate.nodes.safety_node import SafetyNode
+from tidegate.records import Mode
+from tidegate.settings import Settings
+
+ARGUMENTS = ["--ros-args", "--params-file", str(CAR_YAML)]
+LOCK_STEP = [*ARGUMENTS, "-p", "lock_step:=true", "-p", "auto_reset:=true"]
+
+
+@pytest.fixture
+def plant(ros: EventsExecutor, settings: Settings) -> Iterator[Plant]:
+    made = Plant(ros, settings)
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def node(ros: EventsExecutor, plant: Plant) -> Iterator[SafetyNode]:
+    made = SafetyNode(LOCK_STEP)
+    ros.add_node(made)
+    assert made.trigger_configure() == TransitionCallbackReturn.SUCCESS
+    assert made.trigger_activate() == TransitionCallbackReturn.SUCCESS
+    yield made
+    made.close()
+    ros.remove_node(made)
+    made.destroy_node()
+
+
+def call(plant: Plant, name: str) -> Any:
+    client = plant.node.create_client(Trigger, name)
+    until(plant.executor, client.service_is_ready, f"service {name}")
+    future = client.call_async(Trigger.Request())
+    until(plant.executor, future.done, f"answer of {name}")
+    return future.result()
+
+
+def finite(plant: Plant) -> None:
+    """Every command so far names the joints and holds numbers inside the actuators' limits."""
+    low = np.array([-plant.car.limits[name].effort for name in plant.car.joint_names])
+    assert plant.commands
+    for command in plant.commands:
+        assert command.names == plant.car.joint_names
+        assert (command.effort >= low).all()
+        assert (command.effort <= -low).all()
+
+
+def test_it_starts_stopped_and_drives_once_released(plant: Plant, node: SafetyNode) -> None:
+    assert plant.round().mode == Mode.STOPPED
+    plant.drive(5.0)
+    assert plant.used is not None
+    assert plant.used.inputs["nominal"] is not None
+    stamp, age = plant.used.inputs["nominal"]
+    assert age == plant.used.stamp - stamp
+    finite(plant)
+
+
+@pytest.mark.parametrize("silent", ["nominal", "lane", "health"])
+def test_a_silent_camera_path_holds_then_stops(plant: Plant, node: SafetyNode, silent: str) -> None:
+    plant.drive(5.0)
+    plant.change[silent] = lambda record: None
+    seen = [plant.round().mode for _ in range(120)]
+    assert seen.index(Mode.HOLD) < seen.index(Mode.STOPPING)
+    assert (plant.commands[-1].effort[2:] < 0).all()  # all wheels brake
+    finite(plant)
+
+
+@pytest.mark.parametrize("silent", ["joint_states", "odom", "imu", "points"])
+def test_a_silent_trusted_sensor_stops(plant: Plant, node: SafetyNode, silent: str) -> None:
+    plant.drive(5.0)
+    plant.change[silent] = lambda record: None
+    seen = [plant.round().mode for _ in range(60)]
+    assert Mode.STOPPING in seen
+    assert Mode.HOLD not in seen
+    finite(plant)
+
+
+POISON = [
+    ("nominal", "force"),
+    ("nominal", "curvature"),
+    ("lane", "offset"),
+    ("odom", "speed"),
+    ("joint_states", "velocity"),
+    ("imu", "linear_acceleration"),
+]
+
+
+@pytest.mark.parametrize(("topic", "field"), POISON)
+@pytest.mark.parametrize("value", [math.nan, math.inf])
+def test_what_is_no_number_is_no_message(
+    plant: Plant, node: SafetyNode, topic: str, field: str, value: float
+) -> None:
+    def poison(record: Any) -> Any:
+        present = getattr(record, field)
+        return replace(record, **{field: present * 0 + value if isinstance(present, np.ndarray) else value})
+
+    plant.drive(5.0)
+    plant.change[topic] = poison
+    modes = [plant.round().mode for _ in range(120)]
+    assert modes[-1] in (Mode.STOPPING, Mode.STOPPED)
+    finite(plant)
+
+
+def test_time_that_runs_back_is_not_believed(plant: Plant, node: SafetyNode) -> None:
+    plant.drive(5.0)
+    plant.change["odom"] = lambda record: replace(record, stamp=record.stamp - 10_000_000_000)
+    assert Mode.STOPPING in [plant.round().mode for _ in range(60)]
+    plant.speed = 0.0
+    plant.change.clear()
+    plant.change["odom"] = lambda record: replace(record, stamp=record.stamp - 10_000_000_000)
+    until(plant.executor, lambda: "not newer, dropped: odom" in plant.status(), "diagnostics of it")
+    finite(plant)
+
+
+def test_a_short_emergency_stop_stops_for_good_until_a_reset(plant: Plant, node: SafetyNode) -> None:
+    plant.drive(5.0)
+    plant.publish("emergency_stop", True)
+    plant.publish("emergency_stop", False)
+    until(plant.executor, lambda: plant.round().mode == Mode.STOPPING, "STOPPING")
+    plant.speed = 0.0
+    assert plant.rounds(100).mode == Mode.STOPPED
+    assert plant.rounds(50).mode == Mode.STOPPED
+    assert call(plant, "safety_node/reset").success
+    assert plant.rounds(3).mode == Mode.NORMAL
+
+
+def test_no_reset_while_the_emergency_stop_holds(plant: Plant, node: SafetyNode) -> None:
+    plant.publish("emergency_stop", True)
+    plant.rounds(60)
+    for _ in range(3):
+        assert call(plant, "safety_node/reset").success
+        assert plant.rounds(5).mode == Mode.STOPPED
+    plant.publish("emergency_stop", False)
+    plant.rounds(60)
+    call(plant, "safety_node/reset")
+    assert plant.rounds(60).mode == Mode.NORMAL
+
+
+def test_stop_is_a_service(plant: Plant, node: SafetyNode) -> None:
+    plant.drive(5.0)
+    assert call(plant, "safety_node/stop").success
+    assert plant.round().mode == Mode.STOPPING
+    plant.speed = 0.0
+    assert plant.rounds(100).mode == Mode.STOPPED
+
+
+def test_joints_of_another_robot_keep_it_stopped_and_say_so(plant: Plant, node: SafetyNode) -> None:
+    plant.change["joint_states"] = lambda record: replace(
+        record, names=tuple(f"other_{name}" for name in record.names)
+    )
+    assert plant.rounds(300).mode == Mode.STOPPED
+    assert any("joint" in status.message for array in plant.diagnostics for status in array.status)
+    finite(plant)
+
+
+def test_a_malformed_message_is_dropped_with_a_word(plant: Plant, node: SafetyNode) -> None:
+    plant.drive(5.0)
+    plant.change["joint_states"] = lambda record: replace(record, velocity=record.velocity[:3])
+    modes = [plant.round().mode for _ in range(60)]
+    assert Mode.STOPPING in modes
+
+
+def test_going_down_brakes_to_standstill_before_it_falls_silent(plant: Plant, node: SafetyNode) -> None:
+    """The executor is busy with the transition, so the car runs in a thread of its own here."""
+    import threading
+
+    plant.drive(5.0)
+    ended = threading.Event()
+    other = EventsExecutor()
+    plant.executor.remove_node(plant.node)
+    other.add_node(plant.node)
+    plant.executor = other
+    seen = []
+
+    def drive() -> None:
+        while not ended.is_set() and len(seen) < 400:
+            plant.speed = max(0.0, plant.speed - 0.02)
+            try:
+                seen.append(plant.round().mode)
+            except AssertionError:
+                return
+
+    thread = threading.Thread(target=drive)
+    thread.start()
+    assert node.trigger_deactivate() == TransitionCallbackReturn.SUCCESS
+    ended.set()
+    thread.join()
+    assert seen[-1] == Mode.STOPPED or seen[-2:].count(Mode.STOPPED)
+    assert Mode.STOPPING in seen
+    assert (plant.commands[-1].effort[2:] < 0).all()
+    finite(plant)
+
+
+def test_a_second_master_is_refused(plant: Plant, node: SafetyNode, ros: EventsExecutor) -> None:
+    second = SafetyNode([*LOCK_STEP, "-r", "__node:=second"])
+    ros.add_node(second)
+    until(ros, lambda: second.count_publishers("command") == 1, "discovery")
+    assert second.trigger_configure() == TransitionCallbackReturn.FAILURE
+    ros.remove_node(second)
+    second.destroy_node()
+
+
+def test_in_real_time_silence_alone_stops_the_car(ros: EventsExecutor, settings: Settings) -> None:
+    plant = Plant(ros, settings, lock_step=False)
+    node = SafetyNode([*ARGUMENTS, "-p", "auto_reset:=true"])
+    ros.add_node(node)
+    assert node.trigger_configure() == node.trigger_activate() == TransitionCallbackReturn.SUCCESS
+
+    sensed = [0.0]
+
+    def driven() -> bool:
+        if time.monotonic() - sensed[-1] > 0.03:
+            sensed.append(time.monotonic())
+            plant.sense()
+            plant.tick += 10
+        return plant.state is not None and plant.state.mode == Mode.NORMAL
+
+    until(ros, driven, "NORMAL")
+    until(ros, lambda: plant.state is not None and plant.state.mode == Mode.STOPPING, "STOPPING in silence")
+    finite(plant)
+    node.close()
+    for made in (node, plant.node):
+        ros.remove_node(made)
+        made.destroy_node()
