@@ -1,0 +1,76 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Error bounds of the lane estimate and the reach of the training features, from drives that training did not see."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+
+from tidegate.bag import Drive
+from tidegate.learning.augment import to_tensor
+from tidegate.learning.dataset import labelled
+from tidegate.perception.health import Training
+from tidegate.perception.lane import conformal_factors
+from tidegate.records import Floats
+from tidegate.stack import Stack
+
+SETTLED = 1e-9
+"""Smallest predicted scale that an error is divided by."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Calibration:
+    """``conformal`` (2 + K,) factors; ``seen`` the training features; ``errors`` what the drives showed."""
+
+    conformal: Floats
+    seen: Training
+    errors: dict[str, list[float]]
+
+
+@torch.no_grad()
+def read_lane(stack: Stack, drive: Drive, chunk: int = 256) -> tuple[Floats, Floats, Floats]:
+    """Lane values (T, 2 + K), their predicted scales (T, 2 + K) and the features (T, F) of every frame of a drive."""
+    stack.eval()
+    values, scales, features = [], [], []
+    for first in range(0, len(drive.images), chunk):
+        seen = stack.backbone(to_tensor(drive.images[first : first + chunk]))
+        values.append(seen.lane)
+        scales.append(seen.lane_log_scale.exp())
+        features.append(seen.features)
+    value, scale, feature = (torch.cat(part).double().numpy() for part in (values, scales, features))
+    return value, scale, feature
+
+
+def calibrate(stack: Stack, held_out: Sequence[Drive], trained: Sequence[Drive], miscoverage: float) -> Calibration:
+    """Bounds from ``held_out`` drives (see ``perception.lane.conformal_factors``), features from the training drives.
+
+    Args:
+        stack: the finished network.
+        held_out: drives of *this* network, on roads that it was not trained on; with the true lane as labels.
+        trained: the training drives.
+        miscoverage: accepted probability that a new drive breaks a bound.
+    """
+    ratios, errors, scales = [], [], []
+    for drive in held_out:
+        value, scale, _ = read_lane(stack, drive)
+        known = labelled(drive)
+        error = np.abs(value - drive.lane)[known]
+        ratios.append(error / np.maximum(scale[known], SETTLED))
+        errors.append(error)
+        scales.append(scale[known])
+    factors = conformal_factors(ratios, miscoverage)
+    features = np.concatenate([read_lane(stack, drive)[2][::4] for drive in trained])
+    each, bound = np.concatenate(errors), np.concatenate(scales) * factors
+    return Calibration(
+        conformal=factors,
+        seen=Training.of(features),
+        errors={
+            "rms": np.sqrt(np.square(each).mean(axis=0)).tolist(),
+            "p99": np.quantile(each, 0.99, axis=0).tolist(),
+            "largest": each.max(axis=0).tolist(),
+            "median_bound": np.median(bound, axis=0).tolist(),
+        },
+    )

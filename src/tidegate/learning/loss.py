@@ -1,0 +1,82 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What the stack is trained for: the expert's command, and a lane estimate that knows how wrong it is."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.nn.functional import smooth_l1_loss
+
+from tidegate.learning.dataset import Batch
+from tidegate.learning.recipe import TrainRecipe
+from tidegate.stack import StackOutput
+
+
+class Losses(NamedTuple):
+    """``total`` and its parts, each a mean: ``curvature`` and ``acceleration`` of the command, ``lane``."""
+
+    total: Tensor
+    curvature: Tensor
+    acceleration: Tensor
+    lane: Tensor
+
+
+def losses(
+    out: StackOutput, batch: Batch, lane_unit: Tensor, recipe: TrainRecipe, blind: Tensor | None = None
+) -> Losses:
+    """Loss of a batch.
+
+    Commands cost a Huber loss in the recipe's units, bends more than straights, the window's first frames nothing.
+    The lane head costs the negative log likelihood of a Laplace distribution with the predicted scale (Kendall & Gal
+    2017, eq. 8 with |·|): an unsure estimate costs less if it says so.
+
+    Args:
+        out: of the stack.
+        batch: with the labels.
+        lane_unit: (2 + K,) the lane values' scales.
+        recipe: weights and units.
+        blind: (B, T) frames with nothing to see: their command and features cost nothing, their lane should be unsure.
+    """
+    curvature, acceleration = torch.from_numpy(batch.curvature), torch.from_numpy(batch.acceleration)
+    weight = 1 + curvature.abs() / recipe.bend_unit
+    weight[:, : recipe.warm_up] = 0
+    if blind is not None:
+        weight = weight * ~blind
+
+    def command(predicted: Tensor, wanted: Tensor, unit: float) -> Tensor:
+        each = smooth_l1_loss(predicted / unit, wanted / unit, reduction="none", beta=0.5)
+        return (weight * each).sum() / weight.sum().clamp(min=1e-6)
+
+    curved = command(out.curvature, curvature, recipe.curvature_unit)
+    pushed = command(out.acceleration, acceleration, recipe.acceleration_unit)
+    log_scale = out.lane_log_scale - lane_unit.log()
+    error = ((out.lane - torch.from_numpy(batch.lane)) / lane_unit).abs()
+    lane = (error * torch.exp(-log_scale) + log_scale).mean()
+    return Losses(curved + pushed + recipe.lane_weight * lane, curved, pushed, lane)
+
+
+def baselines(batches: list[Batch], recipe: TrainRecipe) -> dict[str, float]:
+    """Command losses of two that do not look: always zero, and the expert's command of the frame before."""
+    found: dict[str, float] = {}
+    for name, make in (("zero", np.zeros_like), ("last", _before)):
+        for key, unit in (("curvature", recipe.curvature_unit), ("acceleration", recipe.acceleration_unit)):
+            parts, weights = 0.0, 0.0
+            for batch in batches:
+                wanted = getattr(batch, key)
+                weight = 1 + np.abs(batch.curvature) / recipe.bend_unit
+                weight[:, : max(recipe.warm_up, 1)] = 0
+                guess = torch.from_numpy(make(wanted) / np.float32(unit))
+                each = smooth_l1_loss(guess, torch.from_numpy(wanted / np.float32(unit)), reduction="none", beta=0.5)
+                parts += float((each.numpy() * weight).sum())
+                weights += float(weight.sum())
+            found[f"{key}_{name}"] = parts / max(weights, 1e-9)
+    return found
+
+
+def _before(
+    values: np.ndarray[tuple[int, ...], np.dtype[np.float32]],
+) -> np.ndarray[tuple[int, ...], np.dtype[np.float32]]:
+    return np.concatenate([values[:, :1], values[:, :-1]], axis=1)

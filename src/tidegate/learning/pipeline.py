@@ -1,0 +1,197 @@
+# SPDX-License-Identifier: Apache-2.0
+"""From recorded drives, or from nothing, to a bundle: first training, DAgger rounds, calibration."""
+
+from __future__ import annotations
+
+import dataclasses
+import time
+from collections.abc import Callable, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from tidegate.bag import Drive
+from tidegate.bundle import Bundle
+from tidegate.learning.calibrate import Calibration, calibrate
+from tidegate.learning.collect import collect, plan_drives
+from tidegate.learning.dataset import Windows, bags_in, load_drive, split
+from tidegate.learning.loss import baselines
+from tidegate.learning.recipe import Recipe
+from tidegate.learning.train import Trainer
+from tidegate.robot import Car
+from tidegate.settings import load_settings
+from tidegate.stack import Stack
+
+HELD_SHARE = 0.08
+"""Share of the bags that measure the training instead of feeding it."""
+
+
+@dataclass(slots=True)
+class Listener:
+    """What is told while it runs: ``begin`` a stage with its number of steps, ``advance`` it, ``note`` a line."""
+
+    begin: Callable[[str, int], None] = lambda stage, total: None
+    advance: Callable[[str], None] = lambda text: None
+    note: Callable[[str], None] = lambda text: None
+
+
+@dataclass(slots=True)
+class Pipeline:
+    """Keeps what the stages share: paths, recipe, drives, and the record that goes into the bundle.
+
+    Attributes:
+        config: the robot's settings file.
+        work: folder for bags, cache and checkpoints; a run that was broken off continues from it.
+        name: of the model.
+    """
+
+    config: Path
+    work: Path
+    recipe: Recipe
+    name: str = "car-ltc19"
+    listener: Listener = field(default_factory=Listener)
+    durations: dict[str, float] = field(default_factory=dict)
+    metrics: dict[str, Any] = field(default_factory=dict)
+    hashes: dict[str, str] = field(default_factory=dict)
+    drives: list[Drive] = field(default_factory=list)
+    held: list[Drive] = field(default_factory=list)
+
+    def from_scratch(self, out: Path) -> Bundle:
+        """Record the expert, train, let the network drive and learn from the expert's answers, calibrate."""
+        recipe, began = self.recipe, time.perf_counter()
+        collected = self._record("expert", recipe.collect.first_seed, recipe.collect.drives)
+        self._take(collected)
+        trainer = self._first_training()
+        bundle = self._draft(trainer.stack)
+        for number in range(1, recipe.dagger.rounds + 1):
+            first = recipe.collect.first_seed + recipe.collect.drives + (number - 1) * recipe.dagger.drives
+            bags = self._record(
+                f"dagger{number}",
+                first,
+                recipe.dagger.drives,
+                bundle=str(bundle),
+                expert_share=recipe.dagger.expert_share,
+            )
+            self._take(bags)
+            self._train(trainer, recipe.dagger.steps, number)
+            bundle = self._draft(trainer.stack)
+        held_out = self._record("calibration", recipe.calibrate.first_seed, recipe.calibrate.drives, bundle=str(bundle))
+        return self._finish(trainer.stack, [self._load(bag) for bag in held_out], out, began)
+
+    def from_bags(self, bags: Sequence[Path], out: Path) -> Bundle:
+        """Train on given bags alone; the bags that are held out calibrate.
+
+        Raises:
+            BagError: a bag is unusable, or all together hold no window.
+        """
+        began = time.perf_counter()
+        self._take(bags_in(bags))
+        trainer = self._first_training()
+        return self._finish(trainer.stack, self.held, out, began)
+
+    def _record(self, stage: str, first: int, count: int, **driver: str | float | None) -> list[Path]:
+        recipe = self.recipe.collect
+        if stage == "calibration":
+            recipe = dataclasses.replace(recipe, duration_s=self.recipe.calibrate.duration_s, push_share=0.0)
+        plans = plan_drives(self.config, self.work / "bags" / stage, first, count, recipe, **driver)
+        with self._timed(f"record {stage}", count):
+            return collect(plans, self.recipe.threads, lambda path: self.listener.advance(path.name))
+
+    def _load(self, path: Path) -> Drive:
+        drive, digest = load_drive(path, load_settings(self.config).perception, self.work / "cache")
+        self.hashes[f"{path.parent.name}/{path.name}"] = digest
+        if drive.interrupted:
+            self.listener.note(f"{path}: the recording was interrupted; used up to there")
+        return drive
+
+    def _take(self, bags: Sequence[Path]) -> None:
+        """Add bags to the training drives and to those that measure it."""
+        train, held = split(bags, HELD_SHARE, self.recipe.seed)
+        with self._timed("read bags", len(bags)):
+            for paths, drives in ((train, self.drives), (held, self.held)):
+                for path in paths:
+                    drives.append(self._load(path))
+                    self.listener.advance(path.name)
+
+    def _first_training(self) -> Trainer:
+        trainer = Trainer(Stack.from_settings(load_settings(self.config), self.recipe.seed), self.recipe)
+        self._train(trainer, self.recipe.train.steps, 0)
+        return trainer
+
+    def _windows(self, drives: list[Drive]) -> Windows:
+        settings = load_settings(self.config)
+        mass = Car.from_settings(settings).effective_mass
+        return Windows(drives, self.recipe.train, mass, 1 / settings.camera.rate_hz)
+
+    def _train(self, trainer: Trainer, steps: int, phase: int) -> None:
+        windows = self._windows(self.drives)
+        shown = 0.0
+
+        def heard(step: int, found: dict[str, float]) -> None:
+            nonlocal shown
+            shown = found["total"] if step == 1 else 0.98 * shown + 0.02 * found["total"]
+            self.listener.advance(f"loss {shown:.3f}")
+
+        with self._timed(f"train {phase}", steps):
+            trainer.fit(windows, steps, phase, self.work / f"checkpoint{phase}.pt", heard)
+        if self.held:
+            batches = self._windows(self.held).every()
+            found = trainer.measure(batches) | baselines(batches, self.recipe.train)
+            self.metrics[f"train {phase}"] = {key: round(value, 6) for key, value in found.items()}
+            self.listener.note(
+                f"held-out bags: command loss {found['curvature']:.3f} + {found['acceleration']:.3f} (curvature + "
+                f"acceleration; always zero {found['curvature_zero']:.3f} + {found['acceleration_zero']:.3f}, repeat "
+                f"the last {found['curvature_last']:.3f} + {found['acceleration_last']:.3f}); lane error "
+                f"{found['lane_0']:.3f} m, {found['lane_1']:.4f} rad, {found['lane_2']:.4f} 1/m here"
+            )
+
+    def _draft(self, stack: Stack) -> Path:
+        """A bundle without bounds, good enough to record with."""
+        settings = load_settings(self.config)
+        path = self.work / "draft"
+        stack.to_bundle(self.name, settings, Car.from_settings(settings).effective_mass).save(path)
+        return path
+
+    def _finish(self, stack: Stack, held_out: list[Drive], out: Path, began: float) -> Bundle:
+        settings, recipe = load_settings(self.config), self.recipe
+        with self._timed("calibrate", 1):
+            found: Calibration = calibrate(stack, held_out, self.drives, recipe.calibrate.miscoverage)
+        self.metrics["calibration"] = {
+            key: [float(f"{value:.4g}") for value in values] for key, values in found.errors.items()
+        }
+        self.durations["total"] = time.perf_counter() - began
+        bundle = stack.to_bundle(
+            self.name,
+            settings,
+            Car.from_settings(settings).effective_mass,
+            training=self._account(),
+            conformal=found.conformal.tolist() if np.isfinite(found.conformal).all() else (),
+            seen=found.seen,
+        )
+        bundle.save(out)
+        return bundle
+
+    def _account(self) -> dict[str, Any]:
+        """The training record: data, seeds, versions, figures, durations."""
+        return {
+            "recipe": dataclasses.asdict(self.recipe),
+            "frames": int(sum(len(drive.stamp) for drive in self.drives)),
+            "data_sha256": dict(sorted(self.hashes.items())),
+            "metrics": self.metrics,
+            "durations_s": {key: round(value, 1) for key, value in self.durations.items()},
+            "versions": {name: version(name) for name in ("tidegate", "torch", "numpy", "mujoco", "rosbags")},
+            "threads": torch.get_num_threads(),
+        }
+
+    @contextmanager
+    def _timed(self, stage: str, total: int) -> Any:
+        """Tell of a stage and keep how long it took."""
+        self.listener.begin(stage, total)
+        began = time.perf_counter()
+        yield
+        self.durations[stage] = self.durations.get(stage, 0.0) + time.perf_counter() - began

@@ -1,0 +1,137 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Everything that decides what a training makes of which data: one typed table, kept in the bundle's record."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import yaml
+
+from tidegate.errors import SettingsError
+from tidegate.settings.schema import build, setting
+
+TEST_SEEDS = range(1000, 1100)
+"""Roads that no training, validation or calibration may see."""
+
+
+@dataclass(frozen=True, slots=True)
+class CollectRecipe:
+    """Drives that are recorded and how the driver is disturbed in them."""
+
+    drives: int = setting(110, "1", "drives of the expert before the first training", low=1, high=100000)
+    duration_s: float = setting(20.0, "s", "length of a drive", low=1, high=600)
+    first_seed: int = setting(0, "1", "seed of the first drive; each drive has a road and looks of its own", low=0)
+    traffic_share: float = setting(0.3, "1", "share of the drives with other cars", low=0, high=1)
+    truck_share: float = setting(0.1, "1", "share of the drives with the crossing truck", low=0, high=1)
+    control_rate_hz: float = setting(100.0, "Hz", "control rate while recording", low=20, high=1000)
+    shift_every_s: float = setting(4.0, "s", "mean time between sudden shifts of the car", low=0.5, high=1000)
+    shift_offset: float = setting(0.4, "m", "standard deviation of a shift to the side", low=0, high=2)
+    shift_yaw: float = setting(0.05, "rad", "standard deviation of a shift of the heading", low=0, high=0.5)
+    push_share: float = setting(0.4, "1", "share of the time in which the commands are disturbed", low=0, high=1)
+    push_lateral: float = setting(1.2, "m/s²", "largest lateral acceleration added to the command", low=0, high=5)
+    push_force: float = setting(1.5, "m/s²", "largest acceleration added to the command", low=0, high=5)
+
+
+@dataclass(frozen=True, slots=True)
+class TrainRecipe:
+    """Optimisation of the whole stack on windows of the drives."""
+
+    batch: int = setting(32, "1", "windows per step", low=1, high=4096)
+    window: int = setting(32, "1", "frames per window", low=4, high=1024)
+    warm_up: int = setting(6, "1", "first frames of a window, whose commands do not count: the state settles", low=0)
+    steps: int = setting(1500, "1", "steps of the first training", low=1, high=10**6)
+    backbone_rate: float = setting(1e-3, "1", "peak learning rate of the convolutional network", low=1e-6, high=1)
+    liquid_rate: float = setting(5e-3, "1", "peak learning rate of the liquid network", low=1e-6, high=1)
+    weight_decay: float = setting(1e-4, "1", "decoupled weight decay (AdamW)", low=0, high=1)
+    clip: float = setting(1.0, "1", "largest norm of the gradient", low=0.01, high=1000)
+    ramp: float = setting(0.03, "1", "share of the steps in which the learning rate rises", low=0, high=0.5)
+    curvature_unit: float = setting(0.01, "1/m", "error of the commanded curvature that costs one", low=1e-5, high=1)
+    acceleration_unit: float = setting(1.0, "m/s²", "error of the commanded acceleration that costs one", low=0.01)
+    lane_weight: float = setting(0.3, "1", "weight of the lane head's loss", low=0, high=100)
+    bend_unit: float = setting(0.02, "1/m", "a frame counts 1 + |curvature| / this", low=1e-4, high=10)
+
+
+@dataclass(frozen=True, slots=True)
+class AugmentRecipe:
+    """Changes of the images, constant over a window, noise apart."""
+
+    noise: float = setting(0.05, "1", "standard deviation of the noise of a pixel (of 2)", low=0, high=1)
+    light: float = setting(0.4, "1", "largest relative change of brightness, contrast and saturation", low=0, high=0.9)
+    shadow_share: float = setting(0.3, "1", "share of the windows with a strip of shadow", low=0, high=1)
+    glare_share: float = setting(0.03, "1", "share of the windows that end over-exposed", low=0, high=0.5)
+
+
+@dataclass(frozen=True, slots=True)
+class DaggerRecipe:
+    """Rounds in which the network drives and the expert says what it would have done (Ross et al. 2011)."""
+
+    rounds: int = setting(2, "1", "rounds", low=0, high=20)
+    drives: int = setting(44, "1", "drives per round", low=1, high=100000)
+    expert_share: float = setting(0.25, "1", "share of the time in which the expert drives after all", low=0, high=1)
+    steps: int = setting(800, "1", "training steps after each round", low=1, high=10**6)
+
+
+@dataclass(frozen=True, slots=True)
+class CalibrateRecipe:
+    """Held-out drives of the finished network that set its error bounds."""
+
+    drives: int = setting(20, "1", "drives", low=1, high=10000)
+    duration_s: float = setting(20.0, "s", "length of a drive", low=1, high=600)
+    first_seed: int = setting(800, "1", "seed of the first drive", low=0)
+    miscoverage: float = setting(0.1, "1", "accepted probability that a drive breaks a bound", low=0.001, high=0.5)
+
+
+@dataclass(frozen=True, slots=True)
+class Recipe:
+    """From nothing to a bundle."""
+
+    seed: int = setting(0, "1", "draws the network, the order of the windows and the augmentation", low=0)
+    threads: int = setting(2, "1", "threads of the training, processes of the recording", low=1, high=256)
+    collect: CollectRecipe = CollectRecipe()
+    train: TrainRecipe = TrainRecipe()
+    augment: AugmentRecipe = AugmentRecipe()
+    dagger: DaggerRecipe = DaggerRecipe()
+    calibrate: CalibrateRecipe = CalibrateRecipe()
+
+    def check(self) -> Recipe:
+        """Refuse a recipe that would look at the test roads.
+
+        Raises:
+            SettingsError: naming the seeds.
+        """
+        recorded = self.collect.drives + self.dagger.rounds * self.dagger.drives
+        for name, first, count in (
+            ("collect", self.collect.first_seed, recorded),
+            ("calibrate", self.calibrate.first_seed, self.calibrate.drives),
+        ):
+            if first < TEST_SEEDS.stop and first + count > TEST_SEEDS.start:
+                raise SettingsError(
+                    f"'{name}.first_seed' is {first} and {count} roads follow; seeds {TEST_SEEDS.start} to "
+                    f"{TEST_SEEDS.stop - 1} are kept for tests"
+                )
+        calibrated = range(self.calibrate.first_seed, self.calibrate.first_seed + self.calibrate.drives)
+        if self.collect.first_seed < calibrated.stop and self.collect.first_seed + recorded > calibrated.start:
+            raise SettingsError(
+                f"calibration roads {calibrated.start} to {calibrated.stop - 1} are trained on; move "
+                "'calibrate.first_seed'"
+            )
+        return self
+
+
+def load_recipe(path: str | Path | None = None) -> Recipe:
+    """The recipe in a YAML file; what the file does not name, or no file, is the recipe of the shipped bundle.
+
+    Raises:
+        SettingsError: no such file, no YAML, or a value that is refused.
+    """
+    if path is None:
+        return Recipe().check()
+    try:
+        values = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
+    except OSError as error:
+        raise SettingsError(f"{path}: cannot be read ({error.strerror or error})") from error
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise SettingsError(f"{path}: is no YAML: {' '.join(str(error).split())}") from error
+    made: Recipe = build(Recipe, values or {}, str(path))
+    return made.check()

@@ -1,0 +1,152 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The training loop: one seed gives one result, whether it ran through or was resumed."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+from collections.abc import Callable
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from tidegate.errors import BundleError
+from tidegate.learning.augment import augment, to_tensor
+from tidegate.learning.dataset import Batch, Windows
+from tidegate.learning.loss import Losses, losses
+from tidegate.learning.recipe import Recipe
+from tidegate.stack import Stack
+
+Heard = Callable[[int, dict[str, float]], None]
+"""Gets the number of steps done and the losses of the newest."""
+
+CHECKPOINT_EVERY = 100
+"""Steps between checkpoints."""
+
+
+class Trainer:
+    """Trains ``stack`` in phases: the first, and one after each round of DAgger."""
+
+    def __init__(self, stack: Stack, recipe: Recipe) -> None:
+        torch.set_num_threads(recipe.threads)
+        self.stack, self._recipe = stack, recipe
+        self._unit = stack.backbone.lane_scale
+
+    def fit(
+        self,
+        windows: Windows,
+        steps: int,
+        phase: int = 0,
+        checkpoint: Path | None = None,
+        heard: Heard = lambda step, found: None,
+    ) -> None:
+        """Take ``steps`` steps on ``windows``.
+
+        Args:
+            windows: training data.
+            steps: how many.
+            phase: number of this training, so that each draws anew.
+            checkpoint: file that keeps the state now and then; if it is there, the training resumes from it.
+            heard: told of every step.
+
+        Raises:
+            BundleError: the checkpoint belongs to another training.
+        """
+        stack, recipe = self.stack, self._recipe.train
+        optimiser = torch.optim.AdamW(
+            [
+                {"params": stack.backbone.parameters(), "peak": recipe.backbone_rate},
+                {"params": stack.policy.parameters(), "peak": recipe.liquid_rate, "weight_decay": 0.0},
+            ],
+            weight_decay=recipe.weight_decay,
+        )
+        first = self._resume(checkpoint, optimiser, steps, phase) if checkpoint and checkpoint.exists() else 0
+        stack.train()
+        for step in range(first, steps):
+            random = np.random.default_rng([self._recipe.seed, phase, step])  # by step: resuming draws the same
+            for group in optimiser.param_groups:
+                group["lr"] = group["peak"] * schedule(step, steps, recipe.ramp)
+            found = self._step(windows.draw(random), optimiser, random)
+            heard(step + 1, as_floats(found))
+            if checkpoint and (step + 1) % CHECKPOINT_EVERY == 0:
+                self._keep(checkpoint, optimiser, step + 1, steps, phase)
+        if checkpoint:
+            self._keep(checkpoint, optimiser, steps, steps, phase)
+
+    def _step(self, batch: Batch, optimiser: torch.optim.Optimizer, random: np.random.Generator) -> Losses:
+        images, blind = augment(to_tensor(batch.images), self._recipe.augment, random)
+        out = self.stack(images, torch.from_numpy(batch.speed), torch.from_numpy(batch.dt))
+        found = losses(out, batch, self._unit, self._recipe.train, blind)
+        optimiser.zero_grad(set_to_none=True)
+        found.total.backward()  # type: ignore[no-untyped-call]
+        torch.nn.utils.clip_grad_norm_(self.stack.parameters(), self._recipe.train.clip)
+        optimiser.step()
+        return found
+
+    @torch.no_grad()
+    def measure(self, batches: list[Batch]) -> dict[str, float]:
+        """Mean losses and errors on validation batches: commands as trained, and root mean squares in SI units."""
+        self.stack.eval()
+        sums: dict[str, float] = {}
+        count = 0
+        for batch in batches:
+            out = self.stack(to_tensor(batch.images), torch.from_numpy(batch.speed), torch.from_numpy(batch.dt))
+            found = as_floats(losses(out, batch, self._unit, self._recipe.train))
+            used = slice(self._recipe.train.warm_up, None)
+            error = (out.lane - torch.from_numpy(batch.lane)).square().mean(dim=(0, 1))
+            found |= {f"lane_{index}": float(value) for index, value in enumerate(error)}
+            for name in ("curvature", "acceleration"):
+                wrong = getattr(out, name).numpy() - getattr(batch, name)
+                found[f"{name}_error"] = float(np.square(wrong[:, used]).mean())
+            for name, value in found.items():
+                sums[name] = sums.get(name, 0.0) + value * len(batch.images)
+            count += len(batch.images)
+        means = {name: value / max(count, 1) for name, value in sums.items()}
+        roots = {name for name in means if name.startswith("lane_") or name.endswith("_error")}
+        return {name: math.sqrt(value) if name in roots else value for name, value in means.items()}
+
+    def _identity(self, steps: int, phase: int) -> str:
+        text = json.dumps([asdict(self._recipe), self.stack.wiring.to_dict(), steps, phase], sort_keys=True)
+        return hashlib.sha256(text.encode()).hexdigest()
+
+    def _keep(self, path: Path, optimiser: torch.optim.Optimizer, step: int, steps: int, phase: int) -> None:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        state = {
+            "identity": self._identity(steps, phase),
+            "step": step,
+            "stack": self.stack.state_dict(),
+            "optimiser": optimiser.state_dict(),
+        }
+        torch.save(state, path.with_suffix(".new"))
+        path.with_suffix(".new").replace(path)
+
+    def _resume(self, path: Path, optimiser: torch.optim.Optimizer, steps: int, phase: int) -> int:
+        try:
+            state: dict[str, Any] = torch.load(path, weights_only=True)
+            identity, step = str(state["identity"]), int(state["step"])
+        except Exception as error:  # torch has no error class of its own for a file that is no checkpoint
+            raise BundleError(f"{path}: is no checkpoint ({error}); delete it to begin anew") from error
+        if identity != self._identity(steps, phase):
+            raise BundleError(f"{path}: belongs to another training (recipe, wiring or phase); delete it to begin anew")
+        self.stack.load_state_dict(state["stack"])
+        optimiser.load_state_dict(state["optimiser"])
+        return step
+
+
+def schedule(step: int, steps: int, ramp: float) -> float:
+    """Share of the peak learning rate: linear rise, then half a cosine down to 2 % (Loshchilov & Hutter 2017)."""
+    rise = max(1, round(ramp * steps))
+    if step < rise:
+        return (step + 1) / rise
+    return 0.02 + 0.98 * 0.5 * (1 + math.cos(math.pi * (step - rise) / max(1, steps - rise)))
+
+
+def as_floats(found: Losses) -> dict[str, float]:
+    """The losses as plain numbers."""
+    values: dict[str, Tensor] = found._asdict()
+    return {name: float(value.detach()) for name, value in values.items()}
