@@ -63,7 +63,7 @@ def test_standing_counts_only_with_a_reason_and_in_the_lane():
     assert not completed(drive(), End.STANDING, 10.0, excused=True), "still rolling"
 
 
-@pytest.mark.parametrize("end", [End.TIME_LIMIT, End.OFF_ROAD, End.CONTACT])
+@pytest.mark.parametrize("end", [End.TIME_LIMIT, End.OFF_ROAD, End.CONTACT, End.INTERRUPTED])
 def test_every_other_end_fails(end: End):
     assert not completed(drive(), end, 10.0, excused=True)
 
@@ -91,9 +91,11 @@ def test_limits_are_counted_one_by_one():
     low, high, step = np.array([-2.0, -1.0]), np.array([2.0, 1.0]), np.array([1.0, 1.0])
     effort = np.array([[1.0, 0.0], [2.0, 1.0], [2.5, 0.0], [0.5, 0.0], [math.nan, 0.0]])
     speed = np.array([5.0, 5.0, 5.0, 10.1, 5.0])
-    assert limit_violations(effort, low, high, step, speed, 10.0).tolist() == [0, 0, 1, 2, 2]
+    assert limit_violations(effort, np.zeros(2), low, high, step, speed, 10.0).tolist() == [0, 0, 1, 2, 2]
 
 
 def test_a_first_command_out_of_reach_is_counted():
     box = np.array([5.0])
-    assert limit_violations(np.array([[3.0]]), -box, box, np.array([1.0]), np.zeros(1), 1.0).tolist() == [1]
+    ask = np.array([[3.0]])
+    for before, broken in ((0.0, 1), (2.5, 0)):
+        assert limit_violations(ask, np.array([before]), -box, box, np.array([1.0]), np.zeros(1), 1.0) == [broken]

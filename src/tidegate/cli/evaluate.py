@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
+from rich import box
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 from rich.table import Table
@@ -17,9 +18,11 @@ from tidegate.evaluation.metrics import Run
 from tidegate.evaluation.rollout import DRIVERS, PARTS, Task, check_task
 from tidegate.share import share_path
 
+MODEL = "models/car-ltc19"
+
 
 def evaluate(
-    bundle: Annotated[Path, typer.Option(help="model bundle to drive with")] = Path("models/car-ltc19"),
+    bundle: Annotated[Path | None, typer.Option(help="model to drive with; default models/car-ltc19")] = None,
     scene: Annotated[
         str, typer.Option(help="road, traffic, truck, truck_whiteout, camera_lost or another scene")
     ] = "road",
@@ -37,10 +40,11 @@ def evaluate(
         raise SettingsError(f"--filter is '{safety_filter}'; it must be on or off")
     parts = tuple(part.strip() for part in disable.split(",") if part.strip())
     path = config or share_path("config/car.yaml")
+    model = bundle or (share_path(MODEL) if driver == "bundle" else Path(MODEL))
     tasks = [
         Task(
             settings=str(path),
-            bundle=str(bundle),
+            bundle=str(model),
             scene=scene,
             seed=seed,
             driver=driver,
@@ -68,7 +72,7 @@ def evaluate(
                 progress.console.print(f"[yellow]seed {run.seed}: {run.end} after {run.distance_m:.0f} m")
 
         runs, totals = run_campaign(tasks, processes, heard)
-    facts = {"bundle": str(bundle), "driver": driver, "filter": safety_filter, "disable": list(parts)}
+    facts = {"bundle": str(model), "driver": driver, "filter": safety_filter, "disable": list(parts)}
     written = write_evaluation(out, runs, totals, facts)
     console.print(runs_table(runs))
     console.print(
@@ -80,30 +84,21 @@ def evaluate(
 
 def runs_table(runs: list[Run]) -> Table:
     """One row per drive."""
-    table = Table("seed", "scene", "done", "end", title_justify="left")
-    for name in (
-        "way [m]",
-        "speed [m/s]",
-        "of expert",
-        "lane error max/rms [m]",
-        "off lane [s]",
-        "gap [m]",
-        "hits",
-        "limits",
-        "changed [s]",
-    ):
-        table.add_column(name, justify="right")
+    table = Table(
+        "seed", "done", "end", title=runs[0].scene, title_justify="left", box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0)
+    )
+    for name in ("m", "m/s", "of expert", "lane max", "rms", "out [s]", "gap [m]", "hits", "limits", "filter [s]"):
+        table.add_column(name, justify="right", no_wrap=True)
     for run in runs:
-        share = run.mean_speed / run.expert_speed if run.expert_speed else float("nan")
         table.add_row(
             str(run.seed),
-            run.scene,
             "[green]yes" if run.completed else "[red]no",
             run.end,
             f"{run.distance_m:.0f}",
             f"{run.mean_speed:.1f}",
-            f"{share:.0%}",
-            f"{run.max_abs_lane_error_m:.2f} / {run.rms_lane_error_m:.2f}",
+            f"{run.mean_speed / run.expert_speed:.0%}" if run.expert_speed else "–",
+            f"{run.max_abs_lane_error_m:.2f}",
+            f"{run.rms_lane_error_m:.2f}",
             f"{run.off_lane_s:.1f}",
             "–" if run.min_gap_m is None else f"{run.min_gap_m:.1f}",
             str(run.collisions),

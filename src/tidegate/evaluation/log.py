@@ -32,7 +32,9 @@ EXCESS = 1e-3
 class DriveLog:
     """Truth and commands of a drive, tick by tick."""
 
-    def __init__(self, settings: Settings, car: Car) -> None:
+    def __init__(self, settings: Settings, car: Car, before: Floats | None = None) -> None:
+        """``before`` (J,) [N·m]: the command before the first tick; None = there was none, the motors were at rest."""
+        self._before = np.zeros(len(car.joint_names)) if before is None else before
         self._settings, self._car = settings, car
         self._period = 1 / settings.safety.rate_hz
         self._actuation = Actuation(car, self._period)
@@ -83,7 +85,7 @@ class DriveLog:
         speed = np.array([truth.speed for truth in truths])
         most = self._car.vehicle.speed_max * (1 + EXCESS)
         bounds = self._actuation.low, self._actuation.high, self._actuation.step
-        violations = metrics.limit_violations(np.array(self._efforts), *bounds, speed, most)
+        violations = metrics.limit_violations(np.array(self._efforts), self._before, *bounds, speed, most)
         excess = np.array([max(truth.limit_excess, EXCESS) for truth in truths])
         return Trace(
             period=self._period,

@@ -28,6 +28,7 @@ class End(str, Enum):
     CONTACT = "contact"
     OFF_ROAD = "off road"
     TIME_LIMIT = "time limit"
+    INTERRUPTED = "interrupted"
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,16 +143,23 @@ def smallest_gap(trace: Trace) -> float | None:
 
 
 def limit_violations(
-    effort: Floats, low: Floats, high: Floats, step: Floats, speed: Floats, speed_max: float, slack: float = 1e-9
+    effort: Floats,
+    before: Floats,
+    low: Floats,
+    high: Floats,
+    step: Floats,
+    speed: Floats,
+    speed_max: float,
+    slack: float = 1e-9,
 ) -> NDArray[np.int64]:
     """Count the limits that each tick breaks: (K,) from efforts (K, J) [N·m] and speeds (K,) [m/s].
 
-    ``low``, ``high``, ``step`` (J,) bound each effort and its change from one tick to the next; before the first
-    tick the efforts were zero. A value that is not finite breaks every limit that it meets.
+    ``low``, ``high``, ``step`` (J,) bound each effort and its change from one tick to the next; ``before`` (J,) were
+    the efforts before the first. A value that is not finite breaks every limit that it meets.
     """
-    before = np.vstack([np.zeros_like(effort[:1]), effort[:-1]])
+    previous = np.vstack([before, effort[:-1]])
     inside = (effort >= low - slack) & (effort <= high + slack)
-    slow = np.abs(effort - before) <= step + slack
+    slow = np.abs(effort - previous) <= step + slack
     broken: NDArray[np.int64] = (~inside).sum(axis=1) + (~slow).sum(axis=1) + ~(speed <= speed_max + slack)
     return broken
 

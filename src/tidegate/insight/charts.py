@@ -131,9 +131,9 @@ def lap_map(
         axes.add_collection(lines)
         for (name, points), colour in zip(marks.items(), ROWS, strict=False):
             axes.scatter(points[:, 0], points[:, 1], s=26, color=colour, edgecolor="white", label=name, zorder=5)
-        for point, text in ((path[0], "start"), (path[-1], "end")):
+        for point, text, above in ((path[0], "start", 7), (path[-1], "end", -14)):
             axes.annotate(
-                text, point, xytext=(6, 6), textcoords="offset points", color=INK, fontweight="bold", zorder=6
+                text, point, xytext=(6, above), textcoords="offset points", color=INK, fontweight="bold", zorder=6
             )
             axes.plot(*point, "o", color=INK, markersize=5, zorder=6)
         axes.set_aspect("equal", adjustable="datalim")
@@ -201,7 +201,7 @@ def barriers(time: Floats, values: Mapping[str, Floats], active: Mapping[str, Se
             axis.axhline(0, color=CORAL, linewidth=1)
             line(axis, time, h, colour)
             finite = h[np.isfinite(h)]
-            least = f"smallest {finite.min():.3g}" if len(finite) else "no value"
+            least = f"smallest {finite.min():.3g}" if len(finite) else "not in use"
             axis.set_title(name)
             axis.set_title(least, loc="right", color=MUTED, fontweight="normal", fontsize=8.5)
         axes[-1, 0].set(xlabel="time [s]", xlim=_span(time))

@@ -10,9 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tidegate.insight import attribution, tree
-from tidegate.insight.circuit import circuit
 from tidegate.insight.page import Section, picture, table
-from tidegate.liquid.wiring import Wiring
+from tidegate.liquid.drawing import draw_wiring
+from tidegate.liquid.wiring import MOTORS, Wiring
 from tidegate.perception import Perception
 from tidegate.records import Floats, Frame
 
@@ -25,7 +25,18 @@ Image = NDArray[np.uint8]
 def wiring_section(wiring: Wiring) -> Section:
     """The circuit that computes: every synapse drawn is one that exists, and no other does."""
     note = f"{wiring.neurons} liquid neurons, {wiring.synapses} synapses; each neuron is a differential equation."
-    return Section("Wiring", note, circuit(wiring))
+    return Section("Wiring", note, draw_wiring(wiring, ""))
+
+
+def neuron_names(wiring: Wiring) -> list[str]:
+    """Names in the order of the state vector."""
+    inter = [f"inter {index}" for index in range(wiring.inter)]
+    return [*inter, *(f"command {index}" for index in range(wiring.command)), *MOTORS]
+
+
+def layer_sizes(wiring: Wiring) -> dict[str, int]:
+    """Neurons per layer, in the order of the state vector."""
+    return {"inter": wiring.inter, "command": wiring.command, "motor": wiring.motor}
 
 
 def saliency_section(

@@ -49,8 +49,8 @@ def _tiles(drive: Drive, found: list[Intervention]) -> list[Tile]:
             Tile("yes" if facts["completed"] else "no", f"completed ({facts.get('end')})", bool(facts["completed"]))
         )
     if len(drive.motion.time):
-        steps = np.linalg.norm(np.diff(drive.motion.position, axis=0), axis=1)
-        tiles.append(Tile(f"{steps.sum():.0f} m", "driven"))
+        driven = float(np.trapz(drive.motion.speed, drive.motion.time))
+        tiles.append(Tile(f"{driven:.0f} m", "driven"))
         tiles.append(Tile(f"{drive.motion.speed.mean():.1f} m/s", "mean speed"))
     if "collisions" in facts:
         tiles.append(Tile(str(facts["collisions"]), "collisions", facts["collisions"] == 0))
@@ -91,10 +91,10 @@ def _lane(drive: Drive, bounds: Bounds) -> Section | None:
     if truth is not None:
         at = np.interp(drive.lane.time, truth.time, truth.lane_error)
         error = np.abs(drive.lane.offset - at)
-        inside = error <= drive.lane.bound
-        note += (
-            f" The camera is off by {np.median(error):.2f} m (median); its bound held in {inside.mean():.1%} of frames."
-        )
+        note += f" The camera is off by {np.median(error):.2f} m (median)"
+        known = np.isfinite(drive.lane.bound)
+        held = f"its bound held in {(error <= drive.lane.bound)[known].mean():.1%} of frames" if known.any() else ""
+        note += f"; {held}." if held else "; it states no bound."
     body = charts.lane_error(
         drive.lane.time,
         drive.lane.offset,

@@ -193,4 +193,4 @@ def _scale(*values: Floats) -> float:
 
 def _number(barrier: Barrier, tick: int) -> str:
     value = barrier.h[tick] if tick >= 0 else np.nan
-    return f"{value:.2f}" if np.isfinite(value) else "–"
+    return f"{value:.2f}" if np.isfinite(value) else "off"
