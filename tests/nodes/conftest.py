@@ -59,7 +59,8 @@ def bundle(tmp_path_factory: pytest.TempPathFactory, settings: Settings) -> Path
     from tidegate.stack import Stack
 
     folder = tmp_path_factory.mktemp("bundle")
-    Stack.from_settings(settings, 0).to_bundle("random", settings, Car.from_settings(settings).effective_mass).save(folder)
+    mass = Car.from_settings(settings).effective_mass
+    Stack.from_settings(settings, 0).to_bundle("random", settings, mass).save(folder)
     return folder
 
 
@@ -177,9 +178,7 @@ class Plant:
         return {pair.key: pair.value for pair in self.diagnostics[-1].status[0].values}
 
     def _answered(self, now: int) -> bool:
-        return all(
-            record is not None and record.stamp == now for record in (self.command, self.state, self.used)
-        )
+        return all(record is not None and record.stamp == now for record in (self.command, self.state, self.used))
 
     def _hear(self, topic: str) -> Callable[[bytes], None]:
         def heard(data: bytes) -> None:

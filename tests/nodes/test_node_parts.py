@@ -1,0 +1,86 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The plain objects behind the nodes: pairing, inbox, pacing."""
+
+import numpy as np
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tidegate.nodes.inbox import Inbox, Instant
+from tidegate.nodes.pacing import Pacer
+from tidegate.nodes.pairing import Pairing
+from tidegate.records import Features, Odometry
+
+stamps = st.lists(st.integers(0, 200), min_size=1, max_size=30, unique=True).map(sorted)
+
+
+def odometry(stamp: int) -> Odometry:
+    return Odometry(stamp, 0.0, 0.0, 0.0, float(stamp), 0.0)
+
+
+def features(stamp: int) -> Features:
+    return Features(stamp, np.zeros(2, np.float32))
+
+
+@given(stamps, stamps, st.randoms())
+def test_pairs_depend_on_stamps_and_not_on_the_order_of_arrival(
+    odometry_stamps: list[int], feature_stamps: list[int], random: object
+) -> None:
+    expected = []
+    for wanted in feature_stamps:
+        before = [stamp for stamp in odometry_stamps if stamp <= wanted]
+        if before and odometry_stamps[-1] >= wanted:
+            expected.append((wanted, before[-1]))
+    pairing, got = Pairing(100), []
+    waiting = {"o": list(odometry_stamps), "f": list(feature_stamps)}
+    while waiting["o"] or waiting["f"]:
+        kind = random.choice([kind for kind in "of" if waiting[kind]])  # type: ignore[attr-defined]
+        stamp = waiting[kind].pop(0)
+        pairs = pairing.odometry(odometry(stamp)) if kind == "o" else pairing.features(features(stamp))
+        got += [(one.stamp, other.stamp) for one, other in pairs]
+    assert got == expected
+
+
+def test_odometry_that_goes_back_begins_anew() -> None:
+    pairing = Pairing(10)
+    assert not list(pairing.odometry(odometry(100)))
+    assert not list(pairing.features(features(120)))
+    assert not list(pairing.odometry(odometry(10)))
+    assert not list(pairing.odometry(odometry(130)))
+    assert [(one.stamp, other.stamp) for one, other in pairing.features(features(20))] == [(20, 10)]
+
+
+@given(st.integers(-500, 500), st.integers(0, 1000), st.integers(-10_000, 10_000))
+def test_age_is_transit_plus_steady_time_whatever_the_system_clock_does(transit: int, since: int, stepped: int) -> None:
+    inbox = Inbox()
+    inbox.put("odom", odometry(1000), Instant(1000 + transit, 50))
+    (received,) = inbox.received(Instant(1000 + transit + since + stepped, 50 + since)).values()
+    assert received.age == max(transit, 0) + since
+
+
+@given(st.lists(st.integers(0, 50), min_size=1))
+def test_the_newest_stamp_stays_and_the_rest_is_counted(arrivals: list[int]) -> None:
+    inbox = Inbox()
+    for time, stamp in enumerate(arrivals):
+        inbox.put("imu", odometry(stamp), Instant(100 + time, time))
+    (received,) = inbox.received(Instant(1000, 1000)).values()
+    assert received.record.stamp == max(arrivals)
+    kept = sum(stamp > max(arrivals[:index], default=-1) for index, stamp in enumerate(arrivals))
+    assert inbox.dropped.get("imu", 0) == len(arrivals) - kept
+    inbox.forget()
+    assert not inbox.received(Instant(1000, 1000))
+    assert not inbox.dropped
+
+
+@given(st.lists(st.integers(0, 400), min_size=1, max_size=60))
+def test_simulated_time_follows_the_wall_and_gives_up_what_it_cannot_catch(waits: list[int]) -> None:
+    period, patience = 10, 5
+    pacer = Pacer(period, patience, simulated=7, wall=1_000_000, steady=0)
+    now = done = 0
+    for wait in waits:
+        now += wait
+        due = pacer.due(now)
+        assert 0 <= due <= patience
+        done += due
+        stamp = pacer.stamped(odometry(7 + done * period)).stamp
+        assert 0 <= 1_000_000 + now - stamp < period  # the stamps stay true
+    assert done * period + pacer.lost <= now < (done + 1) * period + pacer.lost

@@ -1,0 +1,156 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Nodes as processes: how they refuse, how they end."""
+
+import re
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import rclpy
+from conftest import CAR_YAML, until
+from lifecycle_msgs.msg import Transition
+from lifecycle_msgs.srv import ChangeState
+from rclpy.experimental import EventsExecutor
+
+from tidegate.bag import BagWriter
+
+
+class Process:
+    def __init__(self, node: str, *arguments: str) -> None:
+        self.node = node
+        self._process = subprocess.Popen(
+            [sys.executable, "-m", "tidegate.nodes.main", node, "--ros-args", *arguments],
+            stderr=subprocess.PIPE,
+            stdout=subprocess.DEVNULL,
+            text=True,
+        )
+
+    def end(self, number: int | None = None) -> tuple[int, str]:
+        """Send a signal, if any; exit code and all that was said."""
+        if number is not None:
+            self._process.send_signal(number)
+        _, said = self._process.communicate(timeout=30)
+        return self._process.returncode, said
+
+    def listens(self) -> bool:
+        """Whether it has a handler for SIGTERM."""
+        status = Path(f"/proc/{self._process.pid}/status").read_text()
+        caught = int(re.search(r"^SigCgt:\s*(\w+)", status, re.MULTILINE)[1], 16)  # type: ignore[index]
+        return bool(caught >> (signal.SIGTERM - 1) & 1)
+
+    def kill(self) -> None:
+        if self._process.poll() is None:
+            self._process.kill()
+            self._process.communicate()
+
+
+@pytest.fixture
+def start() -> Iterator[type[Process]]:
+    started: list[Process] = []
+
+    def make(*arguments: str) -> Process:
+        started.append(Process(*arguments))
+        return started[-1]
+
+    yield make  # type: ignore[misc]
+    for process in started:
+        process.kill()
+
+
+def change(ros: EventsExecutor, node: str, transition: int) -> bool:
+    caller = rclpy.create_node("caller")
+    ros.add_node(caller)
+    client = caller.create_client(ChangeState, f"{node}/change_state")
+    until(ros, client.service_is_ready, f"{node} is up")
+    future = client.call_async(ChangeState.Request(transition=Transition(id=transition)))
+    until(ros, future.done, "its answer")
+    ros.remove_node(caller)
+    caller.destroy_node()
+    return bool(future.result().success)
+
+
+@pytest.mark.parametrize("node", ["perception_node", "policy_node"])
+def test_a_missing_bundle_fails_configure_in_one_line(
+    ros: EventsExecutor, start: type[Process], tmp_path: Path, node: str
+) -> None:
+    process = start(node, "--params-file", str(CAR_YAML), "-p", f"bundle:={tmp_path}/nothing")
+    assert not change(ros, node, Transition.TRANSITION_CONFIGURE)
+    assert not change(ros, node, Transition.TRANSITION_CONFIGURE)  # it can be tried again
+    code, said = process.end(signal.SIGINT)
+    assert code == 0
+    lines = [line for line in said.splitlines() if "ERROR" in line]
+    assert len(lines) == 2
+    assert f"{tmp_path}/nothing: no such bundle" in lines[0]
+    assert "Traceback" not in said
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("/**:\n  ros__parameters:\n    vehicle:\n      speed_mx: 5.0\n", "speed_mx"),
+        ("/**:\n  ros__parameters:\n    vehicle:\n      speed_max: [1, 2.5]\n", ""),
+        ("/**:\n  ros__parameters: [\n", ""),
+    ],
+)
+def test_a_file_that_cannot_be_used_ends_the_process_in_one_line(
+    start: type[Process], tmp_path: Path, text: str, told: str
+) -> None:
+    path = tmp_path / "wrong.yaml"
+    path.write_text(text)
+    code, said = start("safety_node", "--params-file", str(path)).end()
+    assert code == 2
+    assert "Traceback" not in said
+    assert "[FATAL] [safety_node]" in said
+    assert "wrong.yaml" in said
+    assert told in said
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize(
+    ("node", "delay"),
+    [
+        ("safety_node", 0.0),
+        ("safety_node", 0.2),
+        ("safety_node", 0.8),
+        ("simulator_node", 0.3),
+        ("perception_node", 0.3),
+        ("policy_node", 0.1),
+    ],
+)
+def test_a_signal_while_it_comes_up_ends_it_with_code_zero(
+    start: type[Process], node: str, number: int, delay: float
+) -> None:
+    process = start(node, "--params-file", str(CAR_YAML))
+    while not process.listens():  # the interpreter itself is still starting: no line of this package has run
+        time.sleep(0.005)
+    time.sleep(delay)
+    assert process.end(number) == (0, "")
+
+
+def test_a_signal_during_a_transition_ends_it_with_code_zero(ros: EventsExecutor, start: type[Process]) -> None:
+    process = start("simulator_node", "--params-file", str(CAR_YAML))
+    caller = rclpy.create_node("caller")
+    ros.add_node(caller)
+    client = caller.create_client(ChangeState, "simulator_node/change_state")
+    until(ros, client.service_is_ready, "it is up")
+    client.call_async(ChangeState.Request(transition=Transition(id=Transition.TRANSITION_CONFIGURE)))
+    for _ in range(20):
+        ros.spin_once(timeout_sec=0.01)
+    code, said = process.end(signal.SIGINT)
+    assert code == 0
+    assert "Traceback" not in said
+    ros.remove_node(caller)
+    caller.destroy_node()
+
+
+def test_a_recording_never_overwrites(start: type[Process], tmp_path: Path) -> None:
+    BagWriter(tmp_path / "bag").close()
+    before = (tmp_path / "bag" / "metadata.yaml").read_text()
+    code, said = start("recorder_node", "-p", f"path:={tmp_path}/bag").end()
+    assert code == 2
+    assert re.search(r"\[FATAL\] \[recorder_node\]: .*exists already", said)
+    assert (tmp_path / "bag" / "metadata.yaml").read_text() == before

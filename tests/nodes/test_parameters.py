@@ -1,0 +1,120 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Settings as ROS parameters: every one is declared, described and judged by the settings layer."""
+
+import math
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from conftest import CAR_YAML
+from rcl_interfaces.msg import ParameterType
+from rclpy.executors import Executor
+from rclpy.parameter import Parameter
+
+from tidegate.errors import SettingsError
+from tidegate.nodes.safety_node import SafetyNode
+from tidegate.settings import Settings, entries
+from tidegate.share import share_path
+
+TYPES = {
+    float: ParameterType.PARAMETER_DOUBLE,
+    int: ParameterType.PARAMETER_INTEGER,
+    str: ParameterType.PARAMETER_STRING,
+    bool: ParameterType.PARAMETER_BOOL,
+    tuple[float, ...]: ParameterType.PARAMETER_DOUBLE_ARRAY,
+    tuple[str, ...]: ParameterType.PARAMETER_STRING_ARRAY,
+}
+
+
+def changed(folder: Path, key: str, value: Any) -> list[str]:
+    """Arguments of a node whose file is the car's with one key changed; a copy beside the same URDF."""
+    document = yaml.safe_load(CAR_YAML.read_text())
+    place = document["/**"]["ros__parameters"]
+    *sections, last = key.split(".")
+    for section in sections:
+        place = place.setdefault(section, {})
+    place[last] = value
+    document["/**"]["ros__parameters"]["vehicle"]["urdf"] = str(share_path("urdf/car.urdf.xacro"))
+    path = folder / "changed.yaml"
+    path.write_text(yaml.safe_dump(document))
+    return ["--ros-args", "--params-file", str(path)]
+
+
+def made(arguments: list[str]) -> SafetyNode:
+    return SafetyNode(arguments)
+
+
+def test_every_setting_is_a_described_parameter(ros: Executor, settings: Settings) -> None:
+    node = made(["--ros-args", "--params-file", str(CAR_YAML)])
+    for entry in entries(Settings):
+        described = node.describe_parameter(entry.key)
+        assert described.type == TYPES[entry.type], entry.key
+        assert entry.limits.doc in described.description
+        assert f"[{entry.limits.unit}]" in described.description or not entry.limits.unit
+        assert described.read_only
+        for ranges in (described.floating_point_range, described.integer_range):
+            if ranges and math.isfinite(entry.limits.low):
+                assert ranges[0].from_value == entry.limits.low
+            if ranges and math.isfinite(entry.limits.high):
+                assert ranges[0].to_value == entry.limits.high
+        value: Any = settings
+        for part in entry.key.split("."):
+            value = getattr(value, part)
+        present = node.get_parameter(entry.key).value
+        assert (tuple(present) if isinstance(value, tuple) else present) == value, entry.key
+    assert node.settings == settings
+    node.destroy_node()
+
+
+def test_a_setting_cannot_change_under_way(ros: Executor) -> None:
+    node = made(["--ros-args", "--params-file", str(CAR_YAML)])
+    (result,) = node.set_parameters([Parameter("safety.rate_hz", value=100.0)])
+    assert not result.successful
+    assert "read-only" in result.reason
+    node.destroy_node()
+
+
+def test_an_integer_serves_as_a_double(ros: Executor, tmp_path: Path) -> None:
+    node = made(changed(tmp_path, "vehicle.drive_effort_max", 500))
+    assert node.get_parameter("vehicle.drive_effort_max").value == 500.0
+    assert node.settings.vehicle.drive_effort_max == 500.0
+    node.destroy_node()
+
+
+def test_integers_serve_as_a_list_of_doubles(ros: Executor, tmp_path: Path) -> None:
+    node = made(changed(tmp_path, "perception.preview_m", [0, 10, 20, 30]))
+    assert list(node.get_parameter("perception.preview_m").value) == [0.0, 10.0, 20.0, 30.0]
+    node.destroy_node()
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "told"),
+    [
+        ("vehicle.drive_efort_max", 500.0, "drive_efort_max"),
+        ("vehicel.speed_max", 5.0, "vehicel"),
+        ("speed_max", 5.0, "speed_max"),
+        ("vehicle.speed_max", "fast", "'fast'"),
+        ("vehicle.speed_max", 1e6, "0.1 to 100"),
+        ("vehicle.speed_max", True, "True"),
+        ("perception.input_width", 33.5, "33.5"),
+        ("policy.cell", "lstm", "one of ltc, cfc"),
+        ("safety", 5, "safety"),
+        ("lock_step", 1, "lock_step"),
+    ],
+)
+def test_what_is_wrong_is_refused_with_file_key_value(
+    ros: Executor, tmp_path: Path, key: str, value: Any, told: str
+) -> None:
+    arguments = changed(tmp_path, key, value)
+    with pytest.raises(SettingsError) as caught:
+        made(arguments)
+    assert "changed.yaml" in str(caught.value)
+    assert told in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_a_relative_urdf_is_found_beside_the_file(ros: Executor) -> None:
+    node = made(["--ros-args", "--params-file", str(CAR_YAML)])
+    assert Path(node.get_parameter("vehicle.urdf").value) == share_path("urdf/car.urdf.xacro").resolve()
+    node.destroy_node()
