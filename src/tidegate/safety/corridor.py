@@ -49,7 +49,7 @@ class Track:
         """What may be counted on at ``now``; ``driven`` [m] since the last scan."""
         if math.isinf(self._distance):
             return Ahead()
-        known = self._scans >= 4
+        known = self._scans >= self._settings.track_scans
         receding = max(self._speed - self._settings.receding_margin, 0.0) if known else 0.0
         approaching = -self._speed if known and -self._speed > self._settings.approach_margin else 0.0
         approaching = min(approaching, self._settings.approach_max)

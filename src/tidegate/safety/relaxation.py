@@ -57,6 +57,6 @@ def relaxed(
             result = solve_qp(soft_cost, np.append(-wanted, 0.0), soft, lower[both], 10 * tolerance)
             if result.status == "solved":
                 # a little below what was reached, so that the next solve is not on the edge of feasibility
-                lower[mine] = np.minimum(lower[mine], rows[mine] @ result.solution[:size] - 2 * tolerance)
+                lower[mine] = np.minimum(lower[mine], rows[mine] @ result.solution[:size] - 5 * tolerance)
         kept = both
     return lower

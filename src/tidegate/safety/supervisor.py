@@ -237,7 +237,11 @@ class Supervisor:
     def _wanted(self, mode: Mode, conditions: Conditions) -> tuple[float, float]:
         if mode == Mode.NORMAL:
             asked = self._watchdog.newest("manual" if conditions.manual else "nominal")
-            return float(asked.force), float(asked.curvature)
+            car = self._car
+            return (
+                min(max(float(asked.force), car.force_min), car.force_max),
+                min(max(float(asked.curvature), -car.curvature_max), car.curvature_max),
+            )
         state = self._state
         lane = self._tracker.lane() if self._watchdog.fresh("odometry") else None
         hard = bool(conditions.trusted) or self.rung.latched

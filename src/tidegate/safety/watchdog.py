@@ -165,7 +165,10 @@ def _odometry(odometry: Odometry) -> bool:
 
 
 def _imu(imu: Imu) -> bool:
-    return bool(np.isfinite(imu.angular_velocity).all() and np.isfinite(imu.linear_acceleration).all())
+    return bool(
+        (np.abs(imu.angular_velocity) < PLACE_POSSIBLE).all()
+        and (np.abs(imu.linear_acceleration) < PLACE_POSSIBLE).all()
+    )
 
 
 def _points(points: Points) -> bool:

@@ -82,6 +82,7 @@ class DistanceSettings:
     crossing_margin_s: float = setting(1.0, "s", "a thing that crosses this long after we passed is in the way", low=0)
     crossing_reach_m: float = setting(60.0, "m", "how far ahead things are watched for crossing", low=0, high=500)
     track_s: float = setting(0.3, "s", "time constant of the speed of the thing ahead", low=0.01, high=5)
+    track_scans: int = setting(10, "1", "scans after which the speed of the thing ahead counts", low=2, high=200)
     track_gate: float = setting(3.0, "m", "a jump of the nearest return by more than this is another thing", low=0.1)
     memory_s: float = setting(0.25, "s", "a thing that vanishes is remembered this long", low=0, high=5)
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A small car for tests of the safety room: single-track motion on a plane, brake and steering that slew, no physics engine."""
+"""A small car for the tests of the safety room: single-track motion on a plane, no physics engine."""
 
 from __future__ import annotations
 
@@ -86,6 +86,12 @@ class Plant:
             self.heading += dt * (self.speed * curvature - self.road_curvature * advance)
             self.along += dt * advance
 
+    def step_coasting(self) -> None:
+        """One safety period at constant speed and steering."""
+        held = self.steer.copy()
+        self.step(Command(0, car().joint_names, np.zeros(6)))
+        self.steer, self.steer_rate = held, np.zeros(2)
+
     def _force(self, wheels: np.ndarray) -> float:
         grip = 0.8 * GRAVITY * car().effective_mass
         return float(np.clip(wheels.sum() / car().wheel_radius, -grip, grip))
@@ -135,19 +141,16 @@ def scan(now: int, plant: Plant, walls: np.ndarray, height: float = 1.46, floor:
             share = (ax * dy - ay * dx) / cross
         flat = np.where((r > 0) & (share >= 0) & (share <= 1), np.minimum(flat, r), flat)
     for ring, elevation in enumerate(np.radians(ranging.elevation_deg)):
-        z = mast + flat * math.tan(elevation)
+        z = mast + np.where(np.isfinite(flat), flat, 0.0) * math.tan(elevation)
         with np.errstate(invalid="ignore"):
             hit = np.isfinite(flat) & (z <= height) & (z >= floor)
         r = np.where(hit, flat, np.inf)
         if elevation < 0:
             r = np.minimum(r, mast / math.tan(-elevation))
         good = np.isfinite(r) & (r < ranging.range_max)
-        xyz.append(
-            np.stack(
-                [mount + r[good] * np.cos(azimuth[good]), r[good] * np.sin(azimuth[good]), mast + r[good] * math.tan(elevation)],
-                axis=1,
-            )
-        )
+        flat_r, angle = r[good], azimuth[good]
+        columns = [mount + flat_r * np.cos(angle), flat_r * np.sin(angle), mast + flat_r * math.tan(elevation)]
+        xyz.append(np.stack(columns, axis=1))
         rings.append(np.full(good.sum(), ring, np.int32))
     return Points(now, np.concatenate(xyz).astype(np.float32), np.concatenate(rings))
 

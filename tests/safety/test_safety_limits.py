@@ -1,0 +1,84 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The limiter with anything as its input, and the joint box."""
+
+from __future__ import annotations
+
+import itertools
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import settings as profile
+from hypothesis import strategies as st
+from safety_plant import PERIOD, car
+
+from tidegate.robot import Actuation
+from tidegate.safety.joints import _intersect, joint_box
+from tidegate.safety.limiter import Limiter
+
+SAFE = np.array([0.0, 0.0, -400.0, -400.0, -400.0, -400.0])
+
+
+def limiter() -> tuple[Limiter, Actuation]:
+    actuation = Actuation(car(), PERIOD)
+    return Limiter(actuation.low, actuation.high, actuation.step, SAFE), actuation
+
+
+VALUES = [0.0, 1e300, -1e300, np.nan, np.inf, -np.inf, 599.0, -1499.0, 5e-324]
+
+
+@pytest.mark.parametrize("joint", range(6))
+def test_sweep_of_every_value_after_every_value(joint: int) -> None:
+    """Exhaustive: each joint, every pair of successive commands, garbage included."""
+    for first, second in itertools.product(VALUES, VALUES):
+        held, actuation = limiter()
+        before = held.last
+        for value in (first, second):
+            wanted = np.zeros(6)
+            wanted[joint] = value
+            sent = held(wanted)
+            assert np.isfinite(sent).all()
+            assert (sent >= actuation.low).all()
+            assert (sent <= actuation.high).all()
+            assert (np.abs(sent - before) <= actuation.step * (1 + 1e-12)).all()
+            before = sent
+
+
+@pytest.mark.parametrize("garbage", [None, "brake", [], [1.0], np.zeros(7), np.zeros((6, 1)), object(), [None] * 6])
+def test_garbage_heads_for_the_safe_effort(garbage: object) -> None:
+    held, _ = limiter()
+    for _ in range(200):
+        sent = held(garbage)
+    np.testing.assert_allclose(sent, SAFE)
+
+
+def test_only_the_broken_joint_goes_safe() -> None:
+    held, _ = limiter()
+    for _ in range(200):
+        sent = held([100.0, np.nan, 0.0, 0.0, 50.0, np.inf])
+    np.testing.assert_allclose(sent, [100.0, 0.0, 0.0, 0.0, 50.0, -400.0])
+
+
+def test_what_is_allowed_passes_unchanged() -> None:
+    held, actuation = limiter()
+    wanted = np.minimum(actuation.step, actuation.high) * 0.9
+    np.testing.assert_array_equal(held(wanted), wanted)
+
+
+@given(force=st.floats(-19000, 3800), curvature=st.floats(-0.2, 0.2))
+@profile(max_examples=200, deadline=None)
+def test_the_box_of_commands_is_what_actuation_can_follow(force: float, curvature: float) -> None:
+    """Any corner of the box, asked for after (force, curvature), changes each wheel by no more than its rate."""
+    box = joint_box(car(), force, curvature, PERIOD)
+    before = car().wheel_efforts(force)
+    for corner in (box.force_low, box.force_high):
+        change = np.abs(car().wheel_efforts(corner) - before)
+        assert change.max() <= car().vehicle.wheel_effort_rate * PERIOD * (1 + 1e-9) + 1e-9
+    assert -car().curvature_max <= box.curvature_low <= box.curvature_high <= car().curvature_max
+    assert box.clip(1e9, -1.0) == (box.force_high, box.curvature_low)
+
+
+def test_where_box_and_slew_contradict_the_slew_heads_for_the_box() -> None:
+    assert _intersect(5.0, 7.0, -1.0, 1.0) == (5.0, 5.0)
+    assert _intersect(-7.0, -5.0, -1.0, 1.0) == (-5.0, -5.0)
+    assert _intersect(0.0, 7.0, -1.0, 1.0) == (0.0, 1.0)

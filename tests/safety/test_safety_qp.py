@@ -1,0 +1,166 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The quadratic programme against CVXPY, relaxation by priority, and the layer's gradient."""
+
+from __future__ import annotations
+
+import cvxpy
+import numpy as np
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import settings as profile
+from hypothesis import strategies as st
+from safety_plant import car, settings
+
+from tidegate.safety.barrier import Ahead, Priority, State
+from tidegate.safety.barriernet import BarrierNet, project
+from tidegate.safety.filter import BOX, Filter
+from tidegate.safety.joints import joint_box
+from tidegate.safety.lane_tracker import TrackedLane
+from tidegate.safety.qp import solve_qp
+from tidegate.safety.relaxation import HARD, solve_by_priority
+
+EXACT = {"solver": cvxpy.CLARABEL, "tol_gap_abs": 1e-11, "tol_gap_rel": 1e-11, "tol_feas": 1e-11}
+
+
+def problem(seed: int, size: int, count: int, feasible: bool) -> tuple[np.ndarray, ...]:
+    rng = np.random.default_rng(seed)
+    root = rng.normal(size=(size, size))
+    G = rng.normal(size=(count, size))
+    inside = rng.normal(size=size)
+    lower = G @ inside - rng.uniform(0.05, 1.0, count)
+    if not feasible:
+        G[1] = -G[0]
+        lower[:2] = 1.0
+    return root @ root.T + np.eye(size), 3 * rng.normal(size=size), G, lower
+
+
+@pytest.mark.parametrize("seed", range(12))
+def test_agrees_with_cvxpy(seed: int) -> None:
+    P, q, G, lower = problem(seed, 2 + seed % 3, 14, feasible=True)
+    result = solve_qp(P, q, G, lower)
+    x = cvxpy.Variable(len(q))
+    constraint = G @ x >= lower
+    cvxpy.Problem(cvxpy.Minimize(0.5 * cvxpy.quad_form(x, P) + q @ x), [constraint]).solve(**EXACT)
+    assert result.status == "solved"
+    np.testing.assert_allclose(result.solution, x.value, atol=1e-6)
+    np.testing.assert_allclose(result.multipliers, constraint.dual_value, atol=1e-5)
+    assert result.residual <= 1e-6
+    np.testing.assert_array_equal(result.active, constraint.dual_value > 1e-6)
+
+
+def test_says_so_when_there_is_no_solution() -> None:
+    assert solve_qp(*problem(0, 2, 6, feasible=False)).status == "infeasible"
+    P, q, G, lower = problem(0, 2, 6, feasible=True)
+    for broken in (np.array([np.nan, 0.0]), np.array([np.inf, 0.0])):
+        result = solve_qp(P, broken, G, lower)
+        assert result.status == "failed"
+        assert np.isinf(result.residual)
+    G[3, 0] = np.nan
+    assert solve_qp(P, q, G, lower).status == "failed"
+
+
+@given(seed=st.integers(0, 10_000))
+@profile(max_examples=40, deadline=None)
+def test_rows_give_way_lowest_priority_first(seed: int) -> None:
+    """Against the lexicographic oracle: linear programmes, level by level, in CVXPY."""
+    rng = np.random.default_rng(seed)
+    G = rng.normal(size=(7, 2))
+    G /= np.linalg.norm(G, axis=1, keepdims=True)
+    rows = np.concatenate((BOX, G))
+    lower = np.concatenate(([-1.0] * 4, rng.uniform(-0.5, 2.0, 7)))
+    priority = np.concatenate(([HARD] * 4, rng.integers(0, len(Priority), 7)))
+    result = solve_by_priority(rng.normal(size=2), rows, lower, priority, 1e5, 1e-6)
+    assert result.status == "solved"
+    violation = np.maximum(lower - rows @ result.solution, 0)
+    assert violation[:4].max() <= 1e-6
+    allowed: list[cvxpy.Constraint] = []
+    x = cvxpy.Variable(2)
+    allowed.append(BOX @ x >= lower[:4] - 1e-9)
+    for level in sorted(Priority, reverse=True):
+        mine = np.flatnonzero(priority == level)
+        if not mine.size:
+            continue
+        slack = cvxpy.Variable(nonneg=True)
+        cvxpy.Problem(cvxpy.Minimize(slack), [*allowed, rows[mine] @ x + slack >= lower[mine]]).solve(
+            solver=cvxpy.CLARABEL
+        )
+        assert violation[mine].max() <= slack.value + 2e-3
+        reached = np.maximum(violation[mine], 0) + 1e-6
+        allowed.append(rows[mine] @ x >= lower[mine] - reached)
+
+
+def states(count: int, seed: int = 0) -> list[State]:
+    rng = np.random.default_rng(seed)
+    made = []
+    for _ in range(count):
+        speed, force = rng.uniform(0, 16), rng.uniform(-5000, 3500)
+        low, high = car().force_window(force, 0.005)
+        lane = TrackedLane(
+            rng.uniform(-0.8, 0.8), rng.uniform(-0.1, 0.1), 0.1, 0.02, (0.0, 12.0, 24.0, 36.0),
+            tuple(rng.uniform(-0.03, 0.03, 4)), 36.0,
+        )  # fmt: skip
+        arc = Ahead(rng.uniform(2, 60)) if rng.random() < 0.5 else Ahead()
+        made.append(State(speed, force, rng.uniform(-0.02, 0.02), low, high, rng.uniform(-0.5, 0.5), lane, arc, arc))
+    return made
+
+
+def wide(state: State) -> tuple[float, float, float, float]:
+    return (-8000.0, 3800.0, -0.2, 0.2)
+
+
+def test_layer_gives_what_the_live_filter_gives() -> None:
+    rng = np.random.default_rng(3)
+    drawn = states(40, 3)
+    boxes = [joint_box(car(), state.force, state.curvature, 0.005) for state in drawn]
+    net, live = BarrierNet(settings(), car()), Filter(settings(), car())
+    nominal = np.stack([rng.uniform(-6000, 6000, 40), rng.uniform(-0.1, 0.1, 40)], axis=1)
+    gains = rng.uniform(0.2, 5.0, (40, len(net.gain_names)))
+    safe = net(torch.from_numpy(nominal), torch.from_numpy(gains), net.rows(drawn, boxes)).numpy()
+    for index, state in enumerate(drawn):
+        by_name = dict(zip(net.gain_names, gains[index], strict=True))
+        alone = live(state, tuple(nominal[index]), by_name, boxes[index])
+        np.testing.assert_allclose(safe[index], [alone.force, alone.curvature], rtol=1e-5, atol=1e-6)
+
+
+def test_layer_gradient_matches_finite_differences() -> None:
+    drawn = states(30, 5)
+    net = BarrierNet(settings(), car())
+    rows = net.rows(drawn, [wide(state) for state in drawn])  # type: ignore[arg-type]
+    rng = np.random.default_rng(5)
+    nominal = torch.from_numpy(np.stack([rng.uniform(-6000, 6000, 30), rng.uniform(-0.1, 0.1, 30)], axis=1))
+    gains = torch.from_numpy(rng.uniform(0.6, 3.5, (30, len(net.gain_names))))
+    weight = torch.tensor([1 / 5000.0, 1 / 0.02], dtype=torch.float64)
+
+    def loss(u: torch.Tensor, p: torch.Tensor) -> torch.Tensor:
+        return (net(u, p, rows) * weight).sum(dim=1)
+
+    u, p = nominal.clone().requires_grad_(), gains.clone().requires_grad_()
+    loss(u, p).sum().backward()
+    changed = 0
+    for part, grad, step in ((nominal, u.grad, (1.0, 1e-5)), (gains, p.grad, (1e-4,) * gains.shape[1])):
+        for column in range(part.shape[1]):
+            up, down = part.clone(), part.clone()
+            up[:, column] += step[column]
+            down[:, column] -= step[column]
+            args = ((up, gains), (down, gains)) if part is nominal else ((nominal, up), (nominal, down))
+            slope = (loss(*args[0]) - loss(*args[1])) / (2 * step[column])
+            close = torch.isclose(grad[:, column], slope, rtol=1e-3, atol=1e-6 / step[column] * 1e-2)
+            assert close.float().mean() > 0.9  # the rest straddles a change of the active set
+            changed += int((slope.abs() > 1e-9).sum())
+    assert changed > 20
+
+
+def test_projection_passes_gradcheck() -> None:
+    rng = np.random.default_rng(7)
+    rows = rng.normal(size=(6, 5, 2))
+    rows /= np.linalg.norm(rows, axis=2, keepdims=True)
+    wanted = torch.from_numpy(2 * rng.normal(size=(6, 2))).requires_grad_()
+    lower = torch.from_numpy(rng.uniform(-1.5, 0.0, (6, 5))).requires_grad_()
+    priority = np.full(5, HARD)
+
+    def layer(z: torch.Tensor, G: torch.Tensor, b: torch.Tensor) -> torch.Tensor:
+        return project(z, G, b, priority, settings())
+
+    assert torch.autograd.gradcheck(layer, (wanted, torch.from_numpy(rows).requires_grad_(), lower), atol=1e-6)
+    assert (layer(wanted, torch.from_numpy(rows), lower) - wanted).abs().max() > 0.1
