@@ -21,7 +21,7 @@ BRAKING = 2.0
 BRAKING_MOST = 6.0
 TIME_GAP = 1.8
 STANDSTILL = 6.0
-_LOOK_AHEAD = (0.0, 0.8, 1.6, 2.4)
+_LOOK_AHEAD = (0.0, 1.0, 2.0, 3.0, 4.0)
 
 
 def speed_profile(road: Road, top: float = SPEED) -> Floats:
