@@ -145,18 +145,11 @@ class Filter:
         self, on: np.ndarray[tuple[int], np.dtype[np.int_]], margin: Floats, multipliers: Floats, values: Floats
     ) -> tuple[BarrierState, ...]:
         made = []
-        full_margin, full_multiplier = np.full(len(self._fixed), np.inf), np.zeros(len(self._fixed))
-        full_margin[on], full_multiplier[on] = margin, multipliers
-        for barrier, part, h in zip(self.barriers, self._slices, values, strict=True):
-            tightest = int(full_margin[part].argmin())
-            least = float(full_margin[part][tightest])
-            made.append(
-                BarrierState(
-                    barrier.name,
-                    float(h),
-                    least,
-                    float(full_multiplier[part].max()),
-                    least < -20 * self._filter.tolerance,
-                )
-            )
+        margins, pushes = [math.inf] * len(self._fixed), [0.0] * len(self._fixed)
+        for row, least, push in zip(on.tolist(), margin.tolist(), multipliers.tolist(), strict=True):
+            margins[row], pushes[row] = least, push
+        broken = -20 * self._filter.tolerance
+        for barrier, part, h in zip(self.barriers, self._slices, values.tolist(), strict=True):
+            least = min(margins[part])
+            made.append(BarrierState(barrier.name, h, least, max(pushes[part]), least < broken))
         return tuple(made)

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import math
 from collections import deque
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 
 import numpy as np
@@ -48,12 +48,28 @@ def interpolate(at: float, knots: tuple[float, ...], values: tuple[float, ...]) 
     return values[-1]
 
 
+@dataclass(slots=True)
+class _Reckoning:
+    """One lane estimate carried on by odometry: where the car is in it now, and the way driven since."""
+
+    stamp: int
+    curvature: tuple[float, ...]
+    offset: float
+    heading: float
+    offset_bound: float
+    heading_bound: float
+    along: float = 0.0
+    driven: float = 0.0
+
+
 class LaneTracker:
     """Dead reckoning of (offset, heading) in the road frame of the last trusted estimate.
 
     ḋ = v sin μ,  μ̇ = ω − κ_r v cos μ / (1 − κ_r d),  ṡ = v cos μ / (1 − κ_r d), integrated over the odometry samples
-    since the frame was exposed. An estimate is refused where it is farther from the dead-reckoned lane than a gate
-    that widens with the distance driven since: a camera that is fooled does not get to move the lane.
+    since the frame was exposed. A new estimate is refused where it is farther than a gate, which widens with the way
+    driven, from the last estimate *or from an older one* kept as an anchor: a camera that jumps is caught by the
+    first, one that glides away from the lane (its curvature says straight on where the anchor saw a bend coming) by
+    the second, and the anchor then takes over again.
     """
 
     HISTORY = 256
@@ -66,10 +82,13 @@ class LaneTracker:
 
     def reset(self) -> None:
         """Forget the lane."""
-        self.stamp: int | None = None
-        self._curvature: tuple[float, ...] = ()
-        self._offset = self._heading = self._along = self._driven = 0.0
-        self._offset_bound = self._heading_bound = math.inf
+        self._now: _Reckoning | None = None
+        self._anchors: list[_Reckoning] = []
+
+    @property
+    def stamp(self) -> int | None:
+        """Stamp of the estimate in use; None = there is none."""
+        return None if self._now is None else self._now.stamp
 
     def odometry(self, odometry: Odometry) -> None:
         """Advance by one odometry sample; samples that are not newer are ignored."""
@@ -77,8 +96,8 @@ class LaneTracker:
             last, speed, yaw_rate = self._samples[-1]
             if odometry.stamp <= last:
                 return
-            if self.stamp is not None:
-                self._advance(seconds(odometry.stamp - max(last, self.stamp)), speed, yaw_rate)
+            for kept in self._anchors if self._now is None else (self._now, *self._anchors):
+                self._advance(kept, seconds(odometry.stamp - max(last, kept.stamp)), speed, yaw_rate)
         self._samples.append((odometry.stamp, odometry.speed, odometry.yaw_rate))
 
     def offer(self, lane: LaneEstimate, *, gated: bool) -> bool:
@@ -86,86 +105,76 @@ class LaneTracker:
 
         ``lane`` must be finite (its bounds may be inf).
         """
-        before = (
-            self.stamp, self._curvature, self._offset, self._heading,
-            self._along, self._driven, self._offset_bound, self._heading_bound,
-        )  # fmt: skip
-        here = self._profile(0.0) if self._curvature else 0.0
-        self.stamp = lane.stamp
-        self._curvature = tuple(float(value) for value in lane.curvature)
-        self._offset, self._heading = lane.offset, lane.heading
-        self._along = self._driven = 0.0
-        self._offset_bound, self._heading_bound = float(lane.bound[0]), float(lane.bound[1])
-        self._replay(lane.stamp)
-        if not gated or before[0] is None:
+        curvature = tuple(float(value) for value in lane.curvature)
+        offered = _Reckoning(
+            lane.stamp, curvature, lane.offset, lane.heading, float(lane.bound[0]), float(lane.bound[1])
+        )
+        for (start, speed, yaw_rate), (end, _, _) in pairwise(self._samples):
+            if end > lane.stamp:
+                self._advance(offered, seconds(end - max(start, lane.stamp)), speed, yaw_rate)
+        if self._now is None or not gated:
+            self._now, self._anchors = offered, [replace(offered)]
             return True
-        wider = self._settings.drift_offset * before[5]
-        if (
-            abs(self._offset - before[2]) <= self._settings.gate_offset + wider
-            and abs(self._heading - before[3]) <= self._settings.gate_heading + wider
-            and abs(self._profile(0.0) - here) <= self._settings.gate_curvature
-        ):
-            return True
-        (
-            self.stamp, self._curvature, self._offset, self._heading,
-            self._along, self._driven, self._offset_bound, self._heading_bound,
-        ) = before  # fmt: skip
-        return False
+        if not self._agrees(offered, self._now):
+            return False
+        anchor = self._anchors[0]
+        if not self._agrees(offered, anchor):
+            self._now = replace(anchor)
+            return False
+        self._now = offered
+        if self._anchors[-1].driven >= self._settings.anchor_m / 2:
+            self._anchors.append(replace(offered))
+        if anchor.driven >= self._settings.anchor_m and len(self._anchors) > 1:
+            del self._anchors[0]
+        return True
 
     def lane(self, ahead_s: float = 0.0) -> TrackedLane | None:
         """The car in its lane, predicted ``ahead_s`` past the newest odometry; None while there is no lane.
 
         None also where dead reckoning left the range in which the road frame makes sense.
         """
-        if self.stamp is None:
+        kept = self._now
+        if kept is None:
             return None
-        offset, heading, along = self._offset, self._heading, self._along
+        offset, heading, along = kept.offset, kept.heading, kept.along
         if ahead_s and self._samples:
             _, speed, yaw_rate = self._samples[-1]
-            offset, heading, along = self._moved(offset, heading, along, ahead_s, speed, yaw_rate)
+            offset, heading, along = self._moved(kept, ahead_s, speed, yaw_rate)
         if not (abs(offset) < 10.0 and abs(heading) < 1.2):
             return None
-        here = interpolate(along, self._preview, self._curvature)
-        later = [(s - along, k) for s, k in zip(self._preview, self._curvature, strict=True) if s > along]
-        driven = self._driven
+        later = [(s - along, k) for s, k in zip(self._preview, kept.curvature, strict=True) if s > along]
         return TrackedLane(
             offset,
             heading,
-            self._offset_bound + self._settings.drift_offset * driven,
-            self._heading_bound + self._settings.drift_heading * driven,
+            kept.offset_bound + self._settings.drift_offset * kept.driven,
+            kept.heading_bound + self._settings.drift_heading * kept.driven,
             (0.0, *(s for s, _ in later)),
-            (here, *(k for _, k in later)),
+            (interpolate(along, self._preview, kept.curvature), *(k for _, k in later)),
             self._preview[-1] - along,
         )
 
-    def _profile(self, ahead: float) -> float:
-        return interpolate(self._along + ahead, self._preview, self._curvature)
-
-    def _replay(self, stamp: int) -> None:
-        """Advance from ``stamp`` over the remembered samples to the newest one."""
-        samples = list(self._samples)
-        for (start, speed, yaw_rate), (end, _, _) in pairwise(samples):
-            if end > stamp:
-                self._advance(seconds(end - max(start, stamp)), speed, yaw_rate)
-
-    def _advance(self, step: float, speed: float, yaw_rate: float) -> None:
-        if step <= 0:
-            return
-        self._offset, self._heading, self._along = self._moved(
-            self._offset, self._heading, self._along, step, speed, yaw_rate
-        )
-        self._driven += abs(speed) * step
-
-    def _moved(
-        self, offset: float, heading: float, along: float, step: float, speed: float, yaw_rate: float
-    ) -> tuple[float, float, float]:
-        curvature = interpolate(along, self._preview, self._curvature)
-        advance = speed * math.cos(heading) / max(1.0 - curvature * offset, 0.2)
-        middle = heading + 0.5 * step * (yaw_rate - curvature * advance)
+    def _agrees(self, offered: _Reckoning, known: _Reckoning) -> bool:
+        gate, driven = self._settings, known.driven
+        here, before = (interpolate(part.along, self._preview, part.curvature) for part in (offered, known))
         return (
-            offset + step * speed * math.sin(middle),
-            heading + step * (yaw_rate - curvature * advance),
-            along + step * advance,
+            abs(offered.offset - known.offset) <= gate.gate_offset + gate.drift_offset * driven
+            and abs(offered.heading - known.heading) <= gate.gate_heading + gate.drift_heading * driven
+            and abs(here - before) <= gate.gate_curvature
+        )
+
+    def _advance(self, kept: _Reckoning, step: float, speed: float, yaw_rate: float) -> None:
+        if step > 0:
+            kept.offset, kept.heading, kept.along = self._moved(kept, step, speed, yaw_rate)
+            kept.driven += abs(speed) * step
+
+    def _moved(self, kept: _Reckoning, step: float, speed: float, yaw_rate: float) -> tuple[float, float, float]:
+        curvature = interpolate(kept.along, self._preview, kept.curvature)
+        advance = speed * math.cos(kept.heading) / max(1.0 - curvature * kept.offset, 0.2)
+        turned = step * (yaw_rate - curvature * advance)
+        return (
+            kept.offset + step * speed * math.sin(kept.heading + 0.5 * turned),
+            kept.heading + turned,
+            kept.along + step * advance,
         )
 
 

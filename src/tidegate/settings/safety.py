@@ -52,6 +52,9 @@ class LaneSettings:
     gate_curvature: float = setting(
         0.05, "1/m", "an estimate whose curvature here is this far off the remembered lane is refused", low=0.001
     )
+    anchor_m: float = setting(
+        24.0, "m", "an estimate is also held against one made about this long ago", low=1, high=100
+    )
     reach_m: float = setting(20.0, "m", "trust in the last lane curvature reaches this far past the preview", low=0)
 
 
