@@ -108,11 +108,11 @@ class Road:
         shifted: Floats = self.xy[index] + np.asarray(offset)[:, None] * normal
         return shifted
 
-    def straightest(self, low: float, high: float, half: float = 30.0) -> Floats:
-        """Arc lengths [m] between ``low`` and ``high``, the straightest first, judged by the bend within ±``half``."""
-        spread = int(half / self.step)
+    def straightest(self, low: float, high: float, before: float = 30.0, after: float = 30.0) -> Floats:
+        """Arc lengths [m] between ``low`` and ``high``, the straightest first: the sharpest bend from ``before`` [m]
+        before a place to ``after`` [m] behind it counts."""
         bend = np.zeros(len(self.xy))
-        for shift in range(-spread, spread + 1, 4):
+        for shift in range(-int(after / self.step), int(before / self.step) + 1, 4):
             np.maximum(bend, np.abs(np.roll(self.curvature, shift)), out=bend)
         index = np.arange(int(low / self.step), int(high / self.step))
         best: Floats = index[np.argsort(bend[index % len(self.xy)], kind="stable")] * self.step

@@ -53,7 +53,8 @@ class Scene:
 
     def add_truck(self, pause_s: float, latest: float = 500.0) -> CrossingTruck:
         """A crossing truck on a rather straight stretch at least 250 m from the start."""
-        straight = self.road.straightest(self.start + 250.0, self.start + min(latest, self.road.length - 120.0))
+        latest = min(latest, self.road.length - 120.0)
+        straight = self.road.straightest(self.start + 250.0, self.start + latest, before=75.0, after=10.0)
         site = float(straight[self.rng.integers(max(1, len(straight) // 10))])
         truck = CrossingTruck(self.road, self.rng, site, site - self.start, pause_s)
         self.actors.append(truck)

@@ -78,6 +78,7 @@ def truck_body() -> Body:
 def add_body(spec: Any, name: str, body: Body) -> None:
     """Add a vehicle as a mocap body to a ``MjSpec``; it goes where its script says and cannot be pushed."""
     made = spec.worldbody.add_body(name=name, mocap=True)
+    spec.add_material(name=f"{name}_paint", emission=0.3, specular=0.2)  # painted metal shines in the shade too
     for index, (centre, half, paint, solid) in enumerate(body.boxes):
         made.add_geom(
             name=f"{name}_box{index}",
@@ -85,6 +86,7 @@ def add_body(spec: Any, name: str, body: Body) -> None:
             pos=centre,
             size=half,
             rgba=[*paint, 1],
+            material=f"{name}_paint",
             group=GROUP_SOLID,
             contype=0,
             conaffinity=CHASSIS_BIT if solid else 0,
