@@ -1,0 +1,171 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The real graph as processes, brought up and down without ros2 launch."""
+
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+
+import pytest
+from conftest import CAR_YAML
+from rclpy.serialization import deserialize_message, serialize_message
+from rosbags.highlevel import AnyReader
+
+from tidegate.bundle import Bundle
+from tidegate.errors import GraphError
+from tidegate.evaluation.drivers import BundleDriver
+from tidegate.evaluation.pilot import Pilot
+from tidegate.messages import TOPICS, encode
+from tidegate.nodes.bringup import Graph, GraphOptions
+from tidegate.nodes.run_graph import run_graph
+from tidegate.nodes.topics import make, message_class
+from tidegate.safety import Supervisor
+from tidegate.settings import Settings
+from tidegate.simulation import Simulator
+
+SEED = 1003
+NODES = {"recorder_node", "simulator_node", "perception_node", "policy_node", "safety_node"}
+
+
+def messages(bag: Path) -> dict[str, list[bytes]]:
+    """Serialised messages of a bag by relative topic, in order."""
+    found: dict[str, list[bytes]] = {topic: [] for topic in TOPICS}
+    with AnyReader([bag]) as reader:
+        for connection, _, data in reader.messages():
+            found[connection.topic.removeprefix("/")].append(bytes(data))
+    return found
+
+
+@pytest.fixture(scope="module")
+def recorded(bundle: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    bag = tmp_path_factory.mktemp("graph") / "bag"
+    options = GraphOptions(bundle, CAR_YAML, seed=SEED, lock_step=True, record=bag)
+    summary = run_graph(options, duration_s=1.5)
+    assert summary.end == "duration"
+    assert summary.standing
+    assert summary.problems == ()
+    assert set(summary.pss_mb) == NODES
+    assert sum(mb for name, mb in summary.pss_mb.items() if name != "simulator_node") < 400
+    return bag
+
+
+def test_every_round_is_in_the_bag(recorded: Path) -> None:
+    found = messages(recorded)
+    rounds = len(found["tick"])
+    assert rounds > 300
+    for topic in ("joint_states", "odom", "imu", "truth"):
+        assert len(found[topic]) == rounds
+    for topic in ("command", "effort_controller/commands", "safety_node/barriers", "safety_node/inputs"):
+        assert rounds - 1 <= len(found[topic]) <= rounds
+    frames = len(found["camera/image_raw"])
+    assert frames >= rounds // 10
+    for topic in ("features", "lane", "health", "nominal", "gains", "neurons", "camera/camera_info"):
+        assert len(found[topic]) == frames
+
+
+def test_the_graph_in_lock_step_gives_what_the_loop_without_ros_gives(
+    recorded: Path, bundle: Path, settings: Settings
+) -> None:
+    found = messages(recorded)
+    sent: dict[str, list[object]] = {topic: [] for topic in ("command", "nominal", "lane", "odom")}
+    with Simulator(settings, "road", SEED) as simulator:
+        driver = BundleDriver(Bundle.load(bundle, "car"), settings)
+        pilot = Pilot(driver, Supervisor(settings, simulator.car))
+        for _ in range(300):
+            sensors = simulator.observe()
+            step = pilot.tick(simulator.now, sensors)
+            sent["odom"].append(sensors.odometry)
+            sent["command"].append(step.tick.command)
+            if step.percept is not None:
+                sent["lane"].append(step.percept.lane)
+            if step.decision is not None:
+                sent["nominal"].append(step.decision.nominal)
+            simulator.apply(step.tick.command)
+            simulator.step()
+    for topic, records in sent.items():
+        kind = message_class(TOPICS[topic].type)
+        got = [deserialize_message(data, kind) for data in found[topic][: len(records)]]
+        assert len(got) == len(records)
+        for one, record in zip(got, records, strict=True):  # the wire pads; bit for bit is what counts
+            assert serialize_message(one) == serialize_message(encode(record, make)), (topic, record.stamp)
+
+
+def test_real_time_measures_latency_and_loses_no_frame(bundle: Path, tmp_path: Path) -> None:
+    options = GraphOptions(bundle, CAR_YAML, seed=SEED, record=tmp_path / "bag")
+    summary = run_graph(options, duration_s=3.0)
+    assert summary.standing
+    assert len(summary.latency_ms) > 10
+    assert min(summary.latency_ms) > 0
+    found = messages(tmp_path / "bag")
+    assert len(found["camera/image_raw"]) >= 0.99 * len(found["timing/rendered"])
+
+
+def test_a_node_that_dies_is_named_and_the_rest_goes_down(bundle: Path) -> None:
+    options = GraphOptions(bundle, CAR_YAML, lock_step=True)
+    graph = Graph(options, quiet)
+
+    def drive() -> None:
+        with graph:
+            os.kill(graph.children["policy_node"].pid, signal.SIGKILL)
+            graph.spin(1.0)
+
+    with pytest.raises(GraphError, match=r"policy_node ended by itself \(code -9\)"):
+        drive()
+    children = graph.children
+    assert all(child.code is not None for child in children.values())
+    assert children["safety_node"].code == 0
+
+
+def test_a_missing_bundle_is_named(tmp_path: Path) -> None:
+    with pytest.raises(GraphError, match=r"perception_node failed to configure: .*no such bundle"):
+        run_graph(GraphOptions(tmp_path / "nothing", CAR_YAML))
+
+
+def test_an_impossible_domain_is_named(bundle: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ROS_DOMAIN_ID", "999")
+    with pytest.raises(GraphError, match="ROS_DOMAIN_ID is '999'; it must be 0 to 232"):
+        run_graph(GraphOptions(bundle, CAR_YAML))
+
+
+def test_the_command_line_ends_with_a_braked_car_on_ctrl_c_and_a_second_graph_is_refused(bundle: Path) -> None:
+    tidegate = [sys.executable, "-c", "from tidegate.cli.app import main; main()"]
+    command = [*tidegate, "run", "--bundle", str(bundle), "--lock-step"]
+    first = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    try:
+        while not alive("safety_node", first.pid):
+            assert first.poll() is None
+            time.sleep(0.05)
+        time.sleep(3.0)
+        second = subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
+        assert second.returncode == 2
+        assert "already" in second.stderr
+        first.send_signal(signal.SIGINT)
+        out, err = first.communicate(timeout=60)
+    finally:
+        if first.poll() is None:
+            first.kill()
+            first.communicate()
+    assert first.returncode == 0, err
+    assert "Traceback" not in out + err
+    assert "interrupted" in out
+
+
+def test_a_signal_during_bring_up_ends_it_quietly(bundle: Path) -> None:
+    options = GraphOptions(bundle, CAR_YAML, lock_step=True)
+    timer = threading.Timer(1.5, os.kill, (os.getpid(), signal.SIGINT))
+    timer.start()
+    summary = run_graph(options)
+    assert summary.end == "interrupted"
+
+
+def alive(node: str, parent: int) -> bool:
+    """Whether ``parent`` has a child process that runs ``node``."""
+    children = subprocess.run(["ps", "--ppid", str(parent), "-o", "args="], capture_output=True, text=True, check=False)
+    return node in children.stdout
+
+
+def quiet(_node: str, _level: str, _text: str) -> None:
+    """Nobody listens."""
