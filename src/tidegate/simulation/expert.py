@@ -86,12 +86,13 @@ class Expert:
             return math.inf
         room = gap.distance - self._car.front - STANDSTILL
         ahead = max(gap.speed, 0.0)
-        keep = 0.15 * (room - TIME_GAP * truth.speed) + 0.9 * (ahead - truth.speed)
+        keep = 0.25 * (room - TIME_GAP * truth.speed) + 0.9 * (ahead - truth.speed)
         if room <= 0.1:
             return -BRAKING_MOST if truth.speed > 0.2 else min(keep, -1.0)
-        needed = (truth.speed**2 - ahead**2) / (2 * max(room, 0.1))
+        needed = (truth.speed**2 - ahead**2) / (2 * room)
         if needed > 0.8 * BRAKING:
             keep = min(keep, -needed)
+        keep = max(keep, -max(BRAKING, 1.15 * needed))  # no harder than the way that is left asks for
         if truth.speed < 0.5 and ahead < 0.3:
             return -1.0  # stand
         return float(np.clip(keep, -BRAKING_MOST, ACCELERATION))
