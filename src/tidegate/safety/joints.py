@@ -24,17 +24,17 @@ class Box(NamedTuple):
         )
 
 
-def joint_box(car: Car, force: float, curvature: float, period: float) -> Box:
+def joint_box(car: Car, force: float, curvature: float, period: float, share: float = 1.0) -> Box:
     """Wheel effort box and rate, steering angle box and rate, around the last command (``force``, ``curvature``).
 
     These rows are hard always. Box and slew are intersected; where they contradict (a limit was tightened while the
-    last command lay outside), the slew towards the box is all there is.
+    last command lay outside), the slew towards the box is all there is. ``share`` of the steering range is used.
     """
     low, high = car.force_window(force, period)
     turn = car.curvature_rate * period
     return Box(
         *_intersect(low, high, car.force_min, car.force_max),
-        *_intersect(curvature - turn, curvature + turn, -car.curvature_max, car.curvature_max),
+        *_intersect(curvature - turn, curvature + turn, -share * car.curvature_max, share * car.curvature_max),
     )
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import math
 from collections import deque
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from itertools import pairwise
 
 import numpy as np
@@ -66,10 +66,8 @@ class LaneTracker:
     """Dead reckoning of (offset, heading) in the road frame of the last trusted estimate.
 
     ḋ = v sin μ,  μ̇ = ω − κ_r v cos μ / (1 − κ_r d),  ṡ = v cos μ / (1 − κ_r d), integrated over the odometry samples
-    since the frame was exposed. A new estimate is refused where it is farther than a gate, which widens with the way
-    driven, from the last estimate *or from an older one* kept as an anchor: a camera that jumps is caught by the
-    first, one that glides away from the lane (its curvature says straight on where the anchor saw a bend coming) by
-    the second, and the anchor then takes over again.
+    since the frame was exposed. A new estimate is refused where it is farther from the last one than a gate that widens
+    with the way driven: a camera that jumps does not get to move the lane. One that glides away from it slowly does.
     """
 
     HISTORY = 256
@@ -83,7 +81,6 @@ class LaneTracker:
     def reset(self) -> None:
         """Forget the lane."""
         self._now: _Reckoning | None = None
-        self._anchors: list[_Reckoning] = []
 
     @property
     def stamp(self) -> int | None:
@@ -96,8 +93,8 @@ class LaneTracker:
             last, speed, yaw_rate = self._samples[-1]
             if odometry.stamp <= last:
                 return
-            for kept in self._anchors if self._now is None else (self._now, *self._anchors):
-                self._advance(kept, seconds(odometry.stamp - max(last, kept.stamp)), speed, yaw_rate)
+            if self._now is not None:
+                self._advance(self._now, seconds(odometry.stamp - max(last, self._now.stamp)), speed, yaw_rate)
         self._samples.append((odometry.stamp, odometry.speed, odometry.yaw_rate))
 
     def offer(self, lane: LaneEstimate, *, gated: bool) -> bool:
@@ -112,20 +109,9 @@ class LaneTracker:
         for (start, speed, yaw_rate), (end, _, _) in pairwise(self._samples):
             if end > lane.stamp:
                 self._advance(offered, seconds(end - max(start, lane.stamp)), speed, yaw_rate)
-        if self._now is None or not gated:
-            self._now, self._anchors = offered, [replace(offered)]
-            return True
-        if not self._agrees(offered, self._now):
-            return False
-        anchor = self._anchors[0]
-        if not self._agrees(offered, anchor):
-            self._now = replace(anchor)
+        if gated and self._now is not None and not self._agrees(offered, self._now):
             return False
         self._now = offered
-        if self._anchors[-1].driven >= self._settings.anchor_m / 2:
-            self._anchors.append(replace(offered))
-        if anchor.driven >= self._settings.anchor_m and len(self._anchors) > 1:
-            del self._anchors[0]
         return True
 
     def lane(self, ahead_s: float = 0.0) -> TrackedLane | None:

@@ -40,6 +40,7 @@ class Supervisor:
         """
         self._settings, self._car, self._disable = settings, car, disable
         self._period = 1.0 / settings.safety.rate_hz
+        self._share = settings.safety.steering_share
         self._hold = nanoseconds(settings.safety.hold_s)
         self._camera_late = nanoseconds(settings.safety.late_periods / settings.camera.rate_hz)
         self._filter = Filter(settings, car, disable=disable)
@@ -102,7 +103,7 @@ class Supervisor:
         mode = self.rung.mode
         state = self._fill_state(inputs.now)
         wanted = self._wanted(mode, conditions)
-        box = joint_box(self._car, state.force, state.curvature, self._period)
+        box = joint_box(self._car, state.force, state.curvature, self._period, self._share)
         if "filter" in self._disable:
             filtered = Filtered(*box.clip(*wanted), (), "", True)
         else:

@@ -52,9 +52,6 @@ class LaneSettings:
     gate_curvature: float = setting(
         0.05, "1/m", "an estimate whose curvature here is this far off the remembered lane is refused", low=0.001
     )
-    anchor_m: float = setting(
-        24.0, "m", "an estimate is also held against one made about this long ago", low=1, high=100
-    )
     reach_m: float = setting(20.0, "m", "trust in the last lane curvature reaches this far past the preview", low=0)
 
 
@@ -119,6 +116,9 @@ class SafetySettings:
     manual_timeout_s: float = setting(0.2, "s", "age at which a driver's take-over is late", low=0.01, high=2)
     barriers: tuple[str, ...] = setting(
         ("distance", "traction", "lateral", "lane", "speed", "curve"), "", "barriers in use, by registered name"
+    )
+    steering_share: float = setting(
+        0.97, "1", "share of the steering range that is asked for; the servo overshoots into the rest", low=0.1, high=1
     )
     speed_margin: float = setting(0.2, "m/s", "error of the measured speed that the speed barrier covers", low=0)
     disturbance_margin: float = setting(
