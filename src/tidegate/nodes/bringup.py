@@ -13,7 +13,7 @@ from typing import Any
 
 import rclpy
 from lifecycle_msgs.msg import Transition
-from lifecycle_msgs.srv import ChangeState
+from lifecycle_msgs.srv import ChangeState, GetState
 from rclpy.experimental import EventsExecutor
 from rclpy.signals import SignalHandlerOptions
 
@@ -28,6 +28,7 @@ ORDER = ("simulator_node", "perception_node", "policy_node", "safety_node")
 DOMAIN_MAX = 232
 """Highest domain whose ports exist."""
 DISCOVERY_S = 0.7
+ANSWER_S = 1.0
 START_TIMEOUT_S = 60.0
 """For one transition: a first start may compile, and a slow machine builds a world for a while."""
 DOWN_TIMEOUT_S = 12.0
@@ -149,11 +150,21 @@ class Graph:
         self.spin(DISCOVERY_S)
         place = self.node.get_namespace()
         for name, namespace in self.node.get_node_names_and_namespaces():
-            if namespace == place and name in ORDER:
+            if namespace == place and name in ORDER and self._answers(name):
                 raise GraphError(
                     f"domain {os.environ.get('ROS_DOMAIN_ID') or 0} has a {namespace.rstrip('/')}/{name} already; "
                     "end that graph, or choose another ROS_DOMAIN_ID or namespace"
                 )
+
+    def _answers(self, name: str) -> bool:
+        """Whether a node lives: one that was killed is listed for a while still."""
+        client = self.node.create_client(GetState, ros_name(f"{name}/get_state"))
+        future = client.call_async(GetState.Request())
+        end = time.monotonic() + ANSWER_S
+        while not future.done() and time.monotonic() < end:
+            self.spin(0.05)
+        self.node.destroy_client(client)
+        return bool(future.done())
 
     def _start_processes(self) -> None:
         shared = ["-r", f"__ns:={self.node.get_namespace()}"]

@@ -8,6 +8,7 @@ transition ends it first.
 
 from __future__ import annotations
 
+import os
 import signal
 import sys
 import time
@@ -20,6 +21,9 @@ LINGER_S = 6.0
 AGAIN_S = 1.0
 """Signals closer together than this are one."""
 
+PARENT = "TIDEGATE_PARENT"
+"""Environment variable: process without which a node goes down."""
+
 _signals: list[float] = []
 """Steady times of the signals that asked this process to stop."""
 
@@ -30,7 +34,13 @@ def _note(_number: int, _frame: FrameType | None) -> None:
 
 def _impatient() -> bool:
     """Whether somebody asked again; a terminal and ``ros2 launch`` both pass the same Ctrl-C on, at almost one time."""
-    return _signals[-1] - _signals[0] > AGAIN_S
+    return bool(_signals) and _signals[-1] - _signals[0] > AGAIN_S
+
+
+def _orphaned() -> bool:
+    """Whether the process that brought the graph up, and named itself in ``PARENT``, is gone."""
+    parent = os.environ.get(PARENT)
+    return parent is not None and parent != str(os.getppid())
 
 
 def run(home: str, name: str, arguments: list[str] | None = None) -> int:
@@ -63,7 +73,7 @@ def run(home: str, name: str, arguments: list[str] | None = None) -> int:
     executor.add_node(node)
     code = 0
     try:
-        while not _signals:
+        while not _signals and not _orphaned():
             executor.spin_once(timeout_sec=0.5)
         end = time.monotonic() + LINGER_S
         while node.needed() and not _impatient() and time.monotonic() < end:

@@ -12,7 +12,7 @@ from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackRet
 from rclpy.serialization import deserialize_message
 from rclpy.subscription import Subscription
 
-from tidegate.errors import TidegateError
+from tidegate.errors import GraphError, TidegateError
 from tidegate.messages import TOPICS, decode, encode
 from tidegate.nodes.parameters import Own, declare
 from tidegate.nodes.topics import latched_qos, make, message_class, offered_qos, requested_qos, ros_name
@@ -106,12 +106,11 @@ class StackNode(LifecycleNode):  # type: ignore[misc]
         """Raise if somebody else publishes ``topic``: two masters of one actuator is the one thing never wanted.
 
         Raises:
-            TidegateError: naming the other node.
+            GraphError: naming the other node.
         """
         for other in self.get_publishers_info_by_topic(ros_name(topic)):
-            raise TidegateError(
-                f"'{topic}' is published by {other.node_namespace.rstrip('/')}/{other.node_name} already"
-            )
+            who = f"{other.node_namespace.rstrip('/')}/{other.node_name}"
+            raise GraphError(f"'{topic}' is published by {who} already (a node that was killed is listed for a while)")
 
     def message(self, topic: str, data: bytes) -> Any:
         """The message whose serialised form is ``data``."""

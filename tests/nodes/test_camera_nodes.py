@@ -1,0 +1,154 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Perception and policy nodes over DDS: they say what their objects say, and survive what a camera may send."""
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import rclpy
+from conftest import CAR_YAML, until
+from rclpy.executors import Executor
+from rclpy.lifecycle import TransitionCallbackReturn
+from rclpy.serialization import deserialize_message
+
+from tidegate.bundle import Bundle
+from tidegate.liquid import LiquidPolicy
+from tidegate.messages import TOPICS, decode, encode
+from tidegate.nodes.perception_node import PerceptionNode
+from tidegate.nodes.policy_node import PolicyNode
+from tidegate.nodes.topics import make, message_class, offered_qos, requested_qos, ros_name
+from tidegate.perception import Perception
+from tidegate.records import Features, Frame, Level, Odometry
+from tidegate.settings import Settings
+
+PERIOD = 50_000_000
+
+
+class Bench:
+    """Publishes to a node under test and keeps what it publishes, by topic."""
+
+    def __init__(self, executor: Executor, node: Any, sent: tuple[str, ...], heard: tuple[str, ...]) -> None:
+        self.executor, self.node, self.got = executor, node, {topic: [] for topic in heard}
+        self.own = rclpy.create_node("bench")
+        for one in (node, self.own):
+            executor.add_node(one)
+        self._publishers = {
+            topic: self.own.create_publisher(
+                message_class(TOPICS[topic].type), ros_name(topic), offered_qos(topic, True)
+            )
+            for topic in sent
+        }
+        for topic in heard:
+            kind, profile = message_class(TOPICS[topic].type), requested_qos(topic, lock_step=True)
+            self.own.create_subscription(kind, ros_name(topic), self._keep(topic), profile, raw=True)
+        assert node.trigger_configure() == node.trigger_activate() == TransitionCallbackReturn.SUCCESS
+
+    def send(self, topic: str, message: Any) -> None:
+        self._publishers[topic].publish(message)
+
+    def wait(self, topic: str, count: int) -> list[Any]:
+        until(self.executor, lambda: len(self.got[topic]) >= count, f"{count} × {topic}")
+        return self.got[topic]
+
+    def close(self) -> None:
+        self.node.close()
+        for one in (self.node, self.own):
+            self.executor.remove_node(one)
+            one.destroy_node()
+
+    def _keep(self, topic: str) -> Callable[[bytes], None]:
+        def keep(data: bytes) -> None:
+            self.got[topic].append(decode(topic, deserialize_message(data, message_class(TOPICS[topic].type))))
+
+        return keep
+
+
+def arguments(bundle: Path) -> list[str]:
+    return ["--ros-args", "--params-file", str(CAR_YAML), "-p", f"bundle:={bundle}", "-p", "lock_step:=true"]
+
+
+@pytest.fixture
+def perception(ros: Executor, bundle: Path) -> Iterator[Bench]:
+    made = Bench(ros, PerceptionNode(arguments(bundle)), ("camera/image_raw",), ("features", "lane", "health"))
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def policy(ros: Executor, bundle: Path) -> Iterator[Bench]:
+    made = Bench(ros, PolicyNode(arguments(bundle)), ("features", "odom"), ("nominal", "gains", "neurons"))
+    yield made
+    made.close()
+
+
+def frame(settings: Settings, stamp: int, seed: int = 0) -> Frame:
+    shape = (settings.camera.height, settings.camera.width, 3)
+    return Frame(stamp, np.random.default_rng(seed).integers(0, 256, shape, dtype=np.uint8))
+
+
+def test_perception_says_what_its_object_says(perception: Bench, bundle: Path, settings: Settings) -> None:
+    direct = Perception(Bundle.load(bundle, "car"), settings)
+    for index in range(5):
+        perception.send("camera/image_raw", encode(frame(settings, (1 + index) * PERIOD, index), make))
+    for topic in ("features", "lane", "health"):
+        perception.wait(topic, 5)
+    for index in range(5):
+        percept = direct.process(frame(settings, (1 + index) * PERIOD, index))
+        np.testing.assert_array_equal(perception.got["features"][index].values, percept.features.values)
+        np.testing.assert_array_equal(perception.got["lane"][index].curvature, percept.lane.curvature)
+        assert perception.got["lane"][index].offset == percept.lane.offset
+        assert perception.got["health"][index] == percept.health
+
+
+def spoilt(settings: Settings, how: str) -> Any:
+    message = encode(frame(settings, PERIOD), make)
+    if how == "encoding":
+        message.encoding = "mono8"
+    elif how == "short":
+        message.data = message.data[:100]
+    elif how == "empty":
+        message.height = message.width = message.step = 0
+        message.data = message.data[:0]
+    elif how == "size":
+        message = encode(Frame(PERIOD, np.zeros((50, 64, 3), np.uint8)), make)
+    return message
+
+
+@pytest.mark.parametrize("how", ["encoding", "short", "empty", "size"])
+def test_an_unusable_image_is_bad_health_with_its_reason_and_the_next_one_is_read(
+    perception: Bench, settings: Settings, how: str
+) -> None:
+    perception.send("camera/image_raw", spoilt(settings, how))
+    (health,) = perception.wait("health", 1)
+    assert health.level == Level.ERROR
+    assert health.stamp == PERIOD
+    assert health.reasons[0]
+    perception.send("camera/image_raw", encode(frame(settings, 2 * PERIOD), make))
+    assert np.isfinite(perception.wait("features", 1 + (how == "size"))[-1].values).all()
+
+
+def test_policy_says_what_its_object_says_whatever_comes_first(policy: Bench, bundle: Path, settings: Settings) -> None:
+    direct = LiquidPolicy(Bundle.load(bundle, "car"), settings)
+    random = np.random.default_rng(1)
+    seen = [Features((1 + i) * PERIOD, random.standard_normal(32).astype(np.float32)) for i in range(6)]
+    motion = [Odometry((1 + i) * PERIOD, 0.0, 0.0, 0.0, float(i), 0.0) for i in range(6)]
+    for index in range(6):
+        order = [("features", seen[index]), ("odom", motion[index])]
+        for topic, record in order if index % 2 else reversed(order):
+            policy.send(topic, encode(record, make))
+    nominal, neurons = policy.wait("nominal", 6), policy.wait("neurons", 6)
+    gains = policy.wait("gains", 6)
+    for index in range(6):
+        decision = direct.step(seen[index], motion[index])
+        assert nominal[index] == decision.nominal
+        assert gains[index] == decision.gains
+        np.testing.assert_array_equal(neurons[index].values, decision.neurons)
+
+
+def test_features_that_are_no_numbers_give_no_command(policy: Bench) -> None:
+    policy.send("odom", encode(Odometry(PERIOD, 0.0, 0.0, 0.0, 1.0, 0.0), make))
+    policy.send("features", encode(Features(PERIOD, np.full(32, np.nan, np.float32)), make))
+    (nominal,) = policy.wait("nominal", 1)
+    assert np.isnan([nominal.force, nominal.curvature]).all()
