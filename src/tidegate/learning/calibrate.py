@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Error bounds of the lane estimate and the reach of the training features, from drives that training did not see."""
+"""Error bounds of the lane estimate from drives that training did not see, and the look of the training images."""
 
 from __future__ import annotations
 
@@ -17,13 +17,16 @@ from tidegate.perception.lane import conformal_factors
 from tidegate.records import Floats
 from tidegate.stack import Stack
 
-SETTLED = 1e-9
+SMALLEST = 1e-9
 """Smallest predicted scale that an error is divided by."""
+
+LOOK_EVERY = 4
+"""Frames of a training drive between two whose look is kept."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Calibration:
-    """``conformal`` (2 + K,) factors; ``seen`` the training features; ``errors`` what the drives showed."""
+    """``conformal`` (2 + K,) factors; ``seen`` the look of the training images; ``errors`` what the drives showed."""
 
     conformal: Floats
     seen: Training
@@ -31,21 +34,20 @@ class Calibration:
 
 
 @torch.no_grad()
-def read_lane(stack: Stack, drive: Drive, chunk: int = 256) -> tuple[Floats, Floats, Floats]:
-    """Lane values (T, 2 + K), their predicted scales (T, 2 + K) and the features (T, F) of every frame of a drive."""
+def read_lane(stack: Stack, drive: Drive, chunk: int = 256) -> tuple[Floats, Floats]:
+    """Lane values (T, 2 + K) and their predicted scales (T, 2 + K) at every frame of a drive."""
     stack.eval()
-    values, scales, features = [], [], []
+    values, scales = [], []
     for first in range(0, len(drive.images), chunk):
         seen = stack.backbone(to_tensor(drive.images[first : first + chunk]))
         values.append(seen.lane)
         scales.append(seen.lane_log_scale.exp())
-        features.append(seen.features)
-    value, scale, feature = (torch.cat(part).double().numpy() for part in (values, scales, features))
-    return value, scale, feature
+    value, scale = (torch.cat(part).double().numpy() for part in (values, scales))
+    return value, scale
 
 
 def calibrate(stack: Stack, held_out: Sequence[Drive], trained: Sequence[Drive], miscoverage: float) -> Calibration:
-    """Bounds from ``held_out`` drives (see ``perception.lane.conformal_factors``), features from the training drives.
+    """Bounds from ``held_out`` drives (see ``perception.lane.conformal_factors``), look from the training drives.
 
     Args:
         stack: the finished network.
@@ -55,18 +57,18 @@ def calibrate(stack: Stack, held_out: Sequence[Drive], trained: Sequence[Drive],
     """
     ratios, errors, scales = [], [], []
     for drive in held_out:
-        value, scale, _ = read_lane(stack, drive)
+        value, scale = read_lane(stack, drive)
         known = labelled(drive)
         error = np.abs(value - drive.lane)[known]
-        ratios.append(error / np.maximum(scale[known], SETTLED))
+        ratios.append(error / np.maximum(scale[known], SMALLEST))
         errors.append(error)
         scales.append(scale[known])
     factors = conformal_factors(ratios, miscoverage)
-    features = np.concatenate([read_lane(stack, drive)[2][::4] for drive in trained])
+    looks = [stack.backbone.signature(to_tensor(drive.images[::LOOK_EVERY])).numpy() for drive in trained]
     each, bound = np.concatenate(errors), np.concatenate(scales) * factors
     return Calibration(
         conformal=factors,
-        seen=Training.of(features),
+        seen=Training.of(np.concatenate(looks)),
         errors={
             "rms": np.sqrt(np.square(each).mean(axis=0)).tolist(),
             "p99": np.quantile(each, 0.99, axis=0).tolist(),

@@ -130,11 +130,22 @@ class Windows:
         chosen = random.integers(len(self._starts), size=self._recipe.batch)
         return self.batch([(int(drive), int(first)) for drive, first in self._starts[chosen]])
 
-    def batch(self, places: Sequence[tuple[int, int]]) -> Batch:
-        """The windows that begin at ``places`` = (drive, frame)."""
+    def draw_frames(self, random: np.random.Generator) -> Batch:
+        """A batch of single frames, T = 1."""
+        chosen = random.integers(len(self._starts), size=self._recipe.lane_frames)
+        later = random.integers(self._recipe.window, size=len(chosen))
+        places = [
+            (int(drive), int(first) + int(more))
+            for (drive, first), more in zip(self._starts[chosen], later, strict=True)
+        ]
+        return self.batch(places, 1)
+
+    def batch(self, places: Sequence[tuple[int, int]], window: int | None = None) -> Batch:
+        """The windows of ``window`` frames (default: the recipe's) that begin at ``places`` = (drive, frame)."""
+        window = self._recipe.window if window is None else window
 
         def stack(values: Callable[[int], NDArray[Any]]) -> NDArray[Any]:
-            return np.stack([values(drive)[first : first + self._recipe.window] for drive, first in places])
+            return np.stack([values(drive)[first : first + window] for drive, first in places])
 
         drives = self._drives
         return Batch(

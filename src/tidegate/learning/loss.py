@@ -30,8 +30,7 @@ def losses(
     """Loss of a batch.
 
     Commands cost a Huber loss in the recipe's units, bends more than straights, the window's first frames nothing.
-    The lane head costs the negative log likelihood of a Laplace distribution with the predicted scale (Kendall & Gal
-    2017, eq. 8 with |·|): an unsure estimate costs less if it says so.
+    For the lane see ``lane_loss``.
 
     Args:
         out: of the stack.
@@ -52,10 +51,17 @@ def losses(
 
     curved = command(out.curvature, curvature, recipe.curvature_unit)
     pushed = command(out.acceleration, acceleration, recipe.acceleration_unit)
-    log_scale = out.lane_log_scale - lane_unit.log()
-    error = ((out.lane - torch.from_numpy(batch.lane)) / lane_unit).abs()
-    lane = (error * torch.exp(-log_scale) + log_scale).mean()
+    lane = lane_loss(out.lane, out.lane_log_scale, torch.from_numpy(batch.lane), lane_unit)
     return Losses(curved + pushed + recipe.lane_weight * lane, curved, pushed, lane)
+
+
+def lane_loss(lane: Tensor, log_scale: Tensor, wanted: Tensor, unit: Tensor) -> Tensor:
+    """Negative log likelihood of Laplace distributions with scales exp(``log_scale``), in ``unit``, less log 2.
+
+    An unsure estimate costs less if it says so (Kendall & Gal 2017, eq. 8, with |·| for the square).
+    """
+    relative = log_scale - unit.log()
+    return (((lane - wanted) / unit).abs() * torch.exp(-relative) + relative).mean()
 
 
 def baselines(batches: list[Batch], recipe: TrainRecipe) -> dict[str, float]:

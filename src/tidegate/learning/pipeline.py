@@ -120,6 +120,7 @@ class Pipeline:
 
     def _first_training(self) -> Trainer:
         trainer = Trainer(Stack.from_settings(load_settings(self.config), self.recipe.seed), self.recipe)
+        self._train(trainer, self.recipe.train.lane_steps, 0, lane_only=True)
         self._train(trainer, self.recipe.train.steps, 0)
         return trainer
 
@@ -128,8 +129,8 @@ class Pipeline:
         mass = Car.from_settings(settings).effective_mass
         return Windows(drives, self.recipe.train, mass, 1 / settings.camera.rate_hz)
 
-    def _train(self, trainer: Trainer, steps: int, phase: int) -> None:
-        windows = self._windows(self.drives)
+    def _train(self, trainer: Trainer, steps: int, phase: int, lane_only: bool = False) -> None:
+        windows, stage = self._windows(self.drives), f"train lane {phase}" if lane_only else f"train {phase}"
         shown = 0.0
 
         def heard(step: int, found: dict[str, float]) -> None:
@@ -137,12 +138,12 @@ class Pipeline:
             shown = found["total"] if step == 1 else 0.98 * shown + 0.02 * found["total"]
             self.listener.advance(f"loss {shown:.3f}")
 
-        with self._timed(f"train {phase}", steps):
-            trainer.fit(windows, steps, phase, self.work / f"checkpoint{phase}.pt", heard)
-        if self.held:
+        with self._timed(stage, steps):
+            trainer.fit(windows, steps, phase, self.work / f"{stage.replace(' ', '-')}.pt", heard, lane_only)
+        if self.held and not lane_only:
             batches = self._windows(self.held).every()
             found = trainer.measure(batches) | baselines(batches, self.recipe.train)
-            self.metrics[f"train {phase}"] = {key: round(value, 6) for key, value in found.items()}
+            self.metrics[stage] = {key: round(value, 6) for key, value in found.items()}
             self.listener.note(
                 f"held-out bags: command loss {found['curvature']:.3f} + {found['acceleration']:.3f} (curvature + "
                 f"acceleration; always zero {found['curvature_zero']:.3f} + {found['acceleration_zero']:.3f}, repeat "

@@ -35,12 +35,16 @@ class CollectRecipe:
 
 @dataclass(frozen=True, slots=True)
 class TrainRecipe:
-    """Optimisation of the whole stack on windows of the drives."""
+    """First the lane head on single frames, which differ more than those of a window; then all of it on windows."""
 
+    lane_frames: int = setting(
+        256, "1", "single frames per step while the lane head alone is trained", low=1, high=65536
+    )
+    lane_steps: int = setting(2000, "1", "such steps before the first training on windows", low=0, high=10**6)
     batch: int = setting(32, "1", "windows per step", low=1, high=4096)
     window: int = setting(32, "1", "frames per window", low=4, high=1024)
     warm_up: int = setting(6, "1", "first frames of a window, whose commands do not count: the state settles", low=0)
-    steps: int = setting(1500, "1", "steps of the first training", low=1, high=10**6)
+    steps: int = setting(600, "1", "steps of the first training on windows", low=1, high=10**6)
     backbone_rate: float = setting(1e-3, "1", "peak learning rate of the convolutional network", low=1e-6, high=1)
     liquid_rate: float = setting(5e-3, "1", "peak learning rate of the liquid network", low=1e-6, high=1)
     weight_decay: float = setting(1e-4, "1", "decoupled weight decay (AdamW)", low=0, high=1)

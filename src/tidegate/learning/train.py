@@ -18,7 +18,7 @@ from torch import Tensor
 from tidegate.errors import BundleError
 from tidegate.learning.augment import augment, to_tensor
 from tidegate.learning.dataset import Batch, Windows
-from tidegate.learning.loss import Losses, losses
+from tidegate.learning.loss import Losses, lane_loss, losses
 from tidegate.learning.recipe import Recipe
 from tidegate.stack import Stack
 
@@ -44,6 +44,7 @@ class Trainer:
         phase: int = 0,
         checkpoint: Path | None = None,
         heard: Heard = lambda step, found: None,
+        lane_only: bool = False,
     ) -> None:
         """Take ``steps`` steps on ``windows``.
 
@@ -53,6 +54,7 @@ class Trainer:
             phase: number of this training, so that each draws anew.
             checkpoint: file that keeps the state now and then; if it is there, the training resumes from it.
             heard: told of every step.
+            lane_only: train the lane head on single frames instead of the whole stack on windows.
 
         Raises:
             BundleError: the checkpoint belongs to another training.
@@ -65,28 +67,35 @@ class Trainer:
             ],
             weight_decay=recipe.weight_decay,
         )
-        first = self._resume(checkpoint, optimiser, steps, phase) if checkpoint and checkpoint.exists() else 0
+        identity = self._identity(steps, phase, lane_only)
+        first = self._resume(checkpoint, optimiser, identity) if checkpoint and checkpoint.exists() else 0
         stack.train()
         for step in range(first, steps):
-            random = np.random.default_rng([self._recipe.seed, phase, step])  # by step: resuming draws the same
+            random = np.random.default_rng([self._recipe.seed, phase, int(lane_only), step])  # resuming draws the same
             for group in optimiser.param_groups:
                 group["lr"] = group["peak"] * schedule(step, steps, recipe.ramp)
-            found = self._step(windows.draw(random), optimiser, random)
-            heard(step + 1, as_floats(found))
-            if checkpoint and (step + 1) % CHECKPOINT_EVERY == 0:
-                self._keep(checkpoint, optimiser, step + 1, steps, phase)
-        if checkpoint:
-            self._keep(checkpoint, optimiser, steps, steps, phase)
+            optimiser.zero_grad(set_to_none=True)
+            total, found = self._lane_loss(windows, random) if lane_only else self._loss(windows, random)
+            total.backward()  # type: ignore[no-untyped-call]
+            torch.nn.utils.clip_grad_norm_(stack.parameters(), recipe.clip)
+            optimiser.step()
+            heard(step + 1, found)
+            if checkpoint and ((step + 1) % CHECKPOINT_EVERY == 0 or step + 1 == steps):
+                self._keep(checkpoint, optimiser, step + 1, identity)
 
-    def _step(self, batch: Batch, optimiser: torch.optim.Optimizer, random: np.random.Generator) -> Losses:
-        images, blind = augment(to_tensor(batch.images), self._recipe.augment, random)
+    def _loss(self, windows: Windows, random: np.random.Generator) -> tuple[Tensor, dict[str, float]]:
+        batch = windows.draw(random)
+        images, blind = augment(batch.images, self._recipe.augment, random)
         out = self.stack(images, torch.from_numpy(batch.speed), torch.from_numpy(batch.dt))
-        found = losses(out, batch, self._unit, self._recipe.train, blind)
-        optimiser.zero_grad(set_to_none=True)
-        found.total.backward()  # type: ignore[no-untyped-call]
-        torch.nn.utils.clip_grad_norm_(self.stack.parameters(), self._recipe.train.clip)
-        optimiser.step()
-        return found
+        found = losses(out, batch, self._unit, self._recipe.train, torch.from_numpy(blind))
+        return found.total, as_floats(found)
+
+    def _lane_loss(self, windows: Windows, random: np.random.Generator) -> tuple[Tensor, dict[str, float]]:
+        batch = windows.draw_frames(random)
+        images, _ = augment(batch.images, self._recipe.augment, random)
+        seen = self.stack.backbone(images[:, 0])
+        found = lane_loss(seen.lane, seen.lane_log_scale, torch.from_numpy(batch.lane[:, 0]), self._unit)
+        return found, {"total": float(found.detach())}
 
     @torch.no_grad()
     def measure(self, batches: list[Batch]) -> dict[str, float]:
@@ -110,14 +119,14 @@ class Trainer:
         roots = {name for name in means if name.startswith("lane_") or name.endswith("_error")}
         return {name: math.sqrt(value) if name in roots else value for name, value in means.items()}
 
-    def _identity(self, steps: int, phase: int) -> str:
-        text = json.dumps([asdict(self._recipe), self.stack.wiring.to_dict(), steps, phase], sort_keys=True)
-        return hashlib.sha256(text.encode()).hexdigest()
+    def _identity(self, steps: int, phase: int, lane_only: bool) -> str:
+        made = [asdict(self._recipe), self.stack.wiring.to_dict(), steps, phase, lane_only]
+        return hashlib.sha256(json.dumps(made, sort_keys=True).encode()).hexdigest()
 
-    def _keep(self, path: Path, optimiser: torch.optim.Optimizer, step: int, steps: int, phase: int) -> None:
+    def _keep(self, path: Path, optimiser: torch.optim.Optimizer, step: int, identity: str) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
         state = {
-            "identity": self._identity(steps, phase),
+            "identity": identity,
             "step": step,
             "stack": self.stack.state_dict(),
             "optimiser": optimiser.state_dict(),
@@ -125,13 +134,13 @@ class Trainer:
         torch.save(state, path.with_suffix(".new"))
         path.with_suffix(".new").replace(path)
 
-    def _resume(self, path: Path, optimiser: torch.optim.Optimizer, steps: int, phase: int) -> int:
+    def _resume(self, path: Path, optimiser: torch.optim.Optimizer, identity: str) -> int:
         try:
             state: dict[str, Any] = torch.load(path, weights_only=True)
-            identity, step = str(state["identity"]), int(state["step"])
+            known, step = str(state["identity"]), int(state["step"])
         except Exception as error:  # torch has no error class of its own for a file that is no checkpoint
             raise BundleError(f"{path}: is no checkpoint ({error}); delete it to begin anew") from error
-        if identity != self._identity(steps, phase):
+        if known != identity:
             raise BundleError(f"{path}: belongs to another training (recipe, wiring or phase); delete it to begin anew")
         self.stack.load_state_dict(state["stack"])
         optimiser.load_state_dict(state["optimiser"])

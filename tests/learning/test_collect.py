@@ -1,0 +1,56 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Recorded drives: what is in them, that they repeat, and that a break costs one drive only."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+
+from tidegate.bag import BagReader, Drive
+from tidegate.learning.collect import Plan, collect, plan_drives
+from tidegate.learning.dataset import bag_hash
+from tidegate.learning.recipe import CollectRecipe, Recipe
+from tidegate.settings import Settings
+
+
+def test_a_bag_holds_the_sensors_and_the_experts_answers(bags: list[Path]) -> None:
+    reader = BagReader(bags[0])
+    names = {"camera/image_raw", "camera/camera_info", "odom", "joint_states", "expert/nominal", "expert/lane"}
+    assert set(reader.topics) == {f"/{name}" for name in names}
+    assert set(reader.counts.values()) == {60}
+
+
+def test_labels_are_those_of_the_frame(drives: list[Drive], settings: Settings) -> None:
+    """Over one period the true offset changes by about speed × heading: labels of another frame would not."""
+    for drive in drives:
+        offset, heading = drive.lane[:, 0], drive.lane[:, 1]
+        step = np.diff(offset)
+        smooth = np.abs(step) < 0.2  # leaves out the sudden shifts
+        predicted = (drive.speed * heading / settings.camera.rate_hz)[:-1]
+        np.testing.assert_allclose(step[smooth], predicted[smooth], atol=0.02)
+
+
+def test_the_same_plan_gives_the_same_bag(bags: list[Path], config: Path, tmp_path: Path) -> None:
+    short = replace(CollectRecipe(), duration_s=3.0)
+    plan = Plan(str(config), str(tmp_path / bags[0].name), "road", 3, short)
+    heard: list[Path] = []
+    assert collect([plan], 1, heard.append) == [tmp_path / bags[0].name]
+    assert heard == [tmp_path / bags[0].name]
+    assert bag_hash(heard[0]) == bag_hash(bags[0])
+    assert collect([plan], 1, heard.append) == heard  # there already: not driven again
+    assert len(heard) == 1
+
+
+def test_scenes_are_spread_and_a_longer_run_begins_like_a_shorter(config: Path, tmp_path: Path) -> None:
+    recipe = Recipe().collect
+    plans = plan_drives(config, tmp_path, 0, 100, recipe)
+    assert [plan.scene for plan in plans].count("truck") in (9, 10, 11)
+    assert [plan.scene for plan in plans].count("traffic") in (29, 30, 31)
+    assert plan_drives(config, tmp_path, 0, 10, recipe) == plans[:10]
+
+
+def test_the_disturbed_expert_leaves_the_middle_of_the_lane(drives: list[Drive]) -> None:
+    offset = np.concatenate([drive.lane[:, 0] for drive in drives])
+    assert 0.1 < np.abs(offset).max() < 2.0

@@ -1,0 +1,109 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Windows of drives."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from tidegate.bag import Drive
+from tidegate.errors import BagError
+from tidegate.learning.dataset import Windows, bags_in, load_drive, split
+from tidegate.learning.recipe import TrainRecipe
+from tidegate.settings import Settings
+
+RECIPE = TrainRecipe(batch=5, window=8, warm_up=2)
+
+
+def drive(frames: int, **changes: Any) -> Drive:
+    count = np.arange(frames)
+    values: dict[str, Any] = {
+        "path": Path("made"),
+        "stamp": 50_000_000 * count.astype(np.int64),
+        "images": np.broadcast_to(count.astype(np.uint8)[:, None, None, None], (frames, 2, 3, 3)),
+        "speed": count.astype(float),
+        "force": 1000.0 * count,
+        "curvature": 0.001 * count,
+        "lane": np.tile(count[:, None], (1, 6)).astype(float),
+        "interrupted": False,
+    }
+    return Drive(**(values | changes))
+
+
+def test_a_batch_keeps_frames_and_labels_together() -> None:
+    batch = Windows([drive(20), drive(30)], RECIPE, 2000.0, 0.05).draw(np.random.default_rng(0))
+    assert batch.images.shape == (5, 8, 2, 3, 3)
+    index = batch.images[:, :, 0, 0, 0].astype(float)
+    assert (np.diff(index, axis=1) == 1).all()
+    np.testing.assert_allclose(batch.speed, index)
+    np.testing.assert_allclose(batch.acceleration, index / 2)
+    np.testing.assert_allclose(batch.lane[..., 3], index)
+    np.testing.assert_allclose(batch.dt, 0.05, rtol=1e-5)
+
+
+def test_windows_keep_the_true_time_steps_but_no_gap() -> None:
+    stamp = 50_000_000 * np.arange(30, dtype=np.int64)
+    stamp[12:] += 50_000_000  # a dropped frame
+    stamp[20:] += 3_000_000_000  # the camera paused
+    windows = Windows([drive(30, stamp=stamp)], RECIPE, 1.0, 0.05)
+    # 0…19 holds 13 windows, 20…29 three; each may begin with the frame after the pause
+    assert len(windows) == 13 + 2
+    batch = windows.batch([(0, 8)])
+    np.testing.assert_allclose(batch.dt[0], [0.05] * 4 + [0.1] + [0.05] * 3, rtol=1e-5)
+
+
+def test_unlabelled_frames_are_left_out() -> None:
+    lane = np.zeros((30, 6))
+    lane[10] = np.nan
+    assert len(Windows([drive(30, lane=lane)], RECIPE, 1.0, 0.05)) == 3 + 12
+
+
+def test_validation_takes_every_frame_at_most_once() -> None:
+    windows = Windows([drive(20), drive(30)], RECIPE, 1.0, 0.05)
+    batches = windows.every()
+    assert [len(batch.images) for batch in batches] == [5]
+    starts = sorted(batch.images[index, 0, 0, 0, 0] for batch in batches for index in range(5))
+    assert starts == [0, 0, 8, 8, 16]
+
+
+def test_too_short_drives_are_refused() -> None:
+    with pytest.raises(BagError, match=r"no window of 8 labelled frames.*2 bag.*longest has 7"):
+        Windows([drive(7), drive(5)], RECIPE, 1.0, 0.05)
+
+
+def test_the_cache_gives_back_what_the_bag_gave(bags: list[Path], settings: Settings, tmp_path: Path) -> None:
+    fresh, digest = load_drive(bags[0], settings.perception, tmp_path)
+    again, same = load_drive(bags[0], settings.perception, tmp_path)
+    assert digest == same
+    for name in ("stamp", "images", "speed", "force", "curvature", "lane"):
+        np.testing.assert_array_equal(getattr(fresh, name), getattr(again, name))
+    (file,) = tmp_path.glob("*.npz")
+    file.write_bytes(file.read_bytes()[:1000])  # a cache that was cut off is made anew
+    np.testing.assert_array_equal(load_drive(bags[0], settings.perception, tmp_path)[0].images, fresh.images)
+    other = replace(settings.perception, crop_top=0.5)
+    assert not np.array_equal(load_drive(bags[0], other, tmp_path)[0].images, fresh.images)
+
+
+def test_labels_of_another_preview_are_refused(bags: list[Path], settings: Settings) -> None:
+    with pytest.raises(BagError, match=r"have 4 curvatures; perception.preview_m has 2"):
+        load_drive(bags[0], replace(settings.perception, preview_m=(0.0, 10.0)))
+
+
+def test_a_bag_is_never_on_both_sides() -> None:
+    paths = [Path(str(index)) for index in range(25)]
+    train, held = split(paths, 0.2, 3)
+    assert len(held) == 5
+    assert sorted([*train, *held]) == sorted(paths)
+    assert split(paths, 0.2, 3) == (train, held)
+    assert split(paths[:1], 0.2, 3) == (paths[:1], [])
+
+
+def test_bags_are_found_and_their_absence_is_named(bags: list[Path], tmp_path: Path) -> None:
+    assert bags_in([bags[0].parent]) == sorted(bags)
+    assert bags_in([bags[1]]) == [bags[1]]
+    with pytest.raises(BagError, match="holds no bag"):
+        bags_in([tmp_path])

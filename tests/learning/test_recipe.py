@@ -1,0 +1,46 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The recipe's table: what a file may change and what it may not."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tidegate.errors import SettingsError
+from tidegate.learning.recipe import Recipe, load_recipe
+
+
+def write(folder: Path, text: str) -> Path:
+    path = folder / "recipe.yaml"
+    path.write_text(text)
+    return path
+
+
+def test_a_file_changes_what_it_names(tmp_path: Path) -> None:
+    found = load_recipe(write(tmp_path, "seed: 4\ntrain: {steps: 7}\n"))
+    assert (found.seed, found.train.steps) == (4, 7)
+    assert found.augment == Recipe().augment
+    assert load_recipe() == Recipe()
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("train: {step: 7}", "unknown key 'train.step'"),
+        ("train: {batch: 0}", "'train.batch' is 0"),
+        ("augment: {noise: loud}", "'augment.noise' is 'loud'"),
+        ("collect: {first_seed: 950}", "seeds 1000 to 1099 are kept for tests"),
+        ("calibrate: {first_seed: 990}", "seeds 1000 to 1099 are kept for tests"),
+        ("calibrate: {first_seed: 5}", "calibration roads 5 to 24 are trained on"),
+        ("[", "is no YAML"),
+    ],
+)
+def test_refusals_name_the_key(tmp_path: Path, text: str, said: str) -> None:
+    with pytest.raises(SettingsError, match=said):
+        load_recipe(write(tmp_path, text))
+
+
+def test_a_missing_file_is_named(tmp_path: Path) -> None:
+    with pytest.raises(SettingsError, match=r"nowhere\.yaml: cannot be read"):
+        load_recipe(tmp_path / "nowhere.yaml")
