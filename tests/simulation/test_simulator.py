@@ -210,24 +210,33 @@ def test_range_sees_the_trailer_above_its_floor_and_the_ground():
     truth = drive.sim.truth()
     points = drive.sim.observe().points
     assert truth.gap == pytest.approx(30.0 - 1.25 - drive.car.front, abs=1.0)
-    near = (np.abs(points.xyz[:, 1]) < 1.0) & (np.abs(points.xyz[:, 0] - (30.0 - 1.25)) < 1.0)
-    high = points.xyz[near, 2]
-    assert len(high) > 5
-    assert high.min() > 0.7 or (high > 1.2).sum() > 5
-    ground = points.xyz[points.ring == 0]
-    middle = ground[(ground[:, 0] < 27.0) & (np.abs(ground[:, 1]) < 3.0)]
-    assert len(middle) > 3
-    assert np.abs(middle[:, 2]).max() < 1.0  # the ground bends away by less than that within 27 m
+    above = height_above_ground(drive.sim, points)
+    index = drive.sim.road.locate(*truck.target).index
+    _, offset = drive.sim.road.project(in_world(drive.sim, points)[:, :2], index, 60.0)
+    lane = np.abs(offset) < 0.8  # the middle of the trailer: between its axles there is only air below the floor
+    trailer = above[lane & (above > 0.3)]
+    assert len(trailer) > 5
+    assert trailer.min() > 1.2 - 0.1
+    assert (np.abs(above[lane]) < 0.05).sum() > 3  # and beneath it the road goes on
+
+
+def in_world(sim, points):
+    """Range points (P, 3) in the world."""
+    rotation = sim._data.xmat[sim._range._body].reshape(3, 3)
+    return points.xyz @ rotation.T + sim._data.qpos[:3]
+
+
+def height_above_ground(sim, points):
+    """Height (P,) of range points above the terrain below them."""
+    world = in_world(sim, points)
+    return world[:, 2] - sim.world.terrain.height(world[:, 0], world[:, 1])
 
 
 def test_ground_returns_lie_on_the_terrain():
     drive = Drive(seed=3)
     points = drive.sim.observe().points
-    rotation = drive.sim._data.xmat[drive.sim._range._body].reshape(3, 3)
-    world = points.xyz @ rotation.T + drive.sim._data.qpos[:3]
-    height = drive.sim.world.terrain.height(world[:, 0], world[:, 1])
     assert len(points.xyz) > 50
-    assert np.abs(world[:, 2] - height).max() < 0.05
+    assert np.abs(height_above_ground(drive.sim, points)).max() < 0.05
 
 
 @pytest.mark.parametrize("name", list(SCENES))
