@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich import box
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 from rich.table import Table
@@ -84,11 +83,11 @@ def evaluate(
 
 def runs_table(runs: list[Run]) -> Table:
     """One row per drive."""
-    table = Table(
-        "seed", "done", "end", title=runs[0].scene, title_justify="left", box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0)
-    )
-    for name in ("m", "m/s", "of expert", "lane max", "rms", "out [s]", "gap [m]", "hits", "limits", "filter [s]"):
-        table.add_column(name, justify="right", no_wrap=True)
+    table = Table(title=runs[0].scene, title_justify="left", box=None, padding=(0, 1, 0, 0), pad_edge=False)
+    for name in ("seed", "done", "end"):
+        table.add_column(name, no_wrap=True)
+    for name in ("m", "m/s", "of expert", "lane max", "rms", "gap m", "hits", "limits", "filter s"):
+        table.add_column(name, justify="right")
     for run in runs:
         table.add_row(
             str(run.seed),
@@ -99,7 +98,6 @@ def runs_table(runs: list[Run]) -> Table:
             f"{run.mean_speed / run.expert_speed:.0%}" if run.expert_speed else "–",
             f"{run.max_abs_lane_error_m:.2f}",
             f"{run.rms_lane_error_m:.2f}",
-            f"{run.off_lane_s:.1f}",
             "–" if run.min_gap_m is None else f"{run.min_gap_m:.1f}",
             str(run.collisions),
             str(run.limit_violations),

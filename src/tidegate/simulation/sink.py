@@ -38,6 +38,7 @@ class Sink:
         self._latched: Floats = np.zeros(len(names))
         self._latched[self._wheels] = self._own_brake
         self._last: int | None = None
+        self._stamp = 0
         self._commanded = False
         self._held: Floats | None = None
         self.excess: dict[str, float] = {}
@@ -62,9 +63,10 @@ class Sink:
             return
         over = np.maximum(wanted / np.where(self._high > 0, self._high, np.inf), wanted / self._low) - 1
         self._note("effort", over)
-        if self._commanded:
-            self._note("effort rate", np.abs(wanted - self._latched) / self._step - 1)
-        self._latched = np.clip(wanted, self._low, self._high)
+        if self._commanded:  # in real time a command may overtake the one before: the rate is judged by their stamps
+            periods = max(1, round((command.stamp - self._stamp) / nanoseconds(self._period)))
+            self._note("effort rate", np.abs(wanted - self._latched) / (periods * self._step) - 1)
+        self._latched, self._stamp = np.clip(wanted, self._low, self._high), command.stamp
         self._last, self._commanded, self._held = now, True, None
 
     def _note(self, kind: str, excess: NDArray[Any]) -> None:
