@@ -184,7 +184,7 @@ def test_going_down_brakes_to_standstill_before_it_falls_silent(plant: Plant, no
 
     def drive() -> None:
         while not ended.is_set() and len(seen) < 400:
-            plant.speed = max(0.0, plant.speed - 0.02)
+            plant.speed = max(0.0, plant.speed - 0.05)
             try:
                 seen.append(plant.round().mode)
             except AssertionError:

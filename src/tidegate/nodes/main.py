@@ -16,7 +16,7 @@ import traceback
 from importlib import import_module
 from types import FrameType
 
-LINGER_S = 6.0
+LINGER_S = 10.0
 """Longest time that a node lives on because the safety node is braking."""
 AGAIN_S = 1.0
 """Signals closer together than this are one."""

@@ -16,14 +16,14 @@ from tidegate.nodes.inbox import FIELDS, Inbox, Instant
 from tidegate.nodes.parameters import Own
 from tidegate.nodes.stack_node import DISABLE, LOCK_STEP, StackNode
 from tidegate.nodes.topics import make
-from tidegate.records import Mode, Received, Round, SafetyInputs, SafetyState, Tick, UsedInputs, Values
+from tidegate.records import Mode, Received, Round, SafetyInputs, SafetyState, Tick, UsedInputs, Values, seconds
 from tidegate.robot import Car
 from tidegate.safety import Supervisor
 
 AUTO_RESET = Own("auto_reset", False, "reset by itself once after activation; for simulation only")
 STOP_TIME_S = 5.0
-"""Longest time that going down may take."""
-SILENCE_S = 0.5
+"""Longest time that going down may take, by the clock that drives the ticks."""
+SILENCE_S = 1.0
 """Going down, the node gives up when it has heard nothing for this long: it may as well be alone."""
 BRAKE_POLL_S = 0.0005
 SENSED = {"joint_states", "odom", "imu", "points"}
@@ -77,6 +77,7 @@ class SafetyNode(StackNode):
         self._mode: Mode | None = None
         self._told = self._heard_at = 0.0
         self._commanded_stamp: int | None = None
+        self._ticked = 0
         for topic in FIELDS:
             self.listen(topic, self._heard)
         self._latched_heard = False
@@ -157,6 +158,7 @@ class SafetyNode(StackNode):
     def _tick(self, now: Instant) -> None:
         """Decode what came, ask the supervisor, publish."""
         assert self._supervisor is not None
+        self._ticked = now.steady
         newest, self._newest = self._newest, {}
         self._arrived.clear()
         for topic, data in newest.items():
@@ -203,7 +205,8 @@ class SafetyNode(StackNode):
     def _brake(self) -> None:
         """Tick on with a stop asked for until the car stands; the executor is busy here, so messages are fetched."""
         self._stop, self._reset, self._auto_reset = True, False, False
-        begun = self._heard_at = ticked = time.monotonic()
+        self._heard_at = ticked = time.monotonic()
+        begun: int | None = None
         while True:
             self.fetch()
             now = time.monotonic()
@@ -216,7 +219,8 @@ class SafetyNode(StackNode):
             idle = self._round is None or not self._lock_step
             if idle and (self._mode == Mode.STOPPED or now - self._heard_at > SILENCE_S):
                 break
-            if now - begun > STOP_TIME_S:
+            begun = self._ticked if begun is None else begun
+            if seconds(self._ticked - begun) > STOP_TIME_S:
                 break
             time.sleep(BRAKE_POLL_S if self._lock_step else 1 / self.settings.safety.rate_hz)
         if self._mode != Mode.STOPPED:
