@@ -12,6 +12,8 @@ from pathlib import Path
 from typing import Any
 
 FIGURES = Path("out/bench")
+MODEL = Path("models/car-ltc19")
+SETTINGS = "config/car.yaml"
 PACKAGES = ("numpy", "onnxruntime", "mujoco", "daqp", "torch", "ncps")
 
 

@@ -11,11 +11,10 @@ from collections.abc import Callable
 
 import numpy as np
 import torch
-from common import save
+from common import SETTINGS, save
 
 from tidegate.liquid.policy import make_step
 from tidegate.settings import load_settings
-from tidegate.share import share_path
 from tidegate.stack import Stack
 
 with warnings.catch_warnings():
@@ -35,14 +34,14 @@ def timed(call: Callable[[], object], repeats: int) -> float:
     return (time.perf_counter() - start) / repeats * 1e6
 
 
-def main() -> None:
+def main(arguments: list[str] | None = None) -> None:
     """Time both in turns and keep the medians, the ratio and its spread."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rounds", type=int, default=15)
     parser.add_argument("--repeats", type=int, default=300)
-    arguments = parser.parse_args()
+    chosen = parser.parse_args(arguments)
     torch.set_num_threads(1)
-    settings = load_settings(share_path("config/car.yaml"))
+    settings = load_settings(SETTINGS)
     stack = Stack.from_settings(settings, SEED)
     wiring = stack.wiring
     ours = make_step(stack.to_bundle("bench", settings, 1200.0), wiring)
@@ -75,16 +74,14 @@ def main() -> None:
 
     with torch.inference_mode():
         timed(step_ours, 50), timed(step_peer, 50)
-        pairs = [
-            (timed(step_ours, arguments.repeats), timed(step_peer, arguments.repeats)) for _ in range(arguments.rounds)
-        ]
+        pairs = [(timed(step_ours, chosen.repeats), timed(step_peer, chosen.repeats)) for _ in range(chosen.rounds)]
     ratios = sorted(theirs / mine for mine, theirs in pairs)
     figures = {
         "neurons": wiring.neurons,
         "inputs": wiring.inputs,
         "substeps": policy.substeps,
-        "rounds": arguments.rounds,
-        "repeats": arguments.repeats,
+        "rounds": chosen.rounds,
+        "repeats": chosen.repeats,
         "ours_us": statistics.median(mine for mine, _ in pairs),
         "ncps_us": statistics.median(theirs for _, theirs in pairs),
         "ratio": statistics.median(ratios),

@@ -1,0 +1,123 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Write docs/results.md from the figures that the benchmarks kept in out/bench; a benchmark not run has no table."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import Any
+
+from common import FIGURES
+
+PAGE = Path("docs/results.md")
+HEAD = """# Results
+
+Made by `make bench`; each table names the script, the day and the machine. Figures depend on the machine and on what
+else it does: run them on yours.
+"""
+
+
+def main() -> None:
+    """Write the page."""
+    parts = [HEAD]
+    for name, tell in TABLES.items():
+        path = FIGURES / f"{name}.json"
+        if path.exists():
+            figures = json.loads(path.read_text("utf-8"))
+            parts.append(f"{tell(figures)}\n\n{source(figures)}\n")
+    PAGE.write_text("\n".join(parts), encoding="utf-8")
+    print(PAGE)
+
+
+def source(figures: dict[str, Any]) -> str:
+    """Where figures come from."""
+    machine = figures["machine"]
+    packages = ", ".join(f"{name} {number}" for name, number in machine["packages"].items())
+    return (
+        f"*`benchmarks/{figures['name']}.py`, {figures['date']}; {machine['processor']}, {machine['cores']} cores, "
+        f"{machine['memory_gib']} GiB, load {machine['load_1min']} at the end; Python {machine['python']}, {packages}*"
+    )
+
+
+def table(head: Iterable[str], rows: Iterable[Iterable[object]]) -> str:
+    """A Markdown table."""
+    names = list(head)
+    lines = [names, ["---"] * len(names), *([str(cell) for cell in row] for row in rows)]
+    return "\n".join("| " + " | ".join(line) + " |" for line in lines)
+
+
+def closed_loop(figures: dict[str, Any]) -> str:
+    """Closed loops by scene."""
+    rows = [
+        (
+            row["scene"],
+            row["off"],
+            f"{row['completed']}/{row['total']}",
+            row["collisions"],
+            row["limit_violations"],
+            row["runs_with_a_wheel_off_the_road"],
+            f"{row['max_abs_lane_error_m']:.2f}",
+            "–" if row["min_gap_m"] is None else f"{row['min_gap_m']:.1f}",
+            f"{row['real_time_factor']:.1f}",
+        )
+        for row in figures["rows"]
+    ]
+    head = (
+        "scene",
+        "switched off",
+        "completed",
+        "collisions",
+        "limits violated",
+        "runs with a wheel off the road",
+        "largest lane error [m]",
+        "smallest gap [m]",
+        "× real time per process",
+    )
+    return (
+        f"## Closed loops\n\nSeeds {figures['seeds']} (the end excluded), roads that no training run saw, "
+        f"{figures['processes']} processes.\n\n{table(head, rows)}"
+    )
+
+
+def latency(figures: dict[str, Any]) -> str:
+    """Latency and memory of the live graph."""
+    found = figures["latency_ms"]
+    rows = [(f"{found['median']:.1f}", f"{found['p90']:.1f}", f"{found['p99']:.1f}", f"{found['max']:.1f}")]
+    memory = [(name, f"{size:.0f}") for name, size in figures["pss_mb"].items()]
+    memory.append(("the stack (perception, policy, safety)", f"{figures['pss_stack_mb']:.0f}"))
+    return (
+        f"## Live graph\n\nReal nodes over DDS in real time, the simulator on the same machine; "
+        f"{figures['frames']} frames in {figures['seconds']:.0f} s of scene `{figures['scene']}`. From the moment a frame was rendered to the "
+        f"publication of the first command computed from it.\n\n"
+        f"{table(('median [ms]', '90 % [ms]', '99 % [ms]', 'largest [ms]'), rows)}\n\n"
+        f"{table(('node', 'PSS [MB]'), memory)}"
+    )
+
+
+def liquid_step(figures: dict[str, Any]) -> str:
+    """The liquid step against ncps."""
+    rows = [
+        ("tidegate, NumPy (live)", f"{figures['ours_us']:.0f}", "1"),
+        (
+            "`ncps` LTCCell, torch, one thread",
+            f"{figures['ncps_us']:.0f}",
+            f"{figures['ratio']:.1f} ({figures['ratio_low']:.1f}–{figures['ratio_high']:.1f})",
+        ),
+    ]
+    return (
+        f"## Liquid step\n\n{figures['neurons']} neurons, {figures['inputs']} inputs, {figures['substeps']} sub-steps, "
+        f"batch 1; {figures['rounds']} rounds of {figures['repeats']} steps, in turns within one process. The ratio's "
+        f"spread is that of the rounds.\n\n{table(('implementation', 'step [µs], median', 'times ours'), rows)}"
+    )
+
+
+TABLES: dict[str, Callable[[dict[str, Any]], str]] = {
+    "closed_loop": closed_loop,
+    "latency": latency,
+    "liquid_step": liquid_step,
+}
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,21 @@
+# SPDX-License-Identifier: Apache-2.0
+"""All benchmarks one after the other, then docs/results.md: what `make bench` runs."""
+
+from __future__ import annotations
+
+import closed_loop
+import latency
+import liquid_step
+import results
+
+
+def main() -> None:
+    """Run everything with its defaults."""
+    liquid_step.main([])
+    latency.main([])
+    closed_loop.main([])
+    results.main()
+
+
+if __name__ == "__main__":
+    main()
