@@ -88,8 +88,8 @@ def latency(figures: dict[str, Any]) -> str:
     memory.append(("the stack (perception, policy, safety)", f"{figures['pss_stack_mb']:.0f}"))
     return (
         f"## Live graph\n\nReal nodes over DDS in real time, the simulator on the same machine; "
-        f"{figures['frames']} frames in {figures['seconds']:.0f} s of scene `{figures['scene']}`. From the moment a frame was rendered to the "
-        f"publication of the first command computed from it.\n\n"
+        f"{figures['frames']} frames in {figures['seconds']:.0f} s of scene `{figures['scene']}`. "
+        f"From the moment a frame was rendered to the publication of the first command computed from it.\n\n"
         f"{table(('median [ms]', '90 % [ms]', '99 % [ms]', 'largest [ms]'), rows)}\n\n"
         f"{table(('node', 'PSS [MB]'), memory)}"
     )
