@@ -14,6 +14,8 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from tidegate.nodes.main import PARENT
+from tidegate.nodes.topics import PROFILES
+from tidegate.share import share_path
 
 LINE = re.compile(r"^\[(?P<level>[A-Z]+)\] \[(?P<node>[^\]]*)\]: (?P<text>.*)$")
 """As the console of ROS is told to write, see ``environment``."""
@@ -23,9 +25,10 @@ Said = Callable[[str, str, str], None]
 
 
 def environment() -> dict[str, str]:
-    """The environment of the children: logs in one known form, and no life after their parent."""
+    """The environment of the children: room for images, logs in one known form, no life after their parent."""
     form = {"RCUTILS_CONSOLE_OUTPUT_FORMAT": "[{severity}] [{name}]: {message}", "RCUTILS_COLORIZED_OUTPUT": "0"}
-    return {**os.environ, **form, "PYTHONUNBUFFERED": "1", PARENT: str(os.getpid())}
+    profiles = {PROFILES: str(share_path("config/fastdds.xml"))}
+    return {**profiles, **os.environ, **form, "PYTHONUNBUFFERED": "1", PARENT: str(os.getpid())}
 
 
 def parameter_flags(values: Mapping[str, object]) -> list[str]:

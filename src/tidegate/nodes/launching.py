@@ -8,24 +8,32 @@ from itertools import pairwise
 from typing import Any
 
 from launch import Action, LaunchContext
-from launch.actions import DeclareLaunchArgument, EmitEvent, OpaqueFunction, RegisterEventHandler
+from launch.actions import (
+    DeclareLaunchArgument,
+    EmitEvent,
+    OpaqueFunction,
+    RegisterEventHandler,
+    SetEnvironmentVariable,
+)
 from launch.conditions import IfCondition
 from launch.event_handlers import OnProcessExit, OnProcessStart
 from launch.events import matches_action
-from launch.substitutions import EqualsSubstitution, LaunchConfiguration, NotSubstitution
+from launch.substitutions import EnvironmentVariable, EqualsSubstitution, LaunchConfiguration, NotSubstitution
 from launch_ros.actions import LifecycleNode, Node
 from launch_ros.event_handlers import OnStateTransition
 from launch_ros.events.lifecycle import ChangeState
 from launch_ros.substitutions import FindPackageShare
 from lifecycle_msgs.msg import Transition
 
+from tidegate.nodes.topics import PROFILES
+
 GO_DOWN_S = "12"
 """How long a node may take to go down: the safety node brakes the car first, the others wait for it."""
 SHARE = FindPackageShare("tidegate")
 
 
-def shared_arguments() -> list[DeclareLaunchArgument]:
-    """The arguments that every launch file of the car has."""
+def shared_arguments() -> list[Action]:
+    """The arguments that every launch file of the car has, and the middleware's profile unless the user has one."""
     robot = LaunchConfiguration("robot")
     return [
         DeclareLaunchArgument("robot", default_value="car", description="which robot: names config/<robot>.yaml"),
@@ -44,6 +52,7 @@ def shared_arguments() -> list[DeclareLaunchArgument]:
         DeclareLaunchArgument("autostart", default_value="true", description="configure and activate the nodes"),
         DeclareLaunchArgument("log_level", default_value="info", description="of all nodes"),
         DeclareLaunchArgument("record", default_value="", description="folder of a bag to make; empty = none"),
+        SetEnvironmentVariable(PROFILES, EnvironmentVariable(PROFILES, default_value=[SHARE, "/config/fastdds.xml"])),
     ]
 
 
