@@ -72,8 +72,13 @@ class Stack(nn.Module):
             dt: (B, T) [s] since the frame before; the nominal period where there was none.
             state: (B, N) neurons before the first frame; None = zero.
         """
-        seen = self.backbone(images.flatten(0, 1))
-        features, lane, log_scale = (part.unflatten(0, images.shape[:2]) for part in seen)
+        code = self.backbone.code(images.flatten(0, 1))
+        return self.from_code(code.view(*images.shape[:2], -1), speed, dt, state)
+
+    def from_code(self, code: Tensor, speed: Tensor, dt: Tensor, state: Tensor | None = None) -> StackOutput:
+        """Drive through T frames whose ``code`` (B, T, C) the backbone has made already; the rest as ``forward``."""
+        seen = self.backbone.heads(code.flatten(0, 1))
+        features, lane, log_scale = (part.view(*code.shape[:2], -1) for part in seen)
         decided = self.policy(features, speed, dt, state)
         return StackOutput(
             acceleration=decided.acceleration,

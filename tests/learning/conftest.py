@@ -37,8 +37,10 @@ def recipe() -> Recipe:
         small,
         threads=1,
         collect=replace(small.collect, drives=2, duration_s=3.0),
-        train=replace(small.train, batch=4, window=12, warm_up=2, steps=4),
-        dagger=replace(small.dagger, rounds=1, drives=1, steps=2),
+        train=replace(
+            small.train, lane_frames=8, lane_steps=3, policy_steps=3, all_steps=2, batch=4, window=12, warm_up=2
+        ),
+        dagger=replace(small.dagger, rounds=1, drives=1),
         calibrate=replace(small.calibrate, drives=1, duration_s=2.0, miscoverage=0.5),
     )
 

@@ -32,9 +32,14 @@ def test_bags_become_a_bundle(
     bundle = Bundle.load(tmp_path / "tiny", "car")
     record = bundle.training
     assert set(record["data_sha256"].values()) == {bag_hash(bag) for bag in bags}
-    assert record["recipe"]["train"]["steps"] == recipe.train.steps
+    assert record["recipe"]["train"]["all_steps"] == recipe.train.all_steps
     assert record["versions"]["torch"]
-    assert set(record["durations_s"]) == {"read bags", "train 0", "calibrate", "total"}
+    assert set(record["durations_s"]) == {
+        "read bags",
+        *(f"train 0 {stage}" for stage in ("lane", "policy", "all")),
+        "calibrate",
+        "total",
+    }
     assert any("always zero" in note and "repeat the last" in note for note in notes)
     frame = Frame(0, np.full((settings.camera.height, settings.camera.width, 3), 90, np.uint8))
     percept = Perception(bundle, settings).process(frame)

@@ -18,8 +18,8 @@ def write(folder: Path, text: str) -> Path:
 
 
 def test_a_file_changes_what_it_names(tmp_path: Path) -> None:
-    found = load_recipe(write(tmp_path, "seed: 4\ntrain: {steps: 7}\n"))
-    assert (found.seed, found.train.steps) == (4, 7)
+    found = load_recipe(write(tmp_path, "seed: 4\ntrain: {all_steps: 7}\n"))
+    assert (found.seed, found.train.all_steps) == (4, 7)
     assert found.augment == Recipe().augment
     assert load_recipe() == Recipe()
 

@@ -31,15 +31,19 @@ def weights(trainer: Trainer) -> torch.Tensor:
 def trained(settings: Settings, recipe: Recipe, windows: Windows, steps: int, seed: int = 0) -> Trainer:
     recipe = replace(recipe, seed=seed)
     trainer = Trainer(Stack.from_settings(settings, seed), recipe)
-    trainer.fit(windows, steps)
+    trainer.fit(windows, "all", steps)
     return trainer
 
 
 def test_a_few_steps_lower_the_loss_on_the_bags(settings: Settings, recipe: Recipe, windows: Windows) -> None:
-    plain = replace(recipe, augment=replace(recipe.augment, noise=0.0, light=0.0, shadow_share=0.0, glare_share=0.0))
+    plain = replace(
+        recipe,
+        train=replace(recipe.train, tuning=1.0),
+        augment=replace(recipe.augment, noise=0.0, light=0.0, shadow_share=0.0, glare_share=0.0),
+    )
     trainer = Trainer(Stack.from_settings(settings, 0), plain)
     before = trainer.measure(windows.every())
-    trainer.fit(windows, 40)
+    trainer.fit(windows, "all", 40)
     after = trainer.measure(windows.every())
     for name in ("total", "curvature", "lane"):
         assert after[name] < before[name], name
@@ -65,23 +69,23 @@ def test_a_resumed_training_ends_where_an_unbroken_one_does(
 
     trainer = Trainer(Stack.from_settings(settings, 0), recipe)
     with pytest.raises(KeyboardInterrupt):
-        trainer.fit(windows, 8, 0, file, broken)
+        trainer.fit(windows, "all", 8, 0, file, broken)
     resumed = Trainer(Stack.from_settings(settings, 0), recipe)
     steps: list[int] = []
-    resumed.fit(windows, 8, 0, file, lambda step, found: steps.append(step))
+    resumed.fit(windows, "all", 8, 0, file, lambda step, found: steps.append(step))
     assert steps == [4, 5, 6, 7, 8]  # from the checkpoint of step 3 on
     assert torch.equal(weights(resumed), weights(trained(settings, recipe, windows, 8)))
 
 
 def test_foreign_checkpoints_are_refused(settings: Settings, recipe: Recipe, windows: Windows, tmp_path: Path) -> None:
     file = tmp_path / "checkpoint.pt"
-    Trainer(Stack.from_settings(settings, 0), recipe).fit(windows, 1, 0, file)
+    Trainer(Stack.from_settings(settings, 0), recipe).fit(windows, "all", 1, 0, file)
     other = Trainer(Stack.from_settings(settings, 0), replace(recipe, seed=7))
     with pytest.raises(BundleError, match="belongs to another training"):
-        other.fit(windows, 1, 0, file)
+        other.fit(windows, "all", 1, 0, file)
     file.write_bytes(b"no checkpoint")
     with pytest.raises(BundleError, match="is no checkpoint"):
-        other.fit(windows, 1, 0, file)
+        other.fit(windows, "all", 1, 0, file)
 
 
 def test_the_learning_rate_rises_and_falls() -> None:
@@ -91,3 +95,23 @@ def test_the_learning_rate_rises_and_falls() -> None:
     assert rates[0] == pytest.approx(0.1)
     assert rates[-1] < 0.03
     assert (np.diff(rates[10:]) < 0).all()
+
+
+def test_each_stage_trains_its_own_part(settings: Settings, recipe: Recipe, windows: Windows) -> None:
+    trainer = Trainer(Stack.from_settings(settings, 0), recipe)
+    backbone, policy = trainer.stack.backbone, trainer.stack.policy
+
+    def state(module: torch.nn.Module) -> torch.Tensor:
+        return torch.cat([value.detach().flatten() for value in module.parameters()])
+
+    first, before = state(policy), trainer.measure(windows.every())
+    trainer.fit(windows, "lane", 30)
+    seen = trainer.measure(windows.every())
+    assert torch.equal(state(policy), first)
+    assert seen["lane"] < before["lane"]
+    convolutions = state(backbone.convs)
+    trainer.fit(windows, "policy", 40)
+    driven = trainer.measure(windows.every())
+    assert torch.equal(state(backbone.convs), convolutions)
+    assert driven["lane"] == pytest.approx(seen["lane"], abs=1e-6)
+    assert driven["curvature"] + driven["acceleration"] < seen["curvature"] + seen["acceleration"]

@@ -29,7 +29,7 @@ class Drive:
 
     path: Path
     stamp: NDArray[np.int64]
-    images: NDArray[np.uint8]
+    images: NDArray[Any]
     speed: NDArray[np.float64]
     force: NDArray[np.float64]
     curvature: NDArray[np.float64]

@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+import copy
+import dataclasses
 import hashlib
 import json
 import zipfile
@@ -30,10 +32,10 @@ _CACHE_VERSION = 1
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Batch:
-    """B windows of T frames: ``images`` (B, T, h, w, 3) uint8; ``speed`` [m/s], ``dt`` [s], ``acceleration`` [m/s²],
-    ``curvature`` [1/m] (B, T); ``lane`` (B, T, 2 + K)."""
+    """B windows of T frames: ``images`` (B, T, h, w, 3) uint8, or (B, T, C) codes of them; ``speed`` [m/s], ``dt``
+    [s], ``acceleration`` [m/s²], ``curvature`` [1/m] (B, T); ``lane`` (B, T, 2 + K)."""
 
-    images: NDArray[np.uint8]
+    images: NDArray[Any]
     speed: NDArray[np.float32]
     dt: NDArray[np.float32]
     acceleration: NDArray[np.float32]
@@ -124,6 +126,12 @@ class Windows:
     def __len__(self) -> int:
         """How many windows there are, overlapping ones included."""
         return len(self._starts)
+
+    def coded(self, code: Callable[[NDArray[np.uint8]], NDArray[np.float32]]) -> Windows:
+        """The same windows with ``code`` of each drive's images, (T, h, w, 3) → (T, C), in their place."""
+        other = copy.copy(self)
+        other._drives = [dataclasses.replace(drive, images=code(drive.images)) for drive in self._drives]
+        return other
 
     def draw(self, random: np.random.Generator) -> Batch:
         """A batch of windows, each as likely as the other."""

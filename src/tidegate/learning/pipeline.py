@@ -22,7 +22,7 @@ from tidegate.learning.collect import collect, plan_drives
 from tidegate.learning.dataset import Windows, bags_in, load_drive, split
 from tidegate.learning.loss import baselines
 from tidegate.learning.recipe import Recipe
-from tidegate.learning.train import Trainer
+from tidegate.learning.train import Stage, Trainer
 from tidegate.robot import Car
 from tidegate.settings import load_settings
 from tidegate.stack import Stack
@@ -78,7 +78,7 @@ class Pipeline:
                 expert_share=recipe.dagger.expert_share,
             )
             self._take(bags)
-            self._train(trainer, recipe.dagger.steps, number)
+            self._train(trainer, number)
             bundle = self._draft(trainer.stack)
         held_out = self._record("calibration", recipe.calibrate.first_seed, recipe.calibrate.drives, bundle=str(bundle))
         return self._finish(trainer.stack, [self._load(bag) for bag in held_out], out, began)
@@ -120,8 +120,7 @@ class Pipeline:
 
     def _first_training(self) -> Trainer:
         trainer = Trainer(Stack.from_settings(load_settings(self.config), self.recipe.seed), self.recipe)
-        self._train(trainer, self.recipe.train.lane_steps, 0, lane_only=True)
-        self._train(trainer, self.recipe.train.steps, 0)
+        self._train(trainer, 0)
         return trainer
 
     def _windows(self, drives: list[Drive]) -> Windows:
@@ -129,8 +128,15 @@ class Pipeline:
         mass = Car.from_settings(settings).effective_mass
         return Windows(drives, self.recipe.train, mass, 1 / settings.camera.rate_hz)
 
-    def _train(self, trainer: Trainer, steps: int, phase: int, lane_only: bool = False) -> None:
-        windows, stage = self._windows(self.drives), f"train lane {phase}" if lane_only else f"train {phase}"
+    def _train(self, trainer: Trainer, phase: int) -> None:
+        """The three stages on all drives so far."""
+        recipe, windows = self.recipe.train, self._windows(self.drives)
+        share = self.recipe.dagger.effort if phase else 1.0
+        stages: dict[Stage, int] = {
+            "lane": round(share * recipe.lane_steps),
+            "policy": round(share * recipe.policy_steps),
+            "all": round(share * recipe.all_steps),
+        }
         shown = 0.0
 
         def heard(step: int, found: dict[str, float]) -> None:
@@ -138,12 +144,13 @@ class Pipeline:
             shown = found["total"] if step == 1 else 0.98 * shown + 0.02 * found["total"]
             self.listener.advance(f"loss {shown:.3f}")
 
-        with self._timed(stage, steps):
-            trainer.fit(windows, steps, phase, self.work / f"{stage.replace(' ', '-')}.pt", heard, lane_only)
-        if self.held and not lane_only:
+        for stage, steps in stages.items():
+            with self._timed(f"train {phase} {stage}", steps):
+                trainer.fit(windows, stage, steps, phase, self.work / f"train-{phase}-{stage}.pt", heard)
+        if self.held:
             batches = self._windows(self.held).every()
-            found = trainer.measure(batches) | baselines(batches, self.recipe.train)
-            self.metrics[stage] = {key: round(value, 6) for key, value in found.items()}
+            found = trainer.measure(batches) | baselines(batches, recipe)
+            self.metrics[f"train {phase}"] = {key: round(value, 6) for key, value in found.items()}
             self.listener.note(
                 f"held-out bags: command loss {found['curvature']:.3f} + {found['acceleration']:.3f} (curvature + "
                 f"acceleration; always zero {found['curvature_zero']:.3f} + {found['acceleration_zero']:.3f}, repeat "

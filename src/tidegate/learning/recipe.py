@@ -35,19 +35,24 @@ class CollectRecipe:
 
 @dataclass(frozen=True, slots=True)
 class TrainRecipe:
-    """First the lane head on single frames, which differ more than those of a window; then all of it on windows."""
+    """Three stages: the lane head on single frames, the liquid network on frozen codes, everything on windows."""
 
-    lane_frames: int = setting(
-        256, "1", "single frames per step while the lane head alone is trained", low=1, high=65536
-    )
-    lane_steps: int = setting(2000, "1", "such steps before the first training on windows", low=0, high=10**6)
+    lane_frames: int = setting(256, "1", "single frames per step of the lane stage", low=1, high=65536)
+    lane_steps: int = setting(2000, "1", "steps of the lane stage", low=0, high=10**6)
+    policy_steps: int = setting(2000, "1", "steps of the policy stage", low=0, high=10**6)
+    all_steps: int = setting(250, "1", "steps of the stage that trains everything", low=0, high=10**6)
     batch: int = setting(32, "1", "windows per step", low=1, high=4096)
     window: int = setting(32, "1", "frames per window", low=4, high=1024)
     warm_up: int = setting(6, "1", "first frames of a window, whose commands do not count: the state settles", low=0)
-    steps: int = setting(600, "1", "steps of the first training on windows", low=1, high=10**6)
     backbone_rate: float = setting(1e-3, "1", "peak learning rate of the convolutional network", low=1e-6, high=1)
-    liquid_rate: float = setting(5e-3, "1", "peak learning rate of the liquid network", low=1e-6, high=1)
-    weight_decay: float = setting(1e-4, "1", "decoupled weight decay (AdamW)", low=0, high=1)
+    liquid_rate: float = setting(2e-2, "1", "peak learning rate of the liquid network", low=1e-6, high=1)
+    features_rate: float = setting(
+        3e-3, "1", "peak learning rate of the features' layer in the policy stage", low=1e-6, high=1
+    )
+    tuning: float = setting(0.3, "1", "learning rates of the last stage, and of DAgger rounds, by these", low=0, high=1)
+    weight_decay: float = setting(
+        1e-4, "1", "decoupled weight decay (AdamW) of the convolutional network", low=0, high=1
+    )
     clip: float = setting(1.0, "1", "largest norm of the gradient", low=0.01, high=1000)
     ramp: float = setting(0.03, "1", "share of the steps in which the learning rate rises", low=0, high=0.5)
     curvature_unit: float = setting(0.01, "1/m", "error of the commanded curvature that costs one", low=1e-5, high=1)
@@ -73,7 +78,9 @@ class DaggerRecipe:
     rounds: int = setting(2, "1", "rounds", low=0, high=20)
     drives: int = setting(44, "1", "drives per round", low=1, high=100000)
     expert_share: float = setting(0.25, "1", "share of the time in which the expert drives after all", low=0, high=1)
-    steps: int = setting(800, "1", "training steps after each round", low=1, high=10**6)
+    effort: float = setting(
+        0.4, "1", "training after each round, as a share of the first one's steps", low=0.01, high=10
+    )
 
 
 @dataclass(frozen=True, slots=True)

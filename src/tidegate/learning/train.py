@@ -7,12 +7,13 @@ import hashlib
 import json
 import math
 from collections.abc import Callable
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from tidegate.errors import BundleError
@@ -24,6 +25,8 @@ from tidegate.stack import Stack
 
 Heard = Callable[[int, dict[str, float]], None]
 """Gets the number of steps done and the losses of the newest."""
+
+Stage = Literal["lane", "policy", "all"]
 
 CHECKPOINT_EVERY = 100
 """Steps between checkpoints."""
@@ -40,62 +43,90 @@ class Trainer:
     def fit(
         self,
         windows: Windows,
+        stage: Stage,
         steps: int,
         phase: int = 0,
         checkpoint: Path | None = None,
         heard: Heard = lambda step, found: None,
-        lane_only: bool = False,
     ) -> None:
         """Take ``steps`` steps on ``windows``.
 
         Args:
             windows: training data.
+            stage: ``lane``: the convolutional network learns the lane from single frames; ``policy``: the liquid
+                network learns to drive on what the frozen convolutional network says; ``all``: both, end to end.
             steps: how many.
-            phase: number of this training, so that each draws anew.
+            phase: number of this training, so that each draws anew; after the first, learning rates are lower.
             checkpoint: file that keeps the state now and then; if it is there, the training resumes from it.
             heard: told of every step.
-            lane_only: train the lane head on single frames instead of the whole stack on windows.
 
         Raises:
             BundleError: the checkpoint belongs to another training.
         """
-        stack, recipe = self.stack, self._recipe.train
-        optimiser = torch.optim.AdamW(
-            [
-                {"params": stack.backbone.parameters(), "peak": recipe.backbone_rate},
-                {"params": stack.policy.parameters(), "peak": recipe.liquid_rate, "weight_decay": 0.0},
-            ],
-            weight_decay=recipe.weight_decay,
-        )
-        identity = self._identity(steps, phase, lane_only)
+        recipe = self._recipe.train
+        optimiser = torch.optim.AdamW(self._groups(stage), weight_decay=0.0)
+        identity = self._identity(stage, steps, phase)
         first = self._resume(checkpoint, optimiser, identity) if checkpoint and checkpoint.exists() else 0
-        stack.train()
+        gentle = recipe.tuning if stage == "all" or phase > 0 else 1.0
+        if stage == "policy":
+            windows = windows.coded(lambda images: self._code(images, phase))
+        loss = {"lane": self._lane_loss, "policy": self._policy_loss, "all": self._loss}[stage]
+        self.stack.train()
         for step in range(first, steps):
-            random = np.random.default_rng([self._recipe.seed, phase, int(lane_only), step])  # resuming draws the same
+            random = np.random.default_rng([self._recipe.seed, phase, *stage.encode(), step])  # resuming draws the same
             for group in optimiser.param_groups:
-                group["lr"] = group["peak"] * schedule(step, steps, recipe.ramp)
+                group["lr"] = gentle * group["peak"] * schedule(step, steps, recipe.ramp)
             optimiser.zero_grad(set_to_none=True)
-            total, found = self._lane_loss(windows, random) if lane_only else self._loss(windows, random)
-            total.backward()  # type: ignore[no-untyped-call]
-            torch.nn.utils.clip_grad_norm_(stack.parameters(), recipe.clip)
+            found = loss(windows, random)
+            found.total.backward()  # type: ignore[no-untyped-call]
+            torch.nn.utils.clip_grad_norm_((p for g in optimiser.param_groups for p in g["params"]), recipe.clip)
             optimiser.step()
-            heard(step + 1, found)
+            heard(step + 1, as_floats(found))
             if checkpoint and ((step + 1) % CHECKPOINT_EVERY == 0 or step + 1 == steps):
                 self._keep(checkpoint, optimiser, step + 1, identity)
 
-    def _loss(self, windows: Windows, random: np.random.Generator) -> tuple[Tensor, dict[str, float]]:
+    def _groups(self, stage: Stage) -> list[dict[str, Any]]:
+        """What a stage trains, and how fast."""
+        stack, recipe = self.stack, self._recipe.train
+        backbone = {
+            "params": list(stack.backbone.parameters()),
+            "peak": recipe.backbone_rate,
+            "weight_decay": recipe.weight_decay,
+        }
+        liquid = {"params": list(stack.policy.parameters()), "peak": recipe.liquid_rate}
+        features = {"params": list(stack.backbone.features.parameters()), "peak": recipe.features_rate}
+        return {"lane": [backbone], "policy": [features, liquid], "all": [backbone, liquid]}[stage]
+
+    def _loss(self, windows: Windows, random: np.random.Generator) -> Losses:
         batch = windows.draw(random)
         images, blind = augment(batch.images, self._recipe.augment, random)
         out = self.stack(images, torch.from_numpy(batch.speed), torch.from_numpy(batch.dt))
-        found = losses(out, batch, self._unit, self._recipe.train, torch.from_numpy(blind))
-        return found.total, as_floats(found)
+        return losses(out, batch, self._unit, self._recipe.train, torch.from_numpy(blind))
 
-    def _lane_loss(self, windows: Windows, random: np.random.Generator) -> tuple[Tensor, dict[str, float]]:
+    def _policy_loss(self, windows: Windows, random: np.random.Generator) -> Losses:
+        batch = windows.draw(random)
+        out = self.stack.from_code(
+            torch.from_numpy(batch.images), torch.from_numpy(batch.speed), torch.from_numpy(batch.dt)
+        )
+        return losses(out, batch, self._unit, self._recipe.train)
+
+    def _lane_loss(self, windows: Windows, random: np.random.Generator) -> Losses:
         batch = windows.draw_frames(random)
         images, _ = augment(batch.images, self._recipe.augment, random)
         seen = self.stack.backbone(images[:, 0])
-        found = lane_loss(seen.lane, seen.lane_log_scale, torch.from_numpy(batch.lane[:, 0]), self._unit)
-        return found, {"total": float(found.detach())}
+        lane = lane_loss(seen.lane, seen.lane_log_scale, torch.from_numpy(batch.lane[:, 0]), self._unit)
+        return Losses(lane, torch.zeros(()), torch.zeros(()), lane)
+
+    @torch.no_grad()
+    def _code(self, images: NDArray[np.uint8], phase: int) -> NDArray[np.float32]:
+        """Codes (T, C) of a drive's images (T, h, w, 3), disturbed as in training, in pieces of a window each."""
+        random = np.random.default_rng([self._recipe.seed, phase, len(images), int(images[0].sum())])
+        size, codes = self._recipe.train.window, []
+        no_glare = replace(self._recipe.augment, glare_share=0.0)
+        for first in range(0, len(images), size):
+            changed, _ = augment(images[None, first : first + size], no_glare, random)
+            codes.append(self.stack.backbone.code(changed[0]))
+        return np.asarray(torch.cat(codes).numpy(), np.float32)
 
     @torch.no_grad()
     def measure(self, batches: list[Batch]) -> dict[str, float]:
@@ -119,8 +150,8 @@ class Trainer:
         roots = {name for name in means if name.startswith("lane_") or name.endswith("_error")}
         return {name: math.sqrt(value) if name in roots else value for name, value in means.items()}
 
-    def _identity(self, steps: int, phase: int, lane_only: bool) -> str:
-        made = [asdict(self._recipe), self.stack.wiring.to_dict(), steps, phase, lane_only]
+    def _identity(self, stage: Stage, steps: int, phase: int) -> str:
+        made = [asdict(self._recipe), self.stack.wiring.to_dict(), stage, steps, phase]
         return hashlib.sha256(json.dumps(made, sort_keys=True).encode()).hexdigest()
 
     def _keep(self, path: Path, optimiser: torch.optim.Optimizer, step: int, identity: str) -> None:

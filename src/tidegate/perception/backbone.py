@@ -55,10 +55,17 @@ class Backbone(nn.Module):
 
     def forward(self, images: Tensor) -> BackboneOutput:
         """Read ``images`` (M, 3, h, w), as ``image.prepare`` makes them."""
+        return self.heads(self.code(images))
+
+    def code(self, images: Tensor) -> Tensor:
+        """What is known of ``images`` (M, 3, h, w) before the heads, (M, HIDDEN)."""
         maps = images.contiguous(memory_format=torch.channels_last)
         for conv in self.convs:
             maps = torch.relu(conv(maps))
-        hidden = torch.relu(self.hidden(maps.flatten(1)))
-        value, log_scale = self.lane(hidden).chunk(2, dim=-1)
+        return torch.relu(self.hidden(maps.flatten(1)))
+
+    def heads(self, code: Tensor) -> BackboneOutput:
+        """Features and lane from ``code`` (M, HIDDEN)."""
+        value, log_scale = self.lane(code).chunk(2, dim=-1)
         log_scale = log_scale.clamp(-LOG_SCALE_LIMIT, LOG_SCALE_LIMIT) + self.lane_scale.log()
-        return BackboneOutput(self.features(hidden), value * self.lane_scale, log_scale)
+        return BackboneOutput(self.features(code), value * self.lane_scale, log_scale)
