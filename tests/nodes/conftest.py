@@ -103,7 +103,7 @@ class Plant:
         self.state: SafetyState | None = None
         self.used: UsedInputs | None = None
         self.diagnostics: list[Any] = []
-        self._publishers = {
+        self.publishers = {
             topic: self.node.create_publisher(
                 message_class(TOPICS[topic].type), ros_name(topic), offered_qos(topic, lock_step)
             )
@@ -127,7 +127,7 @@ class Plant:
         if topic in self.change:
             record = self.change[topic](record)
         if record is not None:
-            self._publishers[topic].publish(encode(record, make))
+            self.publishers[topic].publish(encode(record, make))
         return record is not None
 
     def round(self) -> SafetyState:

@@ -11,12 +11,15 @@ from pathlib import Path
 
 import pytest
 import rclpy
-from conftest import CAR_YAML, until
+from conftest import CAR_YAML, Plant, until
 from lifecycle_msgs.msg import Transition
 from lifecycle_msgs.srv import ChangeState
+from rclpy.duration import Duration
 from rclpy.experimental import EventsExecutor
+from rosbags.highlevel import AnyReader
 
 from tidegate.bag import BagWriter
+from tidegate.settings import Settings
 
 
 class Process:
@@ -145,6 +148,27 @@ def test_a_signal_during_a_transition_ends_it_with_code_zero(ros: EventsExecutor
     assert "Traceback" not in said
     ros.remove_node(caller)
     caller.destroy_node()
+
+
+def test_record_writes_what_was_published_until_ctrl_c(ros: EventsExecutor, settings: Settings, tmp_path: Path) -> None:
+    plant = Plant(ros, settings, lock_step=False)
+    command = [sys.executable, "-c", "from tidegate.cli.app import main; main()", "record", str(tmp_path / "bag")]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    odometry = plant.publishers["odom"]
+    until(ros, lambda: odometry.get_subscription_count() > 0, "the recorder listens")
+    for _ in range(50):
+        plant.sense()
+        plant.tick += 1
+        ros.spin_once(timeout_sec=0.01)
+    assert odometry.wait_for_all_acked(Duration(seconds=10))
+    process.send_signal(signal.SIGINT)
+    out, err = process.communicate(timeout=30)
+    assert (process.returncode, err) == (0, "")
+    assert "Ctrl-C" in out
+    with AnyReader([tmp_path / "bag"]) as reader:
+        counts = {connection.topic: connection.msgcount for connection in reader.connections}
+    assert counts["/odom"] == 50
+    plant.close()
 
 
 def test_a_recording_never_overwrites(start: type[Process], tmp_path: Path) -> None:

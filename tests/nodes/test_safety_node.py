@@ -136,6 +136,15 @@ def test_a_short_emergency_stop_stops_for_good_until_a_reset(plant: Plant, node:
     assert plant.rounds(3).mode == Mode.NORMAL
 
 
+def test_an_emergency_stop_from_before_it_started_counts(plant: Plant, request: pytest.FixtureRequest) -> None:
+    """A hardware chain that speaks once and leaves its word behind (transient local)."""
+    plant.publish("emergency_stop", True)
+    request.getfixturevalue("node")
+    assert plant.rounds(100).mode == Mode.STOPPED
+    assert plant.used is not None
+    assert plant.used.flags["emergency_stop"]
+
+
 def test_no_reset_while_the_emergency_stop_holds(plant: Plant, node: SafetyNode) -> None:
     plant.publish("emergency_stop", True)
     plant.rounds(60)
