@@ -13,13 +13,12 @@ from typing import Any
 
 import rclpy
 from lifecycle_msgs.msg import Transition
-from lifecycle_msgs.srv import ChangeState, GetState
 from rclpy.experimental import EventsExecutor
 from rclpy.signals import SignalHandlerOptions
 
 from tidegate.errors import GraphError
 from tidegate.nodes.children import Child, Said, parameter_flags
-from tidegate.nodes.topics import ros_name
+from tidegate.nodes.remote import Remote
 from tidegate.settings import load_settings
 from tidegate.share import share_path
 
@@ -28,11 +27,14 @@ ORDER = ("simulator_node", "perception_node", "policy_node", "safety_node")
 DOMAIN_MAX = 232
 """Highest domain whose ports exist."""
 DISCOVERY_S = 0.7
-ANSWER_S = 1.0
+ANSWER_S = 6.0
 START_TIMEOUT_S = 60.0
 """For one transition: a first start may compile, and a slow machine builds a world for a while."""
 DOWN_TIMEOUT_S = 12.0
-STEPS = ((Transition.TRANSITION_CONFIGURE, "configure"), (Transition.TRANSITION_ACTIVATE, "activate"))
+STEPS = (
+    (Transition.TRANSITION_CONFIGURE, "configure", "inactive"),
+    (Transition.TRANSITION_ACTIVATE, "activate", "active"),
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,9 +106,9 @@ class Graph:
             self._open()
             self._refuse_second_graph()
             self._start_processes()
-            for transition, verb in STEPS:
+            for step in STEPS:
                 for name in self.options.parameters():
-                    self._change(name, transition, verb)
+                    self._change(name, *step)
         except BaseException:
             self._down()
             raise
@@ -149,22 +151,19 @@ class Graph:
     def _refuse_second_graph(self) -> None:
         self.spin(DISCOVERY_S)
         place = self.node.get_namespace()
-        for name, namespace in self.node.get_node_names_and_namespaces():
-            if namespace == place and name in ORDER and self._answers(name):
-                raise GraphError(
-                    f"domain {os.environ.get('ROS_DOMAIN_ID') or 0} has a {namespace.rstrip('/')}/{name} already; "
-                    "end that graph, or choose another ROS_DOMAIN_ID or namespace"
-                )
-
-    def _answers(self, name: str) -> bool:
-        """Whether a node lives: one that was killed is listed for a while still."""
-        client = self.node.create_client(GetState, ros_name(f"{name}/get_state"))
-        future = client.call_async(GetState.Request())
-        end = time.monotonic() + ANSWER_S
-        while not future.done() and time.monotonic() < end:
+        listed = {name for name, namespace in self.node.get_node_names_and_namespaces() if namespace == place}
+        remotes = {name: Remote(self.node, name) for name in ORDER if name in listed}
+        end = time.monotonic() + (ANSWER_S if remotes else 0.0)
+        while time.monotonic() < end:  # one that was killed is listed for a while still, but does not answer
             self.spin(0.05)
-        self.node.destroy_client(client)
-        return bool(future.done())
+            for name, remote in remotes.items():
+                if remote.state():
+                    raise GraphError(
+                        f"domain {os.environ.get('ROS_DOMAIN_ID') or 0} has a {place.rstrip('/')}/{name} already; "
+                        "end that graph, or choose another ROS_DOMAIN_ID or namespace"
+                    )
+        for remote in remotes.values():
+            remote.close()
 
     def _start_processes(self) -> None:
         shared = ["-r", f"__ns:={self.node.get_namespace()}"]
@@ -175,15 +174,22 @@ class Graph:
         for name, values in self.options.parameters().items():
             self.children[name] = Child(name, [*file, *parameter_flags(values), *shared], self._said)
 
-    def _change(self, name: str, transition: int, verb: str) -> None:
-        client = self.node.create_client(ChangeState, ros_name(f"{name}/change_state"))
-        self._until(client.service_is_ready, f"{name} did not start")
-        future = client.call_async(ChangeState.Request(transition=Transition(id=transition)))
-        self._until(future.done, f"{name} did not {verb}")
-        if not future.result().success:
+    def _change(self, name: str, transition: int, verb: str, goal: str) -> None:
+        remote = Remote(self.node, name)
+        self._until(remote.ready, f"{name} did not start")
+        remote.change(transition)
+        outcome = None
+
+        def known() -> bool:
+            nonlocal outcome
+            outcome = remote.outcome(goal)
+            return outcome is not None
+
+        self._until(known, f"{name} did not {verb}")
+        remote.close()
+        if not outcome:
             self.spin(0.1)  # its reason may still be on its way through the pipe
             raise GraphError(f"{name} failed to {verb}: {self.children[name].problem or 'no reason given'}")
-        self.node.destroy_client(client)
 
     def _until(self, done: Callable[[], bool], what: str) -> None:
         end = time.monotonic() + START_TIMEOUT_S
