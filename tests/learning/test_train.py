@@ -30,7 +30,7 @@ def weights(trainer: Trainer) -> torch.Tensor:
 
 def trained(settings: Settings, recipe: Recipe, windows: Windows, steps: int, seed: int = 0) -> Trainer:
     recipe = replace(recipe, seed=seed)
-    trainer = Trainer(Stack.from_settings(settings, seed), recipe)
+    trainer = Trainer(Stack.from_settings(settings, seed), recipe, settings)
     trainer.fit(windows, "all", steps)
     return trainer
 
@@ -41,7 +41,7 @@ def test_a_few_steps_lower_the_loss_on_the_bags(settings: Settings, recipe: Reci
         train=replace(recipe.train, tuning=1.0),
         augment=replace(recipe.augment, noise=0.0, light=0.0, shadow_share=0.0, glare_share=0.0),
     )
-    trainer = Trainer(Stack.from_settings(settings, 0), plain)
+    trainer = Trainer(Stack.from_settings(settings, 0), plain, settings)
     before = trainer.measure(windows.every())
     trainer.fit(windows, "all", 40)
     after = trainer.measure(windows.every())
@@ -67,10 +67,10 @@ def test_a_resumed_training_ends_where_an_unbroken_one_does(
         if step == 5:
             raise KeyboardInterrupt
 
-    trainer = Trainer(Stack.from_settings(settings, 0), recipe)
+    trainer = Trainer(Stack.from_settings(settings, 0), recipe, settings)
     with pytest.raises(KeyboardInterrupt):
         trainer.fit(windows, "all", 8, 0, file, broken)
-    resumed = Trainer(Stack.from_settings(settings, 0), recipe)
+    resumed = Trainer(Stack.from_settings(settings, 0), recipe, settings)
     steps: list[int] = []
     resumed.fit(windows, "all", 8, 0, file, lambda step, found: steps.append(step))
     assert steps == [4, 5, 6, 7, 8]  # from the checkpoint of step 3 on
@@ -79,8 +79,8 @@ def test_a_resumed_training_ends_where_an_unbroken_one_does(
 
 def test_foreign_checkpoints_are_refused(settings: Settings, recipe: Recipe, windows: Windows, tmp_path: Path) -> None:
     file = tmp_path / "checkpoint.pt"
-    Trainer(Stack.from_settings(settings, 0), recipe).fit(windows, "all", 1, 0, file)
-    other = Trainer(Stack.from_settings(settings, 0), replace(recipe, seed=7))
+    Trainer(Stack.from_settings(settings, 0), recipe, settings).fit(windows, "all", 1, 0, file)
+    other = Trainer(Stack.from_settings(settings, 0), replace(recipe, seed=7), settings)
     with pytest.raises(BundleError, match="belongs to another training"):
         other.fit(windows, "all", 1, 0, file)
     file.write_bytes(b"no checkpoint")
@@ -98,7 +98,7 @@ def test_the_learning_rate_rises_and_falls() -> None:
 
 
 def test_each_stage_trains_its_own_part(settings: Settings, recipe: Recipe, windows: Windows) -> None:
-    trainer = Trainer(Stack.from_settings(settings, 0), recipe)
+    trainer = Trainer(Stack.from_settings(settings, 0), recipe, settings)
     backbone, policy = trainer.stack.backbone, trainer.stack.policy
 
     def state(module: torch.nn.Module) -> torch.Tensor:

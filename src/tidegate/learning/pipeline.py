@@ -119,7 +119,8 @@ class Pipeline:
                     self.listener.advance(path.name)
 
     def _first_training(self) -> Trainer:
-        trainer = Trainer(Stack.from_settings(load_settings(self.config), self.recipe.seed), self.recipe)
+        settings = load_settings(self.config)
+        trainer = Trainer(Stack.from_settings(settings, self.recipe.seed), self.recipe, settings)
         self._train(trainer, 0)
         return trainer
 

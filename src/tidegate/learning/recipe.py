@@ -63,7 +63,11 @@ class TrainRecipe:
 
 @dataclass(frozen=True, slots=True)
 class AugmentRecipe:
-    """Changes of the images, constant over a window, noise apart."""
+    """Changes of the images, constant over a window, noise apart; moved views only where single frames are drawn."""
+
+    move_share: float = setting(0.75, "1", "share of the single frames that are seen from beside", low=0, high=1)
+    move_offset: float = setting(0.35, "m", "standard deviation of that move to the side", low=0, high=2)
+    move_yaw: float = setting(0.06, "rad", "standard deviation of the turn that goes with it", low=0, high=0.5)
 
     noise: float = setting(0.05, "1", "standard deviation of the noise of a pixel (of 2)", low=0, high=1)
     light: float = setting(0.4, "1", "largest relative change of brightness, contrast and saturation", low=0, high=0.9)

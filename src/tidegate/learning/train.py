@@ -21,6 +21,8 @@ from tidegate.learning.augment import augment, to_tensor
 from tidegate.learning.dataset import Batch, Windows
 from tidegate.learning.loss import Losses, lane_loss, losses
 from tidegate.learning.recipe import Recipe
+from tidegate.learning.viewpoint import Viewpoint
+from tidegate.settings import Settings
 from tidegate.stack import Stack
 
 Heard = Callable[[int, dict[str, float]], None]
@@ -35,9 +37,11 @@ CHECKPOINT_EVERY = 100
 class Trainer:
     """Trains ``stack`` in phases: the first, and one after each round of DAgger."""
 
-    def __init__(self, stack: Stack, recipe: Recipe) -> None:
+    def __init__(self, stack: Stack, recipe: Recipe, settings: Settings) -> None:
+        """``settings`` of the robot that recorded the drives: where its camera sits."""
         torch.set_num_threads(recipe.threads)
         self.stack, self._recipe = stack, recipe
+        self._viewpoint = Viewpoint(settings)
         self._unit = stack.backbone.lane_scale
 
     def fit(
@@ -111,10 +115,11 @@ class Trainer:
         return losses(out, batch, self._unit, self._recipe.train)
 
     def _lane_loss(self, windows: Windows, random: np.random.Generator) -> Losses:
-        batch = windows.draw_frames(random)
-        images, _ = augment(batch.images, self._recipe.augment, random)
+        batch, recipe = windows.draw_frames(random), self._recipe.augment
+        moved, labels = self._viewpoint.disturb(batch.images[:, 0], batch.lane[:, 0], recipe, random)
+        images, _ = augment(moved[:, None], recipe, random)
         seen = self.stack.backbone(images[:, 0])
-        lane = lane_loss(seen.lane, seen.lane_log_scale, torch.from_numpy(batch.lane[:, 0]), self._unit)
+        lane = lane_loss(seen.lane, seen.lane_log_scale, torch.from_numpy(labels), self._unit)
         return Losses(lane, torch.zeros(()), torch.zeros(()), lane)
 
     @torch.no_grad()
