@@ -51,17 +51,21 @@ def losses(
 
     curved = command(out.curvature, curvature, recipe.curvature_unit)
     pushed = command(out.acceleration, acceleration, recipe.acceleration_unit)
-    lane = lane_loss(out.lane, out.lane_log_scale, torch.from_numpy(batch.lane), lane_unit)
+    lane = lane_loss(out.lane, out.lane_log_scale, torch.from_numpy(batch.lane), lane_unit, recipe)
     return Losses(curved + pushed + recipe.lane_weight * lane, curved, pushed, lane)
 
 
-def lane_loss(lane: Tensor, log_scale: Tensor, wanted: Tensor, unit: Tensor) -> Tensor:
+def lane_loss(lane: Tensor, log_scale: Tensor, wanted: Tensor, unit: Tensor, recipe: TrainRecipe) -> Tensor:
     """Negative log likelihood of Laplace distributions with scales exp(``log_scale``), in ``unit``, less log 2.
 
-    An unsure estimate costs less if it says so (Kendall & Gal 2017, eq. 8, with |·| for the square).
+    An unsure estimate costs less if it says so (Kendall & Gal 2017, eq. 8, with |·| for the square). Mean over the
+    values, offset and heading weighted by ``recipe.pose_weight``.
     """
     relative = log_scale - unit.log()
-    return (((lane - wanted) / unit).abs() * torch.exp(-relative) + relative).mean()
+    each = ((lane - wanted) / unit).abs() * torch.exp(-relative) + relative
+    weight = torch.ones_like(unit)
+    weight[:2] = recipe.pose_weight
+    return (each * weight).mean() / weight.mean()
 
 
 def baselines(batches: list[Batch], recipe: TrainRecipe) -> dict[str, float]:

@@ -38,18 +38,18 @@ class TrainRecipe:
     """Three stages: the lane head on single frames, the liquid network on frozen codes, everything on windows."""
 
     lane_frames: int = setting(256, "1", "single frames per step of the lane stage", low=1, high=65536)
-    lane_steps: int = setting(2000, "1", "steps of the lane stage", low=0, high=10**6)
-    policy_steps: int = setting(2000, "1", "steps of the policy stage", low=0, high=10**6)
-    all_steps: int = setting(250, "1", "steps of the stage that trains everything", low=0, high=10**6)
+    lane_steps: int = setting(2500, "1", "steps of the lane stage", low=0, high=10**6)
+    policy_steps: int = setting(3000, "1", "steps of the policy stage", low=0, high=10**6)
+    all_steps: int = setting(200, "1", "steps of the stage that trains everything", low=0, high=10**6)
     batch: int = setting(32, "1", "windows per step", low=1, high=4096)
     window: int = setting(32, "1", "frames per window", low=4, high=1024)
     warm_up: int = setting(6, "1", "first frames of a window, whose commands do not count: the state settles", low=0)
-    backbone_rate: float = setting(1e-3, "1", "peak learning rate of the convolutional network", low=1e-6, high=1)
+    backbone_rate: float = setting(3e-3, "1", "peak learning rate of the convolutional network", low=1e-6, high=1)
     liquid_rate: float = setting(2e-2, "1", "peak learning rate of the liquid network", low=1e-6, high=1)
     features_rate: float = setting(
         3e-3, "1", "peak learning rate of the features' layer in the policy stage", low=1e-6, high=1
     )
-    tuning: float = setting(0.3, "1", "learning rates of the last stage, and of DAgger rounds, by these", low=0, high=1)
+    tuning: float = setting(0.2, "1", "learning rates of the last stage, and of DAgger rounds, by these", low=0, high=1)
     weight_decay: float = setting(
         1e-4, "1", "decoupled weight decay (AdamW) of the convolutional network", low=0, high=1
     )
@@ -58,6 +58,9 @@ class TrainRecipe:
     curvature_unit: float = setting(0.01, "1/m", "error of the commanded curvature that costs one", low=1e-5, high=1)
     acceleration_unit: float = setting(1.0, "m/s²", "error of the commanded acceleration that costs one", low=0.01)
     lane_weight: float = setting(0.3, "1", "weight of the lane head's loss", low=0, high=100)
+    pose_weight: float = setting(
+        2.0, "1", "weight of the lane's offset and heading against that of a curvature", low=0, high=100
+    )
     bend_unit: float = setting(0.02, "1/m", "a frame counts 1 + |curvature| / this", low=1e-4, high=10)
 
 

@@ -119,7 +119,7 @@ class Trainer:
         moved, labels = self._viewpoint.disturb(batch.images[:, 0], batch.lane[:, 0], recipe, random)
         images, _ = augment(moved[:, None], recipe, random)
         seen = self.stack.backbone(images[:, 0])
-        lane = lane_loss(seen.lane, seen.lane_log_scale, torch.from_numpy(labels), self._unit)
+        lane = lane_loss(seen.lane, seen.lane_log_scale, torch.from_numpy(labels), self._unit, self._recipe.train)
         return Losses(lane, torch.zeros(()), torch.zeros(()), lane)
 
     @torch.no_grad()

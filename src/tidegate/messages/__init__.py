@@ -1,0 +1,27 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The topics of the graph and the only translation between records and ROS messages, for any message classes.
+
+A *maker* is a function from a type name such as ``sensor_msgs/msg/Image`` to a new message with default values: the
+classes of rclpy or those of rosbags, whose field names are the same. Nothing here imports either.
+"""
+
+from tidegate.messages.camera import camera_info
+from tidegate.messages.codec import decode, encode, encode_clock, encode_efforts
+from tidegate.messages.common import stamp_of
+from tidegate.messages.topics import DIAGNOSTIC_STATUS, DIAGNOSTICS, KEY_VALUE, TOPICS, Make, Qos, Topic
+
+__all__ = [
+    "DIAGNOSTICS",
+    "DIAGNOSTIC_STATUS",
+    "KEY_VALUE",
+    "TOPICS",
+    "Make",
+    "Qos",
+    "Topic",
+    "camera_info",
+    "decode",
+    "encode",
+    "encode_clock",
+    "encode_efforts",
+    "stamp_of",
+]

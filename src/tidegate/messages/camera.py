@@ -1,0 +1,84 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Images, vectors as one-row images, and the camera's intrinsics."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tidegate.errors import ImageError
+from tidegate.messages.common import assign, stamp_of, stamped
+from tidegate.messages.topics import CAMERA_INFO, IMAGE, Make
+from tidegate.records import CameraInfo, Features, Frame, Neurons
+from tidegate.settings.sensors import CameraSettings
+
+
+def camera_info(stamp: int, camera: CameraSettings) -> CameraInfo:
+    """Intrinsics of the simulated camera: square pixels, no distortion, centre of the image (REP 104)."""
+    focal = camera.height / 2 / math.tan(math.radians(camera.fov_deg) / 2)
+    k = np.array([[focal, 0, camera.width / 2], [0, focal, camera.height / 2], [0, 0, 1.0]])
+    return CameraInfo(stamp, camera.width, camera.height, k)
+
+
+def encode_frame(frame: Frame, make: Make) -> Any:
+    message = stamped(IMAGE, frame.stamp, make, "camera_link")
+    message.height, message.width = frame.image.shape[:2]
+    message.encoding = "rgb8"
+    message.step = 3 * frame.image.shape[1]
+    assign(message, "data", frame.image)
+    return message
+
+
+def decode_frame(message: Any) -> Frame:
+    if message.encoding not in ("rgb8", "bgr8"):
+        raise ImageError(f"image has encoding '{message.encoding}'; it must be rgb8 or bgr8")
+    rows = _rows(message, 3 * int(message.width), np.uint8)
+    image = rows.reshape(int(message.height), int(message.width), 3)
+    return Frame(stamp_of(message), image if message.encoding == "rgb8" else np.ascontiguousarray(image[..., ::-1]))
+
+
+def _rows(message: Any, used: int, kind: type) -> NDArray[Any]:
+    """Rows (height, used bytes) of an image without the padding at their ends, seen as ``kind``.
+
+    Raises:
+        ImageError: the image holds less than its size says.
+    """
+    height, step, data = int(message.height), int(message.step), np.frombuffer(message.data, np.uint8)
+    if used == 0 or height == 0 or step < used or len(data) != height * step:
+        raise ImageError(
+            f"image of {message.width} × {height} px {message.encoding} has rows of {step} bytes and {len(data)} bytes"
+        )
+    return np.ascontiguousarray(data.reshape(height, step)[:, :used]).view(kind)
+
+
+def encode_vector(record: Features | Neurons, make: Make) -> Any:
+    message = stamped(IMAGE, record.stamp, make)
+    message.height, message.width, message.encoding = 1, len(record.values), "32FC1"
+    message.step = 4 * len(record.values)
+    assign(message, "data", np.ascontiguousarray(record.values, np.float32).view(np.uint8))
+    return message
+
+
+def vector(message: Any) -> NDArray[np.float32]:
+    if message.encoding != "32FC1" or message.height != 1:
+        raise ImageError(f"vector is {message.encoding}, {message.height} rows; it must be 32FC1 in one row")
+    return np.asarray(_rows(message, 4 * int(message.width), np.float32)[0])
+
+
+def encode_camera_info(info: CameraInfo, make: Make) -> Any:
+    message = stamped(CAMERA_INFO, info.stamp, make, "camera_link")
+    message.width, message.height = info.width, info.height
+    message.distortion_model = "plumb_bob"
+    assign(message, "d", np.zeros(5))
+    message.k = np.asarray(info.k, np.float64).reshape(9)
+    message.r = np.eye(3).reshape(9)
+    message.p = np.concatenate([info.k, np.zeros((3, 1))], axis=1).reshape(12)
+    return message
+
+
+def decode_camera_info(message: Any) -> CameraInfo:
+    k = np.array(message.k, np.float64).reshape(3, 3)
+    return CameraInfo(stamp_of(message), int(message.width), int(message.height), k)

@@ -1,0 +1,41 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What every message needs: its stamp, and arrays set without a Python list."""
+
+from __future__ import annotations
+
+import array
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tidegate.messages.topics import Make
+from tidegate.records import NANOSECONDS
+
+
+def stamp_of(message: Any) -> int:
+    """The stamp [ns] in the message's header."""
+    time = message.header.stamp
+    return int(time.sec) * NANOSECONDS + int(time.nanosec)
+
+
+def set_time(time: Any, stamp: int) -> None:
+    time.sec, time.nanosec = divmod(stamp, NANOSECONDS)
+
+
+def stamped(type_name: str, stamp: int, make: Make, frame_id: str = "") -> Any:
+    message = make(type_name)
+    set_time(message.header.stamp, stamp)
+    message.header.frame_id = frame_id
+    return message
+
+
+def assign(message: Any, name: str, values: NDArray[Any]) -> None:
+    """Set an array field from NumPy through its bytes; rclpy checks any but ``array.array`` element by element."""
+    present = getattr(message, name)
+    if isinstance(present, array.array):
+        filled = array.array(present.typecode)
+        filled.frombytes(np.ascontiguousarray(values, np.dtype(present.typecode)).tobytes())
+        setattr(message, name, filled)
+    else:
+        setattr(message, name, np.ascontiguousarray(values, present.dtype).reshape(-1))

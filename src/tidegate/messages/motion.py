@@ -1,0 +1,69 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Odometry and inertial measurements."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+
+from tidegate.messages.common import stamp_of, stamped
+from tidegate.messages.topics import IMU, ODOMETRY, Make
+from tidegate.records import Imu, Odometry
+
+
+def _half_angle(yaw: float) -> tuple[float, float]:
+    """(z, w) of the quaternion of ``yaw`` in [−π, π], with last bits such that ``_yaw`` gives ``yaw`` back exactly.
+
+    A run with messages in between is then the same, bit for bit, as one without.
+    """
+    z, w = math.sin(yaw / 2), math.cos(yaw / 2)
+    for first in (w, math.nextafter(w, -2), math.nextafter(w, 2)):
+        for second in (z, math.nextafter(z, -2), math.nextafter(z, 2)):
+            if _yaw(second, first) == yaw:
+                return second, first
+    return z, w
+
+
+def _yaw(z: float, w: float) -> float:
+    return 2 * math.atan2(z, w)
+
+
+def encode_odometry(record: Odometry, make: Make) -> Any:
+    message = stamped(ODOMETRY, record.stamp, make, "odom")
+    message.child_frame_id = "base_link"
+    pose, twist = message.pose.pose, message.twist.twist
+    pose.position.x, pose.position.y = record.x, record.y
+    pose.orientation.z, pose.orientation.w = _half_angle(record.yaw)
+    twist.linear.x, twist.angular.z = record.speed, record.yaw_rate
+    return message
+
+
+def decode_odometry(message: Any) -> Odometry:
+    pose, twist = message.pose.pose, message.twist.twist
+    q = pose.orientation
+    if q.x == 0 and q.y == 0:
+        yaw = _yaw(q.z, q.w)
+    else:
+        yaw = math.atan2(2 * (q.w * q.z + q.x * q.y), 1 - 2 * (q.y * q.y + q.z * q.z))
+    return Odometry(stamp_of(message), pose.position.x, pose.position.y, yaw, twist.linear.x, twist.angular.z)
+
+
+def encode_imu(record: Imu, make: Make) -> Any:
+    message = stamped(IMU, record.stamp, make, "base_link")
+    message.orientation_covariance[0] = -1.0  # no orientation (REP 145)
+    for vector, values in (
+        (message.angular_velocity, record.angular_velocity),
+        (message.linear_acceleration, record.linear_acceleration),
+    ):
+        vector.x, vector.y, vector.z = values.tolist()
+    return message
+
+
+def decode_imu(message: Any) -> Imu:
+    rate, acceleration = (
+        np.array([vector.x, vector.y, vector.z], np.float64)
+        for vector in (message.angular_velocity, message.linear_acceleration)
+    )
+    return Imu(stamp_of(message), rate, acceleration)

@@ -1,0 +1,57 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Health of the image, and the lock-step's rounds."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from tidegate.errors import MessageError
+from tidegate.messages.common import set_time, stamp_of, stamped
+from tidegate.messages.topics import BOOL, DIAGNOSTIC_STATUS, DIAGNOSTICS, HEADER, KEY_VALUE, Make
+from tidegate.records import NANOSECONDS, ImageHealth, Level, Round
+
+
+def encode_health(record: ImageHealth, make: Make) -> Any:
+    message = stamped(DIAGNOSTICS, record.stamp, make)
+    status = make(DIAGNOSTIC_STATUS)
+    status.level = bytes([record.level]) if isinstance(status.level, bytes) else int(record.level)
+    status.name, status.message = "camera", "; ".join(record.reasons) or "ok"
+    pairs = [("reason", reason) for reason in record.reasons]
+    status.values = []
+    for key, value in [*pairs, *((key, repr(float(value))) for key, value in record.values.items())]:
+        pair = make(KEY_VALUE)
+        pair.key, pair.value = key, value
+        status.values.append(pair)
+    message.status = [status]
+    return message
+
+
+def decode_health(message: Any) -> ImageHealth:
+    if len(message.status) != 1:
+        raise MessageError(f"health has {len(message.status)} entries; it must have one")
+    status = message.status[0]
+    level = status.level[0] if isinstance(status.level, bytes) else status.level
+    reasons = tuple(pair.value for pair in status.values if pair.key == "reason")
+    try:
+        values = {pair.key: float(pair.value) for pair in status.values if pair.key != "reason"}
+        return ImageHealth(stamp_of(message), Level(int(level)), reasons, values)
+    except ValueError as error:
+        raise MessageError(f"health: {error}") from error
+
+
+def encode_round(record: Round, make: Make) -> Any:
+    message = make(HEADER)
+    set_time(message.stamp, record.stamp)
+    message.frame_id = " ".join(record.awaited)
+    return message
+
+
+def decode_round(message: Any) -> Round:
+    stamp = int(message.stamp.sec) * NANOSECONDS + int(message.stamp.nanosec)
+    return Round(stamp, tuple(message.frame_id.split()))
+
+
+def encode_bool(value: bool, make: Make) -> Any:
+    message = make(BOOL)
+    message.data = value
+    return message

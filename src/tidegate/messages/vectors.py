@@ -1,0 +1,189 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Named vectors: JointState with three columns, one value per name."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from tidegate.errors import MessageError
+from tidegate.messages.common import assign, stamp_of, stamped
+from tidegate.messages.topics import CURVATURE, FORCE, JOINT_STATE, Make
+from tidegate.records import (
+    BarrierState,
+    Command,
+    Floats,
+    Gains,
+    JointStates,
+    LaneEstimate,
+    Manual,
+    Mode,
+    Nominal,
+    SafetyState,
+    UsedInputs,
+    Values,
+)
+
+
+def _named(
+    stamp: int,
+    names: Sequence[str],
+    make: Make,
+    position: Sequence[float] | Floats = (),
+    velocity: Sequence[float] | Floats = (),
+    effort: Sequence[float] | Floats = (),
+    frame_id: str = "",
+) -> Any:
+    message = stamped(JOINT_STATE, stamp, make, frame_id)
+    message.name = list(names)
+    for name, column in (("position", position), ("velocity", velocity), ("effort", effort)):
+        assign(message, name, np.asarray(column, np.float64))
+    return message
+
+
+def _column(message: Any, name: str) -> Floats:
+    """A column of a JointState, one value per name; an empty column is NaN throughout (the message allows that)."""
+    column = np.array(getattr(message, name), np.float64)
+    if len(column) == 0:
+        return np.full(len(message.name), math.nan)
+    if len(column) != len(message.name):
+        raise MessageError(f"JointState has {len(message.name)} names and {len(column)} values of '{name}'")
+    return column
+
+
+def _entry(message: Any, column: str, name: str) -> float:
+    names = list(message.name)
+    if name not in names:
+        raise MessageError(f"JointState lacks '{name}'; it has {', '.join(names) or 'no names'}")
+    return float(_column(message, column)[names.index(name)])
+
+
+def encode_joints(record: JointStates, make: Make) -> Any:
+    return _named(record.stamp, record.names, make, record.position, record.velocity, record.effort)
+
+
+def decode_joints(message: Any) -> JointStates:
+    columns = (_column(message, name) for name in ("position", "velocity", "effort"))
+    return JointStates(stamp_of(message), tuple(message.name), *columns)
+
+
+def encode_command(record: Command, make: Make) -> Any:
+    return _named(record.stamp, record.names, make, effort=record.effort)
+
+
+def decode_command(message: Any) -> Command:
+    return Command(stamp_of(message), tuple(message.name), _column(message, "effort"))
+
+
+def encode_nominal(record: Nominal, make: Make) -> Any:
+    nan = math.nan
+    return _named(record.stamp, (FORCE, CURVATURE), make, [nan, record.curvature], [nan, nan], [record.force, nan])
+
+
+def decode_nominal(message: Any) -> Nominal:
+    return Nominal(stamp_of(message), _entry(message, "effort", FORCE), _entry(message, "position", CURVATURE))
+
+
+def encode_manual(record: Manual, make: Make) -> Any:
+    nan = math.nan
+    position, effort = [float(record.engaged), nan, record.curvature], [nan, record.force, nan]
+    return _named(record.stamp, ("engaged", FORCE, CURVATURE), make, position, effort=effort)
+
+
+def decode_manual(message: Any) -> Manual:
+    return Manual(
+        stamp_of(message),
+        _entry(message, "position", "engaged") == 1.0,
+        _entry(message, "effort", FORCE),
+        _entry(message, "position", CURVATURE),
+    )
+
+
+def encode_gains(record: Gains | Values, make: Make) -> Any:
+    return _named(record.stamp, tuple(record.values), make, list(record.values.values()))
+
+
+def decode_gains(message: Any) -> Gains:
+    values = _column(message, "position").tolist()
+    return Gains(stamp_of(message), dict(zip(message.name, values, strict=True)))
+
+
+def encode_lane(record: LaneEstimate, make: Make) -> Any:
+    names = ("offset", "heading", *(f"curvature_{index}" for index in range(len(record.curvature))))
+    return _named(
+        record.stamp, names, make, [record.offset, record.heading, *record.curvature.tolist()], effort=record.bound
+    )
+
+
+def decode_lane(message: Any) -> LaneEstimate:
+    if list(message.name)[:2] != ["offset", "heading"]:
+        raise MessageError(f"lane has the names {list(message.name)}; they must be offset, heading, curvature_0, …")
+    value, bound = _column(message, "position"), _column(message, "effort")
+    return LaneEstimate(stamp_of(message), float(value[0]), float(value[1]), value[2:], bound)
+
+
+def encode_safety(record: SafetyState, make: Make) -> Any:
+    """Barriers as the columns h, margin, multiplier; then mode, who intervened, and wanted beside allowed commands.
+
+    The header's frame_id lists the relaxed barriers, space separated.
+    """
+    nan = math.nan
+    names = [barrier.name for barrier in record.barriers]
+    rows = [(barrier.h, barrier.margin, barrier.multiplier) for barrier in record.barriers]
+    who = float(names.index(record.intervened)) if record.intervened in names else nan
+    rows += [(float(record.mode), nan, nan), (who, nan, nan)]
+    rows += [(wanted, allowed, nan) for wanted, allowed in zip(record.wanted, record.allowed, strict=True)]
+    position, velocity, effort = np.array(rows).T
+    relaxed = " ".join(barrier.name for barrier in record.barriers if barrier.relaxed)
+    return _named(
+        record.stamp, [*names, "mode", "intervened", FORCE, CURVATURE], make, position, velocity, effort, relaxed
+    )
+
+
+def decode_safety(message: Any) -> SafetyState:
+    columns = tuple(_column(message, name).tolist() for name in ("position", "velocity", "effort"))
+    names = list(message.name)
+    if names[-4:] != ["mode", "intervened", FORCE, CURVATURE]:
+        raise MessageError(f"barriers end with {names[-4:]}; they must end with mode, intervened, {FORCE}, {CURVATURE}")
+    relaxed = message.header.frame_id.split()
+    position, velocity, effort = columns
+    barriers = tuple(
+        BarrierState(name, position[index], velocity[index], effort[index], relaxed=name in relaxed)
+        for index, name in enumerate(names[:-4])
+    )
+    who = position[-3]
+    return SafetyState(
+        stamp_of(message),
+        Mode(int(position[-4])),
+        (position[-2], position[-1]),
+        (velocity[-2], velocity[-1]),
+        barriers,
+        "" if math.isnan(who) else names[int(who)],
+    )
+
+
+def encode_used(record: UsedInputs, make: Make) -> Any:
+    """Position = stamp minus tick, velocity = age [ns]; a flag has its value in effort."""
+    nan = math.nan
+    rows = [
+        (nan, nan, nan) if used is None else (used[0] - record.stamp, used[1], nan) for used in record.inputs.values()
+    ]
+    rows += [(nan, nan, float(flag)) for flag in record.flags.values()]
+    position, velocity, effort = np.array(rows, np.float64).reshape(-1, 3).T
+    return _named(record.stamp, [*record.inputs, *record.flags], make, position, velocity, effort)
+
+
+def decode_used(message: Any) -> UsedInputs:
+    stamp = stamp_of(message)
+    inputs: dict[str, tuple[int, int] | None] = {}
+    flags: dict[str, bool] = {}
+    columns = (_column(message, name).tolist() for name in ("position", "velocity", "effort"))
+    for name, since, age, flag in zip(message.name, *columns, strict=True):
+        if not math.isnan(flag):
+            flags[name] = flag != 0.0
+        else:
+            inputs[name] = None if math.isnan(since) else (stamp + int(since), int(age))
+    return UsedInputs(stamp, inputs, flags)
