@@ -73,7 +73,7 @@ def demo(
     with ThreadPoolExecutor(2) as pool:
         judged = pool.submit(judge_bag, reader, settings, SCENE, seed, ENDS[went.end], wall)
         watched = pool.submit(survey, tasks)
-        drive = load_drive(reader, f"one lap with {loaded.name}", road=road_outline(seed))
+        drive = load_drive(reader, f"one lap with {loaded.name}", road=road_outline(SCENE, seed))
         _film(console, drive, loaded, settings, out / "drive.mp4")
         with console.status("judging the drive, watching two more to explain it"):
             run, others = judged.result(), watched.result()

@@ -16,7 +16,8 @@ from tidegate.records import Floats, Mode
 from tidegate.robot import Car
 from tidegate.settings import Settings
 from tidegate.simulation import Truth
-from tidegate.simulation.road import CENTRE_LINE, make_road
+from tidegate.simulation.road import CENTRE_LINE
+from tidegate.simulation.scene import make_scene
 
 NOT_REPEATABLE = ""
 """State hash of a drive in real time."""
@@ -72,13 +73,13 @@ def survey_bag(reader: BagReader, mass: float) -> Survey:
     return Survey(table[:, :5], table[:, 5:], [], [])
 
 
-def road_outline(seed: int, points: int = 800) -> Floats:
-    """Centre line (R, 2) [m] of the simulated road of a seed.
+def road_outline(scene: str, seed: int, points: int = 800) -> Floats:
+    """Centre line (R, 2) [m] of the simulated road of a scene and seed.
 
     Raises:
         SceneError: there is no road for this seed.
     """
-    road = make_road(seed)
+    road = make_scene(scene, seed).road
     return road.points(np.linspace(0, road.length, points), np.full(points, CENTRE_LINE))
 
 

@@ -65,7 +65,7 @@ class HealthMonitor:
             signature: (S,), how the image looks to its first layers.
         """
         settings = self._settings
-        saturated = float(np.mean(small.min(axis=2) >= settings.saturated_level))
+        saturated = float(np.mean(small.max(axis=2) >= settings.saturated_level))
         mean, contrast = float(small.mean()), float(small.std())
         values = {"saturated_share": saturated, "mean": mean, "contrast": contrast}
         reasons = []

@@ -21,12 +21,21 @@ class Backup:
         self._mass = car.effective_mass
 
     def command(
-        self, mode: Mode, speed: float, lane: TrackedLane | None, curvature: float, disturbance: float, *, hard: bool
+        self,
+        mode: Mode,
+        speed: float,
+        lane: TrackedLane | None,
+        curvature: float,
+        disturbance: float,
+        *,
+        blind: bool,
+        hard: bool,
     ) -> tuple[float, float]:
         """HOLD coasts, STOPPING brakes, STOPPED holds.
 
-        STOPPING brakes comfortably, harder where the trusted lane ends before that stop does, and with the guaranteed
-        deceleration where ``hard``. It steers along the dead-reckoned ``lane``; without one it keeps ``curvature``.
+        STOPPING brakes comfortably, harder where ``blind`` (dead reckoning drifts with the way) or where the trusted
+        lane ends before that stop does, and with the guaranteed deceleration where ``hard``. It steers along the
+        dead-reckoned ``lane``; without one it keeps ``curvature``.
         """
         steering = self.steer(lane, speed) if lane is not None and mode != Mode.STOPPED else curvature
         if mode == Mode.HOLD:
@@ -37,7 +46,8 @@ class Backup:
             braking = self._guaranteed
         else:
             way = max(lane.remaining - self._ladder.lane_reserve_m, 1.0)
-            braking = min(max(self._ladder.stop_deceleration, speed * speed / (2 * way)), self._guaranteed)
+            wanted = self._ladder.blind_deceleration if blind else self._ladder.stop_deceleration
+            braking = min(max(wanted, speed * speed / (2 * way)), self._guaranteed)
         return -self._mass * (braking + max(disturbance, 0.0)), steering
 
     def steer(self, lane: TrackedLane, speed: float) -> float:

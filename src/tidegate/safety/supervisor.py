@@ -155,8 +155,12 @@ class Supervisor:
             judged = not use_health or (health is not None and health.stamp >= lane.stamp)
             if judged:
                 self._lane_stamp = lane.stamp
-                gated = self.rung.mode != Mode.STOPPED
-                if self._tracker.offer(lane, gated=gated):
+                if self._settings.safety.lane.bound_trusted < lane.bound[0] < math.inf:
+                    if use_health:
+                        sick = (f"lane estimate too uncertain (±{lane.bound[0]:.2f} m)",)
+                    else:  # the camera counts as well: drive on in the remembered lane
+                        self._lane_age = watchdog.age("lane")
+                elif self._tracker.offer(lane, gated=self.rung.mode != Mode.STOPPED):
                     self._lane_age = watchdog.age("lane")
         if not 0 <= self._lane_age <= self._camera_late:
             refused = lane is not None and self._tracker.stamp != lane.stamp and watchdog.fresh("lane") and not sick
@@ -246,4 +250,5 @@ class Supervisor:
         state = self._state
         lane = self._tracker.lane() if self._watchdog.fresh("odometry") else None
         hard = bool(conditions.trusted) or self.rung.latched
-        return self._backup.command(mode, state.speed, lane, state.curvature, state.disturbance, hard=hard)
+        blind = bool(conditions.camera)
+        return self._backup.command(mode, state.speed, lane, state.curvature, state.disturbance, blind=blind, hard=hard)

@@ -28,9 +28,9 @@ class PerceptionSettings:
     heading_scale: float = setting(0.1, "rad", "lane heading of a head output of one", low=0.001, high=3)
     lane_curvature_scale: float = setting(0.02, "1/m", "lane curvature of a head output of one", low=1e-4, high=2)
 
-    saturated_level: int = setting(235, "1", "a pixel whose channels all reach this is saturated", low=128, high=255)
+    saturated_level: int = setting(250, "1", "a pixel of which a channel reaches this is saturated", low=128, high=255)
     saturated_share: float = setting(
-        0.7, "1", "share of saturated pixels from which an image is over-exposed", low=0.01, high=1
+        0.48, "1", "share of saturated pixels from which an image is over-exposed", low=0.01, high=1
     )
     black_level: float = setting(6.0, "1", "mean below which an image is black (of 255)", low=0, high=128)
     contrast_min: float = setting(6.0, "1", "standard deviation below which an image shows nothing (of 255)", low=0)

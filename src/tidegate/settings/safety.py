@@ -19,6 +19,9 @@ class LadderSettings:
         low=0.5,
         high=8,
     )
+    blind_deceleration: float = setting(
+        4.5, "m/s²", "deceleration of STOPPING while the camera is out and the lane is dead-reckoned", low=0.5, high=8
+    )
     hold_deceleration: float = setting(2.0, "m/s²", "brake request that holds the standing car", low=1, high=8)
     standstill_speed: float = setting(0.1, "m/s", "slower than this is standing", low=0.001, high=1)
     standstill_s: float = setting(0.2, "s", "how long the car must stand before STOPPED", low=0, high=5)
@@ -38,6 +41,9 @@ class LaneSettings:
     half_width: float = setting(1.675, "m", "from the lane's centre to the edge that wheels must not cross", low=0.5)
     bound_cap: float = setting(
         0.35, "m", "largest error bound that narrows the corridor; a larger bound is not covered", low=0, high=2
+    )
+    bound_trusted: float = setting(
+        1.0, "m", "an offset whose error bound is larger is not used; the camera then counts as out", low=0.05, high=10
     )
     inner_gain: float = setting(1.5, "1/s", "p1 of the lane row, a constant of the robot", low=0.1, high=20)
     crawl_speed: float = setting(1.0, "m/s", "below this speed steering has too little authority: no row", low=0.1)

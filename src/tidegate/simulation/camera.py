@@ -19,6 +19,11 @@ from tidegate.simulation.world import CLASSES, SUPERSAMPLING, World
 
 GROUP_HIDDEN = 5
 
+DARK_SHARE = 28.0
+"""Share of the picture [%] that an over-exposed camera still shows: its darkest part, the asphalt."""
+VEIL = 0.1
+"""Share of an over-exposed picture that is stray light."""
+
 
 class Camera:
     """Pictures of a world from the car."""
@@ -47,16 +52,16 @@ class Camera:
         self._options.geomgroup[[0, GROUP_VEGETATION, GROUP_SOLID]] = 1
 
     def capture(self, data: Any, fault: CameraFault) -> NDArray[np.uint8]:
-        """A picture (H, W, 3) uint8 RGB of the present state; ``fault`` WHITE over-exposes it."""
+        """A picture (H, W, 3) uint8 RGB of the present state; ``fault`` WHITE over-exposes it, as when the exposure
+        was set for the dark road: sky, meadow, paint and whatever else is bright are one white."""
         self._look(data)
         image = cv2.resize(self._renderer.render(), self._size, interpolation=cv2.INTER_AREA).astype(np.float32)
         look = self._world.look
         noise = look.noise * self._rng.standard_normal(image.shape, dtype=np.float32)
+        image *= look.exposure
         if fault is CameraFault.WHITE:
-            fall = np.linspace(0.0, 6.0, image.shape[0], dtype=np.float32)[:, None, None]
-            image = 0.06 * image + 246.0 - fall
-        else:
-            image *= look.exposure
+            gain = 255.0 / max(float(np.percentile(image.max(axis=2), DARK_SHARE)), 1.0)
+            image = (1.0 - VEIL) * gain * image + VEIL * 255.0
         finished: NDArray[np.uint8] = np.clip(image + noise, 0, 255).astype(np.uint8)
         return finished
 

@@ -108,6 +108,11 @@ class Road:
         shifted: Floats = self.xy[index] + np.asarray(offset)[:, None] * normal
         return shifted
 
+    def longest_straight(self) -> float:
+        """Length [m] of the longest stretch with a curvature of at most ``STRAIGHT``."""
+        bends = np.flatnonzero(np.abs(np.concatenate([self.curvature, self.curvature])) > STRAIGHT)
+        return float(np.diff(bends).max(initial=0)) * self.step
+
     def straightest(self, low: float, high: float, before: float = 30.0, after: float = 30.0) -> Floats:
         """Arc lengths [m] between ``low`` and ``high``, the straightest first: the sharpest bend from ``before`` [m]
         before a place to ``after`` [m] behind it counts."""
@@ -119,8 +124,21 @@ class Road:
         return best
 
 
-def make_road(seed: int, shortest: float = 640.0, longest: float = 940.0, min_radius: float = 28.0) -> Road:
+STRAIGHT = 0.003
+"""Curvature [1/m] up to which a stretch counts as straight."""
+
+
+def make_road(
+    seed: int,
+    *,
+    straight: float = 0.0,
+    shortest: float = 640.0,
+    longest: float = 940.0,
+    min_radius: float = 28.0,
+) -> Road:
     """Draw a closed road: a random polygon, each corner an arc, smoothed so that curvature comes and goes gradually.
+
+    ``straight`` [m]: length of a straight stretch that it must have somewhere (0 = none needed).
 
     Raises:
         SceneError: no polygon of this seed gives a road with bends to both sides, none too tight, and no crossing.
@@ -137,7 +155,8 @@ def make_road(seed: int, shortest: float = 640.0, longest: float = 940.0, min_ra
         if rng.random() < 0.5:
             corners, turn, radius = corners[::-1], -turn[::-1], radius[::-1]
         road = _smoothed(_path(corners, turn, radius), smoothing=7.0)
-        if shortest <= road.length <= longest and np.abs(road.curvature).max() <= 1 / min_radius and _clear(road):
+        fits = shortest <= road.length <= longest and np.abs(road.curvature).max() <= 1 / min_radius
+        if fits and (straight == 0.0 or road.longest_straight() >= straight) and _clear(road):
             return road
     raise SceneError(f"seed {seed}: no road found with radius ≥ {min_radius:g} m and length {shortest:g}–{longest:g} m")
 

@@ -9,8 +9,9 @@ from enum import Enum
 import numpy as np
 
 from tidegate.errors import SceneError
+from tidegate.records import Floats
 from tidegate.registry import Registry
-from tidegate.simulation.road import Road
+from tidegate.simulation.road import Road, make_road
 from tidegate.simulation.traffic import Actor, CrossingTruck, LaneCar, Progress
 
 SCENES: Registry[type[Scene]] = Registry("scenes")
@@ -25,17 +26,25 @@ class CameraFault(Enum):
 
 
 class Scene:
-    """An empty road; other scenes add actors or faults. ``start`` is the arc length [m] where the car starts."""
+    """An empty road; other scenes add actors or faults. ``start`` is the arc length [m] where the car starts.
+
+    ``straight`` [m]: the road of the scene has a straight stretch of at least this length.
+    """
+
+    straight = 0.0
 
     def __init__(self, road: Road, seed: int) -> None:
         self.road = road
         self.rng = np.random.default_rng([seed, 7])
-        straight = road.straightest(0.0, road.length)
-        self.start = float(straight[self.rng.integers(len(straight) // 3)])
+        self.start = self.draw_start(road.straightest(0.0, road.length))
         self.goal = road.length
         self.actors: list[Actor] = []
         self.clearings: list[tuple[float, float]] = []
         self.build()
+
+    def draw_start(self, straight: Floats) -> float:
+        """Draw the start [m] from places on the road, the straightest first."""
+        return float(straight[self.rng.integers(len(straight) // 3)])
 
     def build(self) -> None:
         """Add ``actors`` and ``clearings`` (places [m] where nothing may grow)."""
@@ -51,12 +60,26 @@ class Scene:
             s = self.start + first + k * self.road.length / count
             self.actors.append(LaneCar(self.road, self.rng, s, float(self.rng.uniform(8.0, 12.0)), direction=-1))
 
-    def add_truck(self, pause_s: float, latest: float = 500.0) -> CrossingTruck:
-        """A crossing truck on a rather straight stretch at least 250 m from the start."""
-        latest = min(latest, self.road.length - 120.0)
-        straight = self.road.straightest(self.start + 250.0, self.start + latest, before=75.0, after=10.0)
-        site = float(straight[self.rng.integers(max(1, len(straight) // 10))])
-        truck = CrossingTruck(self.road, self.rng, site, site - self.start, pause_s)
+
+class TruckScene(Scene):
+    """Scenes in which a truck crosses where the road is straight, ``DISTANCE`` [m] after the start."""
+
+    straight = 95.0
+    DISTANCE = (250.0, 480.0)
+
+    def draw_start(self, straight: Floats) -> float:
+        """The truck's site is the road's straightest; the start lies before it, where the road is rather straight."""
+        lap = self.road.length
+        self.site = float(self.road.straightest(0.0, lap, before=75.0, after=10.0)[0])
+        low, high = self.DISTANCE
+        before = (self.site - straight) % lap
+        fitting = straight[(before >= low) & (before <= min(high, lap - 120.0))]
+        return float(fitting[self.rng.integers(max(1, len(fitting) // 3))])
+
+    def add_truck(self, pause_s: float) -> CrossingTruck:
+        """A truck that crosses at ``site``."""
+        distance = (self.site - self.start) % self.road.length
+        truck = CrossingTruck(self.road, self.rng, self.start + distance, distance, pause_s)
         self.actors.append(truck)
         for u in np.arange(-40.0, 60.0, 8.0):
             self.clearings.append(
@@ -82,7 +105,7 @@ class Traffic(Scene):
 
 
 @SCENES.register("truck")
-class Truck(Scene):
+class Truck(TruckScene):
     """A white truck crosses and halts across the lane; it clears the road after some seconds, or never."""
 
     def build(self) -> None:
@@ -110,11 +133,11 @@ class CameraLost(Scene):
 
 
 @SCENES.register("demo")
-class Demo(Scene):
+class Demo(TruckScene):
     """One lap with everything: oncoming cars, the white truck, and behind it a slower car that sets off."""
 
     def build(self) -> None:
-        truck = self.add_truck(float(self.rng.uniform(3.0, 5.0)), latest=420.0)
+        truck = self.add_truck(float(self.rng.uniform(3.0, 5.0)))
         lead = LaneCar(self.road, self.rng, truck.site + 45.0, float(self.rng.uniform(6.5, 7.5)))
         lead.wait_until = truck.trigger
         self.actors.append(lead)
@@ -125,14 +148,14 @@ class Demo(Scene):
                 actor.barrier = truck
 
 
-def make_scene(name: str, road: Road, seed: int) -> Scene:
-    """Build a scene by name.
+def make_scene(name: str, seed: int) -> Scene:
+    """Build a scene by name, on the road of the seed.
 
     Raises:
-        SceneError: unknown name.
+        SceneError: unknown name, or no road of this seed suits the scene.
     """
     try:
         kind = SCENES[name]
     except KeyError as error:
         raise SceneError(str(error.args[0])) from error
-    return kind(road, seed)
+    return kind(make_road(seed, straight=kind.straight), seed)

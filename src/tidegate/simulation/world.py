@@ -16,7 +16,7 @@ from tidegate.simulation import meshes
 from tidegate.simulation.appearance import LIGHTS, Look, make_look, textures
 from tidegate.simulation.car import add_car
 from tidegate.simulation.engine import mujoco
-from tidegate.simulation.road import CENTRE_LINE, LEFT_LINE, RIGHT_LINE, Road, make_road
+from tidegate.simulation.road import CENTRE_LINE, LEFT_LINE, RIGHT_LINE, Road
 from tidegate.simulation.scene import Scene, make_scene
 from tidegate.simulation.terrain import Terrain, make_terrain
 from tidegate.simulation.traffic import add_body
@@ -46,8 +46,9 @@ def make_world(settings: Settings, car: Car, scene_name: str, seed: int, *, draw
     Raises:
         SceneError: unknown scene, or no road for the seed.
     """
-    road = make_road(seed)
-    terrain, look, scene = make_terrain(seed, road), make_look(seed), make_scene(scene_name, road, seed)
+    scene = make_scene(scene_name, seed)
+    road = scene.road
+    terrain, look = make_terrain(seed, road), make_look(seed)
     rng = np.random.default_rng([seed, 8])
     spec = mujoco.MjSpec()
     spec.compiler.degree = False
