@@ -40,7 +40,7 @@ class TrainRecipe:
     lane_frames: int = setting(256, "1", "single frames per step of the lane stage", low=1, high=65536)
     lane_steps: int = setting(2500, "1", "steps of the lane stage", low=0, high=10**6)
     policy_steps: int = setting(3000, "1", "steps of the policy stage", low=0, high=10**6)
-    all_steps: int = setting(200, "1", "steps of the stage that trains everything", low=0, high=10**6)
+    all_steps: int = setting(150, "1", "steps of the stage that trains everything", low=0, high=10**6)
     batch: int = setting(32, "1", "windows per step", low=1, high=4096)
     window: int = setting(32, "1", "frames per window", low=4, high=1024)
     warm_up: int = setting(6, "1", "first frames of a window, whose commands do not count: the state settles", low=0)
@@ -49,7 +49,7 @@ class TrainRecipe:
     features_rate: float = setting(
         3e-3, "1", "peak learning rate of the features' layer in the policy stage", low=1e-6, high=1
     )
-    tuning: float = setting(0.2, "1", "learning rates of the last stage, and of DAgger rounds, by these", low=0, high=1)
+    tuning: float = setting(0.1, "1", "learning rates of the last stage, and of DAgger rounds, by these", low=0, high=1)
     weight_decay: float = setting(
         1e-4, "1", "decoupled weight decay (AdamW) of the convolutional network", low=0, high=1
     )
