@@ -67,5 +67,18 @@ def _summary(bundle: Bundle, wiring: Wiring, step: LtcStep | None) -> Table:
 def _training(bundle: Bundle) -> Table:
     table = Table(title="Training record", show_header=False)
     for name, value in bundle.training.items():
-        table.add_row(str(name), str(value))
+        table.add_row(str(name), _told(name, value))
     return table
+
+
+def _told(name: str, value: object) -> str:
+    """One entry of the training record, short: a table as a line each, hashes of many bags as their number."""
+    if not isinstance(value, dict):
+        return str(value)
+    if name == "data_sha256":
+        return f"{len(value)} bags, each with its hash in bundle.json"
+    lines = []
+    for key, part in value.items():
+        inner = ", ".join(f"{k} {v}" for k, v in part.items()) if isinstance(part, dict) else str(part)
+        lines.append(f"{key}: {inner}")
+    return "\n".join(lines)
