@@ -69,7 +69,7 @@ class Launched:
     """``ros2 launch`` in a process group of its own, as a terminal would make it."""
 
     def __init__(self, environment: dict[str, str], log: Path, *arguments: str) -> None:
-        self._log = log
+        self._log, self.environment = log, environment
         with log.open("w") as stream:
             self.process = subprocess.Popen(
                 ["ros2", "launch", "tidegate", *arguments],
@@ -130,7 +130,19 @@ def test_it_comes_up_drives_and_goes_down_with_a_braked_car(
     arguments = (f"bundle:={bundle}", "seed:=1003", "lock_step:=true", f"record:={bag}")
     launched = launch("simulation.launch.py", "headless:=true", *arguments)
     launched.wait_for("[safety_node]: NORMAL")
-    time.sleep(3.0)
+    driving = 'm.position[list(m.name).index("speed")] > 1.5'
+    echo = [
+        "ros2",
+        "topic",
+        "echo",
+        "--once",
+        "--no-daemon",
+        "--filter",
+        driving,
+        "/truth",
+        "sensor_msgs/msg/JointState",
+    ]
+    subprocess.run(echo, env=launched.environment, stdout=subprocess.DEVNULL, check=True, timeout=120)
     assert launched.interrupt() == 0
     assert "Traceback" not in launched.said
     assert "has died" not in launched.said

@@ -15,7 +15,7 @@ class SimulatorSettings:
     physics_step_s: float = setting(
         0.0025, "s", "integration step; the safety period is a multiple", low=1e-4, high=0.01
     )
-    command_timeout_s: float = setting(0.1, "s", "the actuator sink brakes by itself when no command came", low=0.01)
+    command_timeout_s: float = setting(0.03, "s", "the actuator sink brakes by itself when no command came", low=0.01)
     gyro_noise: float = setting(0.002, "rad/s", "standard deviation of one angular velocity sample", low=0, high=1)
     gyro_bias: float = setting(0.001, "rad/s", "standard deviation of its constant error, by seed", low=0, high=1)
     accelerometer_noise: float = setting(0.05, "m/s²", "standard deviation of one acceleration sample", low=0, high=5)
