@@ -86,6 +86,8 @@ def _whole(path: Path) -> bool:
 def record_drive(plan: Plan) -> None:
     """Drive and record one bag: camera, odometry, joint states and the expert's labels, all at the camera's rate.
 
+    A drive ends early when the car touches another.
+
     Raises:
         BagError: the bag is there already; SceneError: no such scene; BundleError: the bundle is refused.
     """
@@ -105,6 +107,8 @@ def record_drive(plan: Plan) -> None:
                 sensors = simulator.observe()
                 if sensors.frame is not None:
                     truth = simulator.truth()
+                    if truth.contact:
+                        break  # nobody drives on after a collision, and the expert's answers mean nothing
                     label = expert.act(truth)
                     writer.write("odom", sensors.odometry)
                     writer.write("joint_states", sensors.joints)

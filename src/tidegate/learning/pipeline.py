@@ -135,7 +135,7 @@ class Pipeline:
         share = self.recipe.dagger.effort if phase else 1.0
         stages: dict[Stage, int] = {
             "lane": round(share * recipe.lane_steps),
-            "policy": round(share * recipe.policy_steps),
+            "policy": recipe.policy_steps,  # quick, and what the network does in its own states needs learning anew
             "all": round(share * recipe.all_steps),
         }
         shown = 0.0

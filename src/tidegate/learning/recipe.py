@@ -49,7 +49,10 @@ class TrainRecipe:
     features_rate: float = setting(
         3e-3, "1", "peak learning rate of the features' layer in the policy stage", low=1e-6, high=1
     )
-    tuning: float = setting(0.1, "1", "learning rates of the last stage, and of DAgger rounds, by these", low=0, high=1)
+    tuning: float = setting(0.1, "1", "learning rates of the last stage, as a share of the peaks", low=0, high=1)
+    again: float = setting(
+        0.3, "1", "learning rate of the lane stage after a DAgger round, as a share of the peak", low=0, high=1
+    )
     weight_decay: float = setting(
         1e-4, "1", "decoupled weight decay (AdamW) of the convolutional network", low=0, high=1
     )
@@ -86,7 +89,11 @@ class DaggerRecipe:
     drives: int = setting(44, "1", "drives per round", low=1, high=100000)
     expert_share: float = setting(0.25, "1", "share of the time in which the expert drives after all", low=0, high=1)
     effort: float = setting(
-        0.4, "1", "training after each round, as a share of the first one's steps", low=0.01, high=10
+        0.4,
+        "1",
+        "steps of the lane and the last stage after each round, as a share of the first ones",
+        low=0.01,
+        high=10,
     )
 
 

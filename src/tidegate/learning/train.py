@@ -60,7 +60,7 @@ class Trainer:
             stage: ``lane``: the convolutional network learns the lane from single frames; ``policy``: the liquid
                 network learns to drive on what the frozen convolutional network says; ``all``: both, end to end.
             steps: how many.
-            phase: number of this training, so that each draws anew; after the first, learning rates are lower.
+            phase: number of this training, so that each draws anew; after the first, the lane is learnt more gently.
             checkpoint: file that keeps the state now and then; if it is there, the training resumes from it.
             heard: told of every step.
 
@@ -71,7 +71,7 @@ class Trainer:
         optimiser = torch.optim.AdamW(self._groups(stage), weight_decay=0.0)
         identity = self._identity(stage, steps, phase)
         first = self._resume(checkpoint, optimiser, identity) if checkpoint and checkpoint.exists() else 0
-        gentle = recipe.tuning if stage == "all" or phase > 0 else 1.0
+        gentle = {"lane": recipe.again if phase else 1.0, "policy": 1.0, "all": recipe.tuning}[stage]
         if stage == "policy":
             windows = windows.coded(lambda images: self._code(images, phase))
         loss = {"lane": self._lane_loss, "policy": self._policy_loss, "all": self._loss}[stage]
