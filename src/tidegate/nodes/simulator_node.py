@@ -5,10 +5,9 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from dataclasses import asdict, replace
+from dataclasses import replace
 from typing import Any
 
-import numpy as np
 from rclpy.clock import Clock, ClockType
 
 from tidegate.errors import RobotError
@@ -18,7 +17,7 @@ from tidegate.nodes.parameters import Own
 from tidegate.nodes.stack_node import LOCK_STEP, StackNode
 from tidegate.nodes.topics import make
 from tidegate.records import Command, Round, Values, nanoseconds
-from tidegate.simulation import Observation, Simulator, Truth
+from tidegate.simulation import Observation, Simulator
 
 SCENE = Own("scene", "road", "what to drive in")
 SEED = Own("seed", 0, "of the road, its light and the sensors' noise")
@@ -124,16 +123,5 @@ class SimulatorNode(StackNode):
             self.send("camera/camera_info", camera_info(frame.stamp, self.settings.camera))
             self.send("camera/image_raw", frame)
             awaited += FROM_FRAME
-        self.send("truth", stamped(Values(self._simulator.now, named(self._simulator.truth()))))
+        self.send("truth", stamped(Values(self._simulator.now, self._simulator.truth().to_values())))
         return awaited
-
-
-def named(truth: Truth) -> dict[str, float]:
-    """The numbers and flags of the truth by name; ``curvature_0`` and so on for its array; text is left out."""
-    values: dict[str, float] = {}
-    for name, value in asdict(truth).items():
-        if isinstance(value, (bool, int, float)) and name != "stamp":
-            values[name] = float(value)
-        elif isinstance(value, np.ndarray):
-            values |= {f"{name}_{index}": float(one) for index, one in enumerate(value)}
-    return values
