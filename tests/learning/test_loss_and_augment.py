@@ -11,7 +11,7 @@ import torch
 
 from tidegate.learning.augment import augment, to_tensor
 from tidegate.learning.dataset import Batch
-from tidegate.learning.loss import baselines, losses
+from tidegate.learning.loss import baselines, losses, tau_loss
 from tidegate.learning.recipe import AugmentRecipe, TrainRecipe
 from tidegate.perception.image import normalise
 from tidegate.stack import StackOutput
@@ -95,7 +95,7 @@ def test_training_sees_what_the_robot_sees() -> None:
 
 
 def test_changes_are_constant_over_a_window() -> None:
-    still = replace(AugmentRecipe(), noise=0.0, glare_share=0.0)
+    still = replace(AugmentRecipe(), noise=0.0, glare_share=0.0, bright_share=0.0)
     changed, blind = augment(scene(), still, np.random.default_rng(1))
     assert not blind.any()
     assert torch.equal(changed, changed[:, :1].expand_as(changed))
@@ -105,7 +105,7 @@ def test_changes_are_constant_over_a_window() -> None:
 
 
 def test_noise_has_the_strength_asked_for_and_differs_by_frame() -> None:
-    recipe = replace(AugmentRecipe(), noise=0.05, light=0.0, shadow_share=0.0, glare_share=0.0)
+    recipe = replace(AugmentRecipe(), noise=0.05, light=0.0, shadow_share=0.0, glare_share=0.0, bright_share=0.0)
     changed, _ = augment(scene(), recipe, np.random.default_rng(1))
     added = changed - to_tensor(scene())
     assert float(added.std()) == pytest.approx(0.05, rel=0.1)
@@ -113,12 +113,34 @@ def test_noise_has_the_strength_asked_for_and_differs_by_frame() -> None:
 
 
 def test_glare_ends_in_white_and_says_where() -> None:
-    recipe = replace(AugmentRecipe(), glare_share=0.5, noise=0.0)
+    recipe = replace(AugmentRecipe(), glare_share=0.5, noise=0.0, bright_share=0.0)
     changed, blind = augment(scene(40, 12), recipe, np.random.default_rng(2))
     assert blind.any()
     assert not blind.all()
     assert float(changed[torch.from_numpy(blind)].mean()) > 0.9  # deep shadow apart
     assert (blind[:, 1:] >= blind[:, :-1]).all()  # it does not come back within a window
+
+
+def test_an_exposure_for_the_dark_keeps_the_dark_and_loses_the_bright() -> None:
+    recipe = replace(AugmentRecipe(), bright_share=1.0, noise=0.0, light=0.0, shadow_share=0.0, glare_share=0.0)
+    plain = to_tensor(scene())
+    changed, blind = augment(scene(), recipe, np.random.default_rng(3))
+    assert not blind.any()
+    assert bool((changed >= plain - 1e-5).all())
+    for window, before in zip(changed, plain, strict=True):
+        brightest, was = window.amax(dim=1), before.amax(dim=1)
+        white = float((brightest >= 1 - 1e-6).float().mean())
+        assert 0.25 < white < 0.9
+        assert float(was[brightest < 1].max()) <= float(was[brightest >= 1 - 1e-6].min()) + 1e-5
+        dark = was < was.median()
+        assert float(window.amax(dim=1)[dark].std()) > 0.02  # there is still something to see
+
+
+def test_time_constants_cost_nothing_inside_their_range_and_grow_dear_outside() -> None:
+    inside = torch.tensor([RECIPE.tau_low, 0.3, RECIPE.tau_high])
+    assert float(tau_loss(inside, RECIPE)) == pytest.approx(0, abs=1e-9)
+    for outside in (RECIPE.tau_low / np.e**2, RECIPE.tau_high * np.e**2):
+        assert float(tau_loss(torch.tensor([0.3, outside]), RECIPE)) == pytest.approx(RECIPE.tau_weight * 2)
 
 
 def test_the_same_draw_gives_the_same_images() -> None:

@@ -39,7 +39,7 @@ def test_a_few_steps_lower_the_loss_on_the_bags(settings: Settings, recipe: Reci
     plain = replace(
         recipe,
         train=replace(recipe.train, tuning=1.0),
-        augment=replace(recipe.augment, noise=0.0, light=0.0, shadow_share=0.0, glare_share=0.0),
+        augment=replace(recipe.augment, noise=0.0, light=0.0, shadow_share=0.0, glare_share=0.0, bright_share=0.0),
     )
     trainer = Trainer(Stack.from_settings(settings, 0), plain, settings)
     before = trainer.measure(windows.every())

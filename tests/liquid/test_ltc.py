@@ -192,8 +192,7 @@ def test_three_substeps_carry_a_frame_to_its_own_command() -> None:
 
 def test_time_constants_start_between_a_frame_and_a_second_and_only_real_synapses_have_parameters() -> None:
     net = network()
-    weight = sum(softplus(s.raw_weight) @ s.scatter for s in (net.sensory, net.recurrent))
-    tau = softplus(net.raw_capacitance) / (softplus(net.raw_leak) + 0.5 * weight)
+    tau = net.time_constants()
     assert tau.min().item() == pytest.approx(TAU_FAST, rel=1e-4)
     assert tau.max().item() == pytest.approx(TAU_SLOW, rel=1e-4)
     assert sum(p.numel() for p in net.parameters()) == 4 * WIRING.synapses + 3 * WIRING.neurons

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Change the look of windows without changing what they mean: light, colour, shadow, noise, and now and then glare."""
+"""Change the look of windows without changing what they mean: light, colour, shadow, noise, now and then glare."""
 
 from __future__ import annotations
 
@@ -9,6 +9,9 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from tidegate.learning.recipe import AugmentRecipe
+
+_DARK = (0.2, 0.65)
+"""Share of the pixels that an exposure for the dark leaves unsaturated."""
 
 _WHITE = 8.0
 """Exposure from which nothing is left to see."""
@@ -45,6 +48,10 @@ def augment(
         view.mul_(bright * contrast * colour).add_(grey.mul_(bright * contrast * (1 - colour)).add_(middle))
         if random.random() < recipe.shadow_share:
             view.mul_(_shadow(height, width, random))
+        if random.random() < recipe.bright_share:
+            dark = max(float(view.amax(dim=1).flatten()[::7].quantile(random.uniform(*_DARK))), 1e-3)
+            veil = random.uniform(0.0, 0.2)
+            view.mul_((1 - veil) * 2 / dark).add_(2 * veil)
         if random.random() < recipe.glare_share:
             exposure = _glare(steps, random)
             blind[index] = exposure > _WHITE

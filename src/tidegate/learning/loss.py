@@ -68,6 +68,12 @@ def lane_loss(lane: Tensor, log_scale: Tensor, wanted: Tensor, unit: Tensor, rec
     return (each * weight).mean() / weight.mean()
 
 
+def tau_loss(tau: Tensor, recipe: TrainRecipe) -> Tensor:
+    """Mean squared logarithm by which time constants ``tau`` (N,) [s] leave the recipe's range, weighted."""
+    outside = (tau / recipe.tau_high).log().clamp(min=0) + (recipe.tau_low / tau).log().clamp(min=0)
+    return recipe.tau_weight * outside.square().mean()
+
+
 def baselines(batches: list[Batch], recipe: TrainRecipe) -> dict[str, float]:
     """Command losses of two that do not look: always zero, and the expert's command of the frame before."""
     found: dict[str, float] = {}

@@ -64,6 +64,11 @@ class TrainRecipe:
     pose_weight: float = setting(
         2.0, "1", "weight of the lane's offset and heading against that of a curvature", low=0, high=100
     )
+    tau_low: float = setting(0.02, "s", "time constants below this cost", low=1e-4, high=10)
+    tau_high: float = setting(2.0, "s", "time constants above this cost", low=1e-3, high=1000)
+    tau_weight: float = setting(
+        0.05, "1", "weight of the squared logarithm by which time constants leave that range", low=0, high=100
+    )
     bend_unit: float = setting(0.02, "1/m", "a frame counts 1 + |curvature| / this", low=1e-4, high=10)
 
 
@@ -78,7 +83,14 @@ class AugmentRecipe:
     noise: float = setting(0.05, "1", "standard deviation of the noise of a pixel (of 2)", low=0, high=1)
     light: float = setting(0.4, "1", "largest relative change of brightness, contrast and saturation", low=0, high=0.9)
     shadow_share: float = setting(0.3, "1", "share of the windows with a strip of shadow", low=0, high=1)
-    glare_share: float = setting(0.03, "1", "share of the windows that end over-exposed", low=0, high=0.5)
+    glare_share: float = setting(0.03, "1", "share of the windows that end white", low=0, high=0.5)
+    bright_share: float = setting(
+        0.12,
+        "1",
+        "share of the windows exposed for their darkest pixels: lane visible, sky and meadow white",
+        low=0,
+        high=1,
+    )
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,9 +19,10 @@ from torch import Tensor
 from tidegate.errors import BundleError
 from tidegate.learning.augment import augment, to_tensor
 from tidegate.learning.dataset import Batch, Windows
-from tidegate.learning.loss import Losses, lane_loss, losses
+from tidegate.learning.loss import Losses, lane_loss, losses, tau_loss
 from tidegate.learning.recipe import Recipe
 from tidegate.learning.viewpoint import Viewpoint
+from tidegate.liquid.ltc import LTC
 from tidegate.settings import Settings
 from tidegate.stack import Stack
 
@@ -105,14 +106,21 @@ class Trainer:
         batch = windows.draw(random)
         images, blind = augment(batch.images, self._recipe.augment, random)
         out = self.stack(images, torch.from_numpy(batch.speed), torch.from_numpy(batch.dt))
-        return losses(out, batch, self._unit, self._recipe.train, torch.from_numpy(blind))
+        return self._ranged(losses(out, batch, self._unit, self._recipe.train, torch.from_numpy(blind)))
 
     def _policy_loss(self, windows: Windows, random: np.random.Generator) -> Losses:
         batch = windows.draw(random)
         out = self.stack.from_code(
             torch.from_numpy(batch.images), torch.from_numpy(batch.speed), torch.from_numpy(batch.dt)
         )
-        return losses(out, batch, self._unit, self._recipe.train)
+        return self._ranged(losses(out, batch, self._unit, self._recipe.train))
+
+    def _ranged(self, found: Losses) -> Losses:
+        """``found`` with the cost of time constants outside their range in its total."""
+        cell = self.stack.policy.cell
+        if not isinstance(cell, LTC):
+            return found  # the closed form has gates instead
+        return found._replace(total=found.total + tau_loss(cell.time_constants(), self._recipe.train))
 
     def _lane_loss(self, windows: Windows, random: np.random.Generator) -> Losses:
         batch, recipe = windows.draw_frames(random), self._recipe.augment

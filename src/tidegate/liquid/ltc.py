@@ -92,6 +92,13 @@ class LTC(nn.Module):
             inverse_softplus(torch.cat([*tau, torch.full((wiring.motor,), TAU_FAST)]) * half_open)
         )
 
+    def time_constants(self) -> Tensor:
+        """τ (N,) [s] of every neuron with all its synapses half open."""
+        conductance = softplus(self.raw_leak)
+        for synapses in (self.sensory, self.recurrent):
+            conductance = conductance + 0.5 * softplus(synapses.raw_weight) @ synapses.scatter
+        return softplus(self.raw_capacitance) / conductance
+
     def forward(self, inputs: Tensor, dt: Tensor, state: Tensor | None = None) -> Tensor:
         """States (B, T, N) after each step.
 
