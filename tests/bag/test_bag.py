@@ -17,6 +17,7 @@ from rosbags.rosbag2 import Reader, StoragePlugin, Writer
 
 from tidegate.bag import BagReader, BagWriter, align, typestore
 from tidegate.bag.align import newest_before
+from tidegate.bag.reader import relative
 from tidegate.errors import BagError
 from tidegate.messages import TOPICS, encode
 from tidegate.records import Frame, LaneEstimate, Nominal, Odometry
@@ -188,6 +189,9 @@ def test_other_types_and_doubled_topics_are_named(tmp_path: Path) -> None:
     reader = BagReader(tmp_path / "drive")
     with pytest.raises(BagError, match=r"must be nav_msgs/msg/Odometry"):
         reader.find("odom")
+    assert relative("/car/expert/nominal") == "expert/nominal"
+    assert relative("/car/nominal") == relative("/nominal") == "nominal"
+    assert relative("/something/else") == ""
     with pytest.raises(BagError, match=r"more than once: /a/imu, /b/imu"):
         reader.find("imu")
 

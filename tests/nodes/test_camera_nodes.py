@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 import rclpy
-from conftest import CAR_YAML, until
+from plant import CAR_YAML, until
 from rclpy.executors import Executor
 from rclpy.lifecycle import TransitionCallbackReturn
 from rclpy.serialization import deserialize_message

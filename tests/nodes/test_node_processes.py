@@ -11,9 +11,9 @@ from pathlib import Path
 
 import pytest
 import rclpy
-from conftest import CAR_YAML, Plant, until
 from lifecycle_msgs.msg import Transition
 from lifecycle_msgs.srv import ChangeState
+from plant import CAR_YAML, Plant, until
 from rclpy.duration import Duration
 from rclpy.experimental import EventsExecutor
 from rosbags.highlevel import AnyReader

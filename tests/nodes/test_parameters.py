@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 import yaml
-from conftest import CAR_YAML
+from plant import CAR_YAML
 from rcl_interfaces.msg import ParameterType
 from rclpy.executors import Executor
 from rclpy.parameter import Parameter

@@ -10,7 +10,7 @@ import time
 from pathlib import Path
 
 import pytest
-from conftest import CAR_YAML
+from plant import CAR_YAML
 from rclpy.serialization import deserialize_message, serialize_message
 from rosbags.highlevel import AnyReader
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from conftest import CAR_YAML, Plant, until
+from plant import CAR_YAML, Plant, until
 from rclpy.experimental import EventsExecutor
 from rclpy.lifecycle import TransitionCallbackReturn
 from std_srvs.srv import Trigger

@@ -140,12 +140,17 @@ def test_saliency_is_visual_backprop_as_torch_computes_it() -> None:
     mask = torch.from_numpy(maps[-1])[None, None]
     for index in range(len(maps) - 1, -1, -1):
         conv, size = CONVS[index], sizes[index]
-        ones = torch.ones(1, 1, conv.kernel, conv.kernel)
+        tent = torch.tensor([min(k + 1, conv.kernel - k) for k in range(conv.kernel)]).float()
+        weights = torch.outer(tent, tent)[None, None]
         padding = conv.kernel // 2
         extra = [side - conv.stride * (small - 1) - 1 for side, small in zip(size, mask.shape[2:], strict=True)]
-        mask = torch.nn.functional.conv_transpose2d(
-            mask, ones, stride=conv.stride, padding=padding, output_padding=tuple(extra)
+        total, units = (
+            torch.nn.functional.conv_transpose2d(
+                part, weights, stride=conv.stride, padding=padding, output_padding=tuple(extra)
+            )
+            for part in (mask, torch.ones_like(mask))
         )
+        mask = total / units
         if index:
             mask = mask * torch.from_numpy(maps[index - 1])
     expected = (mask - mask.min()) / (mask.max() - mask.min())
@@ -159,6 +164,16 @@ def test_saliency_covers_the_frame_and_leaves_out_what_is_cropped(bundle: Bundle
     assert found[24:].max() > 0.9
     assert found.min() >= 0
     assert found.max() <= 1
+
+
+def test_saliency_has_no_pattern_of_its_own() -> None:
+    maps = [np.ones(size, np.float32) for size in map_sizes(SETTINGS.perception)[1:]]
+    maps[-1][1, 3] = 2.0
+    found = visual_backprop(maps, (48, 96))
+    top, left = np.unravel_index(found.argmax(), found.shape)
+    for line in (found[top], found[:, left]):  # rises to its peak and falls again, nothing else
+        turns = np.diff(np.sign(np.diff(line)[np.abs(np.diff(line)) > 1e-4]))
+        assert np.count_nonzero(turns) == 1
 
 
 def test_saliency_of_nothing_is_nothing() -> None:

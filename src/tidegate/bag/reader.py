@@ -78,7 +78,7 @@ class BagReader:
         Raises:
             BagError: the bag lacks it, has it more than once, or with another type or without a message.
         """
-        found = [name for name in self.topics if name == f"/{topic}" or name.endswith(f"/{topic}")]
+        found = [name for name in self.topics if relative(name) == topic]
         held = ", ".join(sorted(self.topics)) or "none"
         if not found:
             what = "camera images, topic" if topic == "camera/image_raw" else "topic"
@@ -148,3 +148,11 @@ def _stream(path: Path) -> Iterator[Raw]:
             elif isinstance(record, Message):
                 channel = channels[record.channel_id]
                 yield channel.topic, types[channel.schema_id], record.log_time, record.data
+
+
+def relative(name: str) -> str:
+    """Topic of the contract that the absolute ``name`` stands for, the longest that fits; empty = none.
+
+    ``/car/expert/nominal`` is ``expert/nominal``, not the ``nominal`` of a namespace ``/car/expert``.
+    """
+    return max((topic for topic in TOPICS if f"/{name}".endswith(f"/{topic}")), key=len, default="")

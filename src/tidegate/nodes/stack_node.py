@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import contextlib
 import sys
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from typing import Any, ClassVar
 
@@ -25,7 +26,7 @@ DISABLE = Own("disable", "", "parts to switch off, comma separated, to show what
 Heard = Callable[[str, bytes], None]
 
 
-class StackNode(LifecycleNode):  # type: ignore[misc]
+class StackNode(LifecycleNode, ABC):  # type: ignore[misc]
     """A lifecycle node that decodes, calls one plain object and encodes.
 
     Subclasses name their ``OWN`` parameters and write ``build`` (make the object and the publishers), ``start``
@@ -51,9 +52,9 @@ class StackNode(LifecycleNode):  # type: ignore[misc]
         self._listeners: list[tuple[Subscription, str, Heard]] = []
         self._senders: dict[str, Any] = {}
 
+    @abstractmethod
     def build(self) -> None:
         """Make the plain object and the publishers."""
-        raise NotImplementedError
 
     def start(self) -> None:
         """Subscribe and start the timers."""

@@ -19,8 +19,9 @@ TINY = float(np.finfo(np.float32).tiny)
 def visual_backprop(maps: Sequence[Map], size: tuple[int, int]) -> Map:
     """Saliency ``size`` = (h, w) in [0, 1].
 
-    From the last layer to the first: spread the mask over what each of its units saw (a transposed convolution with
-    weights of one), multiply by the mean activation of the layer before.
+    From the last layer to the first: spread the mask over what each of its units saw, multiply by the mean activation
+    of the layer before. The paper spreads with weights of one; here they fall off linearly and are divided by their
+    sum at each place, else strides leave a chequered pattern.
 
     Args:
         maps: mean over channels of each convolution's ReLU, first layer first, (h', w') each.
@@ -37,8 +38,11 @@ def visual_backprop(maps: Sequence[Map], size: tuple[int, int]) -> Map:
 
 
 def _spread(mask: Map, conv: Conv, size: tuple[int, int]) -> Map:
-    """Transposed convolution of ``mask`` with ones, to ``size``."""
-    sparse = np.zeros(size, np.float32)
-    sparse[:: conv.stride, :: conv.stride] = mask
-    side = (conv.kernel, conv.kernel)
-    return np.asarray(cv2.boxFilter(sparse, -1, side, normalize=False, borderType=cv2.BORDER_CONSTANT), np.float32)
+    """Mean of ``mask`` (h', w') over the units that saw each place of a picture ``size``, the nearer the more."""
+    both = np.zeros((*size, 2), np.float32)
+    both[:: conv.stride, :: conv.stride, 0] = mask
+    both[:: conv.stride, :: conv.stride, 1] = 1
+    half = conv.kernel // 2
+    tent = (half + 1.0 - np.abs(np.arange(-half, half + 1))).astype(np.float32)
+    spread = cv2.sepFilter2D(both, -1, tent, tent, borderType=cv2.BORDER_CONSTANT)
+    return np.asarray(spread[..., 0] / np.maximum(spread[..., 1], TINY), np.float32)

@@ -112,7 +112,7 @@ class SafetySettings:
 
     rate_hz: float = setting(200.0, "Hz", "ticks per second of the safety node", low=10, high=2000)
     late_periods: float = setting(
-        1.5, "1", "camera periods after which nominal, lane or camera is late", low=1, high=10
+        1.8, "1", "camera periods after which nominal, lane or camera is late", low=1, high=10
     )
     hold_s: float = setting(0.3, "s", "longest HOLD before STOPPING", low=0, high=2)
     trusted_timeout_s: float = setting(

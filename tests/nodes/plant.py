@@ -1,0 +1,168 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A car that is only messages, for tests of single nodes."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import rclpy
+from rclpy.experimental import EventsExecutor
+from rclpy.serialization import deserialize_message
+
+from tidegate.messages import TOPICS, decode, encode
+from tidegate.nodes.topics import make, message_class, offered_qos, requested_qos, ros_name
+from tidegate.records import (
+    Command,
+    Gains,
+    ImageHealth,
+    Imu,
+    JointStates,
+    LaneEstimate,
+    Level,
+    Nominal,
+    Odometry,
+    Points,
+    Round,
+    SafetyState,
+    UsedInputs,
+)
+from tidegate.robot import Car
+from tidegate.settings import Settings
+from tidegate.share import share_path
+
+CAR_YAML = share_path("config/car.yaml")
+PATIENCE_S = 20.0
+
+
+def until(executor: EventsExecutor, done: Callable[[], Any], what: str) -> None:
+    """Spin until ``done``; fail where nothing more is to be expected."""
+    end = time.monotonic() + PATIENCE_S
+    while not done():
+        assert time.monotonic() < end, f"never happened: {what}"
+        executor.spin_once(timeout_sec=0.01)
+
+
+class Plant:
+    """A car that drives straight on an empty road, in lock-step: what the simulator would publish, under full control.
+
+    ``change`` maps a topic to a function of the record that is about to be published; None drops it.
+    """
+
+    SENSORS = ("joint_states", "odom", "imu")
+    CAMERA = ("lane", "health", "nominal", "gains")
+
+    def __init__(self, executor: EventsExecutor, settings: Settings, lock_step: bool = True) -> None:
+        self.executor, self.settings, self.lock_step = executor, settings, lock_step
+        self.node = rclpy.create_node("plant")
+        executor.add_node(self.node)
+        self.car = Car.from_settings(settings)
+        self.period = round(1e9 / settings.safety.rate_hz)
+        self.tick, self.speed = 0, 0.0
+        self.change: dict[str, Callable[[Any], Any]] = {}
+        self.command: Command | None = None
+        self.commands: list[Command] = []
+        self.state: SafetyState | None = None
+        self.used: UsedInputs | None = None
+        self.diagnostics: list[Any] = []
+        self.publishers = {
+            topic: self.node.create_publisher(
+                message_class(TOPICS[topic].type), ros_name(topic), offered_qos(topic, lock_step)
+            )
+            for topic in (*self.SENSORS, "points", *self.CAMERA, "emergency_stop", "tick")
+        }
+        for topic in ("command", "safety_node/barriers", "safety_node/inputs", "diagnostics"):
+            profile = requested_qos(topic, lock_step)
+            self.node.create_subscription(
+                message_class(TOPICS[topic].type), ros_name(topic), self._hear(topic), profile, raw=True
+            )
+
+    def close(self) -> None:
+        self.executor.remove_node(self.node)
+        self.node.destroy_node()
+
+    @property
+    def now(self) -> int:
+        return 1_000_000_000 + self.tick * self.period if self.lock_step else time.time_ns()
+
+    def publish(self, topic: str, record: Any) -> bool:
+        if topic in self.change:
+            record = self.change[topic](record)
+        if record is not None:
+            self.publishers[topic].publish(encode(record, make))
+        return record is not None
+
+    def round(self) -> SafetyState:
+        """Publish one round, wait for the command and the state of its tick, and go on to the next."""
+        awaited = self.sense()
+        self.publish("tick", Round(self.now, awaited))
+        now = self.now
+        until(self.executor, lambda: self._answered(now), f"a tick at {now} with {awaited}")
+        self.tick += 1
+        assert self.state is not None
+        return self.state
+
+    def rounds(self, count: int) -> SafetyState:
+        for _ in range(count):
+            state = self.round()
+        return state
+
+    def drive(self, speed: float) -> None:
+        """From standstill to driving in mode NORMAL."""
+        while self.round().mode.name != "NORMAL":
+            assert self.tick < 400, "never released"
+        self.speed = speed
+        assert self.rounds(40).mode.name == "NORMAL"
+
+    def sense(self) -> tuple[str, ...]:
+        """Publish the sensors that are due at this tick, and what perception and policy would make of them."""
+        now, names, one = self.now, self.car.joint_names, np.zeros(3)
+        wheels = np.array([0.0, 0.0, *[self.speed / self.car.wheel_radius] * 4])
+        x = self.speed * now / 1e9
+        records: dict[str, Any] = {
+            "joint_states": JointStates(now, names, np.zeros(6), wheels, np.zeros(6)),
+            "odom": Odometry(now, x, 0.0, 0.0, self.speed, 0.0),
+            "imu": Imu(now, one, one + [0, 0, 9.81]),
+        }
+        if self.tick % 10 == 0:
+            empty = np.zeros((0, 3), np.float32)
+            records |= {
+                "points": Points(now, empty, np.zeros(0, np.int32)),
+                "lane": LaneEstimate(now, 0.0, 0.0, np.zeros(4), np.full(6, 0.01)),
+                "health": ImageHealth(now, Level.OK),
+                "nominal": Nominal(now, 100.0, 0.0),
+                "gains": Gains(now, {"lane": 2.0}),
+            }
+        return tuple(topic for topic, record in records.items() if self.publish(topic, record))
+
+    def status(self) -> dict[str, str]:
+        """Key and value pairs of the last diagnostics of the safety node."""
+        return {pair.key: pair.value for pair in self.diagnostics[-1].status[0].values}
+
+    def _answered(self, now: int) -> bool:
+        return all(record is not None and record.stamp == now for record in (self.command, self.state, self.used))
+
+    def _hear(self, topic: str) -> Callable[[bytes], None]:
+        def heard(data: bytes) -> None:
+            message = deserialize_message(data, message_class(TOPICS[topic].type))
+            if topic == "diagnostics":
+                self.diagnostics.append(message)
+                return
+            record = decode(topic, message)
+            if topic == "command":
+                self.command = record
+                self.commands.append(record)
+            elif topic == "safety_node/barriers":
+                self.state = record
+            else:
+                self.used = record
+
+        return heard
+
+
+def poisoned(record: Any, field: str, value: Any) -> Any:
+    """The record with one field replaced."""
+    return replace(record, **{field: value})
