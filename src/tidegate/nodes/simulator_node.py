@@ -110,18 +110,18 @@ class SimulatorNode(StackNode):
             self.get_logger().warning(f"slower than real time: {self._lost / 1e9:.1f} s given up so far")
 
     def _publish(self, observation: Observation, stamped: Callable[[Any], Any]) -> tuple[str, ...]:
-        """Publish all that is due; the topics that a tick of this moment must have."""
+        """Publish all that is due, the frame first, for it has the longest way; the topics that a tick must have."""
         assert self._simulator is not None
         awaited: tuple[str, ...] = ()
+        if observation.frame is not None:
+            frame = stamped(observation.frame)
+            self.send("camera/image_raw", frame)
+            self.send("camera/camera_info", camera_info(frame.stamp, self.settings.camera))
+            awaited += FROM_FRAME
         for topic, field in SENSORS.items():
             record = getattr(observation, field)
             if record is not None:
                 self.send(topic, stamped(record))
                 awaited += (topic,)
-        if observation.frame is not None:
-            frame = stamped(observation.frame)
-            self.send("camera/camera_info", camera_info(frame.stamp, self.settings.camera))
-            self.send("camera/image_raw", frame)
-            awaited += FROM_FRAME
         self.send("truth", stamped(Values(self._simulator.now, self._simulator.truth().to_values())))
         return awaited

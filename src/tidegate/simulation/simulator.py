@@ -15,11 +15,12 @@ from numpy.typing import NDArray
 
 from tidegate.errors import SceneError
 from tidegate.records import NANOSECONDS, Command, Frame, Imu, JointStates, Odometry, Points, nanoseconds, seconds
-from tidegate.robot import STEER_JOINTS, WHEEL_JOINTS, Car
+from tidegate.robot import WHEEL_JOINTS, Car
 from tidegate.settings import Settings
 from tidegate.simulation.camera import Camera
 from tidegate.simulation.car import pad_name
 from tidegate.simulation.engine import mujoco
+from tidegate.simulation.excess import Excess
 from tidegate.simulation.road import PAVED_LEFT, PAVED_RIGHT, Place
 from tidegate.simulation.scene import CameraFault
 from tidegate.simulation.sensors import Proprioception, RangeSensor
@@ -78,7 +79,7 @@ class Simulator:
         self._distance = 0.0
         self._acceleration = 0.0
         self._contacts, self._touching = 0, False
-        self._excess: dict[str, float] = {}
+        self._excess = Excess(self.car, settings.vehicle.speed_max, self._model)
         self._place_car(self.scene.start, 0.0, 0.0, 0.0)
 
     @property
@@ -105,17 +106,9 @@ class Simulator:
         self.observe()  # frames and noise do not depend on whether anybody looked
         before = self._speed()
         self._sink.actuate(self._data, self.now)
-        peak = np.zeros(len(self._dofs))
-        least, most = np.full(len(STEER_JOINTS), np.inf), np.full(len(STEER_JOINTS), -np.inf)
-        fastest = 0.0
         for _ in range(self._substeps):
             mujoco.mj_step(self._model, self._data)
-            np.maximum(peak, np.abs(self._data.qvel[self._dofs]), out=peak)
-            angles = self._data.qpos[self._steer_qpos]
-            np.minimum(least, angles, out=least)
-            np.maximum(most, angles, out=most)
-            fastest = max(fastest, abs(self._speed()))
-        self._check_limits(peak, least, most, fastest)
+            self._excess.look(self._data, self._speed())
         self._acceleration = (self._speed() - before) / seconds(self._period)
         self._tick += 1
         self._observation = None
@@ -133,7 +126,8 @@ class Simulator:
         yaw = self._yaw()
         gap = self.obstacle()
         _, dx, dy = self.world.terrain.planes(np.array([[x, y]]))[0].tolist()
-        worst = max(self._excess | self._sink.excess, key=(self._excess | self._sink.excess).__getitem__, default="")
+        excess = self._excess.found | self._sink.excess
+        worst = max(excess, key=excess.__getitem__, default="")
         preview = self.settings.perception.preview_m
         return Truth(
             stamp=self.now,
@@ -156,7 +150,7 @@ class Simulator:
             gap_speed=gap.speed,
             contact=self._touching,
             contacts=self._contacts,
-            limit_excess=(self._excess | self._sink.excess).get(worst, 0.0),
+            limit_excess=excess.get(worst, 0.0),
             limit_worst=worst,
             goal=self.scene.goal,
             camera_ok=self.scene.camera_fault(self._progress()) is CameraFault.NONE,
@@ -226,13 +220,8 @@ class Simulator:
 
     def _index_model(self) -> None:
         """Look up the addresses of joints, pads and vehicles once."""
-        model, names = self._model, self.car.joint_names
-        self._dofs = np.array([model.joint(name).dofadr[0] for name in names])
-        self._steer_qpos = np.array([model.joint(name).qposadr[0] for name in STEER_JOINTS])
+        model = self._model
         self._wheel_dofs = np.array([model.joint(name).dofadr[0] for name in WHEEL_JOINTS])
-        self._velocity_limits = np.array([self.car.limits[name].velocity for name in names])
-        self._lower = np.array([self.car.limits[name].lower for name in STEER_JOINTS])
-        self._upper = np.array([self.car.limits[name].upper for name in STEER_JOINTS])
         self._wheel_bodies = [model.body(self.car.description.joint(name).child).id for name in WHEEL_JOINTS]
         self._pads = np.array([model.body(pad_name(index)).mocapid[0] for index in range(len(WHEEL_JOINTS))])
         actors = range(len(self.scene.actors))
@@ -287,28 +276,6 @@ class Simulator:
         touching = any(bool((geoms == part).any()) for part in self._shell)
         self._contacts += touching and not self._touching
         self._touching = touching
-
-    def _check_limits(
-        self, peak: NDArray[np.float64], least: NDArray[np.float64], most: NDArray[np.float64], fastest: float
-    ) -> None:
-        """Keep the largest relative excess of each limit."""
-        names, velocity = self.car.joint_names, peak / self._velocity_limits - 1
-        span = self._upper - self._lower
-        beyond = np.maximum(most - self._upper, self._lower - least) / span
-        speed = fastest / self.settings.vehicle.speed_max - 1
-        if max(velocity.max(), beyond.max(), speed) <= 1e-9:
-            return
-        found = {
-            f"velocity {name}": float(value)
-            for name, value in zip(names, peak / self._velocity_limits - 1, strict=True)
-        }
-        span = self._upper - self._lower
-        beyond = np.maximum(most - self._upper, self._lower - least) / span
-        found |= {f"position {name}": float(value) for name, value in zip(STEER_JOINTS, beyond, strict=True)}
-        found["speed"] = speed
-        for name, value in found.items():
-            if value > max(self._excess.get(name, 0.0), 1e-9):
-                self._excess[name] = value
 
     def _progress(self) -> Progress:
         return Progress(self._place.s, self._distance, self._speed())
