@@ -4,12 +4,16 @@
 from __future__ import annotations
 
 import argparse
+import json
+from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 
-from common import MODEL, SETTINGS, save
+from common import FIGURES, MODEL, SETTINGS, save
 from rich.progress import Progress
 
-from tidegate.evaluation.campaign import parse_seeds, run_campaign
+from tidegate.evaluation.campaign import EVALUATION, parse_seeds, run_campaign, write_evaluation
+from tidegate.evaluation.metrics import Run
 from tidegate.evaluation.rollout import Task
 
 
@@ -39,25 +43,37 @@ ROWS = (
 )
 
 
+def drive(row: Row, bundle: Path, seeds: list[int], processes: int, heard: Callable[[Run], None]) -> Path:
+    """Drive one row, unless it was driven already by this bundle on these seeds; where its figures are."""
+    folder = FIGURES / "closed_loop" / "-".join((row.scene, *row.words.split(", ")))
+    facts = {"bundle": str(bundle), "filter": "on" if row.filtered else "off", "disable": list(row.disable)}
+    path = folder / EVALUATION
+    if path.exists() and path.stat().st_mtime > (bundle / "bundle.json").stat().st_mtime:
+        known = json.loads(path.read_text("utf-8"))
+        if [run["seed"] for run in known["runs"]] == seeds and facts.items() <= known.items():
+            return path
+    tasks = [Task(SETTINGS, str(bundle), row.scene, seed, filtered=row.filtered, disable=row.disable) for seed in seeds]
+    runs, totals = run_campaign(tasks, processes, heard)
+    return write_evaluation(folder, runs, totals, facts)
+
+
 def main(arguments: list[str] | None = None) -> None:
-    """Drive every row and keep its totals."""
+    """Drive every row and keep its totals; a run that was broken off goes on with the next row."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--seeds", default="1000:1020")
     parser.add_argument("--processes", type=int, default=2)
-    parser.add_argument("--bundle", default=str(MODEL))
+    parser.add_argument("--bundle", type=Path, default=MODEL)
     chosen = parser.parse_args(arguments)
     seeds = parse_seeds(chosen.seeds)
     rows = []
     with Progress() as progress:
         bar = progress.add_task("closed loops", total=len(ROWS) * len(seeds))
-        for row in ROWS:
-            tasks = [
-                Task(SETTINGS, chosen.bundle, row.scene, seed, filtered=row.filtered, disable=row.disable)
-                for seed in seeds
-            ]
-            runs, totals = run_campaign(tasks, chosen.processes, lambda run: progress.advance(bar))
-            failed = {run.seed: run.end for run in runs if not run.completed}
-            rows.append({"scene": row.scene, "off": row.words, "failed": failed, **totals})
+        for number, row in enumerate(ROWS, 1):
+            path = drive(row, chosen.bundle, seeds, chosen.processes, lambda run: progress.advance(bar))
+            progress.update(bar, completed=number * len(seeds))
+            known = json.loads(path.read_text("utf-8"))
+            failed = {run["seed"]: run["end"] for run in known["runs"] if not run["completed"]}
+            rows.append({"scene": row.scene, "off": row.words, "failed": failed, **known["summary"]})
     print(save("closed_loop", {"seeds": chosen.seeds, "processes": chosen.processes, "rows": rows}))
 
 
