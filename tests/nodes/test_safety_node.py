@@ -136,6 +136,19 @@ def test_a_short_emergency_stop_stops_for_good_until_a_reset(plant: Plant, node:
     assert plant.rounds(3).mode == Mode.NORMAL
 
 
+def test_a_stumble_at_the_start_is_forgiven_a_later_one_is_not(plant: Plant, node: SafetyNode) -> None:
+    def stumble() -> None:
+        plant.change = {topic: lambda _: None for topic in Plant.CAMERA}
+        assert plant.rounds(200).mode == Mode.STOPPED
+        plant.change = {}
+
+    plant.drive(0.0)
+    stumble()
+    assert plant.rounds(400).mode == Mode.NORMAL
+    stumble()
+    assert plant.rounds(400).mode == Mode.STOPPED
+
+
 def test_an_emergency_stop_from_before_it_started_counts(plant: Plant, request: pytest.FixtureRequest) -> None:
     """A hardware chain that speaks once and leaves its word behind (transient local)."""
     plant.publish("emergency_stop", True)

@@ -16,11 +16,24 @@ from tidegate.nodes.inbox import FIELDS, Inbox, Instant
 from tidegate.nodes.parameters import Own
 from tidegate.nodes.stack_node import DISABLE, LOCK_STEP, StackNode
 from tidegate.nodes.topics import make
-from tidegate.records import Mode, Received, Round, SafetyInputs, SafetyState, Tick, UsedInputs, Values, seconds
+from tidegate.records import (
+    NANOSECONDS,
+    Mode,
+    Received,
+    Round,
+    SafetyInputs,
+    SafetyState,
+    Tick,
+    UsedInputs,
+    Values,
+    seconds,
+)
 from tidegate.robot import Car
 from tidegate.safety import Supervisor
 
-AUTO_RESET = Own("auto_reset", False, "reset by itself once after activation; for simulation only")
+AUTO_RESET = Own("auto_reset", False, "reset by itself until it has driven for two seconds; for simulation only")
+SETTLED = 2 * NANOSECONDS
+"""From the first NORMAL on: what stops the car within this is a start that stumbled, such as late first frames."""
 STOP_TIME_S = 5.0
 """Longest time that going down may take, by the clock that drives the ticks."""
 SILENCE_S = 1.0
@@ -75,6 +88,7 @@ class SafetyNode(StackNode):
         self._stop, self._reset = False, False
         self._auto_reset = self.own(AUTO_RESET)
         self._mode: Mode | None = None
+        self._begun: int | None = None
         self._told = self._heard_at = 0.0
         self._commanded_stamp: int | None = None
         self._ticked = 0
@@ -119,6 +133,7 @@ class SafetyNode(StackNode):
         """What it says now, and whether it spoke since the last tick: a short pulse stops the car too."""
         self._emergency = bool(self.record(topic, data))
         self._emergency_seen |= self._emergency
+        self._auto_reset = self._auto_reset and not self._emergency
 
     def _hear_latched_emergency(self) -> None:
         """A hardware chain may have spoken once, before this node was there: ask for what it left, if it left it."""
@@ -198,8 +213,9 @@ class SafetyNode(StackNode):
             self.send_message("diagnostics", safety_diagnostics(tick, self._inbox.dropped, make))
         if changed:
             self.get_logger().info(f"{tick.mode.name}: {'; '.join(tick.reasons) or 'all well'}")
-            if tick.mode == Mode.NORMAL:
-                self._auto_reset = False
+        if tick.mode == Mode.NORMAL:
+            self._begun = self._begun or tick.command.stamp
+            self._auto_reset = self._auto_reset and tick.command.stamp - self._begun < SETTLED
         self._mode = tick.mode
 
     def _brake(self) -> None:
