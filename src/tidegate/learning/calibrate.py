@@ -8,11 +8,12 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 
 from tidegate.bag import Drive
 from tidegate.learning.augment import to_tensor
 from tidegate.learning.dataset import labelled
-from tidegate.perception.health import Training
+from tidegate.perception.health import Training, saturated_share
 from tidegate.perception.lane import conformal_factors
 from tidegate.records import Floats
 from tidegate.stack import Stack
@@ -64,7 +65,8 @@ def calibrate(stack: Stack, held_out: Sequence[Drive], trained: Sequence[Drive],
         errors.append(error)
         scales.append(scale[known])
     factors = conformal_factors(ratios, miscoverage)
-    looks = [stack.backbone.signature(to_tensor(drive.images[::LOOK_EVERY])).numpy() for drive in trained]
+    shown = [_fit_to_see(drive, stack) for drive in trained]
+    looks = [stack.backbone.signature(to_tensor(images)).numpy() for images in shown if len(images)]
     each, bound = np.concatenate(errors), np.concatenate(scales) * factors
     return Calibration(
         conformal=factors,
@@ -76,3 +78,10 @@ def calibrate(stack: Stack, held_out: Sequence[Drive], trained: Sequence[Drive],
             "median_bound": np.median(bound, axis=0).tolist(),
         },
     )
+
+
+def _fit_to_see(drive: Drive, stack: Stack) -> NDArray[np.uint8]:
+    """Some images of a drive, without those that are over-exposed: they are no part of the usual look."""
+    level, most = stack.perception.saturated_level, stack.perception.saturated_share
+    images = drive.images[::LOOK_EVERY]
+    return images[[saturated_share(image, level) < most for image in images]]

@@ -51,6 +51,8 @@ def plan_drives(
             scene = "truck"
         elif place < recipe.truck_share + recipe.traffic_share:
             scene = "traffic"
+        elif place < recipe.truck_share + recipe.traffic_share + recipe.white_share:
+            scene = "road_whiteout"
         else:
             scene = "road"
         name = str(out / f"{scene}-{seed:05d}")
@@ -172,7 +174,7 @@ def _set_down(simulator: Simulator, plan: Plan) -> None:
     """Begin anywhere on an empty road, a little before the truck, and at the scene's own start in traffic."""
     random = np.random.default_rng([plan.seed, 13])
     road, top = simulator.road, 14.0
-    if plan.scene == "road" and random.random() < 0.8:
+    if plan.scene.startswith("road") and random.random() < 0.8:
         s = float(random.uniform(0, road.length))
         bend = max(abs(road.curvature_at(s + ahead)) for ahead in np.arange(0, 40, 4.0))
         fastest = min(top, (2.2 / max(bend, 1e-3)) ** 0.5)

@@ -97,7 +97,9 @@ class Pipeline:
     def _record(self, stage: str, first: int, count: int, **driver: str | float | None) -> list[Path]:
         recipe = self.recipe.collect
         if stage == "calibration":
-            recipe = dataclasses.replace(recipe, duration_s=self.recipe.calibrate.duration_s, push_share=0.0)
+            recipe = dataclasses.replace(
+                recipe, duration_s=self.recipe.calibrate.duration_s, push_share=0.0, white_share=0.0
+            )
         plans = plan_drives(self.config, self.work / "bags" / stage, first, count, recipe, **driver)
         with self._timed(f"record {stage}", count):
             return collect(plans, self.recipe.threads, lambda path: self.listener.advance(path.name))

@@ -24,6 +24,9 @@ class CollectRecipe:
     first_seed: int = setting(0, "1", "seed of the first drive; each drive has a road and looks of its own", low=0)
     traffic_share: float = setting(0.3, "1", "share of the drives with other cars", low=0, high=1)
     truck_share: float = setting(0.1, "1", "share of the drives with the crossing truck", low=0, high=1)
+    white_share: float = setting(
+        0.15, "1", "share of the drives whose camera is over-exposed, on an empty road", low=0, high=1
+    )
     control_rate_hz: float = setting(100.0, "Hz", "control rate while recording", low=20, high=1000)
     shift_every_s: float = setting(4.0, "s", "mean time between sudden shifts of the car", low=0.5, high=1000)
     shift_offset: float = setting(0.4, "m", "standard deviation of a shift to the side", low=0, high=2)

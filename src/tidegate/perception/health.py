@@ -42,6 +42,11 @@ class Training:
         return float(np.linalg.norm(self.whiten @ (signature - self.mean)))
 
 
+def saturated_share(small: NDArray[np.uint8], level: int) -> float:
+    """Share of the pixels of ``small`` (h, w, 3) of which a channel reaches ``level``."""
+    return float(np.mean(small.max(axis=2) >= level))
+
+
 class HealthMonitor:
     """Judges frame after frame; remembers how often the image stayed the same and how often it was an outlier."""
 
@@ -65,7 +70,7 @@ class HealthMonitor:
             signature: (S,), how the image looks to its first layers.
         """
         settings = self._settings
-        saturated = float(np.mean(small.max(axis=2) >= settings.saturated_level))
+        saturated = saturated_share(small, settings.saturated_level)
         mean, contrast = float(small.mean()), float(small.std())
         values = {"saturated_share": saturated, "mean": mean, "contrast": contrast}
         reasons = []

@@ -93,6 +93,14 @@ class EmptyRoad(Scene):
     """Nobody else about."""
 
 
+@SCENES.register("road_whiteout")
+class RoadWhiteout(EmptyRoad):
+    """Nobody else about, and the camera is over-exposed all along."""
+
+    def camera_fault(self, ego: Progress) -> CameraFault:
+        return CameraFault.WHITE
+
+
 @SCENES.register("traffic")
 class Traffic(Scene):
     """A slower car ahead that now and then brakes to a stop, and oncoming cars."""
