@@ -48,6 +48,7 @@ def test_scenes_are_spread_and_a_longer_run_begins_like_a_shorter(config: Path, 
     plans = plan_drives(config, tmp_path, 0, 100, recipe)
     assert [plan.scene for plan in plans].count("truck") in (9, 10, 11)
     assert [plan.scene for plan in plans].count("traffic") in (29, 30, 31)
+    assert [plan.scene for plan in plans].count("road_whiteout") in (14, 15, 16)
     assert plan_drives(config, tmp_path, 0, 10, recipe) == plans[:10]
 
 
