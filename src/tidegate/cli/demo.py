@@ -45,7 +45,14 @@ LONGEST_S = 240.0
 MADE = ("bag", "drive.mp4", "report.html", "summary.json")
 WATCHED = 2
 """Drives on other roads that saliency and trees are fitted to; the demo's own drive is held out."""
-ENDS = {"goal": End.GOAL, "stopped": End.STANDING, "duration": End.TIME_LIMIT, "interrupted": End.INTERRUPTED}
+ENDS = {
+    "goal": End.GOAL,
+    "contact": End.CONTACT,
+    "off road": End.OFF_ROAD,
+    "stopped": End.STANDING,
+    "duration": End.TIME_LIMIT,
+    "interrupted": End.INTERRUPTED,
+}
 
 
 def demo(

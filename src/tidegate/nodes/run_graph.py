@@ -19,6 +19,8 @@ from tidegate.nodes.topics import message_class, offered_qos, ros_name
 from tidegate.records import Mode, SafetyState, Values, seconds
 
 WATCH_PERIOD_S = 0.1
+OFF_ROAD_S = 2.0
+"""A lap with a wheel beyond the paved edge for this long is lost."""
 STOPPED_S = 3.0
 """A car that was driving and is STOPPED for this long will not drive on by itself."""
 PROBLEMS = ("WARN", "ERROR", "FATAL")
@@ -40,7 +42,7 @@ class RunSummary:
     """What came of it.
 
     Attributes:
-        end: ``goal``, ``duration``, ``stopped`` or ``interrupted``.
+        end: ``goal``, ``contact``, ``off road``, ``duration``, ``stopped`` or ``interrupted``.
         standing: the safety filter saw the car stand at the end.
         duration: driven time [s].
         distance, goal: [m]; NaN without the simulator.
@@ -74,7 +76,7 @@ def run_graph(
     Args:
         options: what to bring up.
         duration_s: longest drive [s], by the stamps: simulated time in lock-step.
-        until_goal: end at the scene's goal.
+        until_goal: end at the scene's goal, or when the lap is lost.
         told: called about ten times a second.
         warned: called with each line that a node warns of.
 
@@ -139,6 +141,8 @@ class Watch:
         self._last = 0
         self._driven = False
         self._stopped_since: int | None = None
+        self._off_since: int | None = None
+        self._off_s = 0.0
         self._mode: Mode | None = None
         self._truth: dict[str, float] = {}
 
@@ -184,6 +188,8 @@ class Watch:
         truth: Values | None = self._read("truth")
         if truth is not None:
             self._truth = truth.values
+            self._off_since = (self._off_since or truth.stamp) if truth.values["wheels_off"] else None
+            self._off_s = seconds(truth.stamp - self._off_since) if self._off_since else 0.0
         nan = float("nan")
         return Status(
             self._elapsed(), self._mode, *(self._truth.get(name, nan) for name in ("distance", "goal", "speed"))
@@ -191,8 +197,13 @@ class Watch:
 
     def end(self, duration_s: float, until_goal: bool) -> str:
         """Why the drive is over; empty = it is not."""
-        if until_goal and self._truth.get("distance", 0.0) >= self._truth.get("goal", float("inf")):
-            return "goal"
+        if until_goal and self._truth:
+            if self._truth["distance"] >= self._truth["goal"]:
+                return "goal"
+            if self._truth["contacts"]:
+                return "contact"
+            if self._off_s > OFF_ROAD_S:
+                return "off road"
         if self._stopped_since is not None and seconds(self._last - self._stopped_since) > STOPPED_S:
             return "stopped"
         return "duration" if self._elapsed() >= duration_s else ""
