@@ -128,6 +128,23 @@ def test_an_untrustworthy_image_is_a_missing_camera_unless_switched_off() -> Non
     assert drive.run(3.0, health=Level.ERROR).mode == Mode.NORMAL
 
 
+def test_a_memory_that_has_drifted_away_neither_steers_nor_refuses_the_lane_that_is_seen_again() -> None:
+    def turning(inputs: SafetyInputs) -> SafetyInputs:
+        assert inputs.odometry is not None
+        record = dataclasses.replace(inputs.odometry.record, yaw_rate=inputs.odometry.record.yaw_rate + 0.03)
+        return dataclasses.replace(inputs, odometry=Received(record, inputs.odometry.age))
+
+    drive = Drive(disable=frozenset({"image_health"})).started()
+    tick = drive.run(2.0, change=turning, bound=2.0)
+    assert tick.intervened == "lane"  # what is remembered says that the car leaves its lane
+    tick = drive.run(6.0, change=turning, bound=2.0)
+    assert tick.mode == Mode.NORMAL
+    assert tick.allowed[1] == pytest.approx(0.0, abs=1e-6)
+    modes = len(drive.modes)
+    drive.run(1.0, bound=0.1)
+    assert set(drive.modes[modes:]) == {Mode.NORMAL}
+
+
 @pytest.mark.parametrize("input_name", ["joints", "odometry", "imu", "points"])
 def test_a_lost_trusted_input_stops_the_car(input_name: str) -> None:
     drive = Drive().started()
