@@ -29,7 +29,12 @@ OFF_TRACK = 1.6
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """A drive to record; paths are text so that it travels to another process. ``bundle`` None = the expert drives."""
+    """A drive to record; paths are text so that it travels to another process.
+
+    ``bundle`` None = the expert drives; ``expert_share`` of the time it drives although there is a bundle; with
+    ``expert_brakes`` the network never pushes harder than the expert would: it keeps the distance that the safety
+    filter would keep.
+    """
 
     settings: str
     out: str
@@ -38,10 +43,11 @@ class Plan:
     recipe: CollectRecipe
     bundle: str | None = None
     expert_share: float = 0.0
+    expert_brakes: bool = False
 
 
 def plan_drives(
-    settings: Path, out: Path, first_seed: int, count: int, recipe: CollectRecipe, **driver: str | float | None
+    settings: Path, out: Path, first_seed: int, count: int, recipe: CollectRecipe, **driver: str | float | bool | None
 ) -> list[Plan]:
     """``count`` drives on roads of their own, the scenes spread evenly; ``driver`` as in ``Plan``."""
     plans = []
@@ -138,7 +144,7 @@ class Disturbance:
     """Pushes the car off the perfect line, so that the recordings show how to get back, and settles who drives."""
 
     def __init__(self, simulator: Simulator, plan: Plan) -> None:
-        self._recipe, self._expert_share = plan.recipe, plan.expert_share
+        self._recipe, self._expert_share, self._expert_brakes = plan.recipe, plan.expert_share, plan.expert_brakes
         self._mass = simulator.car.effective_mass
         self._period = 1 / simulator.settings.camera.rate_hz
         self._random = np.random.default_rng([plan.seed, 11])
@@ -156,7 +162,8 @@ class Disturbance:
             push = random.uniform(-1, 1, 2) * (recipe.push_force, recipe.push_lateral)
             self._push = (float(push[0]), float(push[1])) if pushed else (0.0, 0.0)
         chosen = label if self._expert or asked is None or not np.isfinite(asked.force) else asked
-        force = chosen.force + self._push[0] * self._mass
+        wished = min(chosen.force, label.force) if self._expert_brakes else chosen.force
+        force = wished + self._push[0] * self._mass
         return Nominal(label.stamp, force, chosen.curvature + self._push[1] / max(truth.speed, 5.0) ** 2)
 
     def shift(self, simulator: Simulator) -> None:

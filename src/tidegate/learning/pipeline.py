@@ -80,7 +80,8 @@ class Pipeline:
             self._take(bags)
             self._train(trainer, number)
             bundle = self._draft(trainer.stack)
-        held_out = self._record("calibration", recipe.calibrate.first_seed, recipe.calibrate.drives, bundle=str(bundle))
+        first, count = recipe.calibrate.first_seed, recipe.calibrate.drives
+        held_out = self._record("calibration", first, count, bundle=str(bundle), expert_brakes=True)
         return self._finish(trainer.stack, [self._load(bag) for bag in held_out], out, began)
 
     def from_bags(self, bags: Sequence[Path], out: Path) -> Bundle:
@@ -94,7 +95,7 @@ class Pipeline:
         trainer = self._first_training()
         return self._finish(trainer.stack, self.held, out, began)
 
-    def _record(self, stage: str, first: int, count: int, **driver: str | float | None) -> list[Path]:
+    def _record(self, stage: str, first: int, count: int, **driver: str | float | bool | None) -> list[Path]:
         recipe = self.recipe.collect
         if stage == "calibration":
             recipe = dataclasses.replace(
