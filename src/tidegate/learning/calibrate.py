@@ -14,12 +14,9 @@ from tidegate.bag import Drive
 from tidegate.learning.augment import to_tensor
 from tidegate.learning.dataset import labelled
 from tidegate.perception.health import Training, saturated_share
-from tidegate.perception.lane import conformal_factors
+from tidegate.perception.lane import conformal_factors, error_scale
 from tidegate.records import Floats
 from tidegate.stack import Stack
-
-SMALLEST = 1e-9
-"""Smallest predicted scale that an error is divided by."""
 
 LOOK_EVERY = 4
 """Frames of a training drive between two whose look is kept."""
@@ -36,7 +33,7 @@ class Calibration:
 
 @torch.no_grad()
 def read_lane(stack: Stack, drive: Drive, chunk: int = 256) -> tuple[Floats, Floats]:
-    """Lane values (T, 2 + K) and their predicted scales (T, 2 + K) at every frame of a drive."""
+    """Lane values (T, 2 + K) and their ``error_scale`` (T, 2 + K) at every frame of a drive."""
     stack.eval()
     values, scales = [], []
     for first in range(0, len(drive.images), chunk):
@@ -44,7 +41,7 @@ def read_lane(stack: Stack, drive: Drive, chunk: int = 256) -> tuple[Floats, Flo
         values.append(seen.lane)
         scales.append(seen.lane_log_scale.exp())
     value, scale = (torch.cat(part).double().numpy() for part in (values, scales))
-    return value, scale
+    return value, error_scale(scale, stack.perception)
 
 
 def calibrate(stack: Stack, held_out: Sequence[Drive], trained: Sequence[Drive], miscoverage: float) -> Calibration:
@@ -61,7 +58,7 @@ def calibrate(stack: Stack, held_out: Sequence[Drive], trained: Sequence[Drive],
         value, scale = read_lane(stack, drive)
         known = labelled(drive)
         error = np.abs(value - drive.lane)[known]
-        ratios.append(error / np.maximum(scale[known], SMALLEST))
+        ratios.append(error / scale[known])
         errors.append(error)
         scales.append(scale[known])
     factors = conformal_factors(ratios, miscoverage)

@@ -5,21 +5,36 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from tidegate.perception.layout import lane_values
 from tidegate.records import Floats, LaneEstimate
+from tidegate.settings.perception import PerceptionSettings
+
+SCALE_ADDED = 0.05
+"""Added to the predicted scales, in units of the lane values: 0.05 m, 0.005 rad, 0.001 1/m.
+
+A network is too sure where it is sure. One factor for all frames then has to make up for that, and exaggerates where
+it is unsure; the constant evens this out (normalised conformal prediction, Papadopoulos et al. 2008).
+"""
+
+
+def error_scale(predicted: NDArray[Any], settings: PerceptionSettings) -> NDArray[Any]:
+    """Scale (…, 2 + K) of the lane's errors that is calibrated: the network's own plus a constant."""
+    return np.asarray(predicted + np.asarray(lane_values(settings), predicted.dtype) * SCALE_ADDED)
 
 
 def lane_estimate(
     stamp: int, value: NDArray[np.float32], scale: NDArray[np.float32], conformal: Sequence[float]
 ) -> LaneEstimate:
-    """Estimate with bound = conformal factor × predicted scale; inf where not calibrated or not finite.
+    """Estimate with bound = conformal factor × scale; inf where not calibrated or not finite.
 
     Args:
         stamp: of the frame [ns].
-        value, scale: (2 + K,) offset [m], heading [rad], curvatures [1/m] and the predicted scale of their errors.
+        value, scale: (2 + K,) offset [m], heading [rad], curvatures [1/m] and their ``error_scale``.
         conformal: (2 + K,) factors, or empty.
     """
     factor = np.array(conformal) if len(conformal) else np.full(len(scale), math.inf)
@@ -43,7 +58,7 @@ def conformal_factors(drives: Sequence[Floats], miscoverage: float, frame_share:
     a new drive are within the bound.
 
     Args:
-        drives: one (frames, 2 + K) array per held-out drive: |error| / predicted scale.
+        drives: one (frames, 2 + K) array per held-out drive: |error| / ``error_scale``.
         miscoverage: accepted probability that a drive breaks the bound.
         frame_share: share of a drive's frames that must be within.
 

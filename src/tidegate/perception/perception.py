@@ -12,7 +12,7 @@ from tidegate.bundle import Bundle
 from tidegate.errors import BundleError, ImageError
 from tidegate.perception.health import HealthMonitor, Training
 from tidegate.perception.image import check_size, crop_rows, normalise, shrink
-from tidegate.perception.lane import lane_estimate, unknown_lane
+from tidegate.perception.lane import error_scale, lane_estimate, unknown_lane
 from tidegate.perception.layout import CONVS
 from tidegate.perception.saliency import visual_backprop
 from tidegate.records import Features, Frame, ImageHealth, Level, Percept
@@ -75,7 +75,7 @@ class Perception:
         features, lane, scale, signature = self._run(normalise(small), OUTPUTS)
         return Percept(
             features=Features(frame.stamp, features),
-            lane=lane_estimate(frame.stamp, lane, scale, self._conformal),
+            lane=lane_estimate(frame.stamp, lane, error_scale(scale, self._shape), self._conformal),
             health=self._health.judge(frame.stamp, small, features, signature),
         )
 
