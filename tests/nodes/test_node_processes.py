@@ -152,7 +152,9 @@ def test_a_signal_while_it_comes_up_ends_it_with_code_zero(
     while not process.listens():  # the interpreter itself is still starting: no line of this package has run
         time.sleep(0.005)
     time.sleep(delay)
-    assert process.end(number) == (0, "")
+    code, said = process.end(number)
+    assert code == 0
+    assert all("priority" in line for line in said.splitlines()), said
 
 
 def test_a_signal_during_a_transition_ends_it_with_code_zero(ros: EventsExecutor, start: type[Process]) -> None:
