@@ -30,6 +30,7 @@ DISCOVERY_S = 0.7
 ANSWER_S = 6.0
 START_TIMEOUT_S = 60.0
 """For one transition: a first start may compile, and a slow machine builds a world for a while."""
+LAST_WORDS_S = 0.1
 DOWN_TIMEOUT_S = 12.0
 STEPS = (
     (Transition.TRANSITION_CONFIGURE, "configure", "inactive"),
@@ -206,6 +207,12 @@ class Graph:
                 child.wait(1.0)
                 raise GraphError(f"{name} ended by itself (code {child.code}): {child.problem or 'no reason given'}")
 
+    def _hear_last_words(self) -> None:
+        """Handle what the nodes that are gone have sent; on a busy machine it may still wait here."""
+        end = time.monotonic() + LAST_WORDS_S
+        while self.node is not None and (left := end - time.monotonic()) > 0:
+            self._executor.spin_once(timeout_sec=left)
+
     def _down(self) -> dict[str, int]:
         """End the safety node first: it brakes while the others still see and drive; the recorder sees it all."""
         codes = {}
@@ -218,6 +225,7 @@ class Graph:
                 while child.code is None and time.monotonic() < end:
                     self._executor.spin_once(timeout_sec=0.02)
                 codes[child.name] = child.wait(0.1)
+            self._hear_last_words()
         if self.node is not None:
             self._executor.remove_node(self.node)
             self.node.destroy_node()

@@ -39,6 +39,7 @@ STOP_TIME_S = 5.0
 SILENCE_S = 1.0
 """Going down, the node gives up when it has heard nothing for this long: it may as well be alone."""
 BRAKE_POLL_S = 0.0005
+FLUSH_S = 0.5
 SENSED = {"joint_states", "odom", "imu", "points"}
 """Inputs that come straight from sensors."""
 DIAGNOSTICS_S = 1.0
@@ -111,6 +112,7 @@ class SafetyNode(StackNode):
         if self._running:
             self._running = False
             self._brake()
+            self.flush(FLUSH_S)
 
     def needed(self) -> bool:
         """Nobody drives on without it: it goes down first."""

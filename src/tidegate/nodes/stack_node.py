@@ -9,6 +9,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from typing import Any, ClassVar
 
+from rclpy.duration import Duration
 from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackReturn
 from rclpy.serialization import deserialize_message
 from rclpy.subscription import Subscription
@@ -84,6 +85,12 @@ class StackNode(LifecycleNode, ABC):  # type: ignore[misc]
     def send(self, topic: str, record: Any) -> None:
         """Publish ``record`` on ``topic``."""
         self._senders[topic].publish(encode(record, make))
+
+    def flush(self, seconds: float) -> None:
+        """Wait until all that was sent has arrived, ``seconds`` for each topic at most; a publisher that goes takes
+        with it what a busy listener has not fetched."""
+        for sender in self._senders.values():
+            sender.wait_for_all_acked(Duration(seconds=seconds))
 
     def send_message(self, topic: str, message: Any) -> None:
         """Publish a message that carries no record."""
