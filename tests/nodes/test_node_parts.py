@@ -1,6 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """The plain objects behind the nodes: pairing, inbox, pacing."""
 
+import os
+import subprocess
+import sys
+
 import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
@@ -8,6 +12,7 @@ from hypothesis import strategies as st
 from tidegate.nodes.inbox import Inbox, Instant
 from tidegate.nodes.pacing import Pacer
 from tidegate.nodes.pairing import Pairing
+from tidegate.nodes.priority import PRIORITIES
 from tidegate.records import Features, Odometry
 
 stamps = st.lists(st.integers(0, 200), min_size=1, max_size=30, unique=True).map(sorted)
@@ -84,3 +89,23 @@ def test_simulated_time_follows_the_wall_and_gives_up_what_it_cannot_catch(waits
         stamp = pacer.stamped(odometry(7 + done * period)).stamp
         assert 0 <= 1_000_000 + now - stamp < period  # the stamps stay true
     assert done * period + pacer.lost <= now < (done + 1) * period + pacer.lost
+
+
+def test_every_thread_takes_the_real_time_priority_or_the_node_says_that_it_may_not() -> None:
+    """In a process of its own: a test runner must not become a real-time process."""
+    script = (
+        "import os, threading; from tidegate.nodes.priority import hasten\n"
+        "threading.Thread(target=threading.Event().wait, daemon=True).start()\n"
+        "print(hasten('safety_node')); print(*(os.sched_getscheduler(int(t)) for t in os.listdir('/proc/self/task')))\n"
+        "print(repr(hasten('simulator_node')))"
+    )
+    said = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True).stdout
+    told, policies, other = said.splitlines()
+    kinds = {int(policy) for policy in policies.split()}
+    assert len(policies.split()) >= 2
+    assert other == "''"
+    if told == f"real-time priority {PRIORITIES['safety_node']}":
+        assert kinds == {os.SCHED_FIFO}
+    else:
+        assert f"grant this user rtprio {PRIORITIES['safety_node']}" in told
+        assert kinds == {os.SCHED_OTHER}

@@ -26,7 +26,8 @@ ORDER = ("simulator_node", "perception_node", "policy_node", "safety_node")
 """Sources first: whoever comes up finds what it listens to."""
 DOMAIN_MAX = 232
 """Highest domain whose ports exist."""
-DISCOVERY_S = 0.7
+DISCOVERY_S = 2.0
+"""A machine on which another graph is just starting hears of it late."""
 ANSWER_S = 6.0
 START_TIMEOUT_S = 60.0
 """For one transition: a first start may compile, and a slow machine builds a world for a while."""
@@ -150,13 +151,14 @@ class Graph:
         self._executor.add_node(self.node)
 
     def _refuse_second_graph(self) -> None:
-        self.spin(DISCOVERY_S)
-        place = self.node.get_namespace()
-        listed = {name for name, namespace in self.node.get_node_names_and_namespaces() if namespace == place}
-        remotes = {name: Remote(self.node, name) for name in ORDER if name in listed}
-        end = time.monotonic() + (ANSWER_S if remotes else 0.0)
+        place, remotes = self.node.get_namespace(), {}
+        end = time.monotonic() + DISCOVERY_S
         while time.monotonic() < end:  # one that was killed is listed for a while still, but does not answer
             self.spin(0.05)
+            for name, namespace in self.node.get_node_names_and_namespaces():
+                if name in ORDER and namespace == place and name not in remotes:
+                    remotes[name] = Remote(self.node, name)
+                    end = time.monotonic() + ANSWER_S
             for name, remote in remotes.items():
                 if remote.state():
                     raise GraphError(

@@ -21,9 +21,6 @@ LINGER_S = 10.0
 AGAIN_S = 1.0
 """Signals closer together than this are one."""
 
-PRIORITIES = {"safety_node": 70, "policy_node": 60, "perception_node": 60}
-"""Real-time priorities (SCHED_FIFO), where the system grants them: no other load makes a command late."""
-
 PARENT = "TIDEGATE_PARENT"
 """Environment variable: process without which a node goes down."""
 
@@ -46,18 +43,6 @@ def _orphaned() -> bool:
     return parent is not None and parent != str(os.getppid())
 
 
-def _hasten(node_name: str) -> str:
-    """Take the real-time priority of ``node_name``; what came of it, empty = it has none. Later threads inherit it."""
-    priority = PRIORITIES.get(node_name)
-    if priority is None:
-        return ""
-    try:
-        os.sched_setscheduler(0, os.SCHED_FIFO, os.sched_param(priority))
-    except OSError as error:
-        return f"normal priority ({error.strerror}); grant this user rtprio {priority} for one that load cannot delay"
-    return f"real-time priority {priority}"
-
-
 def run(home: str, name: str, arguments: list[str] | None = None) -> int:
     """Spin the node class ``name`` of module ``home`` until a signal; the exit code of the process.
 
@@ -76,17 +61,13 @@ def run(home: str, name: str, arguments: list[str] | None = None) -> int:
 
     node_name = home.rpartition(".")[2]
     try:
-        kind = getattr(import_module(home), name)
-        hastened = _hasten(node_name)  # before DDS makes its threads
         rclpy.init(args=arguments, signal_handler_options=SignalHandlerOptions.NO)
-        node = kind()
+        node = getattr(import_module(home), name)()
     except (TidegateError, RuntimeError, ImportError, OSError) as error:  # RCLError is a RuntimeError
         if not _signals:
             sys.stderr.write(f"[FATAL] [{node_name}]: {' '.join(str(error).split())}\n")
         rclpy.try_shutdown()
         return 0 if _signals else 2
-    if hastened:
-        node.get_logger().info(hastened)
     # Made for little work per message: a fifth of the time that the default executor takes.
     executor = EventsExecutor()
     executor.add_node(node)

@@ -17,6 +17,7 @@ from rclpy.subscription import Subscription
 from tidegate.errors import GraphError, TidegateError
 from tidegate.messages import TOPICS, decode, encode
 from tidegate.nodes.parameters import Own, declare
+from tidegate.nodes.priority import hasten
 from tidegate.nodes.topics import latched_qos, make, message_class, offered_qos, requested_qos, ros_name
 
 LOCK_STEP = Own("lock_step", False, "the simulator's ticks drive the graph instead of the wall clock")
@@ -148,6 +149,9 @@ class StackNode(LifecycleNode, ABC):  # type: ignore[misc]
     def on_activate(self, state: LifecycleState) -> TransitionCallbackReturn:
         """Enable the publishers, then start to listen."""
         done = super().on_activate(state)
+        hastened = "" if self.own(LOCK_STEP) else hasten(self.get_name())  # in lock-step nothing can be late
+        if hastened:
+            self.get_logger().info(hastened)
         return self._attempt(self.start, lambda _: done, state, undo=self._silence)
 
     def on_deactivate(self, state: LifecycleState) -> TransitionCallbackReturn:
