@@ -142,7 +142,6 @@ class Watch:
         self._driven = False
         self._stopped_since: int | None = None
         self._off_since: int | None = None
-        self._off_s = 0.0
         self._mode: Mode | None = None
         self._truth: dict[str, float] = {}
 
@@ -189,7 +188,6 @@ class Watch:
         if truth is not None:
             self._truth = truth.values
             self._off_since = (self._off_since or truth.stamp) if truth.values["wheels_off"] else None
-            self._off_s = seconds(truth.stamp - self._off_since) if self._off_since else 0.0
         nan = float("nan")
         return Status(
             self._elapsed(), self._mode, *(self._truth.get(name, nan) for name in ("distance", "goal", "speed"))
@@ -202,7 +200,7 @@ class Watch:
                 return "goal"
             if self._truth["contacts"]:
                 return "contact"
-            if self._off_s > OFF_ROAD_S:
+            if self._off_since is not None and seconds(self._last - self._off_since) > OFF_ROAD_S:
                 return "off road"
         if self._stopped_since is not None and seconds(self._last - self._stopped_since) > STOPPED_S:
             return "stopped"

@@ -160,7 +160,9 @@ class Supervisor:
                         sick = (f"lane estimate too uncertain (±{lane.bound[0]:.2f} m)",)
                     else:  # the camera counts as well: drive on in the remembered lane
                         self._lane_age = watchdog.age("lane")
-                elif self._tracker.offer(lane, gated=self.rung.mode != Mode.STOPPED and self._remembers()):
+                elif self._tracker.offer(
+                    lane, gated=self.rung.mode != Mode.STOPPED and self._binds(self._tracker.lane())
+                ):
                     self._lane_age = watchdog.age("lane")
         if not 0 <= self._lane_age <= self._camera_late:
             refused = lane is not None and self._tracker.stamp != lane.stamp and watchdog.fresh("lane") and not sick
@@ -196,15 +198,14 @@ class Supervisor:
         state, motion = self._state, self._motion
         state.speed, state.disturbance = motion.speed, motion.disturbance
         state.force_low, state.force_high = self._car.force_window(state.force, self._period)
-        state.lane = self._tracker.lane(self._settings.safety.lane.lag_s)
-        if not self._remembers():
-            state.lane = None
+        lane = self._tracker.lane(self._settings.safety.lane.lag_s)
+        state.lane = lane if self._binds(lane) else None
         self._look(now, state)
         return state
 
-    def _remembers(self) -> bool:
-        """Whether the remembered lane still binds: not driven past, nor drifted beyond the bound that is trusted."""
-        lane, settings = self._tracker.lane(), self._settings.safety.lane
+    def _binds(self, lane: TrackedLane | None) -> bool:
+        """Whether the remembered ``lane`` binds: not driven past, nor drifted beyond the bound that is trusted."""
+        settings = self._settings.safety.lane
         if lane is None or lane.remaining < -settings.reach_m:
             return False
         return lane.offset_bound <= settings.bound_trusted or math.isinf(lane.offset_bound)
