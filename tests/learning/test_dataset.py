@@ -5,33 +5,14 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
+from made import RECIPE, drive
 
-from tidegate.bag import Drive
 from tidegate.errors import BagError
 from tidegate.learning.dataset import Windows, bags_in, load_drive, split
-from tidegate.learning.recipe import TrainRecipe
 from tidegate.settings import Settings
-
-RECIPE = TrainRecipe(batch=5, window=8, warm_up=2)
-
-
-def drive(frames: int, **changes: Any) -> Drive:
-    count = np.arange(frames)
-    values: dict[str, Any] = {
-        "path": Path("made"),
-        "stamp": 50_000_000 * count.astype(np.int64),
-        "images": np.broadcast_to(count.astype(np.uint8)[:, None, None, None], (frames, 2, 3, 3)),
-        "speed": count.astype(float),
-        "force": 1000.0 * count,
-        "curvature": 0.001 * count,
-        "lane": np.tile(count[:, None], (1, 6)).astype(float),
-        "interrupted": False,
-    }
-    return Drive(**(values | changes))
 
 
 def test_a_batch_keeps_frames_and_labels_together() -> None:

@@ -42,9 +42,9 @@ def test_a_few_steps_lower_the_loss_on_the_bags(settings: Settings, recipe: Reci
         augment=replace(recipe.augment, noise=0.0, light=0.0, shadow_share=0.0, glare_share=0.0, bright_share=0.0),
     )
     trainer = Trainer(Stack.from_settings(settings, 0), plain, settings)
-    before = trainer.measure(windows.every())
+    before = trainer.measure(windows)
     trainer.fit(windows, "all", 40)
-    after = trainer.measure(windows.every())
+    after = trainer.measure(windows)
     for name in ("total", "curvature", "lane"):
         assert after[name] < before[name], name
     assert after["lane_0"] < 0.8 * before["lane_0"]  # [m]
@@ -104,14 +104,14 @@ def test_each_stage_trains_its_own_part(settings: Settings, recipe: Recipe, wind
     def state(module: torch.nn.Module) -> torch.Tensor:
         return torch.cat([value.detach().flatten() for value in module.parameters()])
 
-    first, before = state(policy), trainer.measure(windows.every())
+    first, before = state(policy), trainer.measure(windows)
     trainer.fit(windows, "lane", 30)
-    seen = trainer.measure(windows.every())
+    seen = trainer.measure(windows)
     assert torch.equal(state(policy), first)
     assert seen["lane"] < before["lane"]
     convolutions = state(backbone.convs)
     trainer.fit(windows, "policy", 40)
-    driven = trainer.measure(windows.every())
+    driven = trainer.measure(windows)
     assert torch.equal(state(backbone.convs), convolutions)
     assert driven["lane"] == pytest.approx(seen["lane"], abs=1e-6)
     assert driven["curvature"] + driven["acceleration"] < seen["curvature"] + seen["acceleration"]

@@ -8,7 +8,7 @@ import dataclasses
 import hashlib
 import json
 import zipfile
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -33,7 +33,8 @@ _CACHE_VERSION = 1
 @dataclass(frozen=True, slots=True, eq=False)
 class Batch:
     """B windows of T frames: ``images`` (B, T, h, w, 3) uint8, or (B, T, C) codes of them; ``speed`` [m/s], ``dt``
-    [s], ``acceleration`` [m/s²], ``curvature`` [1/m] (B, T); ``lane`` (B, T, 2 + K)."""
+    [s], ``acceleration`` [m/s²], ``curvature`` [1/m] (B, T); ``lane`` (B, T, 2 + K); ``places`` (B, 2), drive and frame
+    where each begins."""
 
     images: NDArray[Any]
     speed: NDArray[np.float32]
@@ -41,6 +42,18 @@ class Batch:
     acceleration: NDArray[np.float32]
     curvature: NDArray[np.float32]
     lane: NDArray[np.float32]
+    places: NDArray[np.int64]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Whole:
+    """All D drives from their first frame on, as long as the longest, their last frame repeated: ``images`` (D, T, …),
+    ``speed`` [m/s], ``dt`` [s] (D, T), always finite; ``length`` (D,) frames that are real."""
+
+    images: NDArray[Any]
+    speed: NDArray[np.float32]
+    dt: NDArray[np.float32]
+    length: NDArray[np.int64]
 
 
 def bag_hash(path: Path) -> str:
@@ -163,6 +176,21 @@ class Windows:
             acceleration=(stack(lambda index: drives[index].force) / self._mass).astype(np.float32),
             curvature=stack(lambda index: drives[index].curvature).astype(np.float32),
             lane=stack(lambda index: drives[index].lane).astype(np.float32),
+            places=np.array(places, np.int64),
+        )
+
+    def whole(self) -> Whole:
+        """The drives themselves, unlabelled frames and pauses (as ``GAP_MAX_S``) included."""
+        length = np.array([len(drive.stamp) for drive in self._drives])
+
+        def pad(values: Iterable[NDArray[Any]]) -> NDArray[Any]:
+            return np.stack([each[np.minimum(np.arange(length.max()), len(each) - 1)] for each in values])
+
+        return Whole(
+            images=pad(drive.images for drive in self._drives),
+            speed=pad(np.nan_to_num(drive.speed).astype(np.float32) for drive in self._drives),
+            dt=pad(np.minimum(steps, np.float32(GAP_MAX_S)) for steps in self._steps),
+            length=length,
         )
 
     def every(self) -> list[Batch]:

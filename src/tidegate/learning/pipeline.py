@@ -152,8 +152,8 @@ class Pipeline:
             with self._timed(f"train {phase} {stage}", steps):
                 trainer.fit(windows, stage, steps, phase, self.work / f"train-{phase}-{stage}.pt", heard)
         if self.held:
-            batches = self._windows(self.held).every()
-            found = trainer.measure(batches) | baselines(batches, recipe)
+            held = self._windows(self.held)
+            found = trainer.measure(held) | baselines(held.every(), recipe)
             self.metrics[f"train {phase}"] = {key: round(value, 6) for key, value in found.items()}
             self.listener.note(
                 f"held-out bags: command loss {found['curvature']:.3f} + {found['acceleration']:.3f} (curvature + "

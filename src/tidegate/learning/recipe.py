@@ -47,6 +47,9 @@ class TrainRecipe:
     batch: int = setting(32, "1", "windows per step", low=1, high=4096)
     window: int = setting(32, "1", "frames per window", low=4, high=1024)
     warm_up: int = setting(6, "1", "first frames of a window, whose commands do not count: the state settles", low=0)
+    fresh_share: float = setting(
+        0.25, "1", "share of the windows whose neurons begin at zero, as after a reset, not as driven", low=0, high=1
+    )
     backbone_rate: float = setting(3e-3, "1", "peak learning rate of the convolutional network", low=1e-6, high=1)
     liquid_rate: float = setting(2e-2, "1", "peak learning rate of the liquid network", low=1e-6, high=1)
     features_rate: float = setting(

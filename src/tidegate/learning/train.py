@@ -20,6 +20,7 @@ from tidegate.errors import BundleError
 from tidegate.learning.augment import augment, to_tensor
 from tidegate.learning.dataset import Batch, Windows
 from tidegate.learning.loss import Losses, lane_loss, losses, tau_loss
+from tidegate.learning.memory import Memory
 from tidegate.learning.recipe import Recipe
 from tidegate.learning.viewpoint import Viewpoint
 from tidegate.liquid.ltc import LTC
@@ -32,7 +33,7 @@ Heard = Callable[[int, dict[str, float]], None]
 Stage = Literal["lane", "policy", "all"]
 
 CHECKPOINT_EVERY = 100
-"""Steps between checkpoints."""
+"""Steps between checkpoints, and between passes through all drives that find the neurons' states."""
 
 
 class Trainer:
@@ -71,24 +72,29 @@ class Trainer:
         recipe = self._recipe.train
         optimiser = torch.optim.AdamW(self._groups(stage), weight_decay=0.0)
         identity = self._identity(stage, steps, phase)
-        first = self._resume(checkpoint, optimiser, identity) if checkpoint and checkpoint.exists() else 0
+        memory = None
+        if stage != "lane":
+            coded = windows.coded(lambda images: self._code(images, phase))
+            memory = Memory(coded, self.stack.wiring.neurons)
+            windows = coded if stage == "policy" else windows
+        first = self._resume(checkpoint, optimiser, identity, memory) if checkpoint and checkpoint.exists() else 0
         gentle = {"lane": recipe.again if phase else 1.0, "policy": 1.0, "all": recipe.tuning}[stage]
-        if stage == "policy":
-            windows = windows.coded(lambda images: self._code(images, phase))
         loss = {"lane": self._lane_loss, "policy": self._policy_loss, "all": self._loss}[stage]
         self.stack.train()
         for step in range(first, steps):
             random = np.random.default_rng([self._recipe.seed, phase, *stage.encode(), step])  # resuming draws the same
+            if memory and step % CHECKPOINT_EVERY == 0:
+                memory.refresh(self.stack, random)
             for group in optimiser.param_groups:
                 group["lr"] = gentle * group["peak"] * schedule(step, steps, recipe.ramp)
             optimiser.zero_grad(set_to_none=True)
-            found = loss(windows, random)
+            found = loss(windows, random, memory)
             found.total.backward()  # type: ignore[no-untyped-call]
             torch.nn.utils.clip_grad_norm_((p for g in optimiser.param_groups for p in g["params"]), recipe.clip)
             optimiser.step()
             heard(step + 1, as_floats(found))
             if checkpoint and ((step + 1) % CHECKPOINT_EVERY == 0 or step + 1 == steps):
-                self._keep(checkpoint, optimiser, step + 1, identity)
+                self._keep(checkpoint, optimiser, step + 1, identity, memory)
 
     def _groups(self, stage: Stage) -> list[dict[str, Any]]:
         """What a stage trains, and how fast."""
@@ -102,18 +108,27 @@ class Trainer:
         features = {"params": list(stack.backbone.features.parameters()), "peak": recipe.features_rate}
         return {"lane": [backbone], "policy": [features, liquid], "all": [backbone, liquid]}[stage]
 
-    def _loss(self, windows: Windows, random: np.random.Generator) -> Losses:
+    def _loss(self, windows: Windows, random: np.random.Generator, memory: Memory | None) -> Losses:
         batch = windows.draw(random)
+        start = self._start(batch, random, memory)
         images, blind = augment(batch.images, self._recipe.augment, random)
-        out = self.stack(images, torch.from_numpy(batch.speed), torch.from_numpy(batch.dt))
+        out = self.stack(images, torch.from_numpy(batch.speed), torch.from_numpy(batch.dt), start)
         return self._ranged(losses(out, batch, self._unit, self._recipe.train, torch.from_numpy(blind)))
 
-    def _policy_loss(self, windows: Windows, random: np.random.Generator) -> Losses:
+    def _policy_loss(self, windows: Windows, random: np.random.Generator, memory: Memory | None) -> Losses:
         batch = windows.draw(random)
+        start = self._start(batch, random, memory)
         out = self.stack.from_code(
-            torch.from_numpy(batch.images), torch.from_numpy(batch.speed), torch.from_numpy(batch.dt)
+            torch.from_numpy(batch.images), torch.from_numpy(batch.speed), torch.from_numpy(batch.dt), start
         )
         return self._ranged(losses(out, batch, self._unit, self._recipe.train))
+
+    def _start(self, batch: Batch, random: np.random.Generator, memory: Memory | None) -> Tensor | None:
+        """Neurons (B, N) with which the windows begin: as driven, some as after a reset."""
+        if memory is None:
+            return None
+        fresh = random.random(len(batch.places)) < self._recipe.train.fresh_share
+        return memory.before(batch.places) * torch.from_numpy(~fresh)[:, None]
 
     def _ranged(self, found: Losses) -> Losses:
         """``found`` with the cost of time constants outside their range in its total."""
@@ -122,10 +137,10 @@ class Trainer:
             return found  # the closed form has gates instead
         return found._replace(total=found.total + tau_loss(cell.time_constants(), self._recipe.train))
 
-    def _lane_loss(self, windows: Windows, random: np.random.Generator) -> Losses:
+    def _lane_loss(self, windows: Windows, random: np.random.Generator, _: Memory | None) -> Losses:
         batch, recipe = windows.draw_frames(random), self._recipe.augment
         moved, labels = self._viewpoint.disturb(batch.images[:, 0], batch.lane[:, 0], recipe, random)
-        images, _ = augment(moved[:, None], recipe, random)
+        images, _blind = augment(moved[:, None], recipe, random)
         seen = self.stack.backbone(images[:, 0])
         lane = lane_loss(seen.lane, seen.lane_log_scale, torch.from_numpy(labels), self._unit, self._recipe.train)
         return Losses(lane, torch.zeros(()), torch.zeros(()), lane)
@@ -142,13 +157,25 @@ class Trainer:
         return np.asarray(torch.cat(codes).numpy(), np.float32)
 
     @torch.no_grad()
-    def measure(self, batches: list[Batch]) -> dict[str, float]:
-        """Mean losses and errors on validation batches: commands as trained, and root mean squares in SI units."""
+    def _plain_code(self, images: NDArray[np.uint8]) -> NDArray[np.float32]:
+        """Codes (T, C) of a drive's images (T, h, w, 3) as they are."""
+        return np.asarray(self.stack.backbone.code(to_tensor(images[None])[0]).numpy(), np.float32)
+
+    @torch.no_grad()
+    def measure(self, windows: Windows) -> dict[str, float]:
+        """Mean losses and errors on validation drives: commands as trained, and root mean squares in SI units.
+
+        The neurons have driven before: through all drives once, then up to where a window begins.
+        """
         self.stack.eval()
+        memory = Memory(windows.coded(self._plain_code), self.stack.wiring.neurons)
+        for again in range(2):
+            memory.refresh(self.stack, np.random.default_rng([self._recipe.seed, again]))
         sums: dict[str, float] = {}
         count = 0
-        for batch in batches:
-            out = self.stack(to_tensor(batch.images), torch.from_numpy(batch.speed), torch.from_numpy(batch.dt))
+        for batch in windows.every():
+            start = memory.before(batch.places)
+            out = self.stack(to_tensor(batch.images), torch.from_numpy(batch.speed), torch.from_numpy(batch.dt), start)
             found = as_floats(losses(out, batch, self._unit, self._recipe.train))
             used = slice(self._recipe.train.warm_up, None)
             error = (out.lane - torch.from_numpy(batch.lane)).square().mean(dim=(0, 1))
@@ -167,18 +194,21 @@ class Trainer:
         made = [asdict(self._recipe), self.stack.wiring.to_dict(), stage, steps, phase]
         return hashlib.sha256(json.dumps(made, sort_keys=True).encode()).hexdigest()
 
-    def _keep(self, path: Path, optimiser: torch.optim.Optimizer, step: int, identity: str) -> None:
+    def _keep(
+        self, path: Path, optimiser: torch.optim.Optimizer, step: int, identity: str, memory: Memory | None
+    ) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
         state = {
             "identity": identity,
             "step": step,
             "stack": self.stack.state_dict(),
             "optimiser": optimiser.state_dict(),
+            "ends": None if memory is None else memory.ends,
         }
         torch.save(state, path.with_suffix(".new"))
         path.with_suffix(".new").replace(path)
 
-    def _resume(self, path: Path, optimiser: torch.optim.Optimizer, identity: str) -> int:
+    def _resume(self, path: Path, optimiser: torch.optim.Optimizer, identity: str, memory: Memory | None) -> int:
         try:
             state: dict[str, Any] = torch.load(path, weights_only=True)
             known, step = str(state["identity"]), int(state["step"])
@@ -188,6 +218,8 @@ class Trainer:
             raise BundleError(f"{path}: belongs to another training (recipe, wiring or phase); delete it to begin anew")
         self.stack.load_state_dict(state["stack"])
         optimiser.load_state_dict(state["optimiser"])
+        if memory is not None:
+            memory.ends = state["ends"]
         return step
 
 

@@ -22,8 +22,9 @@ from tidegate.simulation import Observation, Simulator
 SCENE = Own("scene", "road", "what to drive in")
 SEED = Own("seed", 0, "of the road, its light and the sensors' noise")
 SENSORS = {"joint_states": "joints", "odom": "odometry", "imu": "imu", "points": "points"}
-PATIENCE = 20
-"""Periods that the simulation may lag behind the wall clock and still catch up."""
+PATIENCE = 6
+"""Periods that the simulation may lag behind the wall clock and still catch up: a frame takes two or three to render.
+What lags is late for every node, so a machine that is too slow rather drives in slow motion."""
 FROM_FRAME = ("lane", "health", "nominal", "gains")
 """What perception and policy make of every frame."""
 
@@ -95,9 +96,10 @@ class SimulatorNode(StackNode):
         self.send("tick", Round(self._simulator.now, awaited))
 
     def _run(self) -> None:
-        """Real time: simulate what is due; commands are heard before and after."""
+        """Real time: simulate what is due, and hear the commands of every moment."""
         assert self._simulator is not None
         for _ in range(self._pacer.due(time.monotonic_ns())):
+            self.fetch()
             self._simulator.step()
             observation = self._simulator.observe()
             rendered = float(time.monotonic_ns())
