@@ -20,4 +20,4 @@ def generate_launch_description() -> LaunchDescription:
         stack_node("policy_node", bundle=bundle),
         stack_node("safety_node"),
     ]
-    return LaunchDescription([*shared_arguments(), *recorder(), *bring_up(nodes)])
+    return LaunchDescription([*shared_arguments(use_sim_time=False), *recorder(), *bring_up(nodes)])

@@ -30,7 +30,7 @@ def generate_launch_description() -> LaunchDescription:
     ]
     return LaunchDescription(
         [
-            *shared_arguments(),
+            *shared_arguments(use_sim_time=True),
             DeclareLaunchArgument("headless", default_value="true", description="render by EGL, without a display"),
             DeclareLaunchArgument("scene", default_value="road", description="what to drive in"),
             DeclareLaunchArgument("seed", default_value="0", description="of the road, its light and the sensors"),

@@ -157,6 +157,7 @@ def _summary(run: Run, went: RunSummary, reader: BagReader) -> dict[str, Any]:
     sent = frames | {note.stamp for _, _, note in reader.messages(["timing/rendered"])}
     return {
         **run.as_dict(),
+        "real_time_factor": round(went.duration / went.wall, 3) if went.wall else None,
         "latency_ms": figures,
         "pss_mb": {name: round(size, 1) for name, size in went.pss_mb.items()},
         "frames_sent": len(sent),
@@ -172,6 +173,7 @@ def _table(summary: dict[str, Any]) -> Table:
     rows = {
         "completed": f"{'yes' if summary['completed'] else 'no'} ({summary['end']})",
         "driven": f"{summary['distance_m']:.0f} m in {summary['duration_s']:.0f} s, {summary['mean_speed']:.1f} m/s",
+        "pace": f"{summary['real_time_factor'] or math.nan:.2f} × real time",
         "lane error": f"{summary['rms_lane_error_m']:.2f} m rms, {summary['max_abs_lane_error_m']:.2f} m at most",
         "smallest gap": "–" if gap is None else f"{gap:.1f} m",
         "collisions, limit violations": f"{summary['collisions']}, {summary['limit_violations']}",

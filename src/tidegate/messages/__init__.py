@@ -7,7 +7,7 @@ classes of rclpy or those of rosbags, whose field names are the same. Nothing he
 
 from tidegate.messages.camera import camera_info
 from tidegate.messages.codec import decode, encode, encode_clock, encode_efforts
-from tidegate.messages.common import stamp_of
+from tidegate.messages.common import clock_of, stamp_of
 from tidegate.messages.topics import DIAGNOSTIC_STATUS, DIAGNOSTICS, KEY_VALUE, TOPICS, Make, Qos, Topic
 
 __all__ = [
@@ -19,6 +19,7 @@ __all__ = [
     "Qos",
     "Topic",
     "camera_info",
+    "clock_of",
     "decode",
     "encode",
     "encode_clock",

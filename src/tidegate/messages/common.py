@@ -19,6 +19,11 @@ def stamp_of(message: Any) -> int:
     return int(time.sec) * NANOSECONDS + int(time.nanosec)
 
 
+def clock_of(message: Any) -> int:
+    """The time [ns] that a message of ``/clock`` tells."""
+    return int(message.clock.sec) * NANOSECONDS + int(message.clock.nanosec)
+
+
 def set_time(time: Any, stamp: int) -> None:
     time.sec, time.nanosec = divmod(stamp, NANOSECONDS)
 

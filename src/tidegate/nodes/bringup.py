@@ -48,7 +48,7 @@ class GraphOptions:
         params_file: the robot's settings, a ROS parameter file.
         scene, seed: of the simulated world.
         simulate: start the simulator; without it the sensors come from a robot.
-        lock_step: the simulator's ticks drive the graph; else real time.
+        lock_step: the simulator's ticks drive the graph; else real time, or slower if the machine is.
         record: folder of the bag to make; None = no bag.
         namespace: of all nodes.
         disable: parts to switch off, for evaluation.
@@ -73,7 +73,12 @@ class GraphOptions:
             "simulator_node": {"scene": self.scene, "seed": self.seed, **lock_step},
             "perception_node": {**bundle, **lock_step},
             "policy_node": {**bundle, **lock_step},
-            "safety_node": {**lock_step, "auto_reset": self.auto_reset, "disable": ",".join(self.disable)},
+            "safety_node": {
+                **lock_step,
+                "use_sim_time": self.simulate,
+                "auto_reset": self.auto_reset,
+                "disable": ",".join(self.disable),
+            },
         }
         return {name: nodes[name] for name in ORDER if self.simulate or name != "simulator_node"}
 

@@ -32,13 +32,18 @@ GO_DOWN_S = "12"
 SHARE = FindPackageShare("tidegate")
 
 
-def shared_arguments() -> list[Action]:
-    """The arguments that every launch file of the car has, and the middleware's profile unless the user has one."""
+def shared_arguments(use_sim_time: bool) -> list[Action]:
+    """The arguments that every launch file of the car has, and the middleware's profile unless the user has one.
+
+    ``use_sim_time`` is the default of the argument of that name.
+    """
     robot = LaunchConfiguration("robot")
     return [
         DeclareLaunchArgument("robot", default_value="car", description="which robot: names config/<robot>.yaml"),
         DeclareLaunchArgument("namespace", default_value="", description="of all nodes and topics"),
-        DeclareLaunchArgument("use_sim_time", default_value="false", description="take the time from /clock"),
+        DeclareLaunchArgument(
+            "use_sim_time", default_value=str(use_sim_time).lower(), description="take the time from /clock"
+        ),
         DeclareLaunchArgument(
             "params_file",
             default_value=[SHARE, "/config/", robot, ".yaml"],

@@ -1,24 +1,20 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Simulated time that keeps up with a steady clock."""
+"""Simulated time that keeps up with a steady clock as far as it can."""
 
 from __future__ import annotations
 
-from dataclasses import replace
-from typing import Any
-
 
 class Pacer:
-    """Says how many periods are due, and what stamp of the wall clock a simulated stamp is.
+    """Says how many periods of simulated time are due.
 
-    A simulation that falls behind by more than ``patience`` periods cannot catch up: it gives that time up and counts
-    it as ``lost`` [ns]. Stamps then stay true to the wall clock.
+    A simulation that falls behind by more than ``patience`` periods cannot catch up: it goes on from there, in slow
+    motion, and what it fell behind is counted as ``lost`` [ns].
     """
 
-    def __init__(self, period: int, patience: int, simulated: int, wall: int, steady: int) -> None:
-        """``period`` [ns] of a step; the three clocks [ns] at this moment."""
+    def __init__(self, period: int, patience: int, steady: int) -> None:
+        """``period`` [ns] of a step; ``steady`` [ns] now."""
         self._period, self._patience = period, patience
         self._begun = steady
-        self._offset = wall - simulated
         self._stepped = 0
         self.lost = 0
 
@@ -28,12 +24,7 @@ class Pacer:
         if behind > self._patience:
             given_up = (behind - self._patience) * self._period
             self._begun += given_up
-            self._offset += given_up
             self.lost += given_up
             behind = self._patience
         self._stepped += behind
         return int(behind)
-
-    def stamped(self, record: Any) -> Any:
-        """The record with the stamp of the wall clock."""
-        return replace(record, stamp=record.stamp + self._offset)

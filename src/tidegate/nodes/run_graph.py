@@ -44,7 +44,7 @@ class RunSummary:
     Attributes:
         end: ``goal``, ``contact``, ``off road``, ``duration``, ``stopped`` or ``interrupted``.
         standing: the safety filter saw the car stand at the end.
-        duration: driven time [s].
+        duration: driven time [s], by the stamps; ``wall`` [s] that it took.
         distance, goal: [m]; NaN without the simulator.
         frames: frames that the simulator sent (real time only).
         latency_ms: of every frame, from rendered to the first command that used it published (real time only).
@@ -55,6 +55,7 @@ class RunSummary:
     end: str
     standing: bool
     duration: float
+    wall: float
     distance: float
     goal: float
     frames: int
@@ -138,6 +139,7 @@ class Watch:
         self._pss: dict[str, float] = {}
         self._weighed = 0.0
         self._first: int | None = None
+        self._first_wall = self._last_wall = 0.0
         self._last = 0
         self._driven = False
         self._stopped_since: int | None = None
@@ -179,8 +181,9 @@ class Watch:
         """Decode the newest of what was heard."""
         state: SafetyState | None = self._read("safety_node/barriers")
         if state is not None:
-            self._first = state.stamp if self._first is None else self._first
-            self._last, self._mode = state.stamp, state.mode
+            if self._first is None:
+                self._first, self._first_wall = state.stamp, time.monotonic()
+            self._last, self._last_wall, self._mode = state.stamp, time.monotonic(), state.mode
             self._driven = self._driven or state.mode == Mode.NORMAL
             stopped = self._driven and state.mode == Mode.STOPPED
             self._stopped_since = (self._stopped_since or state.stamp) if stopped else None
@@ -214,7 +217,16 @@ class Watch:
         latency = tuple((self._commanded[stamp] - self._rendered[stamp]) / 1e6 for stamp in both)
         standing = status.mode in (Mode.STOPPED, None)
         return RunSummary(
-            end, standing, duration, status.distance, status.goal, len(self._rendered), latency, self._pss, problems
+            end,
+            standing,
+            duration,
+            self._last_wall - self._first_wall,
+            status.distance,
+            status.goal,
+            len(self._rendered),
+            latency,
+            self._pss,
+            problems,
         )
 
     def _elapsed(self) -> float:

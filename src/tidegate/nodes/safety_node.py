@@ -10,7 +10,7 @@ from rclpy.clock import Clock, ClockType
 from rclpy.qos import DurabilityPolicy
 from std_srvs.srv import Trigger
 
-from tidegate.messages import encode_efforts
+from tidegate.messages import clock_of, encode_efforts
 from tidegate.nodes.diagnostics import safety_diagnostics
 from tidegate.nodes.inbox import FIELDS, Inbox, Instant
 from tidegate.nodes.parameters import Own
@@ -26,6 +26,7 @@ from tidegate.records import (
     Tick,
     UsedInputs,
     Values,
+    nanoseconds,
     seconds,
 )
 from tidegate.robot import Car
@@ -80,7 +81,7 @@ class SafetyNode(StackNode):
         self._supervisor = None
 
     def start(self) -> None:
-        """Begin with empty hands; tick on a steady timer, or on the simulator's rounds."""
+        """Begin with empty hands; tick on a steady timer, on ``/clock`` or on the simulator's rounds."""
         self._inbox = Inbox()
         self._newest: dict[str, bytes] = {}
         self._arrived: set[str] = set()
@@ -97,8 +98,12 @@ class SafetyNode(StackNode):
             self.listen(topic, self._heard)
         self._latched_heard = False
         self.listen("emergency_stop", self._emergency_heard)
+        self._clock, self._on_clock = 0, not self._lock_step and self.get_parameter("use_sim_time").value
+        self._period = nanoseconds(1 / self.settings.safety.rate_hz)
         if self._lock_step:
             self.listen("tick", self._round_heard)
+        elif self._on_clock:
+            self.listen("clock", self._clock_heard)
         else:
             clock = Clock(clock_type=ClockType.STEADY_TIME)
             self._timer = self.create_timer(1 / self.settings.safety.rate_hz, self._tick_now, clock=clock)
@@ -130,6 +135,15 @@ class SafetyNode(StackNode):
         self._round = self.record(topic, data)
         if self._running:
             self._tick_if_complete()
+
+    def _clock_heard(self, topic: str, data: bytes) -> None:
+        """``use_sim_time``: tick as simulated time passes; while it does not, the world stands still too."""
+        self._clock, self._heard_at = clock_of(self.message(topic, data)), time.monotonic()
+        if self._running and self._clock_due():
+            self._tick_now()
+
+    def _clock_due(self) -> bool:
+        return not 0 <= self._clock - self._ticked < self._period  # a clock that ran back is told of by a tick
 
     def _emergency_heard(self, topic: str, data: bytes) -> None:
         """What it says now, and whether it spoke since the last tick: a short pulse stops the car too."""
@@ -170,7 +184,10 @@ class SafetyNode(StackNode):
         self._tick(Instant(stamp, stamp))
 
     def _tick_now(self) -> None:
-        self._tick(Instant(self.get_clock().now().nanoseconds, time.monotonic_ns()))
+        if self._on_clock:
+            self._tick(Instant(self._clock, self._clock))
+        else:
+            self._tick(Instant(self.get_clock().now().nanoseconds, time.monotonic_ns()))
 
     def _tick(self, now: Instant) -> None:
         """Decode what came, ask the supervisor, publish."""
@@ -232,7 +249,7 @@ class SafetyNode(StackNode):
                 if self._round is not None and (self._sensed() or now - ticked > SILENCE_S):
                     self._tick_round()
                     ticked = now
-            else:
+            elif not self._on_clock or self._clock_due():
                 self._tick_now()
             idle = self._round is None or not self._lock_step
             if idle and (self._mode == Mode.STOPPED or now - self._heard_at > SILENCE_S):
@@ -240,7 +257,7 @@ class SafetyNode(StackNode):
             begun = self._ticked if begun is None else begun
             if seconds(self._ticked - begun) > STOP_TIME_S:
                 break
-            time.sleep(BRAKE_POLL_S if self._lock_step else 1 / self.settings.safety.rate_hz)
+            time.sleep(BRAKE_POLL_S if self._lock_step or self._on_clock else 1 / self.settings.safety.rate_hz)
         if self._mode != Mode.STOPPED:
             self.get_logger().warning("went down before the car was seen to stand; the actuators' time-out must act")
 

@@ -1,10 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""``command`` → camera, joint states, odometry, IMU, range; in lock-step ``/clock`` and ``tick`` as well."""
+"""``command`` → camera, joint states, odometry, IMU, range and ``/clock``; in lock-step ``tick`` as well."""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
@@ -23,8 +22,8 @@ SCENE = Own("scene", "road", "what to drive in")
 SEED = Own("seed", 0, "of the road, its light and the sensors' noise")
 SENSORS = {"joint_states": "joints", "odom": "odometry", "imu": "imu", "points": "points"}
 PATIENCE = 6
-"""Periods that the simulation may lag behind the wall clock and still catch up: a frame takes two or three to render.
-What lags is late for every node, so a machine that is too slow rather drives in slow motion."""
+"""Periods that simulated time may lag behind a steady clock and still catch up: a frame takes two or three to render.
+A machine that is slower drives in slow motion."""
 FROM_FRAME = ("lane", "health", "nominal", "gains")
 """What perception and policy make of every frame."""
 
@@ -46,8 +45,8 @@ class SimulatorNode(StackNode):
         if not self._lock_step:
             settings = replace(settings, camera=replace(settings.camera, latency_s=0.0))
         self._simulator = Simulator(settings, self.own(SCENE), self.own(SEED))
-        self.advertise("camera/image_raw", "camera/camera_info", *SENSORS, "truth")
-        self.advertise(*(("clock", "tick") if self._lock_step else ("timing/rendered",)))
+        self.advertise("clock", "camera/image_raw", "camera/camera_info", *SENSORS, "truth")
+        self.advertise("tick" if self._lock_step else "timing/rendered")
 
     def drop(self) -> None:
         """Release the world and its graphics context."""
@@ -65,7 +64,7 @@ class SimulatorNode(StackNode):
         period = nanoseconds(1 / self.settings.safety.rate_hz)
         steady = Clock(clock_type=ClockType.STEADY_TIME)
         self._lost = 0
-        self._pacer = Pacer(period, PATIENCE, self._simulator.now, time.time_ns(), time.monotonic_ns())
+        self._pacer = Pacer(period, PATIENCE, time.monotonic_ns())
         self._timer = self.create_timer(period / 1e9, self._run, clock=steady)
 
     def stop(self) -> None:
@@ -92,7 +91,7 @@ class SimulatorNode(StackNode):
         """Lock-step: the sensors of this moment, then what a tick must have before it may run."""
         assert self._simulator is not None
         self.send_message("clock", encode_clock(self._simulator.now, make))
-        awaited = self._publish(self._simulator.observe(), lambda record: record)
+        awaited = self._publish(self._simulator.observe())
         self.send("tick", Round(self._simulator.now, awaited))
 
     def _run(self) -> None:
@@ -103,27 +102,26 @@ class SimulatorNode(StackNode):
             self._simulator.step()
             observation = self._simulator.observe()
             rendered = float(time.monotonic_ns())
-            self._publish(observation, self._pacer.stamped)
+            self._publish(observation)
+            self.send_message("clock", encode_clock(self._simulator.now, make))
             if observation.frame is not None:
-                stamp = self._pacer.stamped(observation.frame).stamp
-                self.send("timing/rendered", Values(stamp, {"steady": rendered}))
+                self.send("timing/rendered", Values(observation.frame.stamp, {"steady": rendered}))
         if self._pacer.lost > 2 * self._lost:  # not a line for every hiccup
             self._lost = self._pacer.lost
-            self.get_logger().warning(f"slower than real time: {self._lost / 1e9:.1f} s given up so far")
+            self.get_logger().warning(f"slower than real time: {self._lost / 1e9:.1f} s behind so far")
 
-    def _publish(self, observation: Observation, stamped: Callable[[Any], Any]) -> tuple[str, ...]:
+    def _publish(self, observation: Observation) -> tuple[str, ...]:
         """Publish all that is due, the frame first, for it has the longest way; the topics that a tick must have."""
         assert self._simulator is not None
         awaited: tuple[str, ...] = ()
         if observation.frame is not None:
-            frame = stamped(observation.frame)
-            self.send("camera/image_raw", frame)
-            self.send("camera/camera_info", camera_info(frame.stamp, self.settings.camera))
+            self.send("camera/image_raw", observation.frame)
+            self.send("camera/camera_info", camera_info(observation.frame.stamp, self.settings.camera))
             awaited += FROM_FRAME
         for topic, field in SENSORS.items():
             record = getattr(observation, field)
             if record is not None:
-                self.send(topic, stamped(record))
+                self.send(topic, record)
                 awaited += (topic,)
-        self.send("truth", stamped(Values(self._simulator.now, self._simulator.truth().to_values())))
+        self.send("truth", Values(self._simulator.now, self._simulator.truth().to_values()))
         return awaited

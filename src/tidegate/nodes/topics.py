@@ -21,6 +21,9 @@ FOREIGN = {"manual", "emergency_stop"}
 PROFILES = "FASTRTPS_DEFAULT_PROFILES_FILE"
 """Environment variable of Fast DDS; ``config/fastdds.xml`` unless the user has set it."""
 
+CLOCK_QOS = QoSProfile(depth=1, reliability=ReliabilityPolicy.BEST_EFFORT)
+"""As rclpy asks for it; a moment that has passed interests nobody."""
+
 DEPTH = {"sensor": 10, "command": 1, "reliable": 10}
 LOCK_STEP_DEPTH = 200
 """A node that is not waited for may lag by some rounds: nothing may be overwritten before it was read."""
@@ -50,7 +53,7 @@ def offered_qos(topic: str, lock_step: bool, deadline_s: float | None = None) ->
     ``deadline_s`` and a lease are offered, never requested: a subscription that requested them would be refused.
     """
     if topic == "clock":
-        return QoSProfile(depth=1, reliability=ReliabilityPolicy.BEST_EFFORT)
+        return CLOCK_QOS
     profile = _profile(TOPICS[topic], lock_step)
     if deadline_s is not None:
         profile.deadline = Duration(seconds=deadline_s)
@@ -61,6 +64,8 @@ def offered_qos(topic: str, lock_step: bool, deadline_s: float | None = None) ->
 
 def requested_qos(topic: str, lock_step: bool) -> QoSProfile:
     """What a subscription asks for: SensorDataQoS for sensors in real time, else reliable."""
+    if topic == "clock":
+        return CLOCK_QOS
     profile = _profile(TOPICS[topic], lock_step and topic not in FOREIGN)
     if TOPICS[topic].qos == "sensor" and not lock_step:
         profile.reliability = ReliabilityPolicy.BEST_EFFORT

@@ -65,7 +65,7 @@ class LaneSettings:
 class DistanceSettings:
     """Ground rejection, corridor and stopping distance."""
 
-    standstill_gap: float = setting(2.5, "m", "gap to the nearest return that is kept at standstill", low=0.5, high=20)
+    standstill_gap: float = setting(4.0, "m", "gap to the nearest return that is kept at standstill", low=0.5, high=20)
     lag_s: float = setting(0.05, "s", "from a command to the brake torque at the wheel", low=0, high=0.5)
     rest_m: float = setting(0.3, "m", "the standing car stays where it is while less than this is free", low=0, high=5)
     noise_m: float = setting(0.1, "m", "error of the nearest return that is covered", low=0, high=5)
