@@ -14,7 +14,9 @@ from rclpy.experimental import EventsExecutor
 from rclpy.lifecycle import TransitionCallbackReturn
 from std_srvs.srv import Trigger
 
+from tidegate.messages import TOPICS, encode_clock
 from tidegate.nodes.safety_node import SafetyNode
+from tidegate.nodes.topics import make, message_class, offered_qos
 from tidegate.records import Mode
 from tidegate.settings import Settings
 
@@ -230,6 +232,31 @@ def test_a_second_master_is_refused(plant: Plant, node: SafetyNode, ros: EventsE
     assert second.trigger_configure() == TransitionCallbackReturn.FAILURE
     ros.remove_node(second)
     second.destroy_node()
+
+
+def test_with_use_sim_time_it_ticks_when_the_clock_passes_a_period_and_only_then(
+    ros: EventsExecutor, settings: Settings
+) -> None:
+    plant = Plant(ros, settings, lock_step=False)
+    node = SafetyNode([*ARGUMENTS, "-p", "use_sim_time:=true"])
+    ros.add_node(node)
+    assert node.trigger_configure() == node.trigger_activate() == TransitionCallbackReturn.SUCCESS
+    kind = message_class(TOPICS["clock"].type)
+    clock = plant.node.create_publisher(kind, "/clock", offered_qos("clock", lock_step=False))
+    until(ros, lambda: clock.get_subscription_count() == 2, "rclpy's own listener and that of the node")
+    second = 1_000_000_000
+    passed = [second, second + plant.period, second + plant.period + 1, second + 2 * plant.period, second // 2]
+    for now in passed:
+        heard = node.get_clock().now
+        clock.publish(encode_clock(now, make))
+        until(ros, lambda now=now, heard=heard: heard().nanoseconds == now, "the clock's message")
+        for _ in range(20):
+            ros.spin_once(timeout_sec=0.01)
+    assert [command.stamp for command in plant.commands] == [now for now in passed if now != second + plant.period + 1]
+    node.close()
+    for made in (node, plant.node):
+        ros.remove_node(made)
+        made.destroy_node()
 
 
 def test_in_real_time_silence_alone_stops_the_car(ros: EventsExecutor, settings: Settings) -> None:

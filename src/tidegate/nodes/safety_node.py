@@ -98,7 +98,7 @@ class SafetyNode(StackNode):
             self.listen(topic, self._heard)
         self._latched_heard = False
         self.listen("emergency_stop", self._emergency_heard)
-        self._clock, self._on_clock = 0, not self._lock_step and self.get_parameter("use_sim_time").value
+        self._sim_now, self._on_clock = 0, not self._lock_step and self.get_parameter("use_sim_time").value
         self._period = nanoseconds(1 / self.settings.safety.rate_hz)
         if self._lock_step:
             self.listen("tick", self._round_heard)
@@ -138,12 +138,12 @@ class SafetyNode(StackNode):
 
     def _clock_heard(self, topic: str, data: bytes) -> None:
         """``use_sim_time``: tick as simulated time passes; while it does not, the world stands still too."""
-        self._clock, self._heard_at = clock_of(self.message(topic, data)), time.monotonic()
+        self._sim_now, self._heard_at = clock_of(self.message(topic, data)), time.monotonic()
         if self._running and self._clock_due():
             self._tick_now()
 
     def _clock_due(self) -> bool:
-        return not 0 <= self._clock - self._ticked < self._period  # a clock that ran back is told of by a tick
+        return not 0 <= self._sim_now - self._ticked < self._period  # a clock that ran back is told of by a tick
 
     def _emergency_heard(self, topic: str, data: bytes) -> None:
         """What it says now, and whether it spoke since the last tick: a short pulse stops the car too."""
@@ -185,7 +185,7 @@ class SafetyNode(StackNode):
 
     def _tick_now(self) -> None:
         if self._on_clock:
-            self._tick(Instant(self._clock, self._clock))
+            self._tick(Instant(self._sim_now, self._sim_now))
         else:
             self._tick(Instant(self.get_clock().now().nanoseconds, time.monotonic_ns()))
 
