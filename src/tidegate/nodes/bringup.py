@@ -205,7 +205,8 @@ class Graph:
             if self._interrupted():
                 raise KeyboardInterrupt
             if time.monotonic() > end:
-                raise GraphError(f"{what} within {START_TIMEOUT_S:g} s")
+                seen = ", ".join(sorted(set(self.node.get_node_names()) - {self.node.get_name()})) or "none"
+                raise GraphError(f"{what} within {START_TIMEOUT_S:g} s (nodes that are seen: {seen})")
             self.spin(0.02)
 
     def _check_alive(self) -> None:
