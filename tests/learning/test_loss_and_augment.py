@@ -25,7 +25,8 @@ def batch_of(curvature: np.ndarray, acceleration: np.ndarray) -> Batch:
     zero = np.zeros(shape, np.float32)
     lane = np.tile(np.array([0.3, -0.05, 0.01], np.float32), (*shape, 1))
     images = np.zeros((*shape, 2, 2, 3), np.uint8)
-    return Batch(images, zero, zero, acceleration.astype(np.float32), curvature.astype(np.float32), lane)
+    places = np.zeros((shape[0], 2), np.int64)
+    return Batch(images, zero, zero, acceleration.astype(np.float32), curvature.astype(np.float32), lane, places)
 
 
 def output(batch: Batch, curvature_error: float = 0.0, lane_error: float = 0.0, log_scale: float = 0.0) -> StackOutput:
