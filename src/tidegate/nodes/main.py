@@ -63,6 +63,7 @@ def run(home: str, name: str, arguments: list[str] | None = None) -> int:
     try:
         rclpy.init(args=arguments, signal_handler_options=SignalHandlerOptions.NO)
         node = getattr(import_module(home), name)()
+        node.alone = True
     except (TidegateError, RuntimeError, ImportError, OSError) as error:  # RCLError is a RuntimeError
         if not _signals:
             sys.stderr.write(f"[FATAL] [{node_name}]: {' '.join(str(error).split())}\n")

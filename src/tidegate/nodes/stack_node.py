@@ -37,6 +37,8 @@ class StackNode(LifecycleNode, ABC):  # type: ignore[misc]
     """
 
     OWN: ClassVar[tuple[Own, ...]] = ()
+    alone = False
+    """Whether the process is this node's own, so that it may take a real-time priority."""
 
     def __init__(self, name: str, arguments: Sequence[str] | None = None) -> None:
         """Declare and check the parameters; ``arguments`` replace those of the process.
@@ -149,7 +151,8 @@ class StackNode(LifecycleNode, ABC):  # type: ignore[misc]
     def on_activate(self, state: LifecycleState) -> TransitionCallbackReturn:
         """Enable the publishers, then start to listen."""
         done = super().on_activate(state)
-        hastened = "" if self.own(LOCK_STEP) else hasten(self.get_name())  # in lock-step nothing can be late
+        matters = self.alone and not self.own(LOCK_STEP)  # in lock-step nothing can be late
+        hastened = hasten(self.get_name()) if matters else ""
         if hastened:
             self.get_logger().info(hastened)
         return self._attempt(self.start, lambda _: done, state, undo=self._silence)
