@@ -21,9 +21,6 @@ FOREIGN = {"manual", "emergency_stop"}
 PROFILES = "FASTRTPS_DEFAULT_PROFILES_FILE"
 """Environment variable of Fast DDS; ``config/fastdds.xml`` unless the user has set it."""
 
-CLOCK_QOS = QoSProfile(depth=1, reliability=ReliabilityPolicy.BEST_EFFORT)
-"""As rclpy asks for it; a moment that has passed interests nobody."""
-
 DEPTH = {"sensor": 10, "command": 1, "reliable": 10}
 LOCK_STEP_DEPTH = 200
 """A node that is not waited for may lag by some rounds: nothing may be overwritten before it was read."""
@@ -52,8 +49,6 @@ def offered_qos(topic: str, lock_step: bool, deadline_s: float | None = None) ->
     In lock-step the last messages are kept for those who join late: the first round then waits for nobody's discovery.
     ``deadline_s`` and a lease are offered, never requested: a subscription that requested them would be refused.
     """
-    if topic == "clock":
-        return CLOCK_QOS
     profile = _profile(TOPICS[topic], lock_step)
     if deadline_s is not None:
         profile.deadline = Duration(seconds=deadline_s)
@@ -64,8 +59,6 @@ def offered_qos(topic: str, lock_step: bool, deadline_s: float | None = None) ->
 
 def requested_qos(topic: str, lock_step: bool) -> QoSProfile:
     """What a subscription asks for: SensorDataQoS for sensors in real time, else reliable."""
-    if topic == "clock":
-        return CLOCK_QOS
     profile = _profile(TOPICS[topic], lock_step and topic not in FOREIGN)
     if TOPICS[topic].qos == "sensor" and not lock_step:
         profile.reliability = ReliabilityPolicy.BEST_EFFORT
@@ -80,6 +73,8 @@ def latched_qos(topic: str) -> QoSProfile:
 
 
 def _profile(topic: Topic, lock_step: bool) -> QoSProfile:
+    if topic.name == "clock":  # as rclpy asks for it; a moment that has passed interests nobody
+        return QoSProfile(depth=1, reliability=ReliabilityPolicy.BEST_EFFORT)
     return QoSProfile(
         history=HistoryPolicy.KEEP_LAST,
         depth=LOCK_STEP_DEPTH if lock_step and topic.name != "camera/image_raw" else DEPTH[topic.qos],
