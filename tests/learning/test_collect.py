@@ -9,8 +9,8 @@ from pathlib import Path
 import numpy as np
 
 from tidegate.bag import BagReader, Drive
-from tidegate.learning.collect import Plan, collect, plan_drives
-from tidegate.learning.dataset import bag_hash
+from tidegate.learning.collect import Plan, collect, plan_drives, record_drive
+from tidegate.learning.dataset import bag_hash, load_drive
 from tidegate.learning.recipe import CollectRecipe, Recipe
 from tidegate.settings import Settings
 
@@ -55,3 +55,16 @@ def test_scenes_are_spread_and_a_longer_run_begins_like_a_shorter(config: Path, 
 def test_the_disturbed_expert_leaves_the_middle_of_the_lane(drives: list[Drive]) -> None:
     offset = np.concatenate([drive.lane[:, 0] for drive in drives])
     assert 0.1 < np.abs(offset).max() < 2.0
+
+
+def test_close_drives_come_nearer_than_the_expert_wants(config: Path, settings: Settings, tmp_path: Path) -> None:
+    """The same traffic twice; close behind the other car the expert asks to brake, and is not obeyed at once."""
+    asked = []
+    for share in (0.0, 1.0):
+        short = replace(CollectRecipe(), duration_s=8.0, close_share=share, push_share=0.0)
+        plan = Plan(str(config), str(tmp_path / f"traffic-{share}"), "traffic", 7, short)
+        record_drive(plan)
+        drive, _ = load_drive(Path(plan.out), settings.perception)
+        asked.append(drive.force)
+    assert asked[1].mean() < asked[0].mean()
+    assert asked[1].min() < 0

@@ -22,6 +22,7 @@ from tidegate.records import Command, LaneEstimate, Nominal, nanoseconds
 from tidegate.robot import Actuation
 from tidegate.settings import Settings, load_settings
 from tidegate.simulation import Expert, Simulator, Truth
+from tidegate.simulation.expert import STANDSTILL, TIME_GAP
 
 OFF_TRACK = 1.6
 """Beyond this offset [m] or 0.5 rad there is nothing to learn: the car is put back into its lane."""
@@ -106,9 +107,9 @@ def record_drive(plan: Plan) -> None:
     with Simulator(settings, plan.scene, plan.seed) as simulator:
         expert = Expert(settings, simulator)
         network = BundleDriver(Bundle.load(plan.bundle), settings) if plan.bundle else None
+        _set_down(simulator, plan)
         disturbance = Disturbance(simulator, plan)
         actuation = Actuation(simulator.car, 1 / settings.safety.rate_hz)
-        _set_down(simulator, plan)
         wanted = Nominal(0, 0.0, 0.0)
         with BagWriter(partial / out.name) as writer:
             for _ in range(round(recipe.duration_s * settings.safety.rate_hz)):
@@ -141,7 +142,11 @@ def true_lane(truth: Truth) -> LaneEstimate:
 
 
 class Disturbance:
-    """Pushes the car off the perfect line, so that the recordings show how to get back, and settles who drives."""
+    """Pushes the car off the perfect line, so that the recordings show how to get back, and settles who drives.
+
+    The expert keeps its distance; so that the recordings also show the lane from close behind another car, some drives
+    let it come closer than it wants, while its answers stay what they are.
+    """
 
     def __init__(self, simulator: Simulator, plan: Plan) -> None:
         self._recipe, self._expert_share, self._expert_brakes = plan.recipe, plan.expert_share, plan.expert_brakes
@@ -151,6 +156,11 @@ class Disturbance:
         self._until = 0
         self._push = (0.0, 0.0)
         self._expert = True
+        self._close: Expert | None = None
+        if simulator.scene.actors and self._random.random() < plan.recipe.close_share:
+            gap = float(self._random.uniform(plan.recipe.close_gap, STANDSTILL))
+            time_gap = float(self._random.uniform(plan.recipe.close_time, TIME_GAP))
+            self._close = Expert(simulator.settings, simulator, gap, time_gap)
 
     def act(self, truth: Truth, label: Nominal, asked: Nominal | None) -> Nominal:
         """The command that is driven: the network's or the expert's, sometimes pushed."""
@@ -161,8 +171,9 @@ class Disturbance:
             pushed = random.random() < recipe.push_share
             push = random.uniform(-1, 1, 2) * (recipe.push_force, recipe.push_lateral)
             self._push = (float(push[0]), float(push[1])) if pushed else (0.0, 0.0)
-        chosen = label if self._expert or asked is None or not np.isfinite(asked.force) else asked
-        wished = min(chosen.force, label.force) if self._expert_brakes else chosen.force
+        expert = self._close.act(truth) if self._close else label
+        chosen = expert if self._expert or asked is None or not np.isfinite(asked.force) else asked
+        wished = min(chosen.force, expert.force) if self._expert_brakes or self._close else chosen.force
         force = wished + self._push[0] * self._mass
         return Nominal(label.stamp, force, chosen.curvature + self._push[1] / max(truth.speed, 5.0) ** 2)
 
@@ -178,7 +189,8 @@ class Disturbance:
 
 
 def _set_down(simulator: Simulator, plan: Plan) -> None:
-    """Begin anywhere on an empty road, a little before the truck, and at the scene's own start in traffic."""
+    """Begin anywhere on an empty road, a little before the truck, and in traffic behind the first car, which
+    will halt during the drive."""
     random = np.random.default_rng([plan.seed, 13])
     road, top = simulator.road, 14.0
     if plan.scene.startswith("road") and random.random() < 0.8:
@@ -188,6 +200,11 @@ def _set_down(simulator: Simulator, plan: Plan) -> None:
         simulator.place(
             s, float(random.normal(0, 0.3)), float(random.normal(0, 0.04)), fastest * random.uniform(0, 1.1)
         )
+    elif plan.scene == "traffic":
+        lead = simulator.scene.actors[0]
+        halt = lead.stops[random.integers(len(lead.stops))][0]  # type: ignore[attr-defined]
+        lead.time = halt - float(random.uniform(0, 0.7 * plan.recipe.duration_s))  # type: ignore[attr-defined]
+        simulator.place(lead.s - float(random.uniform(10, 40)))  # type: ignore[attr-defined]
     elif plan.scene == "truck":
         truck = simulator.scene.actors[0]
         s = simulator.scene.start + truck.distance - random.uniform(100, 180)  # type: ignore[attr-defined]

@@ -27,6 +27,11 @@ class CollectRecipe:
     white_share: float = setting(
         0.15, "1", "share of the drives whose camera is over-exposed, on an empty road", low=0, high=1
     )
+    close_share: float = setting(
+        0.6, "1", "share of the drives behind others that keep less distance than the expert wants", low=0, high=1
+    )
+    close_gap: float = setting(2.0, "m", "shortest distance at standstill in those drives", low=0.5, high=6)
+    close_time: float = setting(0.6, "s", "shortest time gap in those drives", low=0.1, high=1.8)
     control_rate_hz: float = setting(100.0, "Hz", "control rate while recording", low=20, high=1000)
     shift_every_s: float = setting(4.0, "s", "mean time between sudden shifts of the car", low=0.5, high=1000)
     shift_offset: float = setting(0.4, "m", "standard deviation of a shift to the side", low=0, high=2)

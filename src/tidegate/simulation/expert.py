@@ -41,9 +41,15 @@ def speed_profile(road: Road, top: float = SPEED) -> Floats:
 
 
 class Expert:
-    """Keeps to the lane centre with preview, drives as fast as comfort allows, follows and stops."""
+    """Keeps to the lane centre with preview, drives as fast as comfort allows, follows and stops.
 
-    def __init__(self, settings: Settings, simulator: Simulator) -> None:
+    ``standstill`` [m] and ``time_gap`` [s]: the distance that it keeps to what is ahead.
+    """
+
+    def __init__(
+        self, settings: Settings, simulator: Simulator, standstill: float = STANDSTILL, time_gap: float = TIME_GAP
+    ) -> None:
+        self._standstill, self._time_gap = standstill, time_gap
         self._simulator, self._car, self._road = simulator, simulator.car, simulator.road
         self._profile = speed_profile(self._road)
 
@@ -84,9 +90,9 @@ class Expert:
         gap = self._simulator.obstacle(_LOOK_AHEAD, margin=0.3)
         if not math.isfinite(gap.distance):
             return math.inf
-        room = gap.distance - self._car.front - STANDSTILL
+        room = gap.distance - self._car.front - self._standstill
         ahead = max(gap.speed, 0.0)
-        keep = 0.25 * (room - TIME_GAP * truth.speed) + 0.9 * (ahead - truth.speed)
+        keep = 0.25 * (room - self._time_gap * truth.speed) + 0.9 * (ahead - truth.speed)
         if room <= 0.1:
             return -BRAKING_MOST if truth.speed > 0.2 else min(keep, -1.0)
         needed = (truth.speed**2 - ahead**2) / (2 * room)
