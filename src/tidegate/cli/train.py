@@ -45,6 +45,8 @@ def train(
 
         def begin(stage: str, total: int) -> None:
             shown.append(progress.add_task(stage, total=total, text=""))
+            if not console.is_terminal:  # there the bars appear at the end only
+                console.print(f"{stage} ({total})", highlight=False)
 
         listener = Listener(
             begin=begin,

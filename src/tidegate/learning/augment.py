@@ -16,6 +16,9 @@ _DARK = (0.2, 0.65)
 _WHITE = 8.0
 """Exposure from which nothing is left to see."""
 
+_TOGETHER = 32
+"""Frames that are changed at once: few enough for the processor's cache, enough to be worth the calls."""
+
 
 def to_tensor(images: NDArray[np.uint8]) -> Tensor:
     """(…, h, w, 3) uint8 to (…, 3, h, w) float32 in [−1, 1], as ``perception.image.normalise`` does."""
@@ -38,28 +41,38 @@ def augment(
     batch, steps, height, width, _ = images.shape
     made = torch.empty(batch, steps, 3, height, width)
     blind = np.zeros((batch, steps), bool)
+    lights = random.uniform(1 - recipe.light, 1 + recipe.light, (3, batch, 1, 1, 1, 1)).astype(np.float32)
+    shadowed, bright, glaring = random.random((3, batch))
     pixels = steps * 3 * height * width
-    strip = torch.from_numpy(random.standard_normal(pixels + 4096, np.float32))  # drawing each anew costs as much as
-    for index in range(batch):  # training on it; window by window the work stays in the processor's cache
-        bright, contrast, colour = random.uniform(1 - recipe.light, 1 + recipe.light, 3) * (1 / 127.5, 1, 1)
-        view = torch.from_numpy(images[index]).movedim(-1, -3).float()
-        grey = view.mean(dim=1, keepdim=True)
-        middle = bright * (1 - contrast) * float(grey.mean())
-        view.mul_(bright * contrast * colour).add_(grey.mul_(bright * contrast * (1 - colour)).add_(middle))
-        if random.random() < recipe.shadow_share:
-            view.mul_(_shadow(height, width, random))
-        if random.random() < recipe.bright_share:
-            dark = max(float(view.amax(dim=1).flatten()[::7].quantile(random.uniform(*_DARK))), 1e-3)
-            veil = random.uniform(0.0, 0.2)
-            view.mul_((1 - veil) * 2 / dark).add_(2 * veil)
-        if random.random() < recipe.glare_share:
-            exposure = _glare(steps, random)
-            blind[index] = exposure > _WHITE
-            view.mul_(torch.from_numpy(exposure)[:, None, None, None])
-        first = int(random.integers(4096))
-        view.add_(strip[first : first + pixels].view_as(view), alpha=recipe.noise)
-        torch.sub(view.clamp_(0, 2), 1, out=made[index])
+    strip = torch.from_numpy(random.standard_normal(pixels + 4096, np.float32))  # anew for each costs as much as
+    group = max(1, _TOGETHER // steps)  # training on it
+    for first in range(0, batch, group):
+        inside = slice(first, first + group)
+        view = torch.from_numpy(images[inside]).movedim(-1, -3).to(torch.float32, memory_format=torch.contiguous_format)
+        _light(view, *torch.from_numpy(lights[:, inside]))
+        for index, window in enumerate(view, first):
+            if shadowed[index] < recipe.shadow_share:
+                window.mul_(_shadow(height, width, random))
+            if bright[index] < recipe.bright_share:
+                dark = max(float(window.amax(dim=1).flatten()[::7].quantile(random.uniform(*_DARK))), 1e-3)
+                veil = random.uniform(0.0, 0.2)
+                window.mul_((1 - veil) * 2 / dark).add_(2 * veil)
+            if glaring[index] < recipe.glare_share:
+                exposure = _glare(steps, random)
+                blind[index] = exposure > _WHITE
+                window.mul_(torch.from_numpy(exposure)[:, None, None, None])
+            begin = int(random.integers(4096))
+            window.add_(strip[begin : begin + pixels].view_as(window), alpha=recipe.noise)
+        torch.sub(view.clamp_(0, 2), 1, out=made[inside])
     return made, blind
+
+
+def _light(view: Tensor, bright: Tensor, contrast: Tensor, colour: Tensor) -> None:
+    """Change ``view`` (G, T, 3, h, w) in 0 … 255 to 0 … 2 by factors (G, 1, 1, 1, 1), each constant over a window."""
+    grey = view.mean(dim=2, keepdim=True)
+    bright = bright / 127.5
+    middle = bright * (1 - contrast) * grey.mean(dim=(1, 2, 3, 4), keepdim=True)
+    view.mul_(bright * contrast * colour).add_(grey.mul_(bright * contrast * (1 - colour)).add_(middle))
 
 
 def _shadow(height: int, width: int, random: np.random.Generator) -> Tensor:
