@@ -8,11 +8,12 @@ import json
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from common import FIGURES, MODEL, SETTINGS, save
 from rich.progress import Progress
 
-from tidegate.evaluation.campaign import EVALUATION, parse_seeds, run_campaign, write_evaluation
+from tidegate.evaluation.campaign import EVALUATION, facts, parse_seeds, run_campaign, write_evaluation
 from tidegate.evaluation.metrics import Run
 from tidegate.evaluation.rollout import Task
 
@@ -43,18 +44,18 @@ ROWS = (
 )
 
 
-def drive(row: Row, bundle: Path, seeds: list[int], processes: int, heard: Callable[[Run], None]) -> Path:
-    """Drive one row, unless it was driven already by this bundle on these seeds; where its figures are."""
+def drive(row: Row, bundle: Path, seeds: list[int], processes: int, heard: Callable[[Run], None]) -> dict[str, Any]:
+    """The ``evaluation.json`` of one row, driven unless it was driven already by this bundle on these seeds."""
     folder = FIGURES / "closed_loop" / "-".join((row.scene, *row.words.split(", ")))
-    facts = {"bundle": str(bundle), "filter": "on" if row.filtered else "off", "disable": list(row.disable)}
+    tasks = [Task(SETTINGS, str(bundle), row.scene, seed, filtered=row.filtered, disable=row.disable) for seed in seeds]
     path = folder / EVALUATION
     if path.exists() and path.stat().st_mtime > (bundle / "bundle.json").stat().st_mtime:
-        known = json.loads(path.read_text("utf-8"))
-        if [run["seed"] for run in known["runs"]] == seeds and facts.items() <= known.items():
-            return path
-    tasks = [Task(SETTINGS, str(bundle), row.scene, seed, filtered=row.filtered, disable=row.disable) for seed in seeds]
+        known: dict[str, Any] = json.loads(path.read_text("utf-8"))
+        if [run["seed"] for run in known["runs"]] == seeds and facts(tasks[0]).items() <= known.items():
+            return known
     runs, totals = run_campaign(tasks, processes, heard)
-    return write_evaluation(folder, runs, totals, facts)
+    write_evaluation(folder, tasks[0], runs, totals)
+    return {"runs": [run.as_dict() for run in runs], "summary": totals}
 
 
 def main(arguments: list[str] | None = None) -> None:
@@ -69,9 +70,8 @@ def main(arguments: list[str] | None = None) -> None:
     with Progress() as progress:
         bar = progress.add_task("closed loops", total=len(ROWS) * len(seeds))
         for number, row in enumerate(ROWS, 1):
-            path = drive(row, chosen.bundle, seeds, chosen.processes, lambda run: progress.advance(bar))
+            known = drive(row, chosen.bundle, seeds, chosen.processes, lambda run: progress.advance(bar))
             progress.update(bar, completed=number * len(seeds))
-            known = json.loads(path.read_text("utf-8"))
             failed = {run["seed"]: run["end"] for run in known["runs"] if not run["completed"]}
             rows.append({"scene": row.scene, "off": row.words, "failed": failed, **known["summary"]})
     print(save("closed_loop", {"seeds": chosen.seeds, "processes": chosen.processes, "rows": rows}))

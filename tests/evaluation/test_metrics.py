@@ -10,6 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tidegate.evaluation.metrics import End, Trace, completed, limit_violations, mean_speed, rises, rms, smallest_gap
+from tidegate.settings.evaluation import EvaluationSettings
+
+RULES = EvaluationSettings()
 
 
 def drive(length: float = 700.0, speed: float = 10.0, period: float = 0.1, **changes: object) -> Trace:
@@ -36,36 +39,36 @@ def standing(**changes: object) -> Trace:
 
 def test_a_lap_at_the_expert_s_speed_is_completed():
     assert mean_speed(drive()) == pytest.approx(10.0)
-    assert completed(drive(), End.GOAL, 10.0, excused=False)
+    assert completed(drive(), End.GOAL, 10.0, RULES, excused=False)
 
 
 @pytest.mark.parametrize(("expert", "passed"), [(12.49, True), (12.51, False)])
 def test_nobody_passes_by_crawling(expert: float, passed: bool):
-    assert completed(drive(), End.GOAL, expert, excused=False) is passed
+    assert completed(drive(), End.GOAL, expert, RULES, excused=False) is passed
 
 
 @pytest.mark.parametrize(("length", "passed"), [(601.0, True), (599.0, False)])
 def test_a_goal_that_is_too_near_does_not_count(length: float, passed: bool):
-    assert completed(drive(length), End.GOAL, 10.0, excused=False) is passed
+    assert completed(drive(length), End.GOAL, 10.0, RULES, excused=False) is passed
 
 
 def test_contact_fails_whatever_the_end():
     hit = np.zeros(len(drive()), bool)
     hit[5] = True
-    assert not completed(drive(contact=hit), End.GOAL, 10.0, excused=False)
-    assert not completed(standing(contact=hit), End.STANDING, 10.0, excused=True)
+    assert not completed(drive(contact=hit), End.GOAL, 10.0, RULES, excused=False)
+    assert not completed(standing(contact=hit), End.STANDING, 10.0, RULES, excused=True)
 
 
 def test_standing_counts_only_with_a_reason_and_in_the_lane():
-    assert completed(standing(), End.STANDING, 10.0, excused=True)
-    assert not completed(standing(), End.STANDING, 10.0, excused=False)
-    assert not completed(standing(off_lane=np.ones(len(drive()), bool)), End.STANDING, 10.0, excused=True)
-    assert not completed(drive(), End.STANDING, 10.0, excused=True), "still rolling"
+    assert completed(standing(), End.STANDING, 10.0, RULES, excused=True)
+    assert not completed(standing(), End.STANDING, 10.0, RULES, excused=False)
+    assert not completed(standing(off_lane=np.ones(len(drive()), bool)), End.STANDING, 10.0, RULES, excused=True)
+    assert not completed(drive(), End.STANDING, 10.0, RULES, excused=True), "still rolling"
 
 
 @pytest.mark.parametrize("end", [End.TIME_LIMIT, End.OFF_ROAD, End.CONTACT, End.INTERRUPTED])
 def test_every_other_end_fails(end: End):
-    assert not completed(drive(), end, 10.0, excused=True)
+    assert not completed(drive(), end, 10.0, RULES, excused=True)
 
 
 def test_rises_counts_beginnings():

@@ -46,7 +46,7 @@ def test_the_same_seed_gives_the_same_drive_in_other_processes(recorded, task, t
     assert sorted(run.seed for run in heard) == [1000, 1001]
     assert without_clock(runs[1]) == without_clock(here)
     assert runs[0].state_hash != runs[1].state_hash
-    path = write_evaluation(tmp_path / "out", runs, totals, {"filter": "on"})
+    path = write_evaluation(tmp_path / "out", tasks[0], runs, totals)
     written = json.loads(path.read_text())
     assert written["summary"]["total"] == 2
     assert set(written["runs"][0]) >= REQUIRED

@@ -71,8 +71,7 @@ def evaluate(
                 progress.console.print(f"[yellow]seed {run.seed}: {run.end} after {run.distance_m:.0f} m")
 
         runs, totals = run_campaign(tasks, processes, heard)
-    facts = {"bundle": str(model), "driver": driver, "filter": safety_filter, "disable": list(parts)}
-    written = write_evaluation(out, runs, totals, facts)
+    written = write_evaluation(out, tasks[0], runs, totals)
     console.print(runs_table(runs))
     console.print(
         f"[bold]{totals['completed']}/{totals['total']}[/] completed · {totals['collisions']} collisions · "

@@ -67,10 +67,16 @@ def _driven(tasks: list[Task], processes: int) -> Iterator[Run]:
             yield future.result()
 
 
-def write_evaluation(folder: Path, runs: list[Run], totals: dict[str, Any], facts: dict[str, Any]) -> Path:
-    """Write ``evaluation.json``: ``facts`` of the campaign, ``runs`` and ``summary``."""
+def facts(task: Task) -> dict[str, Any]:
+    """What all drives of a campaign share, as ``evaluation.json`` names it."""
+    on = "on" if task.filtered else "off"
+    return {"bundle": task.bundle, "driver": task.driver, "filter": on, "disable": list(task.disable)}
+
+
+def write_evaluation(folder: Path, task: Task, runs: list[Run], totals: dict[str, Any]) -> Path:
+    """Write ``evaluation.json``: the facts of a campaign (``task`` is any of it), ``runs`` and ``summary``."""
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / EVALUATION
-    document = {**facts, "runs": [run.as_dict() for run in runs], "summary": totals}
+    document = {**facts(task), "runs": [run.as_dict() for run in runs], "summary": totals}
     path.write_text(json.dumps(document, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
     return path

@@ -15,19 +15,6 @@ from tidegate.robot import Actuation, Car
 from tidegate.settings import Settings
 from tidegate.simulation import Truth
 
-STANDING_S = 15.0
-"""A car that stood this long [s] is taken to stand for good: longer than any vehicle of the scenes waits."""
-STOPPED_S = 1.0
-"""The same once the ladder is at STOPPED, which only an operator leaves [s]."""
-OFF_ROAD_S = 2.0
-"""A wheel beyond the paved edge for this long [s] is off the road for good."""
-STILL = 0.1
-"""Slower than this [m/s] is standing."""
-SLOWEST = 3.0
-"""Mean speed [m/s] that sets the time limit."""
-EXCESS = 1e-3
-"""Relative excess over a joint or speed limit, at any physics step, from which it counts as violated."""
-
 
 class DriveLog:
     """Truth and commands of a drive, tick by tick."""
@@ -35,7 +22,7 @@ class DriveLog:
     def __init__(self, settings: Settings, car: Car, before: Floats | None = None) -> None:
         """``before`` (J,) [N·m]: the command before the first tick; None = there was none, the motors were at rest."""
         self._before = np.zeros(len(car.joint_names)) if before is None else before
-        self._settings, self._car = settings, car
+        self._settings, self._rules, self._car = settings, settings.evaluation, car
         self._period = 1 / settings.safety.rate_hz
         self._actuation = Actuation(car, self._period)
         self._truths: list[Truth] = []
@@ -62,7 +49,7 @@ class DriveLog:
         self._efforts.append(effort)
         self._rows.append(intervened)
         self._mode = mode
-        self._still = self._still + self._period if abs(truth.speed) < STILL else 0.0
+        self._still = self._still + self._period if abs(truth.speed) < self._rules.still_speed else 0.0
         self._off_road = self._off_road + self._period if truth.wheels_off else 0.0
 
     def end(self) -> End | None:
@@ -72,21 +59,24 @@ class DriveLog:
             return End.CONTACT
         if truth.reached:
             return End.GOAL
-        if self._off_road >= OFF_ROAD_S:
+        if self._off_road >= self._rules.off_road_s:
             return End.OFF_ROAD
-        patience = STOPPED_S if self._mode is Mode.STOPPED and truth.distance > 1.0 else STANDING_S
-        if self._still >= patience:
+        may_go = truth.blocked and truth.camera_ok  # what blocks the road may drive off, and the car must follow
+        for_good = self._mode is Mode.STOPPED and truth.distance > 1.0 and not may_go
+        if self._still >= (self._rules.stopped_s if for_good else self._rules.standing_s):
             return End.STANDING
-        return End.TIME_LIMIT if len(self._truths) * self._period > truth.goal / SLOWEST + 60.0 else None
+        most = truth.goal / self._rules.slowest + 60.0
+        return End.TIME_LIMIT if len(self._truths) * self._period > most else None
 
     def trace(self) -> Trace:
         """The whole drive as arrays."""
         truths = self._truths
         speed = np.array([truth.speed for truth in truths])
-        most = self._car.vehicle.speed_max * (1 + EXCESS)
+        least = self._rules.excess
+        most = self._car.vehicle.speed_max * (1 + least)
         bounds = self._actuation.low, self._actuation.high, self._actuation.step
         violations = metrics.limit_violations(np.array(self._efforts), self._before, *bounds, speed, most)
-        excess = np.array([max(truth.limit_excess, EXCESS) for truth in truths])
+        excess = np.array([max(truth.limit_excess, least) for truth in truths])
         return Trace(
             period=self._period,
             distance=np.array([truth.distance for truth in truths]),
@@ -96,7 +86,7 @@ class DriveLog:
             contact=np.array([truth.contact for truth in truths]),
             wheels_off=np.array([truth.wheels_off for truth in truths]),
             off_lane=np.array([self._off_lane(truth) for truth in truths]),
-            violations=violations + (np.diff(excess, prepend=EXCESS) > 0),
+            violations=violations + (np.diff(excess, prepend=least) > 0),
         )
 
     def judge(self, scene: str, seed: int, end: End, state_hash: str, wall_s: float) -> Run:
@@ -111,7 +101,7 @@ class DriveLog:
         return Run(
             seed=seed,
             scene=scene,
-            completed=metrics.completed(trace, end, expert or 0.0, excused=excused),
+            completed=metrics.completed(trace, end, expert or 0.0, self._rules, excused=excused),
             end=end.value,
             distance_m=float(trace.distance[-1]),
             duration_s=len(trace) * trace.period,
@@ -124,7 +114,7 @@ class DriveLog:
             collisions=last.contacts,
             min_gap_m=metrics.smallest_gap(trace),
             limit_violations=int(trace.violations.sum()),
-            worst_limit=last.limit_worst if last.limit_excess > EXCESS else "",
+            worst_limit=last.limit_worst if last.limit_excess > self._rules.excess else "",
             interventions=metrics.rises(rows != ""),
             intervened_s=float((rows != "").sum() * trace.period),
             interventions_by_row={row: metrics.rises(rows == row) for row in sorted(set(self._rows) - {""})},

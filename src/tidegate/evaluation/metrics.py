@@ -12,12 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tidegate.records import Floats
-
-GOAL_DISTANCE = 600.0
-"""Shortest drive that counts as a lap [m]."""
-
-SPEED_SHARE = 0.8
-"""Slowest mean speed that counts, as a share of the expert's on the same road [1]."""
+from tidegate.settings.evaluation import EvaluationSettings
 
 
 class End(str, Enum):
@@ -111,29 +106,30 @@ def rms(values: Floats) -> float:
     return math.sqrt(float(np.mean(np.square(values)))) if len(values) else 0.0
 
 
-def stands_safely(trace: Trace, excused: bool) -> bool:
+def stands_safely(trace: Trace, still_speed: float, excused: bool) -> bool:
     """Whether the car ended at rest inside its lane and had a reason to (``excused``)."""
-    return excused and len(trace) > 0 and abs(float(trace.speed[-1])) < 0.1 and not trace.off_lane[-1]
+    return excused and len(trace) > 0 and abs(float(trace.speed[-1])) < still_speed and not trace.off_lane[-1]
 
 
-def completed(trace: Trace, end: End, expert_speed: float, *, excused: bool) -> bool:
+def completed(trace: Trace, end: End, expert_speed: float, rules: EvaluationSettings, *, excused: bool) -> bool:
     """Whether a drive counts as done.
 
-    Either the goal was reached after at least ``GOAL_DISTANCE`` at ``SPEED_SHARE`` of the expert's mean speed on the
-    same road (nobody passes by crawling), or the car stands safely in its lane; contact always fails.
+    Either the goal was reached after at least ``goal_m`` at ``pace`` times the expert's mean speed on the same road
+    (nobody passes by crawling), or the car stands safely in its lane; contact always fails.
 
     Args:
         trace: the drive.
         end: why it ended.
         expert_speed: mean speed of the expert on this scene and seed [m/s].
+        rules: what counts.
         excused: something blocks the lane ahead of the standing car, or its camera is gone.
     """
     if trace.contact.any():
         return False
     if end is End.GOAL:
-        far = float(trace.distance[-1]) >= GOAL_DISTANCE
-        return far and mean_speed(trace) >= SPEED_SHARE * expert_speed
-    return end is End.STANDING and stands_safely(trace, excused)
+        far = float(trace.distance[-1]) >= rules.goal_m
+        return far and mean_speed(trace) >= rules.pace * expert_speed
+    return end is End.STANDING and stands_safely(trace, rules.still_speed, excused)
 
 
 def smallest_gap(trace: Trace) -> float | None:

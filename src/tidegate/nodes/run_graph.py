@@ -17,10 +17,10 @@ from tidegate.messages import TOPICS, decode
 from tidegate.nodes.bringup import Graph, GraphOptions
 from tidegate.nodes.topics import message_class, offered_qos, ros_name
 from tidegate.records import Mode, SafetyState, Values, seconds
+from tidegate.settings import load_settings
+from tidegate.settings.evaluation import EvaluationSettings
 
 WATCH_PERIOD_S = 0.1
-OFF_ROAD_S = 2.0
-"""A lap with a wheel beyond the paved edge for this long is lost."""
 STOPPED_S = 3.0
 """A car that was driving and is STOPPED for this long will not drive on by itself."""
 PROBLEMS = ("WARN", "ERROR", "FATAL")
@@ -86,7 +86,7 @@ def run_graph(
         SettingsError: the settings are refused.
     """
     problems: list[str] = []
-    watch = Watch()
+    watch = Watch(load_settings(options.params_file).evaluation)
     end = "interrupted"
 
     def said(node: str, level: str, text: str) -> None:
@@ -131,7 +131,8 @@ def signals_counted() -> Iterator[Callable[[], bool]]:
 class Watch:
     """What the parent of a graph sees of it; messages stay undecoded until they are looked at."""
 
-    def __init__(self) -> None:
+    def __init__(self, rules: EvaluationSettings) -> None:
+        self._rules = rules
         self.begun = False
         self._newest: dict[str, bytes] = {}
         self._rendered: dict[int, float] = {}
@@ -203,7 +204,7 @@ class Watch:
                 return "goal"
             if self._truth["contacts"]:
                 return "contact"
-            if self._off_since is not None and seconds(self._last - self._off_since) > OFF_ROAD_S:
+            if self._off_since is not None and seconds(self._last - self._off_since) > self._rules.off_road_s:
                 return "off road"
         if self._stopped_since is not None and seconds(self._last - self._stopped_since) > STOPPED_S:
             return "stopped"

@@ -11,6 +11,7 @@ from typing import Any
 import yaml
 
 from tidegate.errors import SettingsError
+from tidegate.settings.evaluation import EvaluationSettings
 from tidegate.settings.perception import PerceptionSettings
 from tidegate.settings.policy import PolicySettings
 from tidegate.settings.safety import SafetySettings
@@ -31,6 +32,7 @@ class Settings:
     policy: PolicySettings
     safety: SafetySettings
     simulator: SimulatorSettings
+    evaluation: EvaluationSettings
 
 
 def settings_from(values: dict[str, Any], source: str, folder: Path) -> Settings:
