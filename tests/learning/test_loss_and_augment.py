@@ -69,6 +69,18 @@ def test_frames_of_the_warm_up_and_blind_frames_cost_no_command() -> None:
     assert float(losses(out._replace(curvature=wrong), BATCH, UNIT, RECIPE).curvature) > 1
 
 
+def test_an_unknown_acceleration_costs_nothing_and_the_known_ones_keep_their_weight() -> None:
+    half = BATCH.acceleration.copy()
+    half[0] = np.nan
+    out = output(BATCH)
+    found = losses(out._replace(acceleration=out.acceleration + 2), replace(BATCH, acceleration=half), UNIT, RECIPE)
+    assert float(found.acceleration) == pytest.approx(1.75, rel=1e-5)
+    assert float(found.curvature) == 0
+    none = losses(out, replace(BATCH, acceleration=np.full_like(half, np.nan)), UNIT, RECIPE)
+    assert float(none.acceleration) == 0
+    assert baselines([replace(BATCH, acceleration=half)], RECIPE)["acceleration_zero"] == pytest.approx(0.25)
+
+
 def test_the_lane_is_cheapest_with_the_scale_of_its_error() -> None:
     """Laplace: −log p = |e|/s + log s (+ log 2), least at s = |e|."""
     grid = np.linspace(-3, 1, 81)

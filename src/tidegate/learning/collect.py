@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 import multiprocessing
 from collections.abc import Callable, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
@@ -34,7 +35,7 @@ class Plan:
 
     ``bundle`` None = the expert drives; ``expert_share`` of the time it drives although there is a bundle; with
     ``expert_brakes`` the network never pushes harder than the expert would: it keeps the distance that the safety
-    filter would keep.
+    filter would keep. ``close``: behind a car that halts, closer than the expert would; its force is then no lesson.
     """
 
     settings: str
@@ -45,25 +46,29 @@ class Plan:
     bundle: str | None = None
     expert_share: float = 0.0
     expert_brakes: bool = False
+    close: bool = False
 
 
 def plan_drives(
     settings: Path, out: Path, first_seed: int, count: int, recipe: CollectRecipe, **driver: str | float | bool | None
 ) -> list[Plan]:
     """``count`` drives on roads of their own, the scenes spread evenly; ``driver`` as in ``Plan``."""
+    shares = {
+        "truck": recipe.truck_share,
+        "traffic": recipe.traffic_share,
+        "close": recipe.close_share,
+        "road_whiteout": recipe.white_share,
+    }
     plans = []
     for seed in range(first_seed, first_seed + count):
         place = (seed * 0.6180339887498949) % 1.0  # the golden section spreads any run of seeds evenly
-        if place < recipe.truck_share:
-            scene = "truck"
-        elif place < recipe.truck_share + recipe.traffic_share:
-            scene = "traffic"
-        elif place < recipe.truck_share + recipe.traffic_share + recipe.white_share:
-            scene = "road_whiteout"
-        else:
-            scene = "road"
-        name = str(out / f"{scene}-{seed:05d}")
-        plans.append(Plan(str(settings), name, scene, seed, recipe, **driver))  # type: ignore[arg-type]
+        kind = "road"
+        for name, share in shares.items():
+            if 0 <= place < share:
+                kind = name
+            place -= share
+        scene, path = "traffic" if kind == "close" else kind, str(out / f"{kind}-{seed:05d}")
+        plans.append(Plan(str(settings), path, scene, seed, recipe, close=kind == "close", **driver))  # type: ignore[arg-type]
     return plans
 
 
@@ -107,7 +112,7 @@ def record_drive(plan: Plan) -> None:
     with Simulator(settings, plan.scene, plan.seed) as simulator:
         expert = Expert(settings, simulator)
         network = BundleDriver(Bundle.load(plan.bundle), settings) if plan.bundle else None
-        _set_down(simulator, plan)
+        set_down(simulator, plan)
         disturbance = Disturbance(simulator, plan)
         actuation = Actuation(simulator.car, 1 / settings.safety.rate_hz)
         wanted = Nominal(0, 0.0, 0.0)
@@ -123,7 +128,8 @@ def record_drive(plan: Plan) -> None:
                     writer.write("joint_states", sensors.joints)
                     writer.write("camera/image_raw", sensors.frame)
                     writer.write("camera/camera_info", camera_info(simulator.now, settings.camera))
-                    writer.write("expert/nominal", label)
+                    lesson = dataclasses.replace(label, force=math.nan) if plan.close else label
+                    writer.write("expert/nominal", lesson)
                     writer.write("expert/lane", true_lane(truth))
                     decision = network.look(sensors)[1] if network else None
                     wanted = disturbance.act(truth, label, decision.nominal if decision else None)
@@ -144,8 +150,8 @@ def true_lane(truth: Truth) -> LaneEstimate:
 class Disturbance:
     """Pushes the car off the perfect line, so that the recordings show how to get back, and settles who drives.
 
-    The expert keeps its distance; so that the recordings also show the lane from close behind another car, some drives
-    let it come closer than it wants, while its answers stay what they are.
+    The expert keeps its distance; so that the recordings also show the lane from close behind another car, close
+    drives let it come closer than it wants.
     """
 
     def __init__(self, simulator: Simulator, plan: Plan) -> None:
@@ -157,7 +163,7 @@ class Disturbance:
         self._push = (0.0, 0.0)
         self._expert = True
         self._close: Expert | None = None
-        if simulator.scene.actors and self._random.random() < plan.recipe.close_share:
+        if plan.close:
             gap = float(self._random.uniform(plan.recipe.close_gap, STANDSTILL))
             time_gap = float(self._random.uniform(plan.recipe.close_time, TIME_GAP))
             self._close = Expert(simulator.settings, simulator, gap, time_gap)
@@ -188,9 +194,9 @@ class Disturbance:
             simulator.perturb(lateral, yaw)
 
 
-def _set_down(simulator: Simulator, plan: Plan) -> None:
-    """Begin anywhere on an empty road, a little before the truck, and in traffic behind the first car, which
-    will halt during the drive."""
+def set_down(simulator: Simulator, plan: Plan) -> None:
+    """Begin anywhere on an empty road, a little before the truck, and at the scene's own start in traffic, close drives
+    behind the first car, which will halt."""
     random = np.random.default_rng([plan.seed, 13])
     road, top = simulator.road, 14.0
     if plan.scene.startswith("road") and random.random() < 0.8:
@@ -200,7 +206,7 @@ def _set_down(simulator: Simulator, plan: Plan) -> None:
         simulator.place(
             s, float(random.normal(0, 0.3)), float(random.normal(0, 0.04)), fastest * random.uniform(0, 1.1)
         )
-    elif plan.scene == "traffic":
+    elif plan.close:
         lead = simulator.scene.actors[0]
         halt = lead.stops[random.integers(len(lead.stops))][0]  # type: ignore[attr-defined]
         lead.time = halt - float(random.uniform(0, 0.7 * plan.recipe.duration_s))  # type: ignore[attr-defined]

@@ -33,8 +33,8 @@ _CACHE_VERSION = 1
 @dataclass(frozen=True, slots=True, eq=False)
 class Batch:
     """B windows of T frames: ``images`` (B, T, h, w, 3) uint8, or (B, T, C) codes of them; ``speed`` [m/s], ``dt``
-    [s], ``acceleration`` [m/s²], ``curvature`` [1/m] (B, T); ``lane`` (B, T, 2 + K); ``places`` (B, 2), drive and frame
-    where each begins."""
+    [s], ``acceleration`` [m/s²], NaN where it is no lesson, ``curvature`` [1/m] (B, T); ``lane`` (B, T, 2 + K);
+    ``places`` (B, 2), drive and frame where each begins."""
 
     images: NDArray[Any]
     speed: NDArray[np.float32]
@@ -206,8 +206,8 @@ class Windows:
 
 
 def labelled(drive: Drive) -> NDArray[np.bool_]:
-    """Frames (T,) whose every label is known."""
-    known = np.isfinite(drive.force) & np.isfinite(drive.curvature) & np.isfinite(drive.speed)
+    """Frames (T,) whose labels are known; the force may be missing, then it is no lesson."""
+    known = np.isfinite(drive.curvature) & np.isfinite(drive.speed)
     return np.asarray(known & np.isfinite(drive.lane).all(axis=1))
 
 

@@ -29,7 +29,8 @@ def losses(
 ) -> Losses:
     """Loss of a batch.
 
-    Commands cost a Huber loss in the recipe's units, bends more than straights, the window's first frames nothing.
+    Commands cost a Huber loss in the recipe's units, bends more than straights, the window's first frames and unknown
+    labels nothing.
     For the lane see ``lane_loss``.
 
     Args:
@@ -46,8 +47,9 @@ def losses(
         weight = weight * ~blind
 
     def command(predicted: Tensor, wanted: Tensor, unit: float) -> Tensor:
-        each = smooth_l1_loss(predicted / unit, wanted / unit, reduction="none", beta=0.5)
-        return (weight * each).sum() / weight.sum().clamp(min=1e-6)
+        counted = weight * wanted.isfinite()
+        each = smooth_l1_loss(predicted / unit, wanted.nan_to_num() / unit, reduction="none", beta=0.5)
+        return (counted * each).sum() / counted.sum().clamp(min=1e-6)
 
     curved = command(out.curvature, curvature, recipe.curvature_unit)
     pushed = command(out.acceleration, acceleration, recipe.acceleration_unit)
@@ -84,6 +86,8 @@ def baselines(batches: list[Batch], recipe: TrainRecipe) -> dict[str, float]:
                 wanted = getattr(batch, key)
                 weight = 1 + np.abs(batch.curvature) / recipe.bend_unit
                 weight[:, : max(recipe.warm_up, 1)] = 0
+                weight[~np.isfinite(wanted)] = 0
+                wanted = np.nan_to_num(wanted)
                 guess = torch.from_numpy(make(wanted) / np.float32(unit))
                 each = smooth_l1_loss(guess, torch.from_numpy(wanted / np.float32(unit)), reduction="none", beta=0.5)
                 parts += float((each.numpy() * weight).sum())

@@ -22,13 +22,13 @@ class CollectRecipe:
     drives: int = setting(110, "1", "drives of the expert before the first training", low=1, high=100000)
     duration_s: float = setting(20.0, "s", "length of a drive", low=1, high=600)
     first_seed: int = setting(0, "1", "seed of the first drive; each drive has a road and looks of its own", low=0)
-    traffic_share: float = setting(0.3, "1", "share of the drives with other cars", low=0, high=1)
+    traffic_share: float = setting(0.25, "1", "share of the drives with other cars", low=0, high=1)
     truck_share: float = setting(0.1, "1", "share of the drives with the crossing truck", low=0, high=1)
     white_share: float = setting(
         0.15, "1", "share of the drives whose camera is over-exposed, on an empty road", low=0, high=1
     )
     close_share: float = setting(
-        0.6, "1", "share of the drives behind others that keep less distance than the expert wants", low=0, high=1
+        0.1, "1", "share of the drives close behind a car that halts: lane and steering are learnt there", low=0, high=1
     )
     close_gap: float = setting(2.0, "m", "shortest distance at standstill in those drives", low=0.5, high=6)
     close_time: float = setting(0.6, "s", "shortest time gap in those drives", low=0.1, high=1.8)

@@ -6,7 +6,8 @@ from __future__ import annotations
 import hashlib
 import json
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any, Literal
@@ -79,16 +80,19 @@ class Trainer:
             windows = coded if stage == "policy" else windows
         first = self._resume(checkpoint, optimiser, identity, memory) if checkpoint and checkpoint.exists() else 0
         gentle = {"lane": recipe.again if phase else 1.0, "policy": 1.0, "all": recipe.tuning}[stage]
-        loss = {"lane": self._lane_loss, "policy": self._policy_loss, "all": self._loss}[stage]
+        frames = self._lane_frames(windows, phase, range(first, steps)) if stage == "lane" else iter(())
         self.stack.train()
         for step in range(first, steps):
-            random = np.random.default_rng([self._recipe.seed, phase, *stage.encode(), step])  # resuming draws the same
+            random = self._random(stage, phase, step)
             if memory and step % CHECKPOINT_EVERY == 0:
                 memory.refresh(self.stack, random)
             for group in optimiser.param_groups:
                 group["lr"] = gentle * group["peak"] * schedule(step, steps, recipe.ramp)
             optimiser.zero_grad(set_to_none=True)
-            found = loss(windows, random, memory)
+            if stage == "lane":
+                found = self._lane_loss(*next(frames))
+            else:
+                found = (self._policy_loss if stage == "policy" else self._loss)(windows, random, memory)
             found.total.backward()  # type: ignore[no-untyped-call]
             torch.nn.utils.clip_grad_norm_((p for g in optimiser.param_groups for p in g["params"]), recipe.clip)
             optimiser.step()
@@ -137,12 +141,31 @@ class Trainer:
             return found  # the closed form has gates instead
         return found._replace(total=found.total + tau_loss(cell.time_constants(), self._recipe.train))
 
-    def _lane_loss(self, windows: Windows, random: np.random.Generator, _: Memory | None) -> Losses:
-        batch, recipe = windows.draw_frames(random), self._recipe.augment
-        moved, labels = self._viewpoint.disturb(batch.images[:, 0], batch.lane[:, 0], recipe, random)
-        images, _blind = augment(moved[:, None], recipe, random)
-        seen = self.stack.backbone(images[:, 0])
-        lane = lane_loss(seen.lane, seen.lane_log_scale, torch.from_numpy(labels), self._unit, self._recipe.train)
+    def _random(self, stage: Stage, phase: int, step: int) -> np.random.Generator:
+        """Draws of one step alone, so that a resumed training draws the same."""
+        return np.random.default_rng([self._recipe.seed, phase, *stage.encode(), step])
+
+    def _lane_frames(self, windows: Windows, phase: int, steps: range) -> Iterator[tuple[Tensor, Tensor]]:
+        """Disturbed single frames (B, 3, h, w) and their lane (B, 2 + K) for each step, made in a thread of their own
+        while the network learns from those before: else one core of two would wait half of the time."""
+        recipe = self._recipe.augment
+
+        def make(step: int) -> tuple[Tensor, Tensor]:
+            random = self._random("lane", phase, step)
+            batch = windows.draw_frames(random)
+            moved, lane = self._viewpoint.disturb(batch.images[:, 0], batch.lane[:, 0], recipe, random)
+            images, _ = augment(moved[:, None], recipe, random)
+            return images[:, 0], torch.from_numpy(lane)
+
+        with ThreadPoolExecutor(1) as pool:
+            coming = pool.submit(make, steps.start)
+            for step in steps:
+                made, coming = coming.result(), pool.submit(make, step + 1)
+                yield made
+
+    def _lane_loss(self, images: Tensor, wanted: Tensor) -> Losses:
+        seen = self.stack.backbone(images)
+        lane = lane_loss(seen.lane, seen.lane_log_scale, wanted, self._unit, self._recipe.train)
         return Losses(lane, torch.zeros(()), torch.zeros(()), lane)
 
     @torch.no_grad()
@@ -172,7 +195,7 @@ class Trainer:
         for again in range(2):
             memory.refresh(self.stack, np.random.default_rng([self._recipe.seed, again]))
         sums: dict[str, float] = {}
-        count = 0
+        counts: dict[str, float] = {}
         for batch in windows.every():
             start = memory.before(batch.places)
             out = self.stack(to_tensor(batch.images), torch.from_numpy(batch.speed), torch.from_numpy(batch.dt), start)
@@ -182,11 +205,13 @@ class Trainer:
             found |= {f"lane_{index}": float(value) for index, value in enumerate(error)}
             for name in ("curvature", "acceleration"):
                 wrong = getattr(out, name).numpy() - getattr(batch, name)
-                found[f"{name}_error"] = float(np.square(wrong[:, used]).mean())
+                wrong = wrong[:, used][np.isfinite(wrong[:, used])]
+                found[f"{name}_error"] = float(np.square(wrong).sum()) / max(wrong.size, 1)
+            known = float(np.isfinite(batch.acceleration).mean())
             for name, value in found.items():
-                sums[name] = sums.get(name, 0.0) + value * len(batch.images)
-            count += len(batch.images)
-        means = {name: value / max(count, 1) for name, value in sums.items()}
+                weight = len(batch.images) * (known if name.startswith("acceleration") else 1.0)
+                sums[name], counts[name] = sums.get(name, 0.0) + value * weight, counts.get(name, 0.0) + weight
+        means = {name: value / max(counts[name], 1e-9) for name, value in sums.items()}
         roots = {name for name in means if name.startswith("lane_") or name.endswith("_error")}
         return {name: math.sqrt(value) if name in roots else value for name, value in means.items()}
 
