@@ -45,7 +45,7 @@ ROWS = (
 
 
 def drive(row: Row, bundle: Path, seeds: list[int], processes: int, heard: Callable[[Run], None]) -> dict[str, Any]:
-    """The ``evaluation.json`` of one row, driven unless it was driven already by this bundle on these seeds."""
+    """``runs`` and ``summary`` of one row, driven unless it was driven already by this bundle on these seeds."""
     folder = FIGURES / "closed_loop" / "-".join((row.scene, *row.words.split(", ")))
     tasks = [Task(SETTINGS, str(bundle), row.scene, seed, filtered=row.filtered, disable=row.disable) for seed in seeds]
     path = folder / EVALUATION

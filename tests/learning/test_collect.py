@@ -15,7 +15,7 @@ from tidegate.learning.recipe import CollectRecipe, Recipe
 from tidegate.records import Command
 from tidegate.robot import Actuation
 from tidegate.settings import Settings
-from tidegate.simulation import Expert, Simulator
+from tidegate.simulation import Simulator
 from tidegate.simulation.expert import STANDSTILL
 
 
@@ -81,11 +81,11 @@ def _least_gap(settings: Settings, plan: Plan) -> float:
     least = np.inf
     with Simulator(settings, plan.scene, plan.seed, camera=False) as simulator:
         set_down(simulator, plan)
-        expert, disturbance = Expert(settings, simulator), Disturbance(simulator, plan)
+        disturbance = Disturbance(simulator, plan)
         actuation = Actuation(simulator.car, 1 / settings.safety.rate_hz)
         for _ in range(round(plan.recipe.duration_s * settings.safety.rate_hz)):
             truth = simulator.truth()
-            wanted = disturbance.act(truth, expert.act(truth), None)
+            wanted = disturbance.act(truth, disturbance.expert.act(truth), None)
             efforts = actuation.efforts(wanted.force, wanted.curvature, simulator.observe().joints)
             simulator.apply(Command(simulator.now, simulator.car.joint_names, efforts))
             simulator.step()

@@ -59,14 +59,11 @@ def plan_drives(
         "close": recipe.close_share,
         "road_whiteout": recipe.white_share,
     }
+    kinds, ends = (*shares, "road"), np.cumsum(list(shares.values()))
     plans = []
     for seed in range(first_seed, first_seed + count):
         place = (seed * 0.6180339887498949) % 1.0  # the golden section spreads any run of seeds evenly
-        kind = "road"
-        for name, share in shares.items():
-            if 0 <= place < share:
-                kind = name
-            place -= share
+        kind = kinds[int(np.searchsorted(ends, place, side="right"))]
         scene, path = "traffic" if kind == "close" else kind, str(out / f"{kind}-{seed:05d}")
         plans.append(Plan(str(settings), path, scene, seed, recipe, close=kind == "close", **driver))  # type: ignore[arg-type]
     return plans
@@ -110,7 +107,6 @@ def record_drive(plan: Plan) -> None:
     out, partial = Path(plan.out), Path(plan.out).with_suffix(".partial")
     _remove(partial)
     with Simulator(settings, plan.scene, plan.seed) as simulator:
-        expert = Expert(settings, simulator)
         network = BundleDriver(Bundle.load(plan.bundle), settings) if plan.bundle else None
         set_down(simulator, plan)
         disturbance = Disturbance(simulator, plan)
@@ -123,7 +119,7 @@ def record_drive(plan: Plan) -> None:
                     truth = simulator.truth()
                     if truth.contact:
                         break  # nobody drives on after a collision, and the expert's answers mean nothing
-                    label = expert.act(truth)
+                    label = disturbance.expert.act(truth)
                     writer.write("odom", sensors.odometry)
                     writer.write("joint_states", sensors.joints)
                     writer.write("camera/image_raw", sensors.frame)
@@ -150,23 +146,24 @@ def true_lane(truth: Truth) -> LaneEstimate:
 class Disturbance:
     """Pushes the car off the perfect line, so that the recordings show how to get back, and settles who drives.
 
-    The expert keeps its distance; so that the recordings also show the lane from close behind another car, close
-    drives let it come closer than it wants.
+    Attributes:
+        expert: whose answers are recorded; in close drives one that keeps less distance, so that the recordings also
+            show the lane from close behind another car.
     """
 
     def __init__(self, simulator: Simulator, plan: Plan) -> None:
-        self._recipe, self._expert_share, self._expert_brakes = plan.recipe, plan.expert_share, plan.expert_brakes
+        self._recipe, self._expert_share = plan.recipe, plan.expert_share
+        self._expert_brakes = plan.expert_brakes or plan.close
         self._mass = simulator.car.effective_mass
         self._period = 1 / simulator.settings.camera.rate_hz
         self._random = np.random.default_rng([plan.seed, 11])
         self._until = 0
         self._push = (0.0, 0.0)
         self._expert = True
-        self._close: Expert | None = None
+        gaps = STANDSTILL, TIME_GAP
         if plan.close:
-            gap = float(self._random.uniform(plan.recipe.close_gap, STANDSTILL))
-            time_gap = float(self._random.uniform(plan.recipe.close_time, TIME_GAP))
-            self._close = Expert(simulator.settings, simulator, gap, time_gap)
+            gaps = tuple(self._random.uniform((plan.recipe.close_gap, plan.recipe.close_time), gaps).tolist())
+        self.expert = Expert(simulator.settings, simulator, *gaps)
 
     def act(self, truth: Truth, label: Nominal, asked: Nominal | None) -> Nominal:
         """The command that is driven: the network's or the expert's, sometimes pushed."""
@@ -177,9 +174,8 @@ class Disturbance:
             pushed = random.random() < recipe.push_share
             push = random.uniform(-1, 1, 2) * (recipe.push_force, recipe.push_lateral)
             self._push = (float(push[0]), float(push[1])) if pushed else (0.0, 0.0)
-        expert = self._close.act(truth) if self._close else label
-        chosen = expert if self._expert or asked is None or not np.isfinite(asked.force) else asked
-        wished = min(chosen.force, expert.force) if self._expert_brakes or self._close else chosen.force
+        chosen = label if self._expert or asked is None or not np.isfinite(asked.force) else asked
+        wished = min(chosen.force, label.force) if self._expert_brakes else chosen.force
         force = wished + self._push[0] * self._mass
         return Nominal(label.stamp, force, chosen.curvature + self._push[1] / max(truth.speed, 5.0) ** 2)
 

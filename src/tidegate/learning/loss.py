@@ -5,7 +5,6 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-import numpy as np
 import torch
 from torch import Tensor
 from torch.nn.functional import smooth_l1_loss
@@ -41,18 +40,12 @@ def losses(
         blind: (B, T) frames with nothing to see: their command and features cost nothing, their lane should be unsure.
     """
     curvature, acceleration = torch.from_numpy(batch.curvature), torch.from_numpy(batch.acceleration)
-    weight = 1 + curvature.abs() / recipe.bend_unit
-    weight[:, : recipe.warm_up] = 0
+    weight = _weight(curvature, recipe.warm_up, recipe)
     if blind is not None:
         weight = weight * ~blind
-
-    def command(predicted: Tensor, wanted: Tensor, unit: float) -> Tensor:
-        counted = weight * wanted.isfinite()
-        each = smooth_l1_loss(predicted / unit, wanted.nan_to_num() / unit, reduction="none", beta=0.5)
-        return (counted * each).sum() / counted.sum().clamp(min=1e-6)
-
-    curved = command(out.curvature, curvature, recipe.curvature_unit)
-    pushed = command(out.acceleration, acceleration, recipe.acceleration_unit)
+    curved, count = _command_cost(out.curvature, curvature, weight, recipe.curvature_unit)
+    pushed, known = _command_cost(out.acceleration, acceleration, weight, recipe.acceleration_unit)
+    curved, pushed = curved / count.clamp(min=1e-6), pushed / known.clamp(min=1e-6)
     lane = lane_loss(out.lane, out.lane_log_scale, torch.from_numpy(batch.lane), lane_unit, recipe)
     return Losses(curved + pushed + recipe.lane_weight * lane, curved, pushed, lane)
 
@@ -79,24 +72,31 @@ def tau_loss(tau: Tensor, recipe: TrainRecipe) -> Tensor:
 def baselines(batches: list[Batch], recipe: TrainRecipe) -> dict[str, float]:
     """Command losses of two that do not look: always zero, and the expert's command of the frame before."""
     found: dict[str, float] = {}
-    for name, make in (("zero", np.zeros_like), ("last", _before)):
+    for name, make in (("zero", torch.zeros_like), ("last", _before)):
         for key, unit in (("curvature", recipe.curvature_unit), ("acceleration", recipe.acceleration_unit)):
-            parts, weights = 0.0, 0.0
+            cost, weights = 0.0, 0.0
             for batch in batches:
-                wanted = getattr(batch, key)
-                weight = 1 + np.abs(batch.curvature) / recipe.bend_unit
-                weight[:, : max(recipe.warm_up, 1)] = 0
-                weight[~np.isfinite(wanted)] = 0
-                wanted = np.nan_to_num(wanted)
-                guess = torch.from_numpy(make(wanted) / np.float32(unit))
-                each = smooth_l1_loss(guess, torch.from_numpy(wanted / np.float32(unit)), reduction="none", beta=0.5)
-                parts += float((each.numpy() * weight).sum())
-                weights += float(weight.sum())
-            found[f"{key}_{name}"] = parts / max(weights, 1e-9)
+                wanted = torch.from_numpy(getattr(batch, key))
+                weight = _weight(torch.from_numpy(batch.curvature), max(recipe.warm_up, 1), recipe)
+                part, count = _command_cost(make(wanted).nan_to_num(), wanted, weight, unit)
+                cost, weights = cost + float(part), weights + float(count)
+            found[f"{key}_{name}"] = cost / max(weights, 1e-9)
     return found
 
 
-def _before(
-    values: np.ndarray[tuple[int, ...], np.dtype[np.float32]],
-) -> np.ndarray[tuple[int, ...], np.dtype[np.float32]]:
-    return np.concatenate([values[:, :1], values[:, :-1]], axis=1)
+def _weight(curvature: Tensor, skipped: int, recipe: TrainRecipe) -> Tensor:
+    """(B, T): bends count more than straights, the first ``skipped`` frames nothing."""
+    weight = 1 + curvature.abs() / recipe.bend_unit
+    weight[:, :skipped] = 0
+    return weight
+
+
+def _command_cost(predicted: Tensor, wanted: Tensor, weight: Tensor, unit: float) -> tuple[Tensor, Tensor]:
+    """Weighted sum of the Huber loss in ``unit`` and the sum of the weights; a ``wanted`` of NaN counts nothing."""
+    counted = weight * wanted.isfinite()
+    each = smooth_l1_loss(predicted / unit, wanted.nan_to_num() / unit, reduction="none", beta=0.5)
+    return (counted * each).sum(), counted.sum()
+
+
+def _before(values: Tensor) -> Tensor:
+    return torch.cat([values[:, :1], values[:, :-1]], dim=1)

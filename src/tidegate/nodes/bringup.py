@@ -101,8 +101,7 @@ class Graph:
         Raises:
             SettingsError: the settings are refused, before anything is started.
         """
-        load_settings(options.params_file)
-        self.options = options
+        self.settings, self.options = load_settings(options.params_file), options
         self.children: dict[str, Child] = {}
         self._said, self._interrupted = said, interrupted
         self._context = rclpy.Context()

@@ -17,8 +17,6 @@ from tidegate.messages import TOPICS, decode
 from tidegate.nodes.bringup import Graph, GraphOptions
 from tidegate.nodes.topics import message_class, offered_qos, ros_name
 from tidegate.records import Mode, SafetyState, Values, seconds
-from tidegate.settings import load_settings
-from tidegate.settings.evaluation import EvaluationSettings
 
 WATCH_PERIOD_S = 0.1
 STOPPED_S = 3.0
@@ -86,7 +84,7 @@ def run_graph(
         SettingsError: the settings are refused.
     """
     problems: list[str] = []
-    watch = Watch(load_settings(options.params_file).evaluation)
+    watch = Watch()
     end = "interrupted"
 
     def said(node: str, level: str, text: str) -> None:
@@ -131,8 +129,8 @@ def signals_counted() -> Iterator[Callable[[], bool]]:
 class Watch:
     """What the parent of a graph sees of it; messages stay undecoded until they are looked at."""
 
-    def __init__(self, rules: EvaluationSettings) -> None:
-        self._rules = rules
+    def __init__(self) -> None:
+        self._off_road_s = float("inf")
         self.begun = False
         self._newest: dict[str, bytes] = {}
         self._rendered: dict[int, float] = {}
@@ -151,6 +149,7 @@ class Watch:
     def begin(self, graph: Graph, lock_step: bool) -> None:
         """Listen to the nodes of ``graph``."""
         self.begun = True
+        self._off_road_s = graph.settings.evaluation.off_road_s
         for topic in ("safety_node/barriers", "truth"):
             self._listen(graph, topic, lock_step, self._keep)
         for topic, times in (("timing/rendered", self._rendered), ("timing/commanded", self._commanded)):
@@ -204,7 +203,7 @@ class Watch:
                 return "goal"
             if self._truth["contacts"]:
                 return "contact"
-            if self._off_since is not None and seconds(self._last - self._off_since) > self._rules.off_road_s:
+            if self._off_since is not None and seconds(self._last - self._off_since) > self._off_road_s:
                 return "off road"
         if self._stopped_since is not None and seconds(self._last - self._stopped_since) > STOPPED_S:
             return "stopped"
