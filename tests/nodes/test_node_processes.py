@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 import rclpy
+import rclpy.client
 from lifecycle_msgs.msg import Transition
 from lifecycle_msgs.srv import ChangeState
 from plant import CAR_YAML, Plant, until
@@ -77,6 +78,14 @@ def configured(ros: EventsExecutor, node: str) -> bool:
     ros.remove_node(caller)
     caller.destroy_node()
     return bool(outcome[-1])
+
+
+def test_a_node_that_answers_is_ready_though_the_middleware_calls_it_absent(
+    ros: EventsExecutor, start: type[Process], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(rclpy.client.Client, "service_is_ready", lambda client: False)
+    start("safety_node", "--params-file", str(CAR_YAML))
+    assert configured(ros, "safety_node")
 
 
 @pytest.mark.parametrize("node", ["perception_node", "policy_node"])

@@ -20,6 +20,7 @@ from tidegate.evaluation.drivers import BundleDriver
 from tidegate.evaluation.pilot import Pilot
 from tidegate.messages import TOPICS, encode
 from tidegate.nodes.bringup import Graph, GraphOptions
+from tidegate.nodes.remote import Remote
 from tidegate.nodes.run_graph import run_graph
 from tidegate.nodes.topics import make, message_class
 from tidegate.safety import Supervisor
@@ -111,6 +112,7 @@ def test_a_node_that_dies_is_named_and_the_rest_goes_down(bundle: Path) -> None:
         with graph:
             for child in graph.children.values():
                 assert "torch" not in Path(f"/proc/{child.pid}/maps").read_text()
+            assert "run (main.py:" in graph.children["policy_node"].whereabouts()
             os.kill(graph.children["policy_node"].pid, signal.SIGKILL)
             graph.spin(1.0)
 
@@ -119,6 +121,19 @@ def test_a_node_that_dies_is_named_and_the_rest_goes_down(bundle: Path) -> None:
     children = graph.children
     assert all(child.code is not None for child in children.values())
     assert children["safety_node"].code == 0
+
+
+def test_a_node_that_does_not_answer_in_time_is_named_with_what_it_does(
+    bundle: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Deaf(Remote):
+        def ready(self) -> bool:
+            return False
+
+    monkeypatch.setattr("tidegate.nodes.bringup.Remote", Deaf)
+    monkeypatch.setattr("tidegate.nodes.bringup.START_TIMEOUT_S", 10.0)
+    with pytest.raises(GraphError, match=r"simulator_node did not start within 10 s \(nodes .*; it is in: .*main.py:"):
+        run_graph(GraphOptions(bundle, CAR_YAML))
 
 
 def test_a_missing_bundle_is_named(tmp_path: Path) -> None:

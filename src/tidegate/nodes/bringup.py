@@ -183,7 +183,7 @@ class Graph:
 
     def _change(self, name: str, transition: int, verb: str, goal: str) -> None:
         remote = Remote(self.node, name)
-        self._until(remote.ready, f"{name} did not start")
+        self._until(remote.ready, name, "start")
         remote.change(transition)
         outcome = None
 
@@ -192,20 +192,23 @@ class Graph:
             outcome = remote.outcome(goal)
             return outcome is not None
 
-        self._until(known, f"{name} did not {verb}")
+        self._until(known, name, verb)
         remote.close()
         if not outcome:
             self.spin(0.1)  # its reason may still be on its way through the pipe
             raise GraphError(f"{name} failed to {verb}: {self.children[name].problem or 'no reason given'}")
 
-    def _until(self, done: Callable[[], bool], what: str) -> None:
+    def _until(self, done: Callable[[], bool], name: str, verb: str) -> None:
         end = time.monotonic() + START_TIMEOUT_S
         while not done():
             if self._interrupted():
                 raise KeyboardInterrupt
             if time.monotonic() > end:
                 seen = ", ".join(sorted(set(self.node.get_node_names()) - {self.node.get_name()})) or "none"
-                raise GraphError(f"{what} within {START_TIMEOUT_S:g} s (nodes that are seen: {seen})")
+                raise GraphError(
+                    f"{name} did not {verb} within {START_TIMEOUT_S:g} s (nodes that are seen: {seen}; "
+                    f"it is in: {self.children[name].whereabouts() or 'unknown'})"
+                )
             self.spin(0.02)
 
     def _check_alive(self) -> None:

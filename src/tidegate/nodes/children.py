@@ -10,6 +10,7 @@ import signal
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
@@ -17,8 +18,13 @@ from tidegate.nodes.main import PARENT
 from tidegate.nodes.topics import PROFILES
 from tidegate.share import share_path
 
+FRAME = re.compile(r'^ +File "(?P<file>[^"]*)", line (?P<line>\d+) in (?P<function>.*)$')
+"""A line of a stack as the fault handler writes it."""
+
 LINE = re.compile(r"^\[(?P<level>[A-Z]+)\] \[(?P<node>[^\]]*)\]: (?P<text>.*)$")
 """As the console of ROS is told to write, see ``environment``."""
+
+WHEREABOUTS_S = 0.3
 
 Said = Callable[[str, str, str], None]
 """Called with (node, level, text) for every line that a child logs."""
@@ -45,6 +51,7 @@ class Child:
         self.problem = ""
         self.pss_mb = 0.0
         self._said = said
+        self._stack: list[str] = []
         self._process = subprocess.Popen(
             [sys.executable, "-m", "tidegate.nodes.main", executable, "--ros-args", *arguments],
             stdin=subprocess.DEVNULL,
@@ -84,6 +91,14 @@ class Child:
         self._listener.join(1.0)
         return int(self._process.returncode)
 
+    def whereabouts(self) -> str:
+        """The innermost functions of its Python now; empty if it does not say so at once."""
+        self._stack.clear()
+        if self.code is None:
+            self._process.send_signal(signal.SIGUSR1)
+            time.sleep(WHEREABOUTS_S)
+        return " < ".join(self._stack[:4])
+
     def weigh(self) -> None:
         """Update ``pss_mb``, the most that its share of memory ever was [MB]."""
         try:
@@ -97,6 +112,8 @@ class Child:
     def _listen(self) -> None:
         assert self._process.stderr is not None
         for line in self._process.stderr:
+            if frame := FRAME.match(line):
+                self._stack.append(f"{frame['function']} ({Path(frame['file']).name}:{frame['line']})")
             found = LINE.match(line.rstrip())
             level, text = (found["level"], found["text"]) if found else ("", line.rstrip())
             if level in ("ERROR", "FATAL") or (not found and text and self.code):

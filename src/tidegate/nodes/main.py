@@ -8,6 +8,7 @@ transition ends it first.
 
 from __future__ import annotations
 
+import faulthandler
 import os
 import signal
 import sys
@@ -52,6 +53,7 @@ def run(home: str, name: str, arguments: list[str] | None = None) -> int:
     """
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, _note)
+    faulthandler.register(signal.SIGUSR1, all_threads=False)  # tells where a node hangs
 
     import rclpy
     from rclpy.experimental import EventsExecutor
