@@ -31,9 +31,9 @@ class Ideal:
         self.slope = slope
         self.lowest = math.inf
 
-    def state(self, lane: bool = True, road: float = 0.0, ahead: float = math.inf) -> State:
+    def state(self, lane: bool = True, road: float = 0.0, ahead: float = math.inf, bound: float = 0.1) -> State:
         low, high = car().force_window(self.force, PERIOD)
-        tracked = TrackedLane(self.offset, self.heading, 0.1, 0.02, (0.0, 36.0), (road, road), 36.0)
+        tracked = TrackedLane(self.offset, self.heading, bound, 0.02, (0.0, 36.0), (road, road), 36.0)
         return State(
             self.speed, self.force, self.curvature, low, high, -GRAVITY * self.slope,
             tracked if lane else None, Ahead(ahead), Ahead(ahead),
@@ -81,6 +81,24 @@ def test_speed_stays_below_the_limit(seed: int, slope: float) -> None:
         made = speed(plant.state(), tuple(wanted), gains(rng), box)
         plant.hold(made.force, 0.0)
         assert plant.speed <= settings().vehicle.speed_max
+
+
+@given(seed=st.integers(0, 10**6), slope=st.floats(-0.08, 0.08), bound=st.floats(0.05, 1.5))
+@profile(max_examples=6, deadline=None)
+def test_the_less_the_lane_is_known_the_slower(seed: int, slope: float, bound: float) -> None:
+    rng, sight = np.random.default_rng(seed), only("sight", "speed")
+    plant, known, most = Ideal(speed=15.0, slope=slope), settings().safety.lane, settings().vehicle.speed_max
+    unsure = min(max((bound - known.bound_cap) / (known.bound_trusted - known.bound_cap), 0.0), 1.0)
+    allowed = most - unsure * (most - known.unsure_speed)
+    below = plant.speed <= allowed
+    for wanted in np.concatenate([signal(rng, 1000), np.tile([9000.0, 0.0], (1800, 1))]):
+        box, before = joint_box(car(), plant.force, plant.curvature, PERIOD), plant.speed
+        made = sight(plant.state(bound=bound), tuple(wanted), gains(rng), box)
+        plant.hold(made.force, 0.0)
+        below |= plant.speed <= allowed
+        assert not below or plant.speed <= max(allowed, before) + 1e-9
+    assert below
+    assert plant.speed <= allowed
 
 
 @given(seed=st.integers(0, 10**6), start=st.floats(30.0, 60.0), slope=st.floats(-0.08, 0.08))

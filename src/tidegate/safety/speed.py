@@ -1,9 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Barriers on the speed: the limit, and what the bends ahead allow."""
+"""Barriers on the speed: the limit, what the bends ahead allow, and how well the lane is known."""
 
 from __future__ import annotations
 
 import math
+
+import numpy as np
 
 from tidegate.robot import Car
 from tidegate.safety.barrier import Barrier, Priority, Rows, State, barriers
@@ -76,4 +78,39 @@ class Curve(Barrier):
         fixed = self._braking * min(state.speed / allowed, 1.0) + state.disturbance
         backup = max(-self._braking - max(state.disturbance, 0.0), state.force_low / self._mass)
         rows.set(0, -1.0 / self._mass, 0.0, fixed, h, -backup)
+        return h
+
+
+@barriers.register("sight")
+class Sight(Barrier):
+    """Slow where the lane is not well known.
+
+    h = v_s(b) − v, relative degree 1, with v_s the speed limit up to an error bound b = ``bound_cap`` of the offset,
+    from there on falling in proportion to ``unsure_speed`` at ``bound_trusted``.
+    Trusted inputs: wheel speed; the error bound is *learned*, so this barrier only ever slows the car down.
+    Guarantee: none beyond v ≤ v_s(b) for a bound that holds still. It buys time: an error of the commanded curvature
+    carries the car aside with the square of its speed, and every new frame may correct it.
+    """
+
+    name = "sight"
+    priority = Priority.COMFORT
+    rows = 1
+    gain = "speed"
+    learned = True
+
+    def __init__(self, settings: Settings, car: Car) -> None:
+        super().__init__(settings, car)
+        lane, limit = settings.safety.lane, settings.vehicle.speed_max
+        self._bounds = lane.bound_cap, max(lane.bound_cap, lane.bound_trusted)
+        self._speeds = limit, min(lane.unsure_speed, limit)
+        self._braking = settings.safety.curve_deceleration
+        self._mass = car.effective_mass
+
+    def fill(self, state: State, rows: Rows) -> float:
+        """See ``Barrier.fill``."""
+        if state.lane is None or math.isinf(state.lane.offset_bound):
+            return math.inf
+        h = float(np.interp(state.lane.offset_bound, self._bounds, self._speeds)) - state.speed
+        backup = max(-self._braking - max(state.disturbance, 0.0), state.force_low / self._mass)
+        rows.set(0, -1.0 / self._mass, 0.0, state.disturbance, h, -backup)
         return h

@@ -45,6 +45,9 @@ class LaneSettings:
     bound_trusted: float = setting(
         1.0, "m", "an offset whose error bound is larger is not used; the camera then counts as out", low=0.05, high=10
     )
+    unsure_speed: float = setting(
+        4.0, "m/s", "speed limit where the bound is bound_trusted; it falls to this from bound_cap on", low=1, high=100
+    )
     inner_gain: float = setting(1.5, "1/s", "p1 of the lane row, a constant of the robot", low=0.1, high=20)
     crawl_speed: float = setting(1.0, "m/s", "below this speed steering has too little authority: no row", low=0.1)
     lag_s: float = setting(0.05, "s", "steering lag over which the lane state is predicted forward", low=0, high=0.5)
@@ -121,7 +124,9 @@ class SafetySettings:
     range_timeout_s: float = setting(0.2, "s", "age at which the range sensor is late", low=0.01, high=2)
     manual_timeout_s: float = setting(0.2, "s", "age at which a driver's take-over is late", low=0.01, high=2)
     barriers: tuple[str, ...] = setting(
-        ("distance", "traction", "lateral", "lane", "speed", "curve"), "", "barriers in use, by registered name"
+        ("distance", "traction", "lateral", "lane", "speed", "curve", "sight"),
+        "",
+        "barriers in use, by registered name",
     )
     steering_share: float = setting(
         0.97, "1", "share of the steering range that is asked for; the servo overshoots into the rest", low=0.1, high=1
