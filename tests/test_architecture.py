@@ -19,6 +19,7 @@ LEVEL = {
     "settings": 2,
     "messages": 2,
     "bundle": 2,
+    "workers": 2,
     "robot": 3,
     "bag": 3,
     "perception": 4,

@@ -4,16 +4,16 @@
 from __future__ import annotations
 
 import json
-import multiprocessing
 import time
 from collections.abc import Callable, Iterator
-from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures import as_completed
 from pathlib import Path
 from typing import Any
 
 from tidegate.errors import SceneError
 from tidegate.evaluation.metrics import Run, summary
 from tidegate.evaluation.rollout import Task, run_task
+from tidegate.workers import worker_pool
 
 EVALUATION = "evaluation.json"
 
@@ -42,8 +42,6 @@ def run_campaign(
 ) -> tuple[list[Run], dict[str, Any]]:
     """Drive every task; ``heard`` gets each run as it ends.
 
-    Each process is a fresh interpreter (spawn): nothing that one drive leaves behind reaches another.
-
     Returns:
         the runs in the order of the tasks, and their summary.
     """
@@ -61,8 +59,7 @@ def _driven(tasks: list[Task], processes: int) -> Iterator[Run]:
     if processes == 1 or len(tasks) == 1:
         yield from map(run_task, tasks)
         return
-    context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(min(processes, len(tasks)), context) as pool:
+    with worker_pool(min(processes, len(tasks))) as pool:
         for future in as_completed([pool.submit(run_task, task) for task in tasks]):
             yield future.result()
 

@@ -3,8 +3,6 @@
 
 from __future__ import annotations
 
-import multiprocessing
-from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 
 import numpy as np
@@ -16,6 +14,7 @@ from tidegate.evaluation.rollout import Task, drive
 from tidegate.records import Floats
 from tidegate.settings import load_settings
 from tidegate.simulation import Truth
+from tidegate.workers import worker_pool
 
 FRAMES_APART = 25
 """Camera frames between two pictures that are kept."""
@@ -46,7 +45,7 @@ def survey(tasks: list[Task], processes: int = 2) -> list[Survey]:
     Raises:
         TidegateError: a task is refused.
     """
-    with ProcessPoolExecutor(min(processes, len(tasks)), multiprocessing.get_context("spawn")) as pool:
+    with worker_pool(min(processes, len(tasks))) as pool:
         return list(pool.map(survey_task, tasks))
 
 

@@ -4,10 +4,8 @@
 from __future__ import annotations
 
 import dataclasses
-import math
-import multiprocessing
 from collections.abc import Callable, Sequence
-from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures import as_completed
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -24,6 +22,7 @@ from tidegate.robot import Actuation
 from tidegate.settings import Settings, load_settings
 from tidegate.simulation import Expert, Simulator, Truth
 from tidegate.simulation.expert import STANDSTILL, TIME_GAP
+from tidegate.workers import worker_pool
 
 OFF_TRACK = 1.6
 """Beyond this offset [m] or 0.5 rad there is nothing to learn: the car is put back into its lane."""
@@ -33,9 +32,8 @@ OFF_TRACK = 1.6
 class Plan:
     """A drive to record; paths are text so that it travels to another process.
 
-    ``bundle`` None = the expert drives; ``expert_share`` of the time it drives although there is a bundle; with
-    ``expert_brakes`` the network never pushes harder than the expert would: it keeps the distance that the safety
-    filter would keep. ``close``: behind a car that halts, closer than the expert would; its force is then no lesson.
+    ``bundle`` None = the expert drives; ``expert_share`` of the time it drives although there is a bundle. ``close``:
+    behind a car that halts, closer than the expert would.
     """
 
     settings: str
@@ -45,12 +43,11 @@ class Plan:
     recipe: CollectRecipe
     bundle: str | None = None
     expert_share: float = 0.0
-    expert_brakes: bool = False
     close: bool = False
 
 
 def plan_drives(
-    settings: Path, out: Path, first_seed: int, count: int, recipe: CollectRecipe, **driver: str | float | bool | None
+    settings: Path, out: Path, first_seed: int, count: int, recipe: CollectRecipe, **driver: str | float | None
 ) -> list[Plan]:
     """``count`` drives on roads of their own, the scenes spread evenly; ``driver`` as in ``Plan``."""
     shares = {
@@ -78,8 +75,7 @@ def collect(plans: Sequence[Plan], processes: int, heard: Callable[[Path], None]
         the bags in the order of the plans.
     """
     waiting = [plan for plan in plans if not _whole(Path(plan.out))]
-    context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(processes, context) as pool:
+    with worker_pool(processes) as pool:
         futures = {pool.submit(record_drive, plan): Path(plan.out) for plan in waiting}
         for future in as_completed(futures):
             future.result()
@@ -96,6 +92,10 @@ def _whole(path: Path) -> bool:
 
 def record_drive(plan: Plan) -> None:
     """Drive and record one bag: camera, odometry, joint states and the expert's labels, all at the camera's rate.
+
+    The label is what the expert would do with nobody else on the road: keeping the distance is the safety filter's
+    part, from sensors that can be trusted, and whoever learns to brake at a sight also brakes at what looks like it.
+    In the drive itself the distance is kept, whoever drives.
 
     A drive ends early when the car touches another.
 
@@ -119,13 +119,12 @@ def record_drive(plan: Plan) -> None:
                     truth = simulator.truth()
                     if truth.contact:
                         break  # nobody drives on after a collision, and the expert's answers mean nothing
-                    label = disturbance.expert.act(truth)
+                    label = disturbance.expert.wish(truth)
                     writer.write("odom", sensors.odometry)
                     writer.write("joint_states", sensors.joints)
                     writer.write("camera/image_raw", sensors.frame)
                     writer.write("camera/camera_info", camera_info(simulator.now, settings.camera))
-                    lesson = dataclasses.replace(label, force=math.nan) if plan.close else label
-                    writer.write("expert/nominal", lesson)
+                    writer.write("expert/nominal", label)
                     writer.write("expert/lane", true_lane(truth))
                     decision = network.look(sensors)[1] if network else None
                     wanted = disturbance.act(truth, label, decision.nominal if decision else None)
@@ -147,13 +146,12 @@ class Disturbance:
     """Pushes the car off the perfect line, so that the recordings show how to get back, and settles who drives.
 
     Attributes:
-        expert: whose answers are recorded; in close drives one that keeps less distance, so that the recordings also
-            show the lane from close behind another car.
+        expert: whose answers are recorded and whose distance is kept; in close drives one that keeps less, so that the
+            recordings also show the lane from close behind another car.
     """
 
     def __init__(self, simulator: Simulator, plan: Plan) -> None:
         self._recipe, self._expert_share = plan.recipe, plan.expert_share
-        self._expert_brakes = plan.expert_brakes or plan.close
         self._mass = simulator.car.effective_mass
         self._period = 1 / simulator.settings.camera.rate_hz
         self._random = np.random.default_rng([plan.seed, 11])
@@ -166,7 +164,7 @@ class Disturbance:
         self.expert = Expert(simulator.settings, simulator, *gaps)
 
     def act(self, truth: Truth, label: Nominal, asked: Nominal | None) -> Nominal:
-        """The command that is driven: the network's or the expert's, sometimes pushed."""
+        """The command that is driven: the network's or the expert's, sometimes pushed; the distance is kept."""
         random, recipe = self._random, self._recipe
         if truth.stamp >= self._until:
             self._until = truth.stamp + nanoseconds(random.uniform(0.5, 2.0))
@@ -175,8 +173,7 @@ class Disturbance:
             push = random.uniform(-1, 1, 2) * (recipe.push_force, recipe.push_lateral)
             self._push = (float(push[0]), float(push[1])) if pushed else (0.0, 0.0)
         chosen = label if self._expert or asked is None or not np.isfinite(asked.force) else asked
-        wished = min(chosen.force, label.force) if self._expert_brakes else chosen.force
-        force = wished + self._push[0] * self._mass
+        force = min(chosen.force, self.expert.most(truth)) + self._push[0] * self._mass
         return Nominal(label.stamp, force, chosen.curvature + self._push[1] / max(truth.speed, 5.0) ** 2)
 
     def shift(self, simulator: Simulator) -> None:

@@ -81,7 +81,7 @@ class Pipeline:
             self._train(trainer, number)
             bundle = self._draft(trainer.stack)
         first, count = recipe.calibrate.first_seed, recipe.calibrate.drives
-        held_out = self._record("calibration", first, count, bundle=str(bundle), expert_brakes=True)
+        held_out = self._record("calibration", first, count, bundle=str(bundle))
         return self._finish(trainer.stack, [self._load(bag) for bag in held_out], out, began)
 
     def from_bags(self, bags: Sequence[Path], out: Path) -> Bundle:
@@ -95,7 +95,7 @@ class Pipeline:
         trainer = self._first_training()
         return self._finish(trainer.stack, self.held, out, began)
 
-    def _record(self, stage: str, first: int, count: int, **driver: str | float | bool | None) -> list[Path]:
+    def _record(self, stage: str, first: int, count: int, **driver: str | float | None) -> list[Path]:
         recipe = self.recipe.collect
         if stage == "calibration":
             recipe = dataclasses.replace(

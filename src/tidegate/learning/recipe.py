@@ -28,7 +28,7 @@ class CollectRecipe:
         0.15, "1", "share of the drives whose camera is over-exposed, on an empty road", low=0, high=1
     )
     close_share: float = setting(
-        0.1, "1", "share of the drives close behind a car that halts: lane and steering are learnt there", low=0, high=1
+        0.1, "1", "share of the drives close behind a car that halts, most of the road hidden", low=0, high=1
     )
     close_gap: float = setting(2.0, "m", "shortest distance at standstill in those drives", low=0.5, high=6)
     close_time: float = setting(0.6, "s", "shortest time gap in those drives", low=0.1, high=1.8)
@@ -45,7 +45,7 @@ class CollectRecipe:
 class TrainRecipe:
     """Three stages: the lane head on single frames, the liquid network on frozen codes, everything on windows."""
 
-    lane_frames: int = setting(256, "1", "single frames per step of the lane stage", low=1, high=65536)
+    lane_frames: int = setting(192, "1", "single frames per step of the lane stage", low=1, high=65536)
     lane_steps: int = setting(2500, "1", "steps of the lane stage", low=0, high=10**6)
     policy_steps: int = setting(3000, "1", "steps of the policy stage", low=0, high=10**6)
     all_steps: int = setting(150, "1", "steps of the stage that trains everything", low=0, high=10**6)

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
 
 import numpy as np
@@ -56,7 +57,17 @@ class Expert:
     def act(self, truth: Truth | None = None) -> Nominal:
         """The command for now; ``truth`` saves computing it again."""
         truth = truth or self._simulator.truth()
-        return Nominal(truth.stamp, self._force(truth), self._curvature(truth))
+        free = self.wish(truth)
+        return dataclasses.replace(free, force=min(free.force, self.most(truth)))
+
+    def wish(self, truth: Truth) -> Nominal:
+        """The command for now as if nobody else were on the road."""
+        return Nominal(truth.stamp, self._force(truth, self._cruise(truth)), self._curvature(truth))
+
+    def most(self, truth: Truth) -> float:
+        """Most force [N] with which the distance to what is ahead is kept; infinite on a free road."""
+        wanted = self._follow(truth)
+        return self._force(truth, wanted) if math.isfinite(wanted) else math.inf
 
     def _curvature(self, truth: Truth) -> float:
         """Curvature of the lane where the steering will have answered, and feedback in path length:
@@ -70,8 +81,8 @@ class Expert:
         most = min(self._car.curvature_max, 3.5 / max(truth.speed, 1.0) ** 2)
         return float(np.clip(wanted, -most, most))
 
-    def _force(self, truth: Truth) -> float:
-        wanted = min(self._cruise(truth), self._follow(truth))
+    def _force(self, truth: Truth, wanted: float) -> float:
+        """Force [N] for an acceleration ``wanted`` [m/s²] on this slope."""
         force = self._car.effective_mass * wanted + self._car.mass * GRAVITY * truth.slope
         return float(np.clip(force, self._car.force_min, self._car.force_max))
 
