@@ -17,6 +17,7 @@ from tidegate.safety.barrier import Ahead, State
 from tidegate.safety.distance import Distance
 from tidegate.safety.filter import Filter
 from tidegate.safety.joints import joint_box
+from tidegate.safety.lane import room
 from tidegate.safety.lane_tracker import TrackedLane
 
 SUBSTEPS = 5
@@ -88,7 +89,7 @@ def test_speed_stays_below_the_limit(seed: int, slope: float) -> None:
 def test_the_less_the_lane_is_known_the_slower(seed: int, slope: float, bound: float) -> None:
     rng, sight = np.random.default_rng(seed), only("sight", "speed")
     plant, known, most = Ideal(speed=15.0, slope=slope), settings().safety.lane, settings().vehicle.speed_max
-    unsure = min(max((bound - known.bound_cap) / (known.bound_trusted - known.bound_cap), 0.0), 1.0)
+    unsure = min(max((bound - known.bound_cap) / (room(settings(), car()) - known.bound_cap), 0.0), 1.0)
     allowed = most - unsure * (most - known.unsure_speed)
     below = plant.speed <= allowed
     for wanted in np.concatenate([signal(rng, 1000), np.tile([9000.0, 0.0], (1800, 1))]):

@@ -35,8 +35,7 @@ class Lane(Barrier):
     def __init__(self, settings: Settings, car: Car) -> None:
         super().__init__(settings, car)
         self._lane = settings.safety.lane
-        tyre = car.description.links["rear_left_wheel"].size[1]
-        self._room = self._lane.half_width - max(car.width, car.track + tyre) / 2
+        self._room = room(settings, car)
         self._lateral = settings.vehicle.lateral_acceleration_max
         self._gain_high = settings.policy.gain_high
 
@@ -68,3 +67,9 @@ class Lane(Barrier):
         jerk = speed**3 * self._lane.curvature_slope
         bound = jerk + (inner + outer) * self._lateral + inner * outer * abs(rate)
         return self.period * bound
+
+
+def room(settings: Settings, car: Car) -> float:
+    """Distance [m] from the car's side to the lane's edge while it drives in the middle."""
+    tyre = car.description.links["rear_left_wheel"].size[1]
+    return settings.safety.lane.half_width - max(car.width, car.track + tyre) / 2

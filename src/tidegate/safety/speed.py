@@ -9,6 +9,7 @@ import numpy as np
 
 from tidegate.robot import Car
 from tidegate.safety.barrier import Barrier, Priority, Rows, State, barriers
+from tidegate.safety.lane import room
 from tidegate.settings import Settings
 
 
@@ -86,7 +87,7 @@ class Sight(Barrier):
     """Slow where the lane is not well known.
 
     h = v_s(b) − v, relative degree 1, with v_s the speed limit up to an error bound b = ``bound_cap`` of the offset,
-    from there on falling in proportion to ``unsure_speed`` at ``bound_trusted``.
+    from there on falling in proportion to ``unsure_speed``, where b is the room that the car has in its lane.
     Trusted inputs: wheel speed; the error bound is *learned*, so this barrier only ever slows the car down.
     Guarantee: none beyond v ≤ v_s(b) for a bound that holds still. It buys time: an error of the commanded curvature
     carries the car aside with the square of its speed, and every new frame may correct it.
@@ -101,7 +102,7 @@ class Sight(Barrier):
     def __init__(self, settings: Settings, car: Car) -> None:
         super().__init__(settings, car)
         lane, limit = settings.safety.lane, settings.vehicle.speed_max
-        self._bounds = lane.bound_cap, max(lane.bound_cap, lane.bound_trusted)
+        self._bounds = lane.bound_cap, max(lane.bound_cap, room(settings, car))
         self._speeds = limit, min(lane.unsure_speed, limit)
         self._braking = settings.safety.curve_deceleration
         self._mass = car.effective_mass

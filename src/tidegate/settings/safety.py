@@ -46,7 +46,11 @@ class LaneSettings:
         1.0, "m", "an offset whose error bound is larger is not used; the camera then counts as out", low=0.05, high=10
     )
     unsure_speed: float = setting(
-        4.0, "m/s", "speed limit where the bound is bound_trusted; it falls to this from bound_cap on", low=1, high=100
+        5.0,
+        "m/s",
+        "speed limit where the bound is the car's room in the lane; it falls from bound_cap on",
+        low=1,
+        high=100,
     )
     inner_gain: float = setting(1.5, "1/s", "p1 of the lane row, a constant of the robot", low=0.1, high=20)
     crawl_speed: float = setting(1.0, "m/s", "below this speed steering has too little authority: no row", low=0.1)
