@@ -73,9 +73,19 @@ def test_close_drives_come_nearer_than_the_expert_wants_and_the_lesson_is_to_dri
     assert _least_gap(settings, plans[1]) < STANDSTILL - 0.5
     record_drive(plans[1])
     drive, _ = load_drive(Path(plans[1].out), settings.perception)
-    standing = drive.speed < 0.3
-    assert standing.any()
-    assert (drive.force[standing] > 0).all()
+    slowing = drive.speed[20:] < drive.speed[:-20] - 0.3
+    assert slowing.any()
+    assert (drive.force[20:][slowing] > 0).all()
+
+
+def test_a_network_that_pushes_is_held_back_behind_a_car(config: Path, settings: Settings) -> None:
+    plan = Plan(str(config), "", "traffic", 7, replace(CollectRecipe(), push_share=0.0), close=True)
+    with Simulator(settings, plan.scene, plan.seed, camera=False) as simulator:
+        set_down(simulator, plan)
+        disturbance, truth = Disturbance(simulator, plan), simulator.truth()
+        asked = replace(disturbance.expert.wish(truth), force=9000.0)
+        held = disturbance.expert.following_force(truth)
+        assert disturbance.act(truth, disturbance.expert.wish(truth), asked).force <= held < 9000.0
 
 
 def _least_gap(settings: Settings, plan: Plan) -> float:
@@ -87,7 +97,7 @@ def _least_gap(settings: Settings, plan: Plan) -> float:
         actuation = Actuation(simulator.car, 1 / settings.safety.rate_hz)
         for _ in range(round(plan.recipe.duration_s * settings.safety.rate_hz)):
             truth = simulator.truth()
-            wanted = disturbance.act(truth, disturbance.expert.act(truth), None)
+            wanted = disturbance.act(truth, disturbance.expert.wish(truth), None)
             efforts = actuation.efforts(wanted.force, wanted.curvature, simulator.observe().joints)
             simulator.apply(Command(simulator.now, simulator.car.joint_names, efforts))
             simulator.step()

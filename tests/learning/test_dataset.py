@@ -11,7 +11,7 @@ import pytest
 from made import RECIPE, drive
 
 from tidegate.errors import BagError
-from tidegate.learning.dataset import Windows, bags_in, load_drive, split
+from tidegate.learning.dataset import Windows, bags_in, labelled, load_drive, split
 from tidegate.settings import Settings
 
 
@@ -41,6 +41,12 @@ def test_unlabelled_frames_are_left_out() -> None:
     lane = np.zeros((30, 6))
     lane[10] = np.nan
     assert len(Windows([drive(30, lane=lane)], RECIPE, 1.0, 0.05)) == 3 + 12
+
+
+def test_frames_whose_force_is_no_lesson_stay() -> None:
+    known = drive(30, force=np.full(30, np.nan))
+    assert labelled(known).all()
+    assert len(Windows([known], RECIPE, 1.0, 0.05)) == len(Windows([drive(30)], RECIPE, 1.0, 0.05))
 
 
 def test_validation_takes_every_frame_at_most_once() -> None:

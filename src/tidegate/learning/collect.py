@@ -95,7 +95,7 @@ def record_drive(plan: Plan) -> None:
 
     The label is what the expert would do with nobody else on the road: keeping the distance is the safety filter's
     part, from sensors that can be trusted, and whoever learns to brake at a sight also brakes at what looks like it.
-    In the drive itself the distance is kept, whoever drives.
+    In the drive itself the distance is kept, whoever drives, pushes aside.
 
     A drive ends early when the car touches another.
 
@@ -164,7 +164,7 @@ class Disturbance:
         self.expert = Expert(simulator.settings, simulator, *gaps)
 
     def act(self, truth: Truth, label: Nominal, asked: Nominal | None) -> Nominal:
-        """The command that is driven: the network's or the expert's, sometimes pushed; the distance is kept."""
+        """The command that is driven: the network's or the expert's, its distance kept, sometimes pushed."""
         random, recipe = self._random, self._recipe
         if truth.stamp >= self._until:
             self._until = truth.stamp + nanoseconds(random.uniform(0.5, 2.0))
@@ -173,7 +173,7 @@ class Disturbance:
             push = random.uniform(-1, 1, 2) * (recipe.push_force, recipe.push_lateral)
             self._push = (float(push[0]), float(push[1])) if pushed else (0.0, 0.0)
         chosen = label if self._expert or asked is None or not np.isfinite(asked.force) else asked
-        force = min(chosen.force, self.expert.most(truth)) + self._push[0] * self._mass
+        force = min(chosen.force, self.expert.following_force(truth)) + self._push[0] * self._mass
         return Nominal(label.stamp, force, chosen.curvature + self._push[1] / max(truth.speed, 5.0) ** 2)
 
     def shift(self, simulator: Simulator) -> None:

@@ -24,7 +24,8 @@ FRAME = re.compile(r'^ +File "(?P<file>[^"]*)", line (?P<line>\d+) in (?P<functi
 LINE = re.compile(r"^\[(?P<level>[A-Z]+)\] \[(?P<node>[^\]]*)\]: (?P<text>.*)$")
 """As the console of ROS is told to write, see ``environment``."""
 
-WHEREABOUTS_S = 0.3
+WHEREABOUTS_S = 3.0
+"""How long a node may take to say what it is doing."""
 
 Said = Callable[[str, str, str], None]
 """Called with (node, level, text) for every line that a child logs."""
@@ -96,7 +97,9 @@ class Child:
         self._stack.clear()
         if self.code is None:
             self._process.send_signal(signal.SIGUSR1)
-            time.sleep(WHEREABOUTS_S)
+            end = time.monotonic() + WHEREABOUTS_S
+            while not self._stack and time.monotonic() < end:
+                time.sleep(0.05)
         return " < ".join(self._stack[:4])
 
     def weigh(self) -> None:

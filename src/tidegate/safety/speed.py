@@ -5,11 +5,10 @@ from __future__ import annotations
 
 import math
 
-import numpy as np
-
 from tidegate.robot import Car
 from tidegate.safety.barrier import Barrier, Priority, Rows, State, barriers
 from tidegate.safety.lane import room
+from tidegate.safety.lane_tracker import interpolate
 from tidegate.settings import Settings
 
 
@@ -42,18 +41,9 @@ class Speed(Barrier):
         return h
 
 
-@barriers.register("curve")
-class Curve(Barrier):
-    """Slow enough for the bends ahead.
+class Slowing(Barrier):
+    """What the camera says only ever slows the car down, no harder than at ``curve_deceleration``."""
 
-    h = min over the lane's knots of √(a_lat/|κ_r| + 2 a_c s) − v, relative degree 1: braking at a_c keeps every term.
-    Trusted inputs: wheel speed; the lane's curvature is *learned*, so this barrier only ever slows the car down.
-    Guarantee: v² |κ_r| ≤ a_lat on reaching the bend, conditional on the lane estimate.
-    Assumption: curvature between the knots is linear; no error bound is subtracted (the lateral barrier holds the
-    commanded curvature to the same limit whatever the camera says).
-    """
-
-    name = "curve"
     priority = Priority.COMFORT
     rows = 1
     gain = "speed"
@@ -61,9 +51,33 @@ class Curve(Barrier):
 
     def __init__(self, settings: Settings, car: Car) -> None:
         super().__init__(settings, car)
-        self._lateral = settings.vehicle.lateral_acceleration_max
         self._braking = settings.safety.curve_deceleration
         self._mass = car.effective_mass
+
+    def limit(self, state: State, rows: Rows, allowed: float, falling: float = 0.0) -> float:
+        """Write the row for v ≤ ``allowed`` [m/s], which falls by ``falling`` [m/s²]; h."""
+        h = allowed - state.speed
+        backup = max(-self._braking - max(state.disturbance, 0.0), state.force_low / self._mass)
+        rows.set(0, -1.0 / self._mass, 0.0, falling + state.disturbance, h, -backup)
+        return h
+
+
+@barriers.register("curve")
+class Curve(Slowing):
+    """Slow enough for the bends ahead.
+
+    h = min over the lane's knots of √(a_lat/|κ_r| + 2 a_c s) − v, relative degree 1: braking at a_c keeps every term.
+    Trusted inputs: wheel speed; the lane's curvature is *learned*.
+    Guarantee: v² |κ_r| ≤ a_lat on reaching the bend, conditional on the lane estimate.
+    Assumption: curvature between the knots is linear; no error bound is subtracted (the lateral barrier holds the
+    commanded curvature to the same limit whatever the camera says).
+    """
+
+    name = "curve"
+
+    def __init__(self, settings: Settings, car: Car) -> None:
+        super().__init__(settings, car)
+        self._lateral = settings.vehicle.lateral_acceleration_max
 
     def fill(self, state: State, rows: Rows) -> float:
         """See ``Barrier.fill``."""
@@ -74,44 +88,32 @@ class Curve(Barrier):
             for ahead, curvature in zip(state.lane.ahead, state.lane.curvature, strict=True)
         )
         allowed = math.sqrt(square)
-        h = allowed - state.speed
         # d/dt √(c + 2 a s) = −a v/√(c + 2 a s) while the knot comes nearer
-        fixed = self._braking * min(state.speed / allowed, 1.0) + state.disturbance
-        backup = max(-self._braking - max(state.disturbance, 0.0), state.force_low / self._mass)
-        rows.set(0, -1.0 / self._mass, 0.0, fixed, h, -backup)
-        return h
+        return self.limit(state, rows, allowed, self._braking * min(state.speed / allowed, 1.0))
 
 
 @barriers.register("sight")
-class Sight(Barrier):
+class Sight(Slowing):
     """Slow where the lane is not well known.
 
-    h = v_s(b) − v, relative degree 1, with v_s the speed limit up to an error bound b = ``bound_cap`` of the offset,
-    from there on falling in proportion to ``unsure_speed``, where b is the room that the car has in its lane.
-    Trusted inputs: wheel speed; the error bound is *learned*, so this barrier only ever slows the car down.
-    Guarantee: none beyond v ≤ v_s(b) for a bound that holds still. It buys time: an error of the commanded curvature
-    carries the car aside with the square of its speed, and every new frame may correct it.
+    h = v_s(b) − v, relative degree 1: v_s is the speed limit up to an error bound b = ``bound_cap`` of the offset, then
+    falls linearly to ``unsure_speed`` where b is the room that the car has in its lane, and stays there.
+    Trusted inputs: wheel speed; the error bound is *learned*.
+    Guarantee: none: the bound may jump. It buys time: an error of the commanded curvature carries the car aside with
+    the square of its speed, and every new frame may correct it.
+    Assumption: the bound is stated; where it is inf (unknown) there is no row.
     """
 
     name = "sight"
-    priority = Priority.COMFORT
-    rows = 1
-    gain = "speed"
-    learned = True
 
     def __init__(self, settings: Settings, car: Car) -> None:
         super().__init__(settings, car)
         lane, limit = settings.safety.lane, settings.vehicle.speed_max
         self._bounds = lane.bound_cap, max(lane.bound_cap, room(settings, car))
         self._speeds = limit, min(lane.unsure_speed, limit)
-        self._braking = settings.safety.curve_deceleration
-        self._mass = car.effective_mass
 
     def fill(self, state: State, rows: Rows) -> float:
         """See ``Barrier.fill``."""
         if state.lane is None or math.isinf(state.lane.offset_bound):
             return math.inf
-        h = float(np.interp(state.lane.offset_bound, self._bounds, self._speeds)) - state.speed
-        backup = max(-self._braking - max(state.disturbance, 0.0), state.force_low / self._mass)
-        rows.set(0, -1.0 / self._mass, 0.0, state.disturbance, h, -backup)
-        return h
+        return self.limit(state, rows, interpolate(state.lane.offset_bound, self._bounds, self._speeds))

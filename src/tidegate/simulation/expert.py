@@ -58,13 +58,13 @@ class Expert:
         """The command for now; ``truth`` saves computing it again."""
         truth = truth or self._simulator.truth()
         free = self.wish(truth)
-        return dataclasses.replace(free, force=min(free.force, self.most(truth)))
+        return dataclasses.replace(free, force=min(free.force, self.following_force(truth)))
 
     def wish(self, truth: Truth) -> Nominal:
         """The command for now as if nobody else were on the road."""
         return Nominal(truth.stamp, self._force(truth, self._cruise(truth)), self._curvature(truth))
 
-    def most(self, truth: Truth) -> float:
+    def following_force(self, truth: Truth) -> float:
         """Most force [N] with which the distance to what is ahead is kept; infinite on a free road."""
         wanted = self._follow(truth)
         return self._force(truth, wanted) if math.isfinite(wanted) else math.inf
