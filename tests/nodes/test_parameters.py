@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import rclpy
 import yaml
 from plant import CAR_YAML
 from rcl_interfaces.msg import ParameterType
@@ -109,6 +110,9 @@ def test_what_is_wrong_is_refused_with_file_key_value(
     arguments = changed(tmp_path, key, value)
     with pytest.raises(SettingsError) as caught:
         made(arguments)
+    looker = rclpy.create_node("looker")
+    assert looker.get_node_names() == ["looker"]  # what is refused leaves nothing in the domain
+    looker.destroy_node()
     assert "changed.yaml" in str(caught.value)
     assert told in str(caught.value)
     assert "\n" not in str(caught.value)

@@ -40,9 +40,13 @@ class RecorderNode(Node):  # type: ignore[misc]
         )
         path = self.declare_parameter("path", "").value
         self._linger = self.declare_parameter("linger", False).value
-        if not path:
-            raise BagError("recorder_node: the parameter 'path' must name the folder to make")
-        self._writer = BagWriter(path)
+        try:
+            if not path:
+                raise BagError("recorder_node: the parameter 'path' must name the folder to make")
+            self._writer = BagWriter(path)
+        except BaseException:
+            self.destroy_node()
+            raise
         self._unseen = dict(TOPICS)
         self.create_timer(LOOK_PERIOD_S, self._look, clock=Clock(clock_type=ClockType.STEADY_TIME))
 

@@ -37,7 +37,7 @@ class Remote:
         """Whether its services are there, or answer.
 
         What the middleware says is the quick way and not enough: rmw_fastrtps calls a service absent for as long as
-        the domain has unequal numbers of its request readers and answer writers, and a killed node may leave one half.
+        the domain has unequal numbers of its request readers and answer writers, as while a namesake is half gone.
         """
         listed = self._changer.service_is_ready() and self._getter.service_is_ready()
         return bool(listed or self.state())

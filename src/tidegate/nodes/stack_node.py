@@ -52,9 +52,20 @@ class StackNode(LifecycleNode, ABC):  # type: ignore[misc]
             use_global_arguments=arguments is None,
             automatically_declare_parameters_from_overrides=True,
         )
-        self.settings = declare(self, self.OWN, sys.argv if arguments is None else arguments)
+        try:
+            self.settings = declare(self, self.OWN, sys.argv if arguments is None else arguments)
+        except BaseException:
+            self.destroy_node()
+            raise
         self._listeners: list[tuple[Subscription, str, Heard]] = []
         self._senders: dict[str, Any] = {}
+
+    def destroy_node(self) -> None:
+        """Take the node out of the domain. rclpy alone leaves its lifecycle services there until it is collected, where
+        others take it for alive, or its namesake for absent."""
+        super().destroy_node()
+        for name in [name for name in vars(self) if name == "_state_machine" or name.startswith("_service_")]:
+            delattr(self, name)
 
     @abstractmethod
     def build(self) -> None:
