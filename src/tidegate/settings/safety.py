@@ -20,7 +20,7 @@ class LadderSettings:
         high=8,
     )
     blind_deceleration: float = setting(
-        4.5, "m/s²", "deceleration of STOPPING while the camera is out and the lane is dead-reckoned", low=0.5, high=8
+        5.5, "m/s²", "deceleration of STOPPING while the camera is out and the lane is dead-reckoned", low=0.5, high=8
     )
     hold_deceleration: float = setting(2.0, "m/s²", "brake request that holds the standing car", low=1, high=8)
     standstill_speed: float = setting(0.1, "m/s", "slower than this is standing", low=0.001, high=1)
