@@ -57,7 +57,7 @@ class Plant:
 
     def __init__(self, executor: EventsExecutor, settings: Settings, lock_step: bool = True) -> None:
         self.executor, self.settings, self.lock_step = executor, settings, lock_step
-        self.node = rclpy.create_node("plant")
+        self.node: Any = rclpy.create_node("plant")
         executor.add_node(self.node)
         self.car = Car.from_settings(settings)
         self.period = round(1e9 / settings.safety.rate_hz)
@@ -81,8 +81,12 @@ class Plant:
             )
 
     def close(self) -> None:
-        self.executor.remove_node(self.node)
-        self.node.destroy_node()
+        """Leave the domain, so that whoever listens knows that nothing more will come."""
+        if self.node is not None:
+            self.executor.remove_node(self.node)
+            self.executor.spin_once(timeout_sec=0.0)  # it lets go of a node only when it spins
+            self.node.destroy_node()
+            self.node = None
 
     @property
     def now(self) -> int:

@@ -19,23 +19,23 @@ from types import FrameType
 
 LINGER_S = 10.0
 """Longest time that a node lives on because the safety node is braking."""
-AGAIN_S = 1.0
-"""Signals closer together than this are one."""
+ONE_STOP = 2
+"""Signals that one Ctrl-C makes: a terminal and ``ros2 launch`` both pass it on, on a busy machine seconds apart."""
 
 PARENT = "TIDEGATE_PARENT"
 """Environment variable: process without which a node goes down."""
 
-_signals: list[float] = []
-"""Steady times of the signals that asked this process to stop."""
+_signals: list[int] = []
+"""The signals that asked this process to stop."""
 
 
-def _note(_number: int, _frame: FrameType | None) -> None:
-    _signals.append(time.monotonic())
+def _note(number: int, _frame: FrameType | None) -> None:
+    _signals.append(number)
 
 
 def _impatient() -> bool:
-    """Whether somebody asked again; a terminal and ``ros2 launch`` both pass the same Ctrl-C on, at almost one time."""
-    return bool(_signals) and _signals[-1] - _signals[0] > AGAIN_S
+    """Whether somebody asked again."""
+    return len(_signals) > ONE_STOP
 
 
 def _orphaned() -> bool:

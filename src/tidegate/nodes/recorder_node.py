@@ -4,11 +4,12 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from rclpy.clock import Clock, ClockType
 from rclpy.node import Node
 from rclpy.qos import DurabilityPolicy, HistoryPolicy, QoSProfile, ReliabilityPolicy
+from rclpy.subscription import Subscription
 
 from tidegate.bag import BagWriter
 from tidegate.errors import BagError
@@ -17,6 +18,8 @@ from tidegate.nodes.topics import message_class, ros_name
 
 DEPTH = 1000
 """Messages per topic that may wait while the disk is busy: five seconds at the safety filter's rate."""
+QUIET_S = 0.1
+"""At its end it takes what waits or is on its way, until nothing has come for this long."""
 LOOK_PERIOD_S = 0.1
 """How often it looks for publishers of topics that it does not record yet."""
 
@@ -48,6 +51,7 @@ class RecorderNode(Node):  # type: ignore[misc]
             self.destroy_node()
             raise
         self._unseen = dict(TOPICS)
+        self._listeners: list[tuple[Subscription, Callable[[bytes], None]]] = []
         self.create_timer(LOOK_PERIOD_S, self._look, clock=Clock(clock_type=ClockType.STEADY_TIME))
 
     def needed(self) -> bool:
@@ -55,8 +59,25 @@ class RecorderNode(Node):  # type: ignore[misc]
         return bool(self._linger) and self.count_publishers(ros_name("command")) > 0
 
     def close(self) -> None:
-        """Write the index of the bag."""
+        """Take what is still waiting, of a busy machine whole seconds, and write the index of the bag."""
+        quiet_since = time.monotonic()
+        while time.monotonic() - quiet_since < QUIET_S:
+            if self._fetch():
+                quiet_since = time.monotonic()
+            else:
+                time.sleep(QUIET_S / 10)
         self._writer.close()
+
+    def _fetch(self) -> bool:
+        """Write one message of each topic that has any; whether there was one."""
+        found = False
+        for listener, keep in self._listeners:
+            with listener.handle:
+                taken = listener.handle.take_message(listener.msg_type, True)
+            if taken is not None:
+                keep(taken[0])
+                found = True
+        return found
 
     def _look(self) -> None:
         for topic in list(self._unseen.values()):
@@ -80,4 +101,5 @@ class RecorderNode(Node):  # type: ignore[misc]
         def keep(data: bytes) -> None:
             self._writer.write_raw(name, topic.type, data, time.time_ns())
 
-        self.create_subscription(message_class(topic.type), ros_name(topic.name), keep, profile, raw=True)
+        listener = self.create_subscription(message_class(topic.type), ros_name(topic.name), keep, profile, raw=True)
+        self._listeners.append((listener, keep))

@@ -37,8 +37,8 @@ SETTLED = 2 * NANOSECONDS
 """From the first NORMAL on: what stops the car within this is a start that stumbled, such as late first frames."""
 STOP_TIME_S = 5.0
 """Longest time that going down may take, by the clock that drives the ticks."""
-SILENCE_S = 1.0
-"""Going down, the node gives up when it has heard nothing for this long: it may as well be alone."""
+SILENCE_S = 5.0
+"""Going down, the node gives up when those whose data it needs are there, but silent for this long."""
 BRAKE_POLL_S = 0.0005
 FLUSH_S = 0.5
 SENSED = {"joint_states", "odom", "imu", "points"}
@@ -252,7 +252,7 @@ class SafetyNode(StackNode):
             elif not self._on_clock or self._clock_due():
                 self._tick_now()
             idle = self._round is None or not self._lock_step
-            if idle and (self._mode == Mode.STOPPED or now - self._heard_at > SILENCE_S):
+            if idle and (self._mode == Mode.STOPPED or self._alone() or now - self._heard_at > SILENCE_S):
                 break
             begun = self._ticked if begun is None else begun
             if seconds(self._ticked - begun) > STOP_TIME_S:
@@ -260,6 +260,10 @@ class SafetyNode(StackNode):
             time.sleep(BRAKE_POLL_S if self._lock_step or self._on_clock else 1 / self.settings.safety.rate_hz)
         if self._mode != Mode.STOPPED:
             self.get_logger().warning("went down before the car was seen to stand; the actuators' time-out must act")
+
+    def _alone(self) -> bool:
+        """Whether nobody is left who could tell how fast the car is."""
+        return not any(self.count_publishers(topic) for topic in SENSED)
 
     def _sensed(self) -> bool:
         """Going down, perception and policy may be gone already: only the sensors are waited for."""
