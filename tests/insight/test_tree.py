@@ -15,7 +15,8 @@ def drive(seed: int, rule) -> Sheet:
 
 
 def stepped(state, rng):
-    return np.stack([np.where(state[:, 0] > 0.2, -0.05, 0.02), np.where(state[:, 4] < 50, -3.0, 1.0)], axis=1)
+    side = np.where(np.abs(state[:, 0]) > 0.2, -0.05 * np.sign(state[:, 0]), 0.0)
+    return np.stack([side, np.where(state[:, 4] < 50, -3.0, 1.0)], axis=1)
 
 
 def test_a_policy_that_is_a_tree_is_found_exactly():
@@ -26,6 +27,22 @@ def test_a_policy_that_is_a_tree_is_found_exactly():
     assert np.argmax(acceleration.importance) == 4
     assert curvature.tree.get_n_leaves() <= 16
     assert acceleration.tree.tree_.threshold[0] < GAP_MAX
+
+
+def test_bends_of_one_direction_tell_of_the_other():
+    left, right = drive(1, stepped), drive(2, stepped)
+    one, other = left.state[:, 0] > 0, right.state[:, 0] < 0
+    fitted, held_out = Sheet(left.state[one], left.output[one]), Sheet(right.state[other], right.output[other])
+    curvature, _ = fit([fitted], [held_out])
+    assert curvature.r2_held_out > 0.9  # where exactly the threshold lies, few samples say
+
+
+def test_a_policy_that_pulls_to_one_side_is_not_called_explained():
+    lopsided = lambda state, rng: stepped(state, rng) + np.where(state[:, :1] > 0.2, [[0.2, 0.0]], 0.0)  # noqa: E731
+    curvature, acceleration = fit([drive(seed, lopsided) for seed in (1, 2)], [drive(3, lopsided)])
+    assert curvature.r2_held_out < 0.7
+    assert curvature.r2_fitted < 0.7
+    assert acceleration.r2_held_out > 0.98
 
 
 def test_noise_is_not_called_an_explanation():

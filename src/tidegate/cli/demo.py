@@ -43,8 +43,8 @@ if TYPE_CHECKING:
 SCENE = "demo"
 LONGEST_S = 240.0
 MADE = ("bag", "drive.mp4", "report.html", "summary.json")
-WATCHED = 2
-"""Drives on other roads that saliency and trees are fitted to; the demo's own drive is held out."""
+WATCHED, WATCHED_S = 2, 50.0
+"""Drives on other roads, and for how long, that saliency and trees are fitted to; the demo's own drive is held out."""
 ENDS = {
     "goal": End.GOAL,
     "contact": End.CONTACT,
@@ -79,7 +79,7 @@ def demo(
     tasks = [Task(str(path), str(model), SCENE, seed + 1 + place) for place in range(WATCHED)]
     with ThreadPoolExecutor(2) as pool:
         judged = pool.submit(judge_bag, reader, settings, SCENE, seed, ENDS[went.end], wall)
-        watched = pool.submit(survey, tasks)
+        watched = pool.submit(survey, tasks, WATCHED, WATCHED_S)
         drive = load_drive(reader, f"one lap with {loaded.name}", road=road_outline(SCENE, seed))
         _film(console, drive, loaded, settings, out / "drive.mp4")
         with console.status("judging the drive, watching two more to explain it"):

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -12,9 +13,10 @@ from tidegate.bundle import Bundle
 from tidegate.errors import SettingsError
 from tidegate.evaluation.drivers import BundleDriver, Driver, ExpertDriver
 from tidegate.evaluation.log import DriveLog
-from tidegate.evaluation.metrics import Run
+from tidegate.evaluation.metrics import End, Run
 from tidegate.evaluation.pilot import Moment, Pilot
 from tidegate.evaluation.recorder import DriveRecorder
+from tidegate.records import seconds
 from tidegate.safety import Supervisor
 from tidegate.settings import Settings, load_settings
 from tidegate.simulation import Simulator
@@ -82,12 +84,24 @@ def drive(settings: Settings, task: Task, bundle: Bundle | None, watch: Watch | 
         BundleError, SceneError: the bundle or the scene is refused.
     """
     began = time.perf_counter()
+    log, end, state_hash = roll(settings, task, bundle, watch)
+    return log.judge(task.scene, task.seed, end, state_hash, time.perf_counter() - began)
+
+
+def roll(
+    settings: Settings, task: Task, bundle: Bundle | None, watch: Watch | None = None, longest_s: float = math.inf
+) -> tuple[DriveLog, End, str]:
+    """Drive one closed loop, for ``longest_s`` at most: what happened, why it ended, the hash of its last state.
+
+    Raises:
+        BundleError, SceneError: the bundle or the scene is refused.
+    """
     disable = frozenset(task.disable) | (frozenset() if task.filtered else {"filter"})
     with Simulator(settings, task.scene, task.seed, camera=bundle is not None) as simulator:
         driver: Driver = BundleDriver(bundle, settings) if bundle else ExpertDriver(settings, simulator)
         pilot = Pilot(driver, Supervisor(settings, simulator.car, disable=disable))
         log = DriveLog(settings, simulator.car)
-        end = None
+        end, begun = None, simulator.now
         while end is None:
             sensors, truth = simulator.observe(), log.last or simulator.truth()
             step = pilot.tick(simulator.now, sensors)
@@ -97,6 +111,5 @@ def drive(settings: Settings, task: Task, bundle: Bundle | None, watch: Watch | 
             simulator.apply(tick.command)
             simulator.step()
             log.add(tick.command.effort, tick.intervened, tick.mode, simulator.truth())
-            end = log.end()
-        state_hash = simulator.state_hash()
-    return log.judge(task.scene, task.seed, end, state_hash, time.perf_counter() - began)
+            end = log.end() or (End.TIME_LIMIT if seconds(simulator.now - begun) >= longest_s else None)
+        return log, end, simulator.state_hash()

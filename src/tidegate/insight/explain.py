@@ -74,8 +74,9 @@ def tree_sections(fitted: list[tree.Sheet], held_out: list[tree.Sheet]) -> list[
         used = ", ".join(f"{name.split(' [')[0]} {share:.0%}" for name, share in ranked if share >= 0.01)
         note = (
             f"A tree of {surrogate.tree.get_n_leaves()} leaves that stands in for the network. It explains "
-            f"R² = {surrogate.r2_held_out:.2f} of its variance on {len(held_out)} drives that it was not fitted to "
-            f"({surrogate.r2_fitted:.2f} on its own {len(fitted)}). It asks for: {used}."
+            f"R² = {surrogate.r2_held_out:.2f} of its variance where it was not fitted (drives: {len(held_out)}) and "
+            f"{surrogate.r2_fitted:.2f} where it was (drives: {len(fitted)}, with their mirror images). "
+            f"It asks for: {used}."
         )
         made.append(Section(f"A tree for the {surrogate.output}", note, tree.picture(surrogate)))
     return made

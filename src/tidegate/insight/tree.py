@@ -14,6 +14,8 @@ from tidegate.records import Floats
 
 STATE = ("lane offset [m]", "heading [rad]", "curvature [1/m]", "speed [m/s]", "gap [m]")
 OUTPUT = ("path curvature [1/m]", "acceleration [m/s²]")
+STATE_MIRRORED, OUTPUT_MIRRORED = np.array([-1.0, -1.0, -1.0, 1.0, 1.0]), np.array([-1.0, 1.0])
+"""Signs of both when left and right are exchanged."""
 GAP_MAX = 80.0
 """A clear road reads as this gap [m]: what the range sensor can see."""
 
@@ -44,6 +46,9 @@ class Surrogate:
 def fit(fitted: list[Sheet], held_out: list[Sheet], leaves: int = 16) -> list[Surrogate]:
     """Fit one tree of at most ``leaves`` leaves per output; whole drives are held out, never frames of one drive.
 
+    It is fitted to each drive and to its mirror image, or a few drives would teach it bends of one direction only.
+    What is held out is as it was driven.
+
     Raises:
         ValueError: no drive to fit, or none to hold out.
     """
@@ -52,9 +57,12 @@ def fit(fitted: list[Sheet], held_out: list[Sheet], leaves: int = 16) -> list[Su
     state, output = _stack(fitted)
     other_state, other_output = _stack(held_out)
     made = []
+    states = np.concatenate([state, state * STATE_MIRRORED])
+    outputs = np.concatenate([output, output * OUTPUT_MIRRORED])
+    fewest = max(5, len(states) // 200)
     for column, name in enumerate(OUTPUT):
-        tree = DecisionTreeRegressor(max_leaf_nodes=leaves, min_samples_leaf=max(5, len(state) // 200), random_state=0)
-        tree.fit(state, output[:, column])
+        tree = DecisionTreeRegressor(max_leaf_nodes=leaves, min_samples_leaf=fewest, random_state=0)
+        tree.fit(states, outputs[:, column])
         made.append(
             Surrogate(
                 name,

@@ -26,11 +26,19 @@ MODE_COLOUR = {
     Mode.STOPPING: (226, 88, 62),
     Mode.STOPPED: (150, 70, 70),
 }
+LAYERS = (ALLOWED, (122, 206, 150), ACTIVE)
+"""Of the neurons."""
+STRIPS = ((0, 480, 480, 720), (480, 480, 960, 720))
+"""Where force and curvature are drawn: left, top, right, bottom."""
+NEURONS = (980, 526, 1262, 690)
+ROWS_MAX = 14
 ENCODING = {"crf": "26", "preset": "ultrafast"}
 """A camera's noise costs an encoder most of its time; these settings cost a third of it."""
 WINDOW = 6.0
 """Time that the strips show [s]."""
 
+Box = tuple[int, int, int, int]
+Colour = tuple[int, int, int]
 Saliency = Callable[[NDArray[np.uint8]], Floats]
 """Camera image (H, W, 3) → importance of each pixel (H, W) in 0…1."""
 
@@ -43,15 +51,16 @@ class Painter:
         self._drive, self._saliency = drive, saliency
         self._layers = layers or {"neurons": drive.neurons.shape[1] if drive.neurons.ndim == 2 else 0}
         self._small, self._normal, self._large = (_font(size) for size in (14, 17, 44))
-        self._force = _scale(drive.wanted[:, 0], drive.allowed[:, 0])
-        self._curvature = _scale(drive.wanted[:, 1], drive.allowed[:, 1])
+        self._scales = [_scale(drive.wanted[:, column], drive.allowed[:, column]) for column in range(len(STRIPS))]
+        self._rows = list(drive.barriers)[:ROWS_MAX]
         self._neuron = max(1e-6, float(np.quantile(np.abs(drive.neurons), 0.99))) if drive.neurons.size else 1.0
+        self._paper = self._lettering()
 
     def paint(self, frame: int) -> NDArray[np.uint8]:
         """The canvas (720, 1280, 3) for one camera frame."""
         drive = self._drive
         now = float(drive.image_time[frame])
-        canvas = Image.new("RGB", SIZE, PAPER)
+        canvas = self._paper.copy()
         canvas.paste(self._camera(drive.images[frame]), (0, 0))
         draw = ImageDraw.Draw(canvas)
         tick = min(int(np.searchsorted(drive.time, now, "right")), len(drive.time)) - 1
@@ -60,19 +69,45 @@ class Painter:
         self._caption(draw, now, rows[-1] if rows else "")
         self._status(draw, now, tick)
         self._margins(draw, tick, set(rows))
-        self._strip(draw, (0, 480, 480, 720), now, 0, self._force, "drive force [kN]", 1000.0)
-        self._strip(draw, (480, 480, 960, 720), now, 1, self._curvature, "path curvature [1/m]", 1.0)
-        self._neurons(draw, (960, 500, 1280, 720), now)
+        for column, box in enumerate(STRIPS):
+            self._strip(draw, box, now, column)
+        self._neurons(draw, now)
         return np.asarray(canvas)
 
+    def _lettering(self) -> Image.Image:
+        """What is the same on every canvas: it takes half of the time to draw."""
+        canvas = Image.new("RGB", SIZE, PAPER)
+        draw = ImageDraw.Draw(canvas)
+        draw.text((980, 132), "barriers", FAINT, self._small, anchor="ls")
+        draw.text((1262, 132), "h", FAINT, self._small, anchor="rs")
+        for place, name in enumerate(self._rows):
+            self._row(draw, place, name, LINE, TEXT)
+        titles = (f"drive force [kN]|±{self._scales[0] / 1000:.3g}", f"path curvature [1/m]|±{self._scales[1]:.3g}")
+        for box, title in zip(STRIPS, titles, strict=True):
+            left, top, right, bottom = _inside(box)
+            words, scale = title.split("|")
+            draw.text((left, box[1] + 22), words, FAINT, self._small, anchor="lm")
+            draw.text((right, box[1] + 22), scale, FAINT, self._small, anchor="rm")
+            for word, colour, x in (("wanted", WANTED, left + 190), ("allowed", ALLOWED, left + 270)):
+                draw.line((x - 24, box[1] + 22, x - 8, box[1] + 22), colour, 3)
+                draw.text((x - 2, box[1] + 22), word, FAINT, self._small, anchor="lm")
+            draw.rounded_rectangle((left, top, right, bottom), 6, fill=PANEL)
+            draw.line((left, (top + bottom) / 2, right, (top + bottom) / 2), LINE, 1)
+        left, top, right, bottom = NEURONS
+        draw.text((left, top - 22), "liquid neurons", FAINT, self._small, anchor="lm")
+        if count := sum(self._layers.values()):
+            draw.line((left, (top + bottom) / 2, right, (top + bottom) / 2), LINE, 1)
+            start, pitch = float(left), (right - left) / count
+            for (name, size), colour in zip(self._layers.items(), LAYERS, strict=False):
+                draw.text((start + size * pitch / 2, bottom + 14), name, colour, self._small, anchor="mm")
+                start += size * pitch
+        return canvas
+
     def _camera(self, image: NDArray[np.uint8]) -> Image.Image:
-        large = Image.fromarray(cv2.resize(image, CAMERA, interpolation=cv2.INTER_CUBIC))
-        if self._saliency is None:
-            return large
-        map_ = np.uint8(190 * np.clip(self._saliency(image), 0, 1))
-        alpha = Image.fromarray(cv2.resize(map_, CAMERA, interpolation=cv2.INTER_LINEAR))
-        large.paste(Image.new("RGB", CAMERA, ACTIVE), (0, 0), alpha)
-        return large
+        if self._saliency is not None:
+            alpha = 0.75 * np.clip(self._saliency(image), 0, 1)[..., None]
+            image = (image * (1 - alpha) + np.array(ACTIVE) * alpha).astype(np.uint8)
+        return Image.fromarray(cv2.resize(image, CAMERA, interpolation=cv2.INTER_CUBIC))
 
     def _caption(self, draw: ImageDraw.ImageDraw, now: float, row: str) -> None:
         draw.rounded_rectangle((14, 12, 128, 40), 8, fill=PANEL)
@@ -94,35 +129,20 @@ class Painter:
             draw.text((986 + self._large.getlength(f"{speed:.1f}"), 104), "m/s", FAINT, self._normal, anchor="ls")
 
     def _margins(self, draw: ImageDraw.ImageDraw, tick: int, active: set[str]) -> None:
-        draw.text((980, 132), "barriers", FAINT, self._small, anchor="ls")
-        draw.text((1262, 132), "h", FAINT, self._small, anchor="rs")
-        for place, (name, barrier) in enumerate(list(self._drive.barriers.items())[:14]):
-            y = 154 + 24 * place
-            colour = ACTIVE if name in active else LINE
-            draw.ellipse((982, y - 5, 992, y + 5), fill=colour)
-            draw.text((1002, y), name, ACTIVE if name in active else TEXT, self._small, anchor="lm")
-            draw.text((1262, y), _number(barrier, tick), FAINT, self._small, anchor="rm")
+        for place, name in enumerate(self._rows):
+            if name in active:
+                self._row(draw, place, name, ACTIVE, ACTIVE)
+            text = _number(self._drive.barriers[name], tick)
+            draw.text((1262, 154 + 24 * place), text, FAINT, self._small, anchor="rm")
 
-    def _strip(
-        self,
-        draw: ImageDraw.ImageDraw,
-        box: tuple[int, int, int, int],
-        now: float,
-        column: int,
-        scale: float,
-        title: str,
-        unit: float,
-    ) -> None:
-        left, top, right, bottom = box[0] + 16, box[1] + 40, box[2] - 16, box[3] - 18
-        draw.text((left, box[1] + 22), title, FAINT, self._small, anchor="lm")
-        draw.text((right, box[1] + 22), f"±{scale / unit:.3g}", FAINT, self._small, anchor="rm")
-        for word, colour, x in (("wanted", WANTED, left + 190), ("allowed", ALLOWED, left + 270)):
-            draw.line((x - 24, box[1] + 22, x - 8, box[1] + 22), colour, 3)
-            draw.text((x - 2, box[1] + 22), word, FAINT, self._small, anchor="lm")
-        draw.rounded_rectangle((left, top, right, bottom), 6, fill=PANEL)
-        middle = (top + bottom) / 2
-        draw.line((left, middle, right, middle), LINE, 1)
-        drive = self._drive
+    def _row(self, draw: ImageDraw.ImageDraw, place: int, name: str, dot: Colour, ink: Colour) -> None:
+        y = 154 + 24 * place
+        draw.ellipse((982, y - 5, 992, y + 5), fill=dot)
+        draw.text((1002, y), name, ink, self._small, anchor="lm")
+
+    def _strip(self, draw: ImageDraw.ImageDraw, box: Box, now: float, column: int) -> None:
+        left, top, right, bottom = _inside(box)
+        middle, scale, drive = (top + bottom) / 2, self._scales[column], self._drive
         shown = np.flatnonzero((drive.time > now - WINDOW) & (drive.time <= now))[::4]
         for values, colour, width in ((drive.wanted, WANTED, 2), (drive.allowed, ALLOWED, 3)):
             y = middle - np.clip(values[shown, column] / scale, -1, 1) * (bottom - top) * 0.46
@@ -131,28 +151,18 @@ class Painter:
             if good.sum() > 1:
                 draw.line(list(zip(x[good].tolist(), y[good].tolist(), strict=True)), colour, width, joint="curve")
 
-    def _neurons(self, draw: ImageDraw.ImageDraw, box: tuple[int, int, int, int], now: float) -> None:
+    def _neurons(self, draw: ImageDraw.ImageDraw, now: float) -> None:
         drive = self._drive
         at = int(np.searchsorted(drive.neuron_time, now, "right")) - 1
-        left, top, right, bottom = box[0] + 20, box[1] + 26, box[2] - 18, box[3] - 30
-        draw.text((left, box[1] + 4), "liquid neurons", FAINT, self._small, anchor="lm")
         if at < 0:
             return
+        left, top, right, bottom = NEURONS
         state = np.clip(drive.neurons[at] / self._neuron, -1, 1)
         pitch, middle = (right - left) / len(state), (top + bottom) / 2
-        draw.line((left, middle, right, middle), LINE, 1)
-        colours = [
-            colour
-            for count, colour in zip(self._layers.values(), (ALLOWED, (122, 206, 150), ACTIVE), strict=False)
-            for _ in range(count)
-        ]
+        colours = [colour for count, colour in zip(self._layers.values(), LAYERS, strict=False) for _ in range(count)]
         for index, value in enumerate(state.tolist()):
             x, y = left + index * pitch, middle - value * (bottom - top) / 2
             draw.rounded_rectangle((x + 1, min(y, middle), x + pitch - 2, max(y, middle) + 1), 2, fill=colours[index])
-        start = float(left)
-        for (name, count), colour in zip(self._layers.items(), (ALLOWED, (122, 206, 150), ACTIVE), strict=False):
-            draw.text((start + count * pitch / 2, bottom + 14), name, colour, self._small, anchor="mm")
-            start += count * pitch
 
 
 def write_video(
@@ -176,6 +186,10 @@ def write_video(
             container.mux(stream.encode(picture))
             progress(frame + 1, total)
         container.mux(stream.encode())
+
+
+def _inside(box: Box) -> Box:
+    return box[0] + 16, box[1] + 40, box[2] - 16, box[3] - 18
 
 
 def _font(size: int) -> ImageFont.FreeTypeFont:

@@ -6,6 +6,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
+from functools import cache
 from typing import Any, get_type_hints
 
 import numpy as np
@@ -102,10 +103,15 @@ class Truth:
             KeyError: a number is missing.
         """
         made: dict[str, Any] = {"stamp": stamp, "limit_worst": ""}
-        for name, kind in get_type_hints(cls).items():
+        for name, kind in _kinds().items():
             if name == "curvature":
                 count = sum(key.startswith("curvature_") for key in values)
                 made[name] = np.array([values[f"curvature_{index}"] for index in range(count)])
             elif name not in made:
                 made[name] = kind(values[name])
         return cls(**made)
+
+
+@cache
+def _kinds() -> dict[str, Any]:
+    return get_type_hints(Truth)
