@@ -61,8 +61,8 @@ class Actuation:
         """
         car, vehicle = self._car, self._car.vehicle
         most = car.curvature_rate * self._period
-        curvature = float(np.clip(curvature, -car.curvature_max, car.curvature_max))
-        target = float(np.clip(curvature, self.curvature - most, self.curvature + most))
+        curvature = min(max(curvature, -car.curvature_max), car.curvature_max)
+        target = min(max(curvature, self.curvature - most), self.curvature + most)
         angles, before = car.steering(target), car.steering(self.curvature)
         wanted = np.zeros(len(car.joint_names))
         for index, name in enumerate(STEER_JOINTS):
@@ -73,7 +73,7 @@ class Actuation:
                     angles[index] - joints.position[at]
                 ) + vehicle.steer_damping * (rate - joints.velocity[at])
         wanted[len(STEER_JOINTS) :] = car.wheel_efforts(force)
-        np.clip(wanted, self._low, self._high, out=wanted)
-        np.clip(wanted, self.effort - self._step, self.effort + self._step, out=wanted)
+        wanted = np.minimum(np.maximum(wanted, self._low), self._high)
+        wanted = np.minimum(np.maximum(wanted, self.effort - self._step), self.effort + self._step)
         self.curvature, self.effort = target, wanted
         return wanted.copy()

@@ -26,22 +26,22 @@ class Excess:
         names = car.joint_names
         self._dofs = np.array([model.joint(name).dofadr[0] for name in names])
         self._steering = np.array([model.joint(name).qposadr[0] for name in STEER_JOINTS])
-        self._velocity = np.array([car.limits[name].velocity for name in names])
-        self._lower = np.array([car.limits[name].lower for name in STEER_JOINTS])
-        self._upper = np.array([car.limits[name].upper for name in STEER_JOINTS])
+        self._velocity = [car.limits[name].velocity for name in names]
+        self._range = [(car.limits[name].lower, car.limits[name].upper) for name in STEER_JOINTS]
         self._speed_max = speed_max
         self._names = [f"velocity {name}" for name in names] + [f"position {name}" for name in STEER_JOINTS] + ["speed"]
-        self._worst = np.full(len(self._names), -np.inf)
         self.found: dict[str, float] = {}
 
     def look(self, data: mujoco.MjData, speed: float) -> None:
         """Take in the state after one physics step; ``speed`` of the car [m/s]."""
-        angles = data.qpos[self._steering]
-        beyond = np.maximum(angles - self._upper, self._lower - angles) / (self._upper - self._lower)
-        velocity = np.abs(data.qvel[self._dofs]) / self._velocity - 1
-        now = np.concatenate((velocity, beyond, (abs(speed) / self._speed_max - 1,)))
-        if (now > np.maximum(self._worst, ROUNDING)).any():
-            self._worst = np.maximum(self._worst, now)
-            self.found = {
-                name: float(value) for name, value in zip(self._names, self._worst, strict=True) if value > ROUNDING
-            }
+        velocities, angles = data.qvel[self._dofs].tolist(), data.qpos[self._steering].tolist()
+        now = [abs(velocity) / most - 1 for velocity, most in zip(velocities, self._velocity, strict=True)]
+        now += [
+            max(angle - upper, lower - angle) / (upper - lower)
+            for angle, (lower, upper) in zip(angles, self._range, strict=True)
+        ]
+        now.append(abs(speed) / self._speed_max - 1)
+        if max(now) > ROUNDING:
+            for name, value in zip(self._names, now, strict=True):
+                if value > max(self.found.get(name, 0.0), ROUNDING):
+                    self.found[name] = value

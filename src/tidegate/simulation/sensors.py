@@ -36,19 +36,19 @@ class Proprioception:
 
     def measure(self, now: int, data: Any, effort: Floats) -> tuple[JointStates, Odometry, Imu]:
         """Measure at ``now`` [ns]; ``effort`` (J,) [N·m] is the torque that acts in each joint."""
-        rng, noise = self._rng, self._noise
-        velocity = data.qvel[self._dof] + noise.wheel_speed_noise * rng.standard_normal(len(self._dof))
-        position = data.qpos[self._qpos] + self._encoder * rng.standard_normal(len(self._qpos))
+        noise, count = self._noise, len(self._dof)
+        drawn = self._rng.standard_normal(2 * count + 6)
+        velocity = data.qvel[self._dof] + noise.wheel_speed_noise * drawn[:count]
+        position = data.qpos[self._qpos] + self._encoder * drawn[count : 2 * count]
         joints = JointStates(now, self._car.joint_names, position, velocity, effort)
-        turn = data.sensordata[self._gyro : self._gyro + 3] + self._bias + noise.gyro_noise * rng.standard_normal(3)
-        push = data.sensordata[self._accelerometer : self._accelerometer + 3] + (
-            noise.accelerometer_noise * rng.standard_normal(3)
-        )
+        turn = data.sensordata[self._gyro : self._gyro + 3] + self._bias + noise.gyro_noise * drawn[-6:-3]
+        push = data.sensordata[self._accelerometer : self._accelerometer + 3] + (noise.accelerometer_noise * drawn[-3:])
         return joints, self._odometry(now, velocity, float(turn[2])), Imu(now, turn, push)
 
     def _odometry(self, now: int, velocity: Floats, yaw_rate: float) -> Odometry:
         """Dead reckoning with the rear wheels' mean speed and the gyro, midpoint rule."""
-        speed = self._radius * float(velocity[self._rear].mean())
+        left, right = velocity[self._rear].tolist()
+        speed = self._radius * ((left + right) / 2)
         x, y, yaw = self._pose
         if not self._first:
             middle = yaw + 0.5 * yaw_rate * self._period

@@ -7,7 +7,7 @@ import hashlib
 import math
 from collections import deque
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from types import TracebackType
 
 import numpy as np
@@ -77,6 +77,7 @@ class Simulator:
         self._index_model()
         self._tick = 0
         self._distance = 0.0
+        self._ego = Progress(0.0, 0.0, 0.0)
         self._acceleration = 0.0
         self._contacts, self._touching = 0, False
         self._excess = Excess(self.car, settings.vehicle.speed_max, self._model)
@@ -104,18 +105,18 @@ class Simulator:
     def step(self) -> None:
         """Advance one control period."""
         self.observe()  # frames and noise do not depend on whether anybody looked
-        before = self._speed()
+        before = self._ego.speed
         self._sink.actuate(self._data, self.now)
         for _ in range(self._substeps):
             mujoco.mj_step(self._model, self._data)
-            self._excess.look(self._data, self._speed())
-        self._acceleration = (self._speed() - before) / seconds(self._period)
+            speed = self._speed()
+            self._excess.look(self._data, speed)
+        self._acceleration = (speed - before) / seconds(self._period)
         self._tick += 1
         self._observation = None
         self._follow_road()
-        ego = self._progress()
         for actor in self.scene.actors:
-            actor.advance(seconds(self._period), ego)
+            actor.advance(seconds(self._period), self._ego)
         self._place_actors()
         self._find_contacts()
 
@@ -135,7 +136,7 @@ class Simulator:
             y=y,
             z=z,
             yaw=yaw,
-            speed=self._speed(),
+            speed=self._ego.speed,
             acceleration=self._acceleration,
             yaw_rate=float(self._data.qvel[5]),
             s=place.s,
@@ -153,7 +154,7 @@ class Simulator:
             limit_excess=excess.get(worst, 0.0),
             limit_worst=worst,
             goal=self.scene.goal,
-            camera_ok=self.scene.camera_fault(self._progress()) is CameraFault.NONE,
+            camera_ok=self.scene.camera_fault(self._ego) is CameraFault.NONE,
             sink_braking=self._sink.silent,
         )
 
@@ -182,7 +183,7 @@ class Simulator:
 
     def perturb(self, lateral_m: float, yaw_rad: float) -> None:
         """Shift the car to the left and turn it, keeping its speed and steering."""
-        place, speed = self._place, self._speed()
+        place, speed = self._place, self._ego.speed
         self._place_car(place.s, place.offset + lateral_m, self._yaw() - place.yaw + yaw_rad, speed)
         self._observation = None
 
@@ -193,6 +194,7 @@ class Simulator:
         """
         self._place_car(s, offset, heading, speed)
         self._distance = (s - self.scene.start) % self.road.length
+        self._ego = replace(self._ego, distance=self._distance)
         self._observation = None
 
     def state_hash(self) -> str:
@@ -233,7 +235,7 @@ class Simulator:
     def _sense(self) -> Observation:
         joints, odometry, imu = self._feel.measure(self.now, self._data, self._sink.effort(self._data))
         points = self._range.scan(self.now, self._data) if _due(self._tick, self._scan_every) else None
-        fault = self.scene.camera_fault(self._progress())
+        fault = self.scene.camera_fault(self._ego)
         if self._camera is not None and _due(self._tick, self._frame_every) and fault is not CameraFault.LOST:
             frame = Frame(self.now, self._camera.capture(self._data, fault))
             self._frames.append((self.now + nanoseconds(self.settings.camera.latency_s), frame))
@@ -262,6 +264,7 @@ class Simulator:
         before = self._place.s
         self._place = self.road.locate(float(data.qpos[0]), float(data.qpos[1]), self._place.index)
         self._distance += math.remainder(self._place.s - before, self.road.length)
+        self._ego = Progress(self._place.s, self._distance, self._speed())
 
     def _place_actors(self) -> None:
         actors = self.scene.actors
@@ -277,18 +280,16 @@ class Simulator:
         self._contacts += touching and not self._touching
         self._touching = touching
 
-    def _progress(self) -> Progress:
-        return Progress(self._place.s, self._distance, self._speed())
-
     def _yaw(self) -> float:
         w, x, y, z = (float(value) for value in self._data.qpos[3:7])
         return math.atan2(2 * (w * z + x * y), 1 - 2 * (y * y + z * z))
 
     def _speed(self) -> float:
         """Speed of ``base_link`` along the car's x axis [m/s]."""
-        w, x, y, z = (float(value) for value in self._data.qpos[3:7])
-        vx, vy, vz = (float(value) for value in self._data.qvel[:3])
-        return (1 - 2 * (y * y + z * z)) * vx + 2 * (x * y + w * z) * vy + 2 * (x * z - w * y) * vz
+        w, x, y, z = self._data.qpos[3:7].tolist()
+        vx, vy, vz = self._data.qvel[:3].tolist()
+        speed: float = (1 - 2 * (y * y + z * z)) * vx + 2 * (x * y + w * z) * vy + 2 * (x * z - w * y) * vz
+        return speed
 
     def _wheels_off(self) -> bool:
         if abs(self._place.offset) < 0.5:  # within ±0.5 m no wheel can be beyond the edge

@@ -27,6 +27,7 @@ class Sink:
         self._timeout = nanoseconds(settings.simulator.command_timeout_s)
         limits = Actuation(car, self._period)
         self._low, self._high, self._step = limits.low, limits.high, limits.step
+        self._most = np.where(self._high > 0, self._high, np.inf)
         names = car.joint_names
         self._actuator = np.array([model.actuator(name).id for name in names])
         self._steer, self._wheels = slice(0, len(STEER_JOINTS)), slice(len(STEER_JOINTS), len(names))
@@ -54,14 +55,18 @@ class Sink:
         Raises:
             RobotError: a joint that the car does not have.
         """
-        efforts = dict(zip(command.names, command.effort, strict=True))
-        unknown = sorted(set(efforts) - set(self._car.joint_names))
-        if unknown:
-            raise RobotError(f"command names joint '{unknown[0]}'; the car has {', '.join(self._car.joint_names)}")
-        wanted = np.array([float(efforts.get(name, 0.0)) for name in self._car.joint_names])
+        names = self._car.joint_names
+        if command.names == names:
+            wanted = np.array(command.effort, np.float64)
+        else:
+            efforts = dict(zip(command.names, command.effort, strict=True))
+            unknown = sorted(set(efforts) - set(names))
+            if unknown:
+                raise RobotError(f"command names joint '{unknown[0]}'; the car has {', '.join(names)}")
+            wanted = np.array([float(efforts.get(name, 0.0)) for name in names])
         if not np.isfinite(wanted).all():
             return
-        over = np.maximum(wanted / np.where(self._high > 0, self._high, np.inf), wanted / self._low) - 1
+        over = np.maximum(wanted / self._most, wanted / self._low) - 1
         self._note("effort", over)
         if self._commanded:  # in real time a command may overtake the one before: the rate is judged by their stamps
             periods = max(1, round((command.stamp - self._stamp) / nanoseconds(self._period)))

@@ -38,7 +38,8 @@ class Terrain:
     def frames(self, xy: Floats, yaw: Sequence[float]) -> tuple[Floats, Floats]:
         """Positions (M, 3) on the ground and orientations (M, 4) (w, x, y, z) of things that point along ``yaw``."""
         planes = self.planes(xy)
-        position = np.column_stack([xy, planes[:, 0]])
+        position = np.empty((len(xy), 3))
+        position[:, :2], position[:, 2] = xy, planes[:, 0]
         turned = [upright(heading, dx, dy) for heading, (_, dx, dy) in zip(yaw, planes.tolist(), strict=True)]
         return position, np.array(turned).reshape(-1, 4)
 
