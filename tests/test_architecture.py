@@ -42,6 +42,7 @@ TORCH_HOMES = {
     "liquid/recurrent.py",
     "liquid/wired.py",
     "safety/barriernet.py",
+    "safety/qp_layer.py",
     "stack.py",
 }
 ROS = {"rclpy", "sensor_msgs", "std_msgs", "nav_msgs", "diagnostic_msgs", "lifecycle_msgs", "std_srvs", "rosgraph_msgs"}

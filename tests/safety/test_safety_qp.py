@@ -13,9 +13,9 @@ from hypothesis import strategies as st
 from safety_plant import car, settings
 
 from tidegate.safety.barrier import Ahead, Priority, State
-from tidegate.safety.barriernet import BarrierNet, project
+from tidegate.safety.barriernet import BarrierNet
 from tidegate.safety.filter import BOX, Filter
-from tidegate.safety.joints import joint_box
+from tidegate.safety.joints import Box, joint_box
 from tidegate.safety.lane_tracker import TrackedLane
 from tidegate.safety.qp import solve_qp
 from tidegate.safety.relaxation import HARD, solve_by_priority
@@ -105,8 +105,7 @@ def states(count: int, seed: int = 0) -> list[State]:
     return made
 
 
-def wide(state: State) -> tuple[float, float, float, float]:
-    return (-8000.0, 3800.0, -0.2, 0.2)
+WIDE = Box(-8000.0, 3800.0, -0.2, 0.2)
 
 
 def test_layer_gives_what_the_live_filter_gives() -> None:
@@ -126,7 +125,7 @@ def test_layer_gives_what_the_live_filter_gives() -> None:
 def test_layer_gradient_matches_finite_differences() -> None:
     drawn = states(30, 5)
     net = BarrierNet(settings(), car())
-    rows = net.rows(drawn, [wide(state) for state in drawn])  # type: ignore[arg-type]
+    rows = net.rows(drawn, [WIDE] * len(drawn))
     rng = np.random.default_rng(5)
     nominal = torch.from_numpy(np.stack([rng.uniform(-6000, 6000, 30), rng.uniform(-0.1, 0.1, 30)], axis=1))
     gains = torch.from_numpy(rng.uniform(0.6, 3.5, (30, len(net.gain_names))))
@@ -151,16 +150,18 @@ def test_layer_gradient_matches_finite_differences() -> None:
     assert changed > 20
 
 
-def test_projection_passes_gradcheck() -> None:
-    rng = np.random.default_rng(7)
-    rows = rng.normal(size=(6, 5, 2))
-    rows /= np.linalg.norm(rows, axis=2, keepdims=True)
-    wanted = torch.from_numpy(2 * rng.normal(size=(6, 2))).requires_grad_()
-    lower = torch.from_numpy(rng.uniform(-1.5, 0.0, (6, 5))).requires_grad_()
-    priority = np.full(5, HARD)
-
-    def layer(z: torch.Tensor, G: torch.Tensor, b: torch.Tensor) -> torch.Tensor:
-        return project(z, G, b, priority, settings())
-
-    assert torch.autograd.gradcheck(layer, (wanted, torch.from_numpy(rows).requires_grad_(), lower), atol=1e-6)
-    assert (layer(wanted, torch.from_numpy(rows), lower) - wanted).abs().max() > 0.1
+def test_layer_brakes_where_there_is_no_solution() -> None:
+    """A joint box that contradicts itself: never the nominal command, as in the live filter."""
+    drawn = states(2, 9)
+    net, live = BarrierNet(settings(), car()), Filter(settings(), car())
+    boxes = [Box(-3000.0, 1000.0, -0.02, 0.02), Box(-3000.0, -4000.0, -0.02, 0.02)]
+    nominal = torch.tensor([[3000.0, 0.01]] * 2, dtype=torch.float64, requires_grad=True)
+    gains = torch.full((2, len(net.gain_names)), 2.0, dtype=torch.float64)
+    safe = net(nominal, gains, net.rows(drawn, boxes))
+    told = live(drawn[1], (3000.0, 0.01), dict.fromkeys(net.gain_names, 2.0), boxes[1])
+    assert not told.solved
+    np.testing.assert_allclose(safe[1].detach().numpy(), [told.force, told.curvature])
+    safe.sum().backward()
+    assert nominal.grad is not None
+    assert (nominal.grad[1] == 0).all()
+    assert torch.isfinite(nominal.grad).all()

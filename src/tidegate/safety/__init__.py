@@ -8,7 +8,7 @@ from tidegate.safety import traction as _traction
 from tidegate.safety.barrier import Barrier, Priority, Rows, State, barriers
 from tidegate.safety.filter import Filter
 from tidegate.safety.limiter import Limiter
-from tidegate.safety.qp import QPResult, solve_qp
+from tidegate.safety.qp import QPBatch, QPResult, solve_qp, solve_qps
 from tidegate.safety.supervisor import Supervisor
 
 __all__ = [
@@ -16,12 +16,14 @@ __all__ = [
     "Filter",
     "Limiter",
     "Priority",
+    "QPBatch",
     "QPResult",
     "Rows",
     "State",
     "Supervisor",
     "barriers",
     "solve_qp",
+    "solve_qps",
 ]
 
 del _distance, _lane, _speed, _traction  # imported because they register their barriers

@@ -13,6 +13,7 @@ rows serve the live filter (NumPy) and the training layer (torch).
 
 from __future__ import annotations
 
+import math
 from abc import ABC, abstractmethod
 from dataclasses import dataclass, field
 from enum import IntEnum
@@ -20,7 +21,6 @@ from typing import ClassVar
 
 import numpy as np
 
-from tidegate.records import Floats
 from tidegate.registry import Registry
 from tidegate.robot import Car
 from tidegate.safety.lane_tracker import TrackedLane
@@ -73,23 +73,23 @@ class State:
     along_lane: Ahead = field(default_factory=Ahead)
 
 
+Row = tuple[float, float, float, float, float]
+"""``force``, ``curvature`` (together G), ``fixed``, ``scaled``, ``cap``."""
+
+
 class Rows:
-    """A view on the rows of one barrier; ``set`` fills one row, rows not set are off."""
+    """The rows of one barrier in the ``table`` of all; ``set`` fills one row, rows not set are None: off."""
 
-    __slots__ = ("G", "cap", "fixed", "scaled")
+    __slots__ = ("_start", "_table")
 
-    def __init__(self, G: Floats, fixed: Floats, scaled: Floats, cap: Floats) -> None:
-        self.G, self.fixed, self.scaled, self.cap = G, fixed, scaled, cap
+    def __init__(self, table: list[Row | None], start: int) -> None:
+        self._table, self._start = table, start
 
     def set(
-        self, row: int, force: float, curvature: float, fixed: float, scaled: float = 0.0, cap: float = np.inf
+        self, row: int, force: float, curvature: float, fixed: float, scaled: float = 0.0, cap: float = math.inf
     ) -> None:
         """Row ``force``·F + ``curvature``·κ ≥ min(``fixed`` − gain·``scaled``, ``cap``)."""
-        self.G[row, 0] = force
-        self.G[row, 1] = curvature
-        self.fixed[row] = fixed
-        self.scaled[row] = scaled
-        self.cap[row] = cap
+        self._table[self._start + row] = (force, curvature, fixed, scaled, cap)
 
 
 class Barrier(ABC):

@@ -6,19 +6,21 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
+from itertools import accumulate
 
 import numpy as np
 
 from tidegate.errors import SettingsError
 from tidegate.records import BarrierState, Floats
 from tidegate.robot import Car
-from tidegate.safety.barrier import OFF, Barrier, Rows, State, barriers
+from tidegate.safety.barrier import OFF, Barrier, Row, Rows, State, barriers
 from tidegate.safety.joints import Box
 from tidegate.safety.relaxation import HARD, solve_by_priority
 from tidegate.settings import Settings
 
 BOX = np.array([[1.0, 0.0], [-1.0, 0.0], [0.0, 1.0], [0.0, -1.0]])
 """Rows of the joint box: force low and high, curvature low and high."""
+_BOX_ROWS = [tuple(row) for row in BOX.tolist()]
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,96 +62,99 @@ class Filter:
                 raise SettingsError(f"safety.barriers: no barrier '{name}'; known: {', '.join(sorted(known))}")
         kept = [name for name in settings.safety.barriers if name not in disable]
         self.barriers: tuple[Barrier, ...] = tuple(barriers[name](settings, car) for name in kept)
-        self.scale = np.array([car.effective_mass * self._filter.acceleration_scale, self._filter.curvature_scale])
-        count = sum(barrier.rows for barrier in self.barriers)
-        self._slices: list[slice] = []
-        start = 0
-        for barrier in self.barriers:
-            self._slices.append(slice(start, start + barrier.rows))
-            start += barrier.rows
-        self._G = np.zeros((count, 2))
-        self._fixed, self._scaled, self._cap = np.zeros(count), np.zeros(count), np.zeros(count)
+        self._units = car.effective_mass * self._filter.acceleration_scale, self._filter.curvature_scale
+        self.scale = np.array(self._units)
+        starts = [0, *accumulate(barrier.rows for barrier in self.barriers)]
+        self._table: list[Row | None] = [None] * starts.pop()
+        self._rows = [Rows(self._table, start) for start in starts]
+        self._owner = [index for index, barrier in enumerate(self.barriers) for _ in range(barrier.rows)]
         self.gain_names = tuple(sorted({barrier.gain for barrier in self.barriers if barrier.gain}))
         self.gain_index = np.repeat(
             [self.gain_names.index(barrier.gain) if barrier.gain else -1 for barrier in self.barriers],
             [barrier.rows for barrier in self.barriers],
         )
-        self._views = [
-            Rows(self._G[part], self._fixed[part], self._scaled[part], self._cap[part]) for part in self._slices
-        ]
         self.priority = np.repeat(
             [int(barrier.priority) for barrier in self.barriers], [barrier.rows for barrier in self.barriers]
         )
-        self._box_priority = np.full(len(BOX), HARD)
+        self._row_gain = self.gain_index.tolist()
+        self._row_priority = self.priority.tolist()
 
     def rows(self, state: State, *, learned: bool = True) -> tuple[Floats, Floats, Floats, Floats, Floats]:
         """Rows of all barriers at ``state``: G (m, 2), fixed (m,), scaled (m,), cap (m,), and h by barrier.
 
         Rows that are off have ``fixed`` below ``OFF``. ``learned`` False leaves the camera's barriers out.
         """
-        self._G[:] = 0.0
-        self._fixed[:] = 10 * OFF
-        self._scaled[:] = 0.0
-        self._cap[:] = np.inf
-        values = np.full(len(self.barriers), np.inf)
-        for index, (barrier, view) in enumerate(zip(self.barriers, self._views, strict=True)):
-            if learned or not barrier.learned:
-                values[index] = barrier.fill(state, view)
-        return self._G, self._fixed, self._scaled, self._cap, values
+        values = self._fill(state, learned)
+        table = np.array([row or (0.0, 0.0, 10 * OFF, 0.0, np.inf) for row in self._table]).reshape(-1, 5)
+        return table[:, :2], table[:, 2], table[:, 3], table[:, 4], np.array(values)
 
-    def row_gains(self, gains: Mapping[str, float]) -> Floats:
-        """Outermost gain (m,) of each row: the policy's, clamped to its interval; the default where it gives none."""
+    def row_gains(self, gains: Mapping[str, float]) -> list[float]:
+        """Outermost gain of each row: the policy's, clamped to its interval; the default where it gives none."""
         low, high, default = self._settings.policy.gain_low, self._settings.policy.gain_high, self._filter.gain_default
         given = [gains.get(name, math.nan) for name in self.gain_names]
         clamped = [min(max(gain, low), high) if math.isfinite(gain) else default for gain in given]
-        by_row: Floats = np.array([*clamped, default])[self.gain_index]  # index -1 is the default
-        return by_row
+        clamped.append(default)  # index -1
+        return [clamped[index] for index in self._row_gain]
+
+    def _fill(self, state: State, learned: bool) -> list[float]:
+        """Fill the table of rows; h by barrier."""
+        self._table[:] = [None] * len(self._table)
+        return [
+            barrier.fill(state, rows) if learned or not barrier.learned else math.inf
+            for barrier, rows in zip(self.barriers, self._rows, strict=True)
+        ]
 
     def __call__(
         self, state: State, wanted: tuple[float, float], gains: Mapping[str, float], box: Box, *, learned: bool = True
     ) -> Filtered:
         """The command nearest to ``wanted`` (force [N], curvature [1/m]) that keeps the rows and the joint ``box``."""
-        G, fixed, scaled, cap, values = self.rows(state, learned=learned)
-        on = np.flatnonzero(fixed > OFF)
-        G = G[on] * self.scale
-        lower = np.minimum(fixed - self.row_gains(gains) * scaled, cap)[on]
-        norm = np.sqrt(np.einsum("ij,ij->i", G, G))
-        norm[norm < 1e-12] = 1.0
-        G /= norm[:, None]
-        lower /= norm
-        box_lower = np.array(
-            [
-                box.force_low / self.scale[0],
-                -box.force_high / self.scale[0],
-                box.curvature_low / self.scale[1],
-                -box.curvature_high / self.scale[1],
-            ]
+        values = self._fill(state, learned)
+        force_unit, curvature_unit = self._units
+        rows, priority = list(_BOX_ROWS), [HARD] * len(_BOX_ROWS)
+        lower = [
+            box.force_low / force_unit,
+            -box.force_high / force_unit,
+            box.curvature_low / curvature_unit,
+            -box.curvature_high / curvature_unit,
+        ]
+        owners = []
+        for row, gain, rank, owner in zip(
+            self._table, self.row_gains(gains), self._row_priority, self._owner, strict=True
+        ):
+            if row is None:
+                continue
+            by_force, by_curvature, fixed, scaled, cap = row
+            by_force, by_curvature = by_force * force_unit, by_curvature * curvature_unit
+            norm = math.sqrt(by_force * by_force + by_curvature * by_curvature)
+            if norm < 1e-12:
+                norm = 1.0
+            bound = fixed - gain * scaled
+            rows.append((by_force / norm, by_curvature / norm))
+            lower.append((cap if math.isnan(cap) else min(bound, cap)) / norm)  # NaN must not get lost
+            priority.append(rank)
+            owners.append(owner)
+        z_wanted = np.array((wanted[0] / force_unit, wanted[1] / curvature_unit))
+        result = solve_by_priority(
+            z_wanted, np.array(rows), np.array(lower), priority, self._filter.slack_cost, self._filter.tolerance
         )
-        rows = np.concatenate((BOX, G))
-        bounds = np.concatenate((box_lower, lower))
-        z_wanted = np.array(wanted) / self.scale
-        priority = np.concatenate((self._box_priority, self.priority[on]))
-        result = solve_by_priority(z_wanted, rows, bounds, priority, self._filter.slack_cost, self._filter.tolerance)
         solved = result.status == "solved"
         if solved:
-            command = box.clip(*(result.solution * self.scale).tolist())
+            force, curvature = result.solution.tolist()
+            command = box.clip(force * force_unit, curvature * curvature_unit)
         else:  # never the wanted command: the brakes, and the steering as it is
             command = box.clip(box.force_low, state.curvature)
-        margin = G @ (np.array(command) / self.scale) - lower
-        states = self._states(on, margin, result.multipliers[len(BOX) :], values)
-        pushing = max(states, key=lambda state: state.multiplier, default=None)
-        intervened = pushing.name if pushing is not None and pushing.multiplier > 1e-6 else ""
-        return Filtered(*command, states, intervened, solved)
-
-    def _states(
-        self, on: np.ndarray[tuple[int], np.dtype[np.int_]], margin: Floats, multipliers: Floats, values: Floats
-    ) -> tuple[BarrierState, ...]:
-        made = []
-        margins, pushes = [math.inf] * len(self._fixed), [0.0] * len(self._fixed)
-        for row, least, push in zip(on.tolist(), margin.tolist(), multipliers.tolist(), strict=True):
-            margins[row], pushes[row] = least, push
+        at = command[0] / force_unit, command[1] / curvature_unit
+        margins, pushes = [math.inf] * len(self.barriers), [0.0] * len(self.barriers)
+        skip = len(_BOX_ROWS)
+        for owner, row_, bound, push in zip(
+            owners, rows[skip:], lower[skip:], result.multipliers[skip:].tolist(), strict=True
+        ):
+            margins[owner] = min(margins[owner], row_[0] * at[0] + row_[1] * at[1] - bound)
+            pushes[owner] = max(pushes[owner], push)
         broken = -20 * self._filter.tolerance
-        for barrier, part, h in zip(self.barriers, self._slices, values.tolist(), strict=True):
-            least = min(margins[part])
-            made.append(BarrierState(barrier.name, h, least, max(pushes[part]), least < broken))
-        return tuple(made)
+        states = tuple(
+            BarrierState(barrier.name, h, least, push, least < broken)
+            for barrier, h, least, push in zip(self.barriers, values, margins, pushes, strict=True)
+        )
+        most = max(pushes, default=0.0)
+        return Filtered(*command, states, self.barriers[pushes.index(most)].name if most > 1e-6 else "", solved)

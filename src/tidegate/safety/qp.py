@@ -3,29 +3,58 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
+from functools import cache
 
 import daqp
 import numpy as np
+from numpy.typing import NDArray
 
 from tidegate.records import Floats
 
 UNBOUNDED = 1e30
+PUSHES = 1e-9
+"""Multiplier above which a row counts as active."""
 
 
 @dataclass(frozen=True, slots=True)
 class QPResult:
     """What came of one programme.
 
-    ``solution`` (n,); ``multipliers`` (m,) ≥ 0 of the rows; ``active`` (m,) bool; ``residual`` the largest violation
-    of any row, inf where there is no finite solution; ``status`` 'solved', 'infeasible' or 'failed'.
+    ``solution`` (n,); ``multipliers`` (m,) ≥ 0 of the rows; ``residual`` the largest violation of any row, inf where
+    there is no finite solution; ``status`` 'solved', 'infeasible' or 'failed'.
     """
 
     solution: Floats
     multipliers: Floats
-    active: np.ndarray[tuple[int], np.dtype[np.bool_]]
     residual: float
     status: str
+
+    @property
+    def active(self) -> NDArray[np.bool_]:
+        """(m,): which rows push."""
+        pushing: NDArray[np.bool_] = self.multipliers > PUSHES
+        return pushing
+
+
+@dataclass(frozen=True, slots=True)
+class QPBatch:
+    """What came of B programmes, as in ``QPResult``.
+
+    ``solution`` (B, n), NaN where there is none; ``multipliers`` (B, m) ≥ 0; ``residual`` (B,); ``status`` (B,) words.
+    """
+
+    solution: Floats
+    multipliers: Floats
+    residual: Floats
+    status: NDArray[np.str_]
+
+    @property
+    def solved(self) -> NDArray[np.bool_]:
+        """(B,): which programmes have a solution that was checked."""
+        kept: NDArray[np.bool_] = self.status == "solved"
+        return kept
 
 
 def solve_qp(P: Floats, q: Floats, G: Floats, lower: Floats, tolerance: float = 1e-6) -> QPResult:
@@ -42,18 +71,58 @@ def solve_qp(P: Floats, q: Floats, G: Floats, lower: Floats, tolerance: float = 
         tolerance: largest violation accepted.
     """
     rows = lower.shape[0]
-    if not (np.isfinite(q).all() and np.isfinite(lower).all() and np.isfinite(G).all()):
+    upper, sense = _open(rows)
+    # one number tells of any NaN or inf, and of sizes beyond 1e150
+    if not math.isfinite(np.vdot(q, q) + np.vdot(lower, lower) + np.vdot(G, G)):
         return _nothing(q.shape[0], rows, "failed")
-    upper = np.full(rows, UNBOUNDED)
-    solution, _, flag, info = daqp.solve(P, q, G, upper, lower, np.zeros(rows, np.int32))
-    if flag != 1 or not np.isfinite(solution).all():
+    solution, _, flag, info = daqp.solve(P, q, G, upper, lower, sense)
+    if flag != 1:
         return _nothing(q.shape[0], rows, "infeasible" if flag == -1 else "failed")
-    solution = np.array(solution)
     residual = float((lower - G @ solution).max()) if rows else 0.0
-    multipliers = np.maximum(-np.asarray(info["lam"]), 0.0)
-    status = "solved" if residual <= tolerance else "failed"
-    return QPResult(solution, multipliers, multipliers > 1e-9, residual, status)
+    if not (residual <= tolerance and math.isfinite(np.vdot(solution, solution))):
+        return _nothing(q.shape[0], rows, "failed")
+    return QPResult(solution, np.maximum(-info["lam"], 0.0), residual, "solved")
+
+
+def solve_qps(P: Floats, q: Floats, G: Floats, lower: Floats, tolerance: float = 1e-6) -> QPBatch:
+    """B programmes as in ``solve_qp``, each by itself: one without a solution harms no other.
+
+    Args:
+        P: (B, n, n) positive definite, or (n, n) for all.
+        q: (B, n).
+        G: (B, m, n).
+        lower: (B, m); -inf switches a row off.
+        tolerance: largest violation accepted.
+    """
+    count, size = q.shape
+    rows = lower.shape[1]
+    P = np.array(np.broadcast_to(P, (count, size, size)))
+    on = lower > -UNBOUNDED
+    # a row that is off must still be a row: the solver cannot do with zeros
+    G = np.where(on[..., None], G, np.eye(1, size))
+    bounds = np.where(on, lower, -UNBOUNDED)
+    sound = np.isfinite(P).all((1, 2)) & np.isfinite(q).all(1) & np.isfinite(G).all((1, 2))
+    sound &= ~np.isnan(lower).any(1) & (bounds < UNBOUNDED).all(1)
+    upper, sense = _open(rows)
+    solution, multipliers = np.full((count, size), np.nan), np.zeros((count, rows))
+    flags = np.zeros(count, int)
+    for sample in np.flatnonzero(sound):
+        x, _, flags[sample], info = daqp.solve(P[sample], q[sample], G[sample], upper, bounds[sample], sense)
+        if flags[sample] == 1:
+            solution[sample], multipliers[sample] = x, info["lam"]
+    multipliers = np.maximum(-multipliers, 0.0)
+    residual = (bounds - (G @ solution[..., None])[..., 0]).max(axis=1, initial=-np.inf)
+    kept = (residual <= tolerance) & np.isfinite(solution).all(axis=1)
+    status = np.where(kept, "solved", np.where(flags == -1, "infeasible", "failed"))
+    solution[~kept], multipliers[~kept], residual[~kept] = np.nan, 0.0, np.inf
+    return QPBatch(solution, multipliers, residual, status)
 
 
 def _nothing(size: int, rows: int, status: str) -> QPResult:
-    return QPResult(np.full(size, np.nan), np.zeros(rows), np.zeros(rows, bool), np.inf, status)
+    return QPResult(np.full(size, np.nan), np.zeros(rows), np.inf, status)
+
+
+@cache
+def _open(rows: int) -> tuple[Floats, NDArray[np.int32]]:
+    """Upper bounds and kinds of ``rows`` rows that are bounded from below alone."""
+    return np.full(rows, UNBOUNDED), np.zeros(rows, np.int32)

@@ -3,6 +3,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from functools import cache
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -15,7 +18,12 @@ HARD = len(Priority)
 
 
 def solve_by_priority(
-    wanted: Floats, rows: Floats, lower: Floats, priority: NDArray[np.int_], slack_cost: float, tolerance: float
+    wanted: Floats,
+    rows: Floats,
+    lower: Floats,
+    priority: Sequence[int] | NDArray[np.int_],
+    slack_cost: float,
+    tolerance: float,
 ) -> QPResult:
     """Minimise ½‖z − wanted‖² subject to ``rows`` z ≥ ``lower``, giving way in the order of ``priority``.
 
@@ -30,7 +38,7 @@ def solve_by_priority(
         slack_cost: cost of a unit of slack against a unit of deviation.
         tolerance: largest violation accepted.
     """
-    cost = np.eye(wanted.shape[0])
+    cost = _unit_cost(wanted.shape[0])
     result = solve_qp(cost, -wanted, rows, lower, tolerance)
     if result.status == "solved":
         return result
@@ -38,11 +46,16 @@ def solve_by_priority(
 
 
 def relaxed(
-    wanted: Floats, rows: Floats, lower: Floats, priority: NDArray[np.int_], slack_cost: float, tolerance: float
+    wanted: Floats,
+    rows: Floats,
+    lower: Floats,
+    priority: Sequence[int] | NDArray[np.int_],
+    slack_cost: float,
+    tolerance: float,
 ) -> Floats:
     """``lower`` (m,), lowered as described in ``solve_by_priority``."""
     size = wanted.shape[0]
-    lower = lower.copy()
+    lower, priority = lower.copy(), np.asarray(priority)
     kept = np.flatnonzero(priority == HARD)
     soft_cost = np.diag([1.0] * size + [slack_cost])
     for level in sorted(Priority, reverse=True):
@@ -50,7 +63,7 @@ def relaxed(
         if not mine.size:
             continue
         both = np.concatenate((kept, mine))
-        if solve_qp(np.eye(size), -wanted, rows[both], lower[both], tolerance).status != "solved":
+        if solve_qp(_unit_cost(size), -wanted, rows[both], lower[both], tolerance).status != "solved":
             soft = np.zeros((both.size, size + 1))
             soft[:, :size] = rows[both]
             soft[kept.size :, size] = 1.0
@@ -60,3 +73,8 @@ def relaxed(
                 lower[mine] = np.minimum(lower[mine], rows[mine] @ result.solution[:size] - 5 * tolerance)
         kept = both
     return lower
+
+
+@cache
+def _unit_cost(size: int) -> Floats:
+    return np.eye(size)

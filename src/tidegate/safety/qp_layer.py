@@ -1,0 +1,91 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A quadratic programme as a layer of a network: solved by the live filter's solver, differentiated exactly.
+
+    x = argmin ½ xᵀP x + qᵀx   subject to  G x ≥ b
+
+Backward is the implicit function theorem on the rows that push (λ > 0). With A those rows, g the gradient of the loss
+by x, and (u, w) from P u + Aᵀw = g, A u = 0,
+
+    ∂q: −u,   ∂b: w,   ∂G: λ uᵀ − w xᵀ,   ∂P: −½ (u xᵀ + x uᵀ)
+
+(Amos & Kolter 2017, eq. 6 to 8, for this sign of the rows). It is the derivative wherever every row that holds with
+equality pushes. Where one holds with equality and λ = 0, x has a kink: the derivative is then that of the side on which
+the row is slack. Where rows that push are parallel, the programme has many multipliers and the solver's are used.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from tidegate.records import Floats
+from tidegate.safety.qp import PUSHES, QPBatch, solve_qps
+
+Solver = Callable[[Floats, Floats, Floats, Floats], QPBatch]
+"""P, q, G, b as in ``solve_qps`` → what came of it."""
+
+
+def qp_layer(
+    P: Tensor, q: Tensor, G: Tensor, lower: Tensor, fallback: Tensor, solver: Solver = solve_qps
+) -> tuple[Tensor, Tensor]:
+    """Solve B programmes; differentiable by ``P``, ``q``, ``G`` and ``lower``. All float64, on the CPU.
+
+    Args:
+        P: (B, n, n) positive definite, or (n, n) for all.
+        q: (B, n).
+        G: (B, m, n).
+        lower: (B, m); -inf switches a row off.
+        fallback: (B, n): what comes out for a sample that has no solution; no gradient flows there.
+        solver: what solves them.
+
+    Returns:
+        solution (B, n), and (B,) bool: which samples were solved. One that was not harms no other.
+
+    Raises:
+        TypeError: not float64.
+    """
+    for name, part in (("P", P), ("q", q), ("G", G), ("lower", lower), ("fallback", fallback)):
+        if part.dtype != torch.float64:
+            raise TypeError(f"qp_layer: {name} is {part.dtype}; it must be torch.float64")
+    solution, solved = _Solve.apply(P, q, G, lower, fallback, solver)  # type: ignore[no-untyped-call]
+    return solution, solved
+
+
+class _Solve(torch.autograd.Function):
+    @staticmethod
+    def forward(
+        ctx: Any, P: Tensor, q: Tensor, G: Tensor, lower: Tensor, fallback: Tensor, solver: Solver
+    ) -> tuple[Tensor, Tensor]:
+        found = solver(*(part.detach().numpy() for part in (P, q, G, lower)))
+        solved = torch.from_numpy(found.solved)
+        x = torch.where(solved[:, None], torch.from_numpy(found.solution), fallback.detach())
+        multipliers = torch.from_numpy(found.multipliers)
+        ctx.save_for_backward(P, G, x, multipliers, solved)
+        ctx.mark_non_differentiable(solved)
+        return x, solved
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:
+        P, G, x, multipliers, solved = ctx.saved_tensors
+        g = gradients[0] * solved[:, None]
+        pushing = multipliers > PUSHES
+        active = pushing.to(G.dtype)
+        # what came with an unsolved sample may be anything, and must stay there
+        A = torch.where(pushing[..., None], G, 0.0)
+        root = torch.linalg.cholesky(torch.where(solved[:, None, None], P, torch.eye(G.shape[2], dtype=P.dtype)))
+        V = torch.cholesky_solve(A.transpose(1, 2), root)  # P⁻¹Aᵀ
+        free = torch.cholesky_solve(g[..., None], root)
+        M = A @ V + torch.diag_embed(1.0 - active)
+        w = torch.linalg.solve(M, A @ free) * active[..., None]
+        u = (free - V @ w).squeeze(-1)
+        w = w.squeeze(-1)
+        by_P = None
+        if ctx.needs_input_grad[0]:
+            outer = u[:, :, None] * x[:, None]
+            by_P = -0.5 * (outer + outer.transpose(1, 2))
+            by_P = by_P if P.dim() == 3 else by_P.sum(dim=0)
+        by_G = multipliers[..., None] * u[:, None] - w[..., None] * x[:, None]
+        return by_P, -u, by_G, w, None, None

@@ -1,0 +1,148 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The quadratic programme as a layer: exact gradients, and one bad sample that harms no other."""
+
+from __future__ import annotations
+
+from itertools import combinations
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor
+
+from tidegate.safety.qp import solve_qp, solve_qps
+from tidegate.safety.qp_layer import qp_layer
+
+CLEAR = 1e-3
+"""A row that pushes, or leaves room, by less is too near to a kink to have one derivative."""
+
+
+def problems(seed: int, count: int, size: int, rows: int) -> tuple[np.ndarray, ...]:
+    """P, q, G, b of feasible programmes, most of them with rows that push."""
+    rng = np.random.default_rng(seed)
+    root, G = rng.normal(size=(count, size, size)), rng.normal(size=(count, rows, size))
+    inside = 0.3 * rng.normal(size=(count, size))
+    lower = np.einsum("bmn,bn->bm", G, inside) - rng.uniform(0.05, 1.0, (count, rows))
+    return root @ root.transpose(0, 2, 1) + np.eye(size), 3 * rng.normal(size=(count, size)), G, lower
+
+
+def contradict(G: np.ndarray, lower: np.ndarray, which: np.ndarray) -> None:
+    """Make samples infeasible: two rows that ask for opposite things."""
+    G[which, 1], lower[which, :2] = -G[which, 0], 1.0
+
+
+def layer(P: Tensor, q: Tensor, G: Tensor, lower: Tensor) -> Tensor:
+    return qp_layer(P, q, G, lower, torch.full_like(q, 7.0))[0]
+
+
+def enumerated(P: np.ndarray, q: np.ndarray, G: np.ndarray, lower: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Solutions (B, n) and multipliers (B, m) by trying every set of active rows: the oracle."""
+    count, rows, size = G.shape
+    solution, multipliers = np.full((count, size), np.nan), np.zeros((count, rows))
+    for some in (list(chosen) for k in range(size + 1) for chosen in combinations(range(rows), k)):
+        K = np.zeros((count, size + len(some), size + len(some)))
+        K[:, :size, :size], K[:, size:, :size] = P, G[:, some]
+        K[:, :size, size:] = -G[:, some].transpose(0, 2, 1)
+        answer = np.linalg.solve(K, np.concatenate((-q, lower[:, some]), axis=1)[..., None])[..., 0]
+        x, push = answer[:, :size], answer[:, size:]
+        fits = ((G @ x[..., None])[..., 0] - lower > -1e-9).all(axis=1) & (push > -1e-12).all(axis=1)
+        fits &= np.isnan(solution[:, 0])
+        solution[fits] = x[fits]
+        multipliers[np.ix_(np.flatnonzero(fits), some)] = push[fits]
+    return solution, multipliers
+
+
+def slope(parts: tuple[np.ndarray, ...], moved: tuple[np.ndarray, ...], x: np.ndarray, push: np.ndarray) -> np.ndarray:
+    """dx (B, n) along a direction (dP, dq, dG, db), forward, sample by sample: the KKT system differentiated."""
+    P, q, G, _ = parts
+    dP, dq, dG, db = moved
+    made = np.zeros_like(q)
+    for sample in range(len(q)):
+        on = push[sample] > 0
+        A, dA, size = G[sample, on], dG[sample, on], q.shape[1]
+        K = np.block([[P[sample], -A.T], [A, np.zeros((on.sum(), on.sum()))]])
+        right = np.concatenate(
+            (dA.T @ push[sample, on] - dP[sample] @ x[sample] - dq[sample], db[sample, on] - dA @ x[sample])
+        )
+        made[sample] = np.linalg.solve(K, right)[:size]
+    return made
+
+
+@pytest.mark.parametrize("size", [2, 4])
+def test_solutions_and_gradients_are_exact_and_what_is_infeasible_is_called_so(size: int) -> None:
+    count = 10_000
+    rng = np.random.default_rng(size)
+    parts = problems(size, count, size, 8)
+    bad = rng.random(count) < 0.1
+    contradict(parts[2], parts[3], bad)
+    tensors = [torch.from_numpy(part).requires_grad_() for part in parts]
+    x, solved = qp_layer(*tensors, torch.full((count, size), 7.0, dtype=torch.float64))
+    np.testing.assert_array_equal(solved.numpy(), ~bad)
+    assert (x[bad] == 7.0).all()
+    weight = rng.normal(size=(count, size))
+    (x * torch.from_numpy(weight)).sum().backward()
+    gradients = [tensor.grad.numpy() for tensor in tensors if tensor.grad is not None]
+    assert all((gradient[bad] == 0).all() for gradient in gradients)
+    good = tuple(part[~bad] for part in parts)
+    best, push = enumerated(*good)
+    np.testing.assert_allclose(x.detach().numpy()[~bad], best, atol=1e-7)
+    room = (good[2] @ best[..., None])[..., 0] - good[3]
+    clear = ((push > CLEAR) | ((push == 0) & (room > CLEAR))).all(axis=1)
+    assert clear.mean() > 0.95
+    assert (push[clear] > 0).any(axis=1).mean() > 0.5
+    for _ in range(3):
+        moved = [rng.normal(size=part.shape) for part in good]
+        moved[0] = moved[0] + moved[0].transpose(0, 2, 1)
+        along = (slope(good, tuple(moved), best, push) * weight[~bad]).sum(axis=1)
+        told = sum(
+            (gradient[~bad] * part).reshape(len(along), -1).sum(axis=1)
+            for gradient, part in zip(gradients, moved, strict=True)
+        )
+        np.testing.assert_allclose(np.asarray(told)[clear], along[clear], rtol=1e-5, atol=1e-5)
+
+
+@pytest.mark.parametrize("shared", [False, True])
+def test_gradcheck(shared: bool) -> None:
+    P, q, G, lower = problems(11, 6, 3, 5)
+    inputs = [torch.from_numpy(part).requires_grad_() for part in (P[0] if shared else P, q, G, lower)]
+    assert torch.autograd.gradcheck(lambda P, *rest: layer(P + P.mT, *rest), inputs, atol=1e-5)
+
+
+def test_one_bad_sample_harms_no_other() -> None:
+    P, q, G, lower = problems(5, 7, 3, 6)
+    alone = layer(*(torch.from_numpy(part) for part in (P, q, G, lower)))
+    P[0, 0, 0], q[1, 0], G[2, 0, 0], lower[3, 0], lower[4, 0] = np.nan, np.inf, np.nan, np.nan, np.inf
+    P[5] = -np.eye(3)
+    inputs = [torch.from_numpy(part).requires_grad_() for part in (P, q, G, lower)]
+    x, solved = qp_layer(*inputs, torch.full((7, 3), 7.0, dtype=torch.float64))
+    assert solved.tolist() == [False] * 6 + [True]
+    assert (x[:6] == 7.0).all()
+    assert torch.equal(x[6], alone[6])
+    x.sum().backward()
+    for tensor in inputs:
+        assert tensor.grad is not None
+        assert (tensor.grad[:6] == 0).all()
+        assert torch.isfinite(tensor.grad).all()
+
+
+def test_rows_that_are_off_do_nothing() -> None:
+    P, q, G, lower = problems(3, 20, 3, 8)
+    lower[:, 4:], G[:, 4:6], G[:, 6:] = -np.inf, 0.0, np.nan
+    some = [torch.from_numpy(part) for part in (P, q, G[:, :4], lower[:, :4])]
+    assert torch.equal(layer(*(torch.from_numpy(part) for part in (P, q, G, lower))), layer(*some))
+
+
+def test_a_batch_gives_what_its_samples_give() -> None:
+    P, q, G, lower = problems(8, 30, 4, 12)
+    contradict(G, lower, np.arange(30) % 5 == 0)
+    batch = solve_qps(P, q, G, lower)
+    for sample in range(30):
+        one = solve_qp(P[sample], q[sample], G[sample], lower[sample])
+        assert batch.status[sample] == one.status
+        np.testing.assert_array_equal(batch.solution[sample], one.solution)
+        np.testing.assert_array_equal(batch.multipliers[sample], one.multipliers)
+
+
+def test_single_precision_is_refused() -> None:
+    with pytest.raises(TypeError, match=r"q is torch\.float32; it must be torch\.float64"):
+        qp_layer(*(torch.zeros(1, 1, 1, dtype=torch.float64), torch.zeros(1, 1)), *[torch.zeros(1, 1)] * 3)
