@@ -36,6 +36,7 @@ EXTRAS = {
     ],
 }
 EXTRAS["all"] = [requirement for group in EXTRAS.values() for requirement in group]
+EXTRAS["bench"] = ["qpth>=0.0.18,<0.1", "cvxpylayers>=1.0,<2", "proxsuite>=0.7,<1"]  # only what is compared against
 
 setup(
     packages=find_packages("src"),

@@ -112,10 +112,52 @@ def liquid_step(figures: dict[str, Any]) -> str:
     )
 
 
+def filter_step(figures: dict[str, Any]) -> str:
+    """The filter step against CVXPY."""
+    rows = [
+        ("tidegate, rows to report", f"{figures['median_us']:.0f}", f"{figures['p99_us']:.0f}", "1"),
+        (
+            "CVXPY, parametrised, Clarabel",
+            f"{figures['cvxpy_median_us']:.0f}",
+            f"{figures['cvxpy_p99_us']:.0f}",
+            f"{figures['ratio']:.0f} ({figures['ratio_low']:.0f}–{figures['ratio_high']:.0f})",
+        ),
+    ]
+    return (
+        f"## Filter step\n\nOne step of the car's filter: barrier rows, programme, check, report; {figures['states']} "
+        f"random states, {figures['rounds']} rounds in turns within one process. On the {figures['compared']} states "
+        f"where no row gives way the commands differ by {figures['largest_difference']:.0e} of full scale at most.\n\n"
+        f"{table(('implementation', 'median [µs]', '99 % [µs]', 'times ours'), rows)}"
+    )
+
+
+def qp_layer(figures: dict[str, Any]) -> str:
+    """The differentiable programme against its peers."""
+    rows = [
+        (
+            row["batch"],
+            "tidegate `qp_layer`" if row["layer"] == "ours" else f"{row['layer']} {figures['peers'][row['layer']]}",
+            f"{row['median_ms']:.2f}",
+            "1" if row["layer"] == "ours" else f"{row['ratio']:.0f} ({row['ratio_low']:.0f}–{row['ratio_high']:.0f})",
+            "" if row["layer"] == "ours" else f"{row['solution_difference']:.0e}",
+            "" if row["layer"] == "ours" else f"{row['gradient_difference']:.0e}",
+        )
+        for row in figures["table"]
+    ]
+    head = ("batch", "layer", "forward and backward [ms], median", "times ours", "solution differs", "gradients differ")
+    return (
+        f"## Differentiable programme\n\n{figures['size']} variables, {figures['rows']} rows, the same problems for "
+        f"all, tolerance {figures['tolerance']:.0e} where it can be set; each layer at its better number of threads, "
+        f"{figures['rounds']} rounds in turns. Differences are from ours, of gradients relative.\n\n{table(head, rows)}"
+    )
+
+
 TABLES: dict[str, Callable[[dict[str, Any]], str]] = {
     "closed_loop": closed_loop,
     "latency": latency,
     "liquid_step": liquid_step,
+    "filter_step": filter_step,
+    "qp_layer": qp_layer,
 }
 
 

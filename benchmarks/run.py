@@ -4,14 +4,18 @@
 from __future__ import annotations
 
 import closed_loop
+import filter_step
 import latency
 import liquid_step
+import qp_layer
 import results
 
 
 def main() -> None:
     """Run everything with its defaults."""
     liquid_step.main([])
+    filter_step.main([])
+    qp_layer.main([])
     latency.main([])
     closed_loop.main([])
     results.main()
