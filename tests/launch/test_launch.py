@@ -156,7 +156,7 @@ def test_it_comes_up_drives_and_goes_down_with_a_braked_car(
         "sensor_msgs/msg/JointState",
     ]
     subprocess.run(echo, env=launched.environment, stdout=subprocess.DEVNULL, check=True, timeout=120)
-    assert launched.interrupt() == 0
+    assert launched.interrupt() == 0, launched.said
     assert "Traceback" not in launched.said
     assert "has died" not in launched.said
     assert launched.said.count("process has finished cleanly") == len(ORDER) + 1
@@ -173,6 +173,24 @@ def test_it_comes_up_drives_and_goes_down_with_a_braked_car(
     assert modes[0] == modes[-1] == Mode.STOPPED
     assert Mode.NORMAL in modes
     assert Mode.STOPPING in modes
+
+
+def test_a_launch_that_hears_of_ctrl_c_after_its_nodes_are_down_ends_well(
+    launch: Callable[..., Launched], bundle: Path
+) -> None:
+    launched = launch("simulation.launch.py", f"bundle:={bundle}", "lock_step:=true")
+    launched.wait_for("[safety_node]: NORMAL")
+    nodes = [launched.pid(node) for node in ORDER]
+    os.kill(launched.process.pid, signal.SIGSTOP)
+    os.killpg(launched.process.pid, signal.SIGINT)
+    end = time.monotonic() + 30
+    while not all(Path(f"/proc/{pid}/stat").read_text().split()[2] == "Z" for pid in nodes):
+        assert time.monotonic() < end
+        time.sleep(0.1)
+    os.kill(launched.process.pid, signal.SIGCONT)
+    assert launched.process.wait(60) == 0, launched.said
+    assert "Traceback" not in launched.said
+    assert launched.said.count("process has finished cleanly") == len(ORDER)
 
 
 def test_a_missing_bundle_ends_the_launch_with_its_reason(launch: Callable[..., Launched], tmp_path: Path) -> None:

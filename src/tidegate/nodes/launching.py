@@ -17,7 +17,7 @@ from launch.actions import (
 )
 from launch.conditions import IfCondition
 from launch.event_handlers import OnProcessExit, OnProcessStart
-from launch.events import matches_action
+from launch.events import Shutdown, matches_action
 from launch.substitutions import EnvironmentVariable, EqualsSubstitution, LaunchConfiguration, NotSubstitution
 from launch_ros.actions import LifecycleNode, Node
 from launch_ros.event_handlers import OnStateTransition
@@ -136,6 +136,14 @@ def _failed(_context: LaunchContext, node: LifecycleNode, state: str) -> None:
     raise RuntimeError(f"{node.node_name} failed while {state}; its message is above")
 
 
-def _ended(event: Any, context: LaunchContext) -> None:
-    if not context.is_shutdown:
+def _ended(event: Any, context: LaunchContext) -> list[Action] | None:
+    """A node that went down as asked takes the others with it: the launch may not have heard of the Ctrl-C yet.
+
+    Raises:
+        RuntimeError: it went down for another reason.
+    """
+    if context.is_shutdown:
+        return None
+    if event.returncode:
         raise RuntimeError(f"{event.process_name} ended by itself with code {event.returncode}")
+    return [EmitEvent(event=Shutdown(reason=f"{event.process_name} has gone down"))]
