@@ -7,7 +7,6 @@ import json
 import math
 import shutil
 import time
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -25,7 +24,7 @@ from tidegate.errors import DependencyError
 from tidegate.evaluation.metrics import End, Run
 from tidegate.evaluation.recorded import judge_bag, road_outline, survey_bag
 from tidegate.evaluation.rollout import Task, check_task
-from tidegate.evaluation.survey import survey
+from tidegate.evaluation.survey import survey_task
 from tidegate.insight.drive import Drive
 from tidegate.insight.explain import layer_sizes, neuron_names
 from tidegate.insight.load import load_drive
@@ -36,6 +35,7 @@ from tidegate.perception import Perception
 from tidegate.records import Frame
 from tidegate.settings import Settings, load_settings
 from tidegate.share import share_path
+from tidegate.workers import worker_pool
 
 if TYPE_CHECKING:
     from tidegate.nodes.run_graph import RunSummary, Status
@@ -77,13 +77,13 @@ def demo(
     wall = time.perf_counter() - began
     reader = BagReader(out / "bag")
     tasks = [Task(str(path), str(model), SCENE, seed + 1 + place) for place in range(WATCHED)]
-    with ThreadPoolExecutor(2) as pool:
-        judged = pool.submit(judge_bag, reader, settings, SCENE, seed, ENDS[went.end], wall)
-        watched = pool.submit(survey, tasks, WATCHED, WATCHED_S)
+    with worker_pool(2) as pool:
+        judged = pool.submit(_judge, out / "bag", path, seed, ENDS[went.end], wall)
+        watched = [pool.submit(survey_task, task, WATCHED_S) for task in tasks]
         drive = load_drive(reader, f"one lap with {loaded.name}", road=road_outline(SCENE, seed))
         _film(console, drive, loaded, settings, out / "drive.mp4")
         with console.status("judging the drive, watching two more to explain it"):
-            run, others = judged.result(), watched.result()
+            run, others = judged.result(), [one.result() for one in watched]
     summary = _summary(run, went, reader)
     (out / "summary.json").write_text(json.dumps(summary, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
     with console.status("writing the report"):
@@ -131,6 +131,10 @@ def _drive(console: Console, model: Path, config: Path, seed: int, bag: Path) ->
             told=told,
             warned=lambda line: progress.console.print(f"[yellow]{line}[/]", soft_wrap=True),
         )
+
+
+def _judge(bag: Path, config: Path, seed: int, end: End, wall_s: float) -> Run:
+    return judge_bag(BagReader(bag), load_settings(config), SCENE, seed, end, wall_s)
 
 
 def _film(console: Console, drive: Drive, bundle: Bundle, settings: Settings, path: Path) -> None:

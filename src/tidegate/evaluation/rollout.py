@@ -41,6 +41,7 @@ class Task:
 
 
 Watch = Callable[[Moment], None]
+MakeDriver = Callable[[Simulator], Driver]
 
 
 def check_task(task: Task) -> None:
@@ -84,22 +85,36 @@ def drive(settings: Settings, task: Task, bundle: Bundle | None, watch: Watch | 
         BundleError, SceneError: the bundle or the scene is refused.
     """
     began = time.perf_counter()
-    log, end, state_hash = roll(settings, task, bundle, watch)
+    log, end, state_hash = roll(settings, task, driver_of(settings, bundle), watch, camera=bundle is not None)
     return log.judge(task.scene, task.seed, end, state_hash, time.perf_counter() - began)
 
 
+def driver_of(settings: Settings, bundle: Bundle | None) -> MakeDriver:
+    """Makes the driver of a simulator: the network of a bundle, or the expert."""
+    if bundle is None:
+        return lambda simulator: ExpertDriver(settings, simulator)
+    return lambda simulator: BundleDriver(bundle, settings)
+
+
 def roll(
-    settings: Settings, task: Task, bundle: Bundle | None, watch: Watch | None = None, longest_s: float = math.inf
+    settings: Settings,
+    task: Task,
+    make_driver: MakeDriver,
+    watch: Watch | None = None,
+    longest_s: float = math.inf,
+    *,
+    camera: bool,
 ) -> tuple[DriveLog, End, str]:
     """Drive one closed loop, for ``longest_s`` at most: what happened, why it ended, the hash of its last state.
+
+    ``camera`` says whether pictures are drawn. What ``task`` says about the driver and about recording is not read.
 
     Raises:
         BundleError, SceneError: the bundle or the scene is refused.
     """
     disable = frozenset(task.disable) | (frozenset() if task.filtered else {"filter"})
-    with Simulator(settings, task.scene, task.seed, camera=bundle is not None) as simulator:
-        driver: Driver = BundleDriver(bundle, settings) if bundle else ExpertDriver(settings, simulator)
-        pilot = Pilot(driver, Supervisor(settings, simulator.car, disable=disable))
+    with Simulator(settings, task.scene, task.seed, camera=camera) as simulator:
+        pilot = Pilot(make_driver(simulator), Supervisor(settings, simulator.car, disable=disable))
         log = DriveLog(settings, simulator.car)
         end, begun = None, simulator.now
         while end is None:

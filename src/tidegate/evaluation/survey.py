@@ -5,14 +5,13 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
 
 from tidegate.bundle import Bundle
 from tidegate.evaluation.pilot import Moment
-from tidegate.evaluation.rollout import Task, roll
+from tidegate.evaluation.rollout import Task, driver_of, roll
 from tidegate.records import Floats
 from tidegate.settings import load_settings
 from tidegate.simulation import Truth
@@ -41,14 +40,14 @@ def state_of(truth: Truth) -> tuple[float, ...]:
     return truth.offset, truth.heading, ahead, truth.speed, truth.gap
 
 
-def survey(tasks: list[Task], processes: int = 2, longest_s: float = math.inf) -> list[Survey]:
-    """Drive every task, in parallel processes, for ``longest_s`` at most.
+def survey(tasks: list[Task], processes: int = 2) -> list[Survey]:
+    """Drive every task, in parallel processes.
 
     Raises:
         TidegateError: a task is refused.
     """
     with worker_pool(min(processes, len(tasks))) as pool:
-        return list(pool.map(partial(survey_task, longest_s=longest_s), tasks))
+        return list(pool.map(survey_task, tasks))
 
 
 def survey_task(task: Task, longest_s: float = math.inf) -> Survey:
@@ -81,7 +80,7 @@ def survey_task(task: Task, longest_s: float = math.inf) -> Survey:
             images.append(frame.image)
             masks.append(surfaces.pop(frame.stamp))
 
-    roll(settings, task, bundle, watch, longest_s)
+    roll(settings, task, driver_of(settings, bundle), watch, longest_s, camera=True)
     table = np.array(rows).reshape(-1, 7)
     table = table[np.isfinite(table[:, 5:]).all(axis=1)]
     return Survey(table[:, :5], table[:, 5:], images, masks)
