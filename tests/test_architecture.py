@@ -29,6 +29,7 @@ LEVEL = {
     "simulation": 5,
     "learning": 6,
     "evaluation": 6,
+    "attack": 6,
     "insight": 6,
     "nodes": 7,
     "cli": 8,

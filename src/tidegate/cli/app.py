@@ -21,6 +21,7 @@ EXTRA = {  # command → the extra of the package that it needs
     "collect": "sim",
     "train": "sim,learn",
     "evaluate": "sim",
+    "attack": "sim",
     "explain": "sim,insight",
     "demo": "ros,sim,insight",
     "inspect": "",
