@@ -124,6 +124,17 @@ def test_a_node_that_dies_is_named_and_the_rest_goes_down(bundle: Path) -> None:
     assert children["safety_node"].code == 0
 
 
+def test_nodes_that_believe_the_safety_node_alive_go_down_all_the_same(
+    bundle: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As when the word that it has left the domain is lost: somebody seems to publish commands still."""
+    monkeypatch.setattr("tidegate.nodes.bringup.DOWN_TIMEOUT_S", 8.0)  # less than a node lingers
+    with Graph(GraphOptions(bundle, CAR_YAML, lock_step=True), quiet) as graph:
+        graph.node.create_publisher(message_class(TOPICS["command"].type), "command", 1)
+        graph.spin(0.5)
+    assert {child.code for child in graph.children.values()} == {0}
+
+
 def test_a_node_that_does_not_answer_in_time_is_named_with_what_it_does(
     bundle: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -81,14 +81,13 @@ class Child:
         if self.code is None:
             self._process.send_signal(signal.SIGTERM)
 
-    def wait(self, timeout_s: float) -> int:
-        """Wait for the end and kill what does not end; the exit code."""
-        try:
-            self._process.wait(timeout_s)
-        except subprocess.TimeoutExpired:
+    def end(self) -> int:
+        """Kill what has not ended by now, and say what it was doing; the exit code."""
+        if self.code is None:
+            problem = f"did not go down and was killed (it was in: {self.whereabouts() or 'unknown'})"
             self._process.kill()
-            self.problem = f"did not go down within {timeout_s:g} s and was killed"
             self._process.wait()
+            self.problem = problem
         self._listener.join(1.0)
         return int(self._process.returncode)
 
