@@ -14,6 +14,7 @@ from launch.actions import (
     OpaqueFunction,
     RegisterEventHandler,
     SetEnvironmentVariable,
+    TimerAction,
 )
 from launch.conditions import IfCondition
 from launch.event_handlers import OnProcessExit, OnProcessStart
@@ -29,6 +30,8 @@ from tidegate.nodes.topics import PROFILES
 
 GO_DOWN_S = "12"
 """How long a node may take to go down: the safety node brakes the car first, the others wait for it."""
+HEARS_S = 1.0
+"""By then a launch has heard of a Ctrl-C that its nodes have obeyed already."""
 SHARE = FindPackageShare("tidegate")
 
 
@@ -137,7 +140,7 @@ def _failed(_context: LaunchContext, node: LifecycleNode, state: str) -> None:
 
 
 def _ended(event: Any, context: LaunchContext) -> list[Action] | None:
-    """A node that went down as asked takes the others with it: the launch may not have heard of the Ctrl-C yet.
+    """A node that went down as asked takes the others with it, unless the launch comes to hear of the Ctrl-C itself.
 
     Raises:
         RuntimeError: it went down for another reason.
@@ -146,4 +149,12 @@ def _ended(event: Any, context: LaunchContext) -> list[Action] | None:
         return None
     if event.returncode:
         raise RuntimeError(f"{event.process_name} ended by itself with code {event.returncode}")
-    return [EmitEvent(event=Shutdown(reason=f"{event.process_name} has gone down"))]
+    return [TimerAction(period=HEARS_S, actions=[OpaqueFunction(function=_shut_down)])]
+
+
+def _shut_down(context: LaunchContext) -> list[Action] | None:
+    """Once: ``launch`` does not bear a second shutdown before the first is handled."""
+    if context.is_shutdown or "shut_down" in context.get_locals_as_dict():
+        return None
+    context.extend_globals({"shut_down": True})
+    return [EmitEvent(event=Shutdown(reason="a node has gone down"))]
