@@ -47,6 +47,12 @@ def table(head: Iterable[str], rows: Iterable[Iterable[object]]) -> str:
     return "\n".join("| " + " | ".join(line) + " |" for line in lines)
 
 
+def ratio(figures: dict[str, Any], digits: int = 0) -> str:
+    """How many times ours, with its spread."""
+    middle, low, high = (f"{figures[name]:.{digits}f}" for name in ("ratio", "ratio_low", "ratio_high"))
+    return f"{middle} ({low}–{high})"
+
+
 def closed_loop(figures: dict[str, Any]) -> str:
     """Closed loops by scene."""
     rows = [
@@ -102,7 +108,7 @@ def liquid_step(figures: dict[str, Any]) -> str:
         (
             "`ncps` LTCCell, torch, one thread",
             f"{figures['ncps_us']:.0f}",
-            f"{figures['ratio']:.1f} ({figures['ratio_low']:.1f}–{figures['ratio_high']:.1f})",
+            ratio(figures, 1),
         ),
     ]
     return (
@@ -120,7 +126,7 @@ def filter_step(figures: dict[str, Any]) -> str:
             "CVXPY, parametrised, Clarabel",
             f"{figures['cvxpy_median_us']:.0f}",
             f"{figures['cvxpy_p99_us']:.0f}",
-            f"{figures['ratio']:.0f} ({figures['ratio_low']:.0f}–{figures['ratio_high']:.0f})",
+            ratio(figures),
         ),
     ]
     return (
@@ -138,7 +144,7 @@ def qp_layer(figures: dict[str, Any]) -> str:
             row["batch"],
             "tidegate `qp_layer`" if row["layer"] == "ours" else f"{row['layer']} {figures['peers'][row['layer']]}",
             f"{row['median_ms']:.2f}",
-            "1" if row["layer"] == "ours" else f"{row['ratio']:.0f} ({row['ratio_low']:.0f}–{row['ratio_high']:.0f})",
+            "1" if row["layer"] == "ours" else ratio(row),
             "" if row["layer"] == "ours" else f"{row['solution_difference']:.0e}",
             "" if row["layer"] == "ours" else f"{row['gradient_difference']:.0e}",
         )

@@ -111,7 +111,7 @@ def test_a_campaign_goes_on_where_it_stopped(tmp_path: Path) -> None:
         run_attack(wanted, tmp_path)
 
 
-@pytest.mark.parametrize(("failures", "episodes"), [(0, 10), (0, 3000), (2, 500), (7, 20)])
+@pytest.mark.parametrize(("failures", "episodes"), [(0, 10), (0, 3000), (2, 500), (7, 20), (1000, 3000)])
 def test_the_bound_is_that_of_clopper_and_pearson(failures: int, episodes: int) -> None:
     expected = stats.beta.ppf(0.95, failures + 1, episodes - failures)
     assert math.isclose(rate_bound(failures, episodes), expected, rel_tol=1e-6)

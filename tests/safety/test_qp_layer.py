@@ -105,7 +105,7 @@ def test_solutions_and_gradients_are_exact_and_what_is_infeasible_is_called_so(s
 def test_gradcheck(shared: bool) -> None:
     P, q, G, lower = problems(11, 6, 3, 5)
     inputs = [torch.from_numpy(part).requires_grad_() for part in (P[0] if shared else P, q, G, lower)]
-    assert torch.autograd.gradcheck(lambda P, *rest: layer(P + P.mT, *rest), inputs, atol=1e-5)
+    assert torch.autograd.gradcheck(lambda P, *rest: layer(P + P.mT, *rest), inputs, atol=1e-6)
 
 
 def test_one_bad_sample_harms_no_other() -> None:

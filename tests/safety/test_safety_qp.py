@@ -13,11 +13,12 @@ from hypothesis import strategies as st
 from safety_plant import car, settings
 
 from tidegate.safety.barrier import Ahead, Priority, State
-from tidegate.safety.barriernet import BarrierNet
+from tidegate.safety.barriernet import BarrierNet, filter_solver
 from tidegate.safety.filter import BOX, Filter
 from tidegate.safety.joints import Box, joint_box
 from tidegate.safety.lane_tracker import TrackedLane
 from tidegate.safety.qp import solve_qp
+from tidegate.safety.qp_layer import qp_layer
 from tidegate.safety.relaxation import HARD, solve_by_priority
 
 EXACT = {"solver": cvxpy.CLARABEL, "tol_gap_abs": 1e-11, "tol_gap_rel": 1e-11, "tol_feas": 1e-11}
@@ -148,6 +149,21 @@ def test_layer_gradient_matches_finite_differences() -> None:
             assert close.float().mean() > 0.9  # the rest straddles a change of the active set
             changed += int((slope.abs() > 1e-9).sum())
     assert changed > 20
+
+
+def test_projection_passes_gradcheck() -> None:
+    rng = np.random.default_rng(7)
+    rows = rng.normal(size=(6, 5, 2))
+    rows /= np.linalg.norm(rows, axis=2, keepdims=True)
+    wanted = torch.from_numpy(2 * rng.normal(size=(6, 2))).requires_grad_()
+    lower = torch.from_numpy(rng.uniform(-1.5, 0.0, (6, 5))).requires_grad_()
+    solver, cost = filter_solver([HARD] * 5, settings()), torch.eye(2, dtype=torch.float64)
+
+    def layer(z: torch.Tensor, G: torch.Tensor, b: torch.Tensor) -> torch.Tensor:
+        return qp_layer(cost, -z, G, b, torch.zeros_like(z), solver)[0]
+
+    assert torch.autograd.gradcheck(layer, (wanted, torch.from_numpy(rows).requires_grad_(), lower), atol=1e-6)
+    assert (layer(wanted, torch.from_numpy(rows), lower) - wanted).abs().max() > 0.1
 
 
 def test_layer_brakes_where_there_is_no_solution() -> None:

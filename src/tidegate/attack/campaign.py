@@ -11,7 +11,7 @@ from concurrent.futures import as_completed
 from dataclasses import asdict
 from pathlib import Path
 
-from tidegate.attack.episode import Episode, Outcome, outcome_from, run_episode
+from tidegate.attack.episode import Episode, Outcome, run_episode
 from tidegate.errors import SettingsError
 from tidegate.settings import load_settings
 from tidegate.workers import worker_pool
@@ -59,7 +59,7 @@ def _read(path: Path, facts: str) -> dict[str, Outcome]:
         path.write_text("".join(lines := lines[:-1]), encoding="utf-8")
     if lines and lines[0].rstrip() != facts:
         raise SettingsError(f"{path}: holds episodes of other settings; choose another folder, or remove it")
-    outcomes = [outcome_from(json.loads(line)) for line in lines[1:]]
+    outcomes = [Outcome(**json.loads(line)) for line in lines[1:]]
     return {outcome.key: outcome for outcome in outcomes}
 
 
@@ -76,6 +76,11 @@ def rate_bound(failures: int, episodes: int, confidence: float = 0.95) -> float:
     low, high = 0.0, 1.0
     for _ in range(60):
         rate = (low + high) / 2
-        seen = sum(math.comb(episodes, k) * rate**k * (1 - rate) ** (episodes - k) for k in range(failures + 1))
+        seen = sum(math.exp(_log_binomial(k, episodes, rate)) for k in range(failures + 1))
         low, high = (rate, high) if seen > 1 - confidence else (low, rate)
     return high
+
+
+def _log_binomial(k: int, count: int, rate: float) -> float:
+    ways = math.lgamma(count + 1) - math.lgamma(k + 1) - math.lgamma(count - k + 1)
+    return ways + k * math.log(rate) + (count - k) * math.log1p(-rate)

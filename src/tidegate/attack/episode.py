@@ -6,7 +6,6 @@ from __future__ import annotations
 import math
 from collections import defaultdict
 from dataclasses import dataclass, replace
-from typing import Any
 
 import numpy as np
 
@@ -44,7 +43,7 @@ class Episode:
     @property
     def key(self) -> str:
         """Its name among the episodes of one campaign."""
-        return f"{self.scene} {self.adversary} {self.seed}"
+        return _key(self)
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +80,7 @@ class Outcome:
     @property
     def key(self) -> str:
         """The key of its episode."""
-        return f"{self.scene} {self.adversary} {self.seed}"
+        return _key(self)
 
     @property
     def harmless(self) -> bool:
@@ -212,10 +211,5 @@ def _excuse(trace: Trace, settings: Settings) -> str:
     return "crawl" if before.min() < settings.safety.lane.crawl_speed else ""
 
 
-def outcome_from(values: dict[str, Any]) -> Outcome:
-    """Undo ``dataclasses.asdict``.
-
-    Raises:
-        TypeError: fields are missing or unknown.
-    """
-    return Outcome(**values)
+def _key(one: Episode | Outcome) -> str:
+    return f"{one.scene} {one.adversary} {one.seed}"

@@ -82,12 +82,11 @@ class Painter:
         draw.text((1262, 132), "h", FAINT, self._small, anchor="rs")
         for place, name in enumerate(self._rows):
             self._row(draw, place, name, LINE, TEXT)
-        titles = (f"drive force [kN]|±{self._scales[0] / 1000:.3g}", f"path curvature [1/m]|±{self._scales[1]:.3g}")
-        for box, title in zip(STRIPS, titles, strict=True):
+        titles = ("drive force [kN]", self._scales[0] / 1000), ("path curvature [1/m]", self._scales[1])
+        for box, (words, scale) in zip(STRIPS, titles, strict=True):
             left, top, right, bottom = _inside(box)
-            words, scale = title.split("|")
             draw.text((left, box[1] + 22), words, FAINT, self._small, anchor="lm")
-            draw.text((right, box[1] + 22), scale, FAINT, self._small, anchor="rm")
+            draw.text((right, box[1] + 22), f"±{scale:.3g}", FAINT, self._small, anchor="rm")
             for word, colour, x in (("wanted", WANTED, left + 190), ("allowed", ALLOWED, left + 270)):
                 draw.line((x - 24, box[1] + 22, x - 8, box[1] + 22), colour, 3)
                 draw.text((x - 2, box[1] + 22), word, FAINT, self._small, anchor="lm")

@@ -14,7 +14,7 @@ from rclpy.subscription import Subscription
 from tidegate.bag import BagWriter
 from tidegate.errors import BagError
 from tidegate.messages import TOPICS, Topic
-from tidegate.nodes.topics import message_class, ros_name
+from tidegate.nodes.topics import message_class, ros_name, take
 
 DEPTH = 1000
 """Messages per topic that may wait while the disk is busy: five seconds at the safety filter's rate."""
@@ -72,10 +72,9 @@ class RecorderNode(Node):  # type: ignore[misc]
         """Write one message of each topic that has any; whether there was one."""
         found = False
         for listener, keep in self._listeners:
-            with listener.handle:
-                taken = listener.handle.take_message(listener.msg_type, True)
-            if taken is not None:
-                keep(taken[0])
+            data = take(listener)
+            if data is not None:
+                keep(data)
                 found = True
         return found
 

@@ -18,7 +18,7 @@ from tidegate.errors import GraphError, TidegateError
 from tidegate.messages import TOPICS, decode, encode
 from tidegate.nodes.parameters import Own, declare
 from tidegate.nodes.priority import hasten
-from tidegate.nodes.topics import latched_qos, make, message_class, offered_qos, requested_qos, ros_name
+from tidegate.nodes.topics import latched_qos, make, message_class, offered_qos, requested_qos, ros_name, take
 
 LOCK_STEP = Own("lock_step", False, "the simulator's ticks drive the graph instead of the wall clock")
 BUNDLE = Own("bundle", "", "folder of the trained model")
@@ -120,9 +120,8 @@ class StackNode(LifecycleNode, ABC):  # type: ignore[misc]
     def fetch(self) -> None:
         """Hand out what waits in the subscriptions; for loops during which the executor cannot."""
         for listener, topic, heard in self._listeners:
-            with listener.handle:
-                while (taken := listener.handle.take_message(listener.msg_type, True)) is not None:
-                    heard(topic, taken[0])
+            while (data := take(listener)) is not None:
+                heard(topic, data)
 
     def refuse_second(self, topic: str) -> None:
         """Raise if somebody else publishes ``topic``: two masters of one actuator is the one thing never wanted.

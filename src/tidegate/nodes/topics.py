@@ -33,6 +33,13 @@ def message_class(type_name: str) -> Any:
     return getattr(import_module(f"{package}.{kind}"), name)
 
 
+def take(listener: Any) -> bytes | None:
+    """The oldest serialised message that waits in a raw subscription; None = none. Past the executor."""
+    with listener.handle:
+        taken = listener.handle.take_message(listener.msg_type, True)
+    return None if taken is None else taken[0]
+
+
 def make(type_name: str) -> Any:
     """A new message; the maker that ``tidegate.messages.encode`` wants."""
     return message_class(type_name)()

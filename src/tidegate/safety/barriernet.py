@@ -6,8 +6,8 @@ Forward, each sample goes through the live filter's own programme, relaxation in
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import partial
 from typing import Any
 
 import numpy as np
@@ -20,8 +20,8 @@ from tidegate.robot import Car
 from tidegate.safety.barrier import OFF, State
 from tidegate.safety.filter import BOX, Filter
 from tidegate.safety.joints import Box
-from tidegate.safety.qp import QPBatch
-from tidegate.safety.qp_layer import qp_layer
+from tidegate.safety.qp import QPBatch, QPResult, solve_each
+from tidegate.safety.qp_layer import Solver, qp_layer
 from tidegate.safety.relaxation import HARD, solve_by_priority
 from tidegate.settings import Settings
 
@@ -54,7 +54,7 @@ class BarrierNet(nn.Module):
         self.gain_names = self._filter.gain_names
         self.register_buffer("scale", torch.from_numpy(self._filter.scale), persistent=False)
         self.register_buffer("_box_rows", torch.from_numpy(BOX), persistent=False)
-        self._priority = np.concatenate((np.full(len(BOX), HARD), self._filter.priority))
+        self._solver = filter_solver([HARD] * len(BOX) + self._filter.priority, settings)
 
     def rows(self, states: list[State], boxes: list[Box]) -> RowBatch:
         """Rows of recorded states; they depend on no parameter, so make them once."""
@@ -66,7 +66,7 @@ class BarrierNet(nn.Module):
 
     def forward(self, nominal: Tensor, gains: Tensor, rows: RowBatch) -> Tensor:
         """Safe commands (B, 2) for ``nominal`` (B, 2) [N, 1/m] and ``gains`` (B, len(gain_names)) [1/s]."""
-        policy, index = self._settings.policy, torch.from_numpy(self._filter.gain_index)
+        policy, index = self._settings.policy, self._filter.gain_index
         default = gains.new_full((len(gains), 1), self._settings.safety.filter.gain_default)
         clamped = torch.cat((gains.clamp(policy.gain_low, policy.gain_high), default), dim=1)
         by_row = clamped[:, index].double()  # index -1 is the default
@@ -79,21 +79,19 @@ class BarrierNet(nn.Module):
         all_rows = torch.cat((self.get_buffer("_box_rows").expand(len(G), -1, -1), G / norm[..., None]), dim=1)
         all_lower = torch.cat((rows.box * signs / unit, lower), dim=1)
         wanted, cost = nominal.double() / scale, torch.eye(2, dtype=torch.float64)
-        solver = partial(_solve_each, priority=self._priority, settings=self._settings)
-        command, _ = qp_layer(cost, -wanted, all_rows, all_lower, rows.backup / scale, solver)
+        command, _ = qp_layer(cost, -wanted, all_rows, all_lower, rows.backup / scale, self._solver)
         return (command * scale).to(nominal.dtype)
 
 
-def _solve_each(
-    _P: Floats, q: Floats, G: Floats, lower: Floats, *, priority: NDArray[np.int_], settings: Settings
-) -> QPBatch:
-    """What the live filter makes of each sample; rows whose ``lower`` is -inf are off."""
+def filter_solver(priority: Sequence[int], settings: Settings) -> Solver:
+    """The live filter's own solver, for P = 1: rows give way by ``priority``, see ``solve_by_priority``."""
+    ranks = np.asarray(priority)
     options = settings.safety.filter.slack_cost, settings.safety.filter.tolerance
-    solution, multipliers = np.full(q.shape, np.nan), np.zeros(lower.shape)
-    residual, status = np.full(len(q), np.inf), []
-    for sample, on in enumerate(np.isfinite(lower)):
-        result = solve_by_priority(-q[sample], G[sample, on], lower[sample, on], priority[on], *options)
-        solution[sample], multipliers[sample, on] = result.solution, result.multipliers
-        residual[sample] = result.residual
-        status.append(result.status)
-    return QPBatch(solution, multipliers, residual, np.array(status))
+
+    def solver(_P: Floats, q: Floats, G: Floats, lower: Floats) -> QPBatch:
+        def solve(sample: int, on: NDArray[np.bool_]) -> QPResult:
+            return solve_by_priority(-q[sample], G[sample, on], lower[sample, on], ranks[on], *options)
+
+        return solve_each(solve, lower, q.shape[1])
+
+    return solver

@@ -20,7 +20,7 @@ from tidegate.settings import Settings
 
 BOX = np.array([[1.0, 0.0], [-1.0, 0.0], [0.0, 1.0], [0.0, -1.0]])
 """Rows of the joint box: force low and high, curvature low and high."""
-_BOX_ROWS = [tuple(row) for row in BOX.tolist()]
+_BOX_ROWS: list[tuple[float, float]] = [(force, curvature) for force, curvature in BOX.tolist()]
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +40,7 @@ class Filter:
     Attributes:
         barriers: in the order of their rows.
         gain_names: names of the gains that the barriers take from the policy.
-        gain_index: (m,) which of them each row takes, -1 = the default.
+        gain_index: for each row, which of them it takes, -1 = the default.
         scale: (2,) force [N] and curvature [1/m] that count as one unit of deviation.
         priority: (m,) ``Priority`` of each row.
 
@@ -69,15 +69,9 @@ class Filter:
         self._rows = [Rows(self._table, start) for start in starts]
         self._owner = [index for index, barrier in enumerate(self.barriers) for _ in range(barrier.rows)]
         self.gain_names = tuple(sorted({barrier.gain for barrier in self.barriers if barrier.gain}))
-        self.gain_index = np.repeat(
-            [self.gain_names.index(barrier.gain) if barrier.gain else -1 for barrier in self.barriers],
-            [barrier.rows for barrier in self.barriers],
-        )
-        self.priority = np.repeat(
-            [int(barrier.priority) for barrier in self.barriers], [barrier.rows for barrier in self.barriers]
-        )
-        self._row_gain = self.gain_index.tolist()
-        self._row_priority = self.priority.tolist()
+        owners = [self.barriers[index] for index in self._owner]
+        self.gain_index = [self.gain_names.index(owner.gain) if owner.gain else -1 for owner in owners]
+        self.priority = [int(owner.priority) for owner in owners]
 
     def rows(self, state: State, *, learned: bool = True) -> tuple[Floats, Floats, Floats, Floats, Floats]:
         """Rows of all barriers at ``state``: G (m, 2), fixed (m,), scaled (m,), cap (m,), and h by barrier.
@@ -94,7 +88,7 @@ class Filter:
         given = [gains.get(name, math.nan) for name in self.gain_names]
         clamped = [min(max(gain, low), high) if math.isfinite(gain) else default for gain in given]
         clamped.append(default)  # index -1
-        return [clamped[index] for index in self._row_gain]
+        return [clamped[index] for index in self.gain_index]
 
     def _fill(self, state: State, learned: bool) -> list[float]:
         """Fill the table of rows; h by barrier."""
@@ -110,29 +104,7 @@ class Filter:
         """The command nearest to ``wanted`` (force [N], curvature [1/m]) that keeps the rows and the joint ``box``."""
         values = self._fill(state, learned)
         force_unit, curvature_unit = self._units
-        rows, priority = list(_BOX_ROWS), [HARD] * len(_BOX_ROWS)
-        lower = [
-            box.force_low / force_unit,
-            -box.force_high / force_unit,
-            box.curvature_low / curvature_unit,
-            -box.curvature_high / curvature_unit,
-        ]
-        owners = []
-        for row, gain, rank, owner in zip(
-            self._table, self.row_gains(gains), self._row_priority, self._owner, strict=True
-        ):
-            if row is None:
-                continue
-            by_force, by_curvature, fixed, scaled, cap = row
-            by_force, by_curvature = by_force * force_unit, by_curvature * curvature_unit
-            norm = math.sqrt(by_force * by_force + by_curvature * by_curvature)
-            if norm < 1e-12:
-                norm = 1.0
-            bound = fixed - gain * scaled
-            rows.append((by_force / norm, by_curvature / norm))
-            lower.append((cap if math.isnan(cap) else min(bound, cap)) / norm)  # NaN must not get lost
-            priority.append(rank)
-            owners.append(owner)
+        rows, lower, priority, owners = self._programme(gains, box)
         z_wanted = np.array((wanted[0] / force_unit, wanted[1] / curvature_unit))
         result = solve_by_priority(
             z_wanted, np.array(rows), np.array(lower), priority, self._filter.slack_cost, self._filter.tolerance
@@ -145,11 +117,11 @@ class Filter:
             command = box.clip(box.force_low, state.curvature)
         at = command[0] / force_unit, command[1] / curvature_unit
         margins, pushes = [math.inf] * len(self.barriers), [0.0] * len(self.barriers)
-        skip = len(_BOX_ROWS)
-        for owner, row_, bound, push in zip(
-            owners, rows[skip:], lower[skip:], result.multipliers[skip:].tolist(), strict=True
+        own = slice(len(_BOX_ROWS), None)
+        for owner, row, bound, push in zip(
+            owners, rows[own], lower[own], result.multipliers[own].tolist(), strict=True
         ):
-            margins[owner] = min(margins[owner], row_[0] * at[0] + row_[1] * at[1] - bound)
+            margins[owner] = min(margins[owner], row[0] * at[0] + row[1] * at[1] - bound)
             pushes[owner] = max(pushes[owner], push)
         broken = -20 * self._filter.tolerance
         states = tuple(
@@ -158,3 +130,32 @@ class Filter:
         )
         most = max(pushes, default=0.0)
         return Filtered(*command, states, self.barriers[pushes.index(most)].name if most > 1e-6 else "", solved)
+
+    def _programme(
+        self, gains: Mapping[str, float], box: Box
+    ) -> tuple[list[tuple[float, float]], list[float], list[int], list[int]]:
+        """Rows of unit norm and their bounds, in units of deviation, and priorities: the box, then what the table
+        holds; for the latter also the index of the barrier."""
+        force_unit, curvature_unit = self._units
+        rows, priority = list(_BOX_ROWS), [HARD] * len(_BOX_ROWS)
+        lower = [
+            box.force_low / force_unit,
+            -box.force_high / force_unit,
+            box.curvature_low / curvature_unit,
+            -box.curvature_high / curvature_unit,
+        ]
+        owners: list[int] = []
+        for row, gain, rank, owner in zip(self._table, self.row_gains(gains), self.priority, self._owner, strict=True):
+            if row is None:
+                continue
+            by_force, by_curvature, fixed, scaled, cap = row
+            by_force, by_curvature = by_force * force_unit, by_curvature * curvature_unit
+            norm = math.sqrt(by_force * by_force + by_curvature * by_curvature)
+            if norm < 1e-12:
+                norm = 1.0
+            bound = fixed - gain * scaled
+            rows.append((by_force / norm, by_curvature / norm))
+            lower.append((cap if math.isnan(cap) else min(bound, cap)) / norm)  # NaN must not get lost
+            priority.append(rank)
+            owners.append(owner)
+        return rows, lower, priority, owners

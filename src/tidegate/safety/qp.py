@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
 
@@ -94,28 +95,23 @@ def solve_qps(P: Floats, q: Floats, G: Floats, lower: Floats, tolerance: float =
         lower: (B, m); -inf switches a row off.
         tolerance: largest violation accepted.
     """
-    count, size = q.shape
-    rows = lower.shape[1]
-    P = np.array(np.broadcast_to(P, (count, size, size)))
-    on = lower > -UNBOUNDED
-    # a row that is off must still be a row: the solver cannot do with zeros
-    G = np.where(on[..., None], G, np.eye(1, size))
-    bounds = np.where(on, lower, -UNBOUNDED)
-    sound = np.isfinite(P).all((1, 2)) & np.isfinite(q).all(1) & np.isfinite(G).all((1, 2))
-    sound &= ~np.isnan(lower).any(1) & (bounds < UNBOUNDED).all(1)
-    upper, sense = _open(rows)
-    solution, multipliers = np.full((count, size), np.nan), np.zeros((count, rows))
-    flags = np.zeros(count, int)
-    for sample in np.flatnonzero(sound):
-        x, _, flags[sample], info = daqp.solve(P[sample], q[sample], G[sample], upper, bounds[sample], sense)
-        if flags[sample] == 1:
-            solution[sample], multipliers[sample] = x, info["lam"]
-    multipliers = np.maximum(-multipliers, 0.0)
-    residual = (bounds - (G @ solution[..., None])[..., 0]).max(axis=1, initial=-np.inf)
-    kept = (residual <= tolerance) & np.isfinite(solution).all(axis=1)
-    status = np.where(kept, "solved", np.where(flags == -1, "infeasible", "failed"))
-    solution[~kept], multipliers[~kept], residual[~kept] = np.nan, 0.0, np.inf
-    return QPBatch(solution, multipliers, residual, status)
+    P = np.broadcast_to(P, (len(q), *P.shape[-2:])).copy()  # the solver wants to write, though it does not
+
+    def solve(sample: int, on: NDArray[np.bool_]) -> QPResult:
+        return solve_qp(P[sample], q[sample], G[sample, on], lower[sample, on], tolerance)
+
+    return solve_each(solve, lower, q.shape[1])
+
+
+def solve_each(solve: Callable[[int, NDArray[np.bool_]], QPResult], lower: Floats, size: int) -> QPBatch:
+    """Call ``solve`` for each sample with the rows (m,) that are on: those whose ``lower`` (B, m) is not -inf."""
+    count, rows = lower.shape
+    batch = QPBatch(np.full((count, size), np.nan), np.zeros((count, rows)), np.empty(count), np.empty(count, "U10"))
+    for sample, on in enumerate(~(lower <= -UNBOUNDED)):  # NaN is on, and fails
+        one = solve(sample, on)
+        batch.solution[sample], batch.multipliers[sample, on] = one.solution, one.multipliers
+        batch.residual[sample], batch.status[sample] = one.residual, one.status
+    return batch
 
 
 def _nothing(size: int, rows: int, status: str) -> QPResult:

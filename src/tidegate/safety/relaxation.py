@@ -15,15 +15,11 @@ from tidegate.safety.qp import QPResult, solve_qp
 
 HARD = len(Priority)
 """Priority of rows that never give way (the joint box)."""
+Priorities = Sequence[int] | NDArray[np.int_]
 
 
 def solve_by_priority(
-    wanted: Floats,
-    rows: Floats,
-    lower: Floats,
-    priority: Sequence[int] | NDArray[np.int_],
-    slack_cost: float,
-    tolerance: float,
+    wanted: Floats, rows: Floats, lower: Floats, priority: Priorities, slack_cost: float, tolerance: float
 ) -> QPResult:
     """Minimise ½‖z − wanted‖² subject to ``rows`` z ≥ ``lower``, giving way in the order of ``priority``.
 
@@ -46,12 +42,7 @@ def solve_by_priority(
 
 
 def relaxed(
-    wanted: Floats,
-    rows: Floats,
-    lower: Floats,
-    priority: Sequence[int] | NDArray[np.int_],
-    slack_cost: float,
-    tolerance: float,
+    wanted: Floats, rows: Floats, lower: Floats, priority: Priorities, slack_cost: float, tolerance: float
 ) -> Floats:
     """``lower`` (m,), lowered as described in ``solve_by_priority``."""
     size = wanted.shape[0]
