@@ -64,15 +64,15 @@ class Actuation:
         curvature = min(max(curvature, -car.curvature_max), car.curvature_max)
         target = min(max(curvature, self.curvature - most), self.curvature + most)
         angles, before = car.steering(target), car.steering(self.curvature)
-        wanted = np.zeros(len(car.joint_names))
+        servo = [0.0] * len(STEER_JOINTS)
         for index, name in enumerate(STEER_JOINTS):
             if name in joints.names:
                 at = joints.names.index(name)
                 rate = (angles[index] - before[index]) / self._period
-                wanted[index] = vehicle.steer_stiffness * (
-                    angles[index] - joints.position[at]
-                ) + vehicle.steer_damping * (rate - joints.velocity[at])
-        wanted[len(STEER_JOINTS) :] = car.wheel_efforts(force)
+                servo[index] = vehicle.steer_stiffness * (
+                    angles[index] - joints.position.item(at)
+                ) + vehicle.steer_damping * (rate - joints.velocity.item(at))
+        wanted = np.concatenate((servo, car.wheel_efforts(force)))
         wanted = np.minimum(np.maximum(wanted, self._low), self._high)
         wanted = np.minimum(np.maximum(wanted, self.effort - self._step), self.effort + self._step)
         self.curvature, self.effort = target, wanted

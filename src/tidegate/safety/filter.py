@@ -105,22 +105,27 @@ class Filter:
         values = self._fill(state, learned)
         force_unit, curvature_unit = self._units
         rows, lower, priority, owners = self._programme(gains, box)
-        z_wanted = np.array((wanted[0] / force_unit, wanted[1] / curvature_unit))
-        result = solve_by_priority(
-            z_wanted, np.array(rows), np.array(lower), priority, self._filter.slack_cost, self._filter.tolerance
-        )
-        solved = result.status == "solved"
+        x, y = wanted[0] / force_unit, wanted[1] / curvature_unit
+        solved, multipliers = True, [0.0] * len(rows)
+        if not all(a * x + b * y >= bound for (a, b), bound in zip(rows, lower, strict=True)):  # else it is the answer
+            result = solve_by_priority(
+                np.array((x, y)),
+                np.array(rows),
+                np.array(lower),
+                priority,
+                self._filter.slack_cost,
+                self._filter.tolerance,
+            )
+            solved, multipliers = result.status == "solved", result.multipliers.tolist()
+            x, y = result.solution.tolist()
         if solved:
-            force, curvature = result.solution.tolist()
-            command = box.clip(force * force_unit, curvature * curvature_unit)
+            command = box.clip(x * force_unit, y * curvature_unit)
         else:  # never the wanted command: the brakes, and the steering as it is
             command = box.clip(box.force_low, state.curvature)
         at = command[0] / force_unit, command[1] / curvature_unit
         margins, pushes = [math.inf] * len(self.barriers), [0.0] * len(self.barriers)
         own = slice(len(_BOX_ROWS), None)
-        for owner, row, bound, push in zip(
-            owners, rows[own], lower[own], result.multipliers[own].tolist(), strict=True
-        ):
+        for owner, row, bound, push in zip(owners, rows[own], lower[own], multipliers[own], strict=True):
             margins[owner] = min(margins[owner], row[0] * at[0] + row[1] * at[1] - bound)
             pushes[owner] = max(pushes[owner], push)
         broken = -20 * self._filter.tolerance

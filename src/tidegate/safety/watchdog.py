@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from tidegate.records import (
+    Floats,
     Gains,
     ImageHealth,
     Imu,
@@ -127,11 +128,11 @@ class Watchdog:
     def _joints(self, joints: JointStates) -> bool:
         count = (len(joints.names),)
         return (
-            all(name in joints.names for name in self._joint_names)
+            (joints.names == self._joint_names or all(name in joints.names for name in self._joint_names))
             and joints.position.shape == count
             and joints.velocity.shape == count
-            and bool((np.abs(joints.position) < PLACE_POSSIBLE).all())
-            and bool((np.abs(joints.velocity) < PLACE_POSSIBLE).all())
+            and _possible(joints.position)
+            and _possible(joints.velocity)
         )
 
 
@@ -140,6 +141,10 @@ def _holds(sound: Callable[[Any], bool], record: Any) -> bool:
         return bool(sound(record))
     except (AttributeError, TypeError, ValueError):
         return False
+
+
+def _possible(values: Floats) -> bool:
+    return all(abs(value) < PLACE_POSSIBLE for value in values.tolist())
 
 
 def _nominal(nominal: Nominal) -> bool:
@@ -165,10 +170,7 @@ def _odometry(odometry: Odometry) -> bool:
 
 
 def _imu(imu: Imu) -> bool:
-    return bool(
-        (np.abs(imu.angular_velocity) < PLACE_POSSIBLE).all()
-        and (np.abs(imu.linear_acceleration) < PLACE_POSSIBLE).all()
-    )
+    return _possible(imu.angular_velocity) and _possible(imu.linear_acceleration)
 
 
 def _points(points: Points) -> bool:

@@ -92,8 +92,11 @@ class Camera:
 
     def chase(self, data: Any, width: int, height: int) -> NDArray[np.uint8]:
         """A picture (height, width, 3) from behind and above the car, for people."""
-        self._world.model.geom_group[self._plants] = GROUP_VEGETATION
-        with mujoco.Renderer(self._world.model, height, width) as renderer:
+        model = self._world.model
+        model.geom_group[self._plants] = GROUP_VEGETATION
+        # each frame clears its whole buffer, so the camera's is no larger than its picture and this view has its own
+        model.vis.global_.offwidth, model.vis.global_.offheight = width, height
+        with mujoco.Renderer(model, height, width) as renderer:
             options = mujoco.MjvOption()
             options.geomgroup[:] = 0
             options.geomgroup[[0, GROUP_VEGETATION, GROUP_SOLID, GROUP_SELF]] = 1

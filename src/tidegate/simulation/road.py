@@ -52,15 +52,13 @@ class Road:
         return self.length / len(self.xy)
 
     def locate(self, x: float, y: float, hint: int | None = None) -> Place:
-        """Project a point on the lane centre; ``hint`` limits the search to ±20 m around a sample."""
-        count = len(self.xy)
+        """Project a point on the lane centre; ``hint``: the sample from which to go downhill."""
         if hint is None:
             index = int(np.argmin((self.xy[:, 0] - x) ** 2 + (self.xy[:, 1] - y) ** 2))
         else:
-            near = np.arange(hint - 40, hint + 41) % count
-            index = int(near[np.argmin((self.xy[near, 0] - x) ** 2 + (self.xy[near, 1] - y) ** 2)])
-        yaw, curvature = float(self.yaw[index]), float(self.curvature[index])
-        dx, dy = x - float(self.xy[index, 0]), y - float(self.xy[index, 1])
+            index = self._downhill(x, y, hint)
+        yaw, curvature = self.yaw.item(index), self.curvature.item(index)
+        dx, dy = x - self.xy.item(index, 0), y - self.xy.item(index, 1)
         along = dx * math.cos(yaw) + dy * math.sin(yaw)
         left = -dx * math.sin(yaw) + dy * math.cos(yaw)
         # to second order: a lane that curves away moves the foot of the perpendicular
@@ -68,6 +66,19 @@ class Road:
         offset = left - 0.5 * curvature * along * along / (1 - curvature * left)
         s = (index * self.step + ds) % self.length
         return Place(s, offset, yaw + curvature * ds, self.curvature_at(s), index)
+
+    def _downhill(self, x: float, y: float, index: int) -> int:
+        """The sample nearest to a point, from one that is near already."""
+        count, xy = len(self.xy), self.xy.item
+        least = (xy(index, 0) - x) ** 2 + (xy(index, 1) - y) ** 2
+        for way in (-1, 1):
+            while True:
+                other = (index + way) % count
+                distance = (xy(other, 0) - x) ** 2 + (xy(other, 1) - y) ** 2
+                if distance >= least:
+                    break
+                index, least = other, distance
+        return index
 
     def project(self, points: Floats, hint: int, reach: float = 170.0) -> tuple[Floats, Floats]:
         """Arc lengths (M,) and offsets (M,) of points (M, 2) within ``reach`` [m] of lane around a sample ``hint``."""
@@ -84,21 +95,21 @@ class Road:
 
     def curvature_at(self, s: float) -> float:
         """Curvature [1/m] at arc length ``s`` [m], which may run over the end of the lap."""
-        place = (s % self.length) / self.step
-        low = int(place) % len(self.xy)
-        high = (low + 1) % len(self.xy)
-        part = place - int(place)
-        return float((1 - part) * self.curvature[low] + part * self.curvature[high])
+        count = len(self.xy)
+        place = (s % self.length) / (self.length / count)
+        whole = int(place)
+        part, low = place - whole, whole % count
+        return (1 - part) * self.curvature.item(low) + part * self.curvature.item((low + 1) % count)
 
     def point(self, s: float, offset: float = 0.0) -> tuple[float, float, float]:
         """(x, y, yaw) of the point ``offset`` [m] left of the lane centre at arc length ``s`` [m]."""
         lap = s % self.length
         low = int(lap / self.step) % len(self.xy)
         ds = lap - low * self.step
-        yaw, curvature = float(self.yaw[low]), float(self.curvature[low])
+        yaw, curvature = self.yaw.item(low), self.curvature.item(low)
         middle, here = yaw + 0.5 * curvature * ds, yaw + curvature * ds
-        x = float(self.xy[low, 0]) + ds * math.cos(middle) - offset * math.sin(here)
-        y = float(self.xy[low, 1]) + ds * math.sin(middle) + offset * math.cos(here)
+        x = self.xy.item(low, 0) + ds * math.cos(middle) - offset * math.sin(here)
+        y = self.xy.item(low, 1) + ds * math.sin(middle) + offset * math.cos(here)
         return x, y, math.remainder(here, 2 * math.pi)
 
     def points(self, s: Floats, offset: Floats) -> Floats:

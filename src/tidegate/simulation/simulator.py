@@ -228,7 +228,7 @@ class Simulator:
         self._pads = np.array([model.body(pad_name(index)).mocapid[0] for index in range(len(WHEEL_JOINTS))])
         actors = range(len(self.scene.actors))
         self._vehicles = np.array([model.body(VEHICLE.format(index)).mocapid[0] for index in actors], dtype=int)
-        self._shell = [model.geom(name).id for name in ("chassis", "cabin")]
+        self._shell = {model.geom(name).id for name in ("chassis", "cabin")}
         self._frame_every = self.settings.safety.rate_hz / self.settings.camera.rate_hz
         self._scan_every = self.settings.safety.rate_hz / self.settings.ranging.rate_hz
 
@@ -275,8 +275,7 @@ class Simulator:
         self._data.mocap_pos[bodies], self._data.mocap_quat[bodies] = self.world.terrain.frames(xy, yaw)
 
     def _find_contacts(self) -> None:
-        geoms = self._data.contact.geom
-        touching = any(bool((geoms == part).any()) for part in self._shell)
+        touching = not self._shell.isdisjoint(self._data.contact.geom.ravel().tolist())
         self._contacts += touching and not self._touching
         self._touching = touching
 

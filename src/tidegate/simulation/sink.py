@@ -3,16 +3,18 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from tidegate.errors import RobotError
 from tidegate.records import Command, Floats, nanoseconds
 from tidegate.robot import STEER_JOINTS, WHEEL_JOINTS, Actuation, Car
 from tidegate.settings import Settings
 from tidegate.simulation.engine import mujoco
+from tidegate.simulation.excess import ROUNDING
 
 
 class Sink:
@@ -64,21 +66,22 @@ class Sink:
             if unknown:
                 raise RobotError(f"command names joint '{unknown[0]}'; the car has {', '.join(names)}")
             wanted = np.array([float(efforts.get(name, 0.0)) for name in names])
-        if not np.isfinite(wanted).all():
+        if not all(map(math.isfinite, wanted.tolist())):
             return
-        over = np.maximum(wanted / self._most, wanted / self._low) - 1
-        self._note("effort", over)
+        self._note("effort", (np.maximum(wanted / self._most, wanted / self._low) - 1).tolist())
         if self._commanded:  # in real time a command may overtake the one before: the rate is judged by their stamps
             periods = max(1, round((command.stamp - self._stamp) / nanoseconds(self._period)))
-            self._note("effort rate", np.abs(wanted - self._latched) / (periods * self._step) - 1)
+            self._note("effort rate", (np.abs(wanted - self._latched) / (periods * self._step) - 1).tolist())
         self._latched, self._stamp = np.clip(wanted, self._low, self._high), command.stamp
         self._last, self._commanded, self._held = now, True, None
 
-    def _note(self, kind: str, excess: NDArray[Any]) -> None:
+    def _note(self, kind: str, excess: Sequence[float]) -> None:
         """Keep the largest relative excess of each joint; rounding does not count."""
-        for index in np.flatnonzero(excess > 1e-9):
-            key = f"{kind} {self._car.joint_names[index]}"
-            self.excess[key] = max(self.excess.get(key, 0.0), float(excess[index]))
+        if max(excess) <= ROUNDING:
+            return
+        for name, value in zip(self._car.joint_names, excess, strict=True):
+            if value > ROUNDING:
+                self.excess[f"{kind} {name}"] = max(self.excess.get(f"{kind} {name}", 0.0), value)
 
     def actuate(self, data: Any, now: int) -> None:
         """Set the motors and brakes for the period that starts at ``now`` [ns]."""

@@ -47,8 +47,7 @@ class Terrain:
         """Distance (R,) [m] at which unit rays (R, 3) from ``origin`` (3,) first meet the ground; inf beyond reach."""
         stride = 8.0
         steps = np.arange(0.0, reach + stride, stride)
-        at = origin + steps[:, None, None] * rays
-        above = at[..., 2] - self.height(at[..., 0], at[..., 1])
+        above = origin[2] + steps[:, None] * rays[:, 2] - self._heights_along(origin, rays, stride, len(steps))
         below = above < 0
         first = np.argmax(below, axis=0)
         ray = np.flatnonzero(below.any(axis=0) & (first > 0))
@@ -62,6 +61,16 @@ class Terrain:
                 guess += (spot[:, 2] - self.height(spot[:, 0], spot[:, 1])) / sinking
             distance[ray] = np.where(guess <= reach, guess, np.inf)
         return distance
+
+    def _heights_along(self, origin: Floats, rays: Floats, stride: float, count: int) -> Floats:
+        """Heights (count, R) below points ``stride`` [m] apart on each ray: each wave is a phasor that turns evenly."""
+        phasor = np.exp(1j * (origin[:2] @ self.wave.T + self.phase)) * np.ones((len(rays), 1))
+        turn = np.exp(1j * stride * (rays[:, :2] @ self.wave.T))
+        heights = np.empty((count, len(rays)))
+        for row in heights:
+            row[:] = phasor.real @ self.amplitude
+            phasor *= turn
+        return heights
 
 
 def upright(yaw: float, dx: float, dy: float) -> tuple[float, float, float, float]:

@@ -78,8 +78,8 @@ def _view(spec: Any, settings: Settings, look: Look) -> None:
     light = LIGHTS[look.light]
     spec.stat.center, spec.stat.extent = [0, 0, 0], 10.0
     view = spec.visual
-    view.global_.offwidth = max(settings.camera.width * SUPERSAMPLING, 1280)
-    view.global_.offheight = max(settings.camera.height * SUPERSAMPLING, 720)
+    view.global_.offwidth = settings.camera.width * SUPERSAMPLING
+    view.global_.offheight = settings.camera.height * SUPERSAMPLING
     view.quality.offsamples, view.quality.shadowsize = 0, 0
     view.quality.numslices, view.quality.numstacks, view.quality.numquads = 8, 4, 1
     view.map.znear, view.map.zfar = 0.05, 70.0
