@@ -62,6 +62,7 @@ class Plant:
         self.car = Car.from_settings(settings)
         self.period = round(1e9 / settings.safety.rate_hz)
         self.tick, self.speed = 0, 0.0
+        self.driven, self.sensed = 0.0, self.now
         self.change: dict[str, Callable[[Any], Any]] = {}
         self.command: Command | None = None
         self.commands: list[Command] = []
@@ -124,11 +125,13 @@ class Plant:
     def sense(self) -> tuple[str, ...]:
         """Publish the sensors that are due at this tick, and what perception and policy would make of them."""
         now, names, one = self.now, self.car.joint_names, np.zeros(3)
+        self.driven += self.speed * (now - self.sensed) / 1e9
+        self.sensed = now
+        turned = np.array([0.0, 0.0, *[self.driven / self.car.wheel_radius] * 4])
         wheels = np.array([0.0, 0.0, *[self.speed / self.car.wheel_radius] * 4])
-        x = self.speed * now / 1e9
         records: dict[str, Any] = {
-            "joint_states": JointStates(now, names, np.zeros(6), wheels, np.zeros(6)),
-            "odom": Odometry(now, x, 0.0, 0.0, self.speed, 0.0),
+            "joint_states": JointStates(now, names, turned, wheels, np.zeros(6)),
+            "odom": Odometry(now, self.driven, 0.0, 0.0, self.speed, 0.0),
             "imu": Imu(now, one, one + [0, 0, 9.81]),
         }
         if self.tick % 10 == 0:
@@ -145,6 +148,10 @@ class Plant:
     def status(self) -> dict[str, str]:
         """Key and value pairs of the last diagnostics of the safety node."""
         return {pair.key: pair.value for pair in self.diagnostics[-1].status[0].values}
+
+    def said(self) -> str:
+        """The message of the last diagnostics of the safety node."""
+        return str(self.diagnostics[-1].status[0].message)
 
     def _answered(self, now: int) -> bool:
         return all(record is not None and record.stamp == now for record in (self.command, self.state, self.used))

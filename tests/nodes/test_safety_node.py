@@ -15,9 +15,10 @@ from rclpy.lifecycle import TransitionCallbackReturn
 from std_srvs.srv import Trigger
 
 from tidegate.messages import TOPICS, encode_clock
+from tidegate.nodes.actuator_watch import actuator_faults
 from tidegate.nodes.safety_node import SafetyNode
 from tidegate.nodes.topics import make, message_class, offered_qos
-from tidegate.records import Mode
+from tidegate.records import Level, Mode
 from tidegate.settings import Settings
 
 ARGUMENTS = ["--ros-args", "--params-file", str(CAR_YAML)]
@@ -203,6 +204,7 @@ def test_going_down_brakes_to_standstill_before_it_falls_silent(plant: Plant, no
     ended = threading.Event()
     other = EventsExecutor()
     plant.executor.remove_node(plant.node)
+    plant.executor.spin_once(timeout_sec=0.0)  # it lets go of a node only when it spins
     other.add_node(plant.node)
     plant.executor = other
     seen = []
@@ -233,6 +235,24 @@ def test_a_second_master_is_refused(plant: Plant, node: SafetyNode, ros: EventsE
     assert second.trigger_configure() == TransitionCallbackReturn.FAILURE
     ros.remove_node(second)
     second.destroy_node()
+
+
+def test_a_rival_on_the_actuators_topic_is_told_of_by_name(plant: Plant, node: SafetyNode) -> None:
+    plant.drive(5.0)
+    kind = message_class(TOPICS["command"].type)
+    plant.node.create_publisher(kind, "command", offered_qos("command", lock_step=True))
+    until(plant.executor, lambda: node.count_publishers("command") == 2, "discovery")
+    node._told = 0.0  # diagnostics are due
+    plant.round()
+    until(plant.executor, lambda: "'command' is published by /plant too" in plant.said(), "the rival's name")
+    assert plant.diagnostics[-1].status[0].level == bytes([Level.ERROR])
+
+
+def test_commands_that_nobody_hears_are_told_of(ros: EventsExecutor, settings: Settings, node: SafetyNode) -> None:
+    assert actuator_faults(node) == ()
+    lonely = SafetyNode([*LOCK_STEP, "-r", "__node:=lonely", "-r", "__ns:=/elsewhere"])
+    assert actuator_faults(lonely) == ("nobody listens to the commands",)
+    lonely.destroy_node()
 
 
 def test_with_use_sim_time_it_ticks_when_the_clock_passes_a_period_and_only_then(

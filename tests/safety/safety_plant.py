@@ -59,6 +59,7 @@ class Plant:
     offset: float = 0.0
     heading: float = 0.0
     along: float = 0.0
+    rolled: float = 0.0
 
     def step(self, command: Command, substeps: int = 2) -> None:
         """One safety period."""
@@ -78,6 +79,7 @@ class Plant:
                 self.speed += dt * (force / car().effective_mass + drift)
                 if force < 0 and before > 0 > self.speed:
                     self.speed = 0.0
+            self.rolled += dt * self.speed
             self.x += dt * self.speed * math.cos(self.yaw)
             self.y += dt * self.speed * math.sin(self.yaw)
             self.yaw += dt * self.speed * curvature
@@ -101,13 +103,16 @@ class Plant:
         return JointStates(
             now,
             car().joint_names,
-            np.concatenate((self.steer, np.zeros(4))),
+            np.concatenate((self.steer, np.full(4, self.rolled / car().wheel_radius))),
             np.concatenate((self.steer_rate, np.full(4, spin))),
             np.zeros(6),
         )
 
     def odometry(self, now: int) -> Odometry:
         return Odometry(now, self.x, self.y, self.yaw, self.speed, self.speed * car().curvature(*self.steer))
+
+    def imu(self, now: int) -> Imu:
+        return Imu(now, np.array([0.0, 0.0, self.speed * car().curvature(*self.steer)]), np.array([0.0, 0.0, 9.81]))
 
     def lane(self, now: int, bound: float = 0.1) -> LaneEstimate:
         knots = len(settings().perception.preview_m)
@@ -161,6 +166,7 @@ class Sensors:
 
     tick: int = 0
     inputs: SafetyInputs | None = None
+    noise: np.random.Generator = field(default_factory=lambda: np.random.default_rng(0))
 
     def look(
         self,
@@ -187,7 +193,7 @@ class Sensors:
         fresh = {
             "joints": Received(plant.joints(now), 0),
             "odometry": Received(plant.odometry(now), 0),
-            "imu": Received(Imu(now, np.zeros(3), np.array([0.0, 0.0, 9.81])), 0),
+            "imu": Received(plant.imu(now), 0),
             "manual": Received(manual, 0) if manual is not None else None,
         }
         for name in ("nominal", "gains", "lane", "health", "points"):
@@ -199,6 +205,7 @@ class Sensors:
             fresh["health"] = Received(ImageHealth(now, health), 0)
         if slow:
             points = empty_points(now) if walls is None else scan(now, plant, walls)
+            points.xyz[:] += 1e-4 * self.noise.standard_normal(points.xyz.shape)  # no real scan repeats itself
             fresh["points"] = Received(points, 0)
         self.inputs = SafetyInputs(now=now, **fresh, **flags)
         self.tick += 1

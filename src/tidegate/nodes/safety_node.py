@@ -11,6 +11,7 @@ from rclpy.qos import DurabilityPolicy
 from std_srvs.srv import Trigger
 
 from tidegate.messages import clock_of, encode_efforts
+from tidegate.nodes.actuator_watch import actuator_faults
 from tidegate.nodes.diagnostics import safety_diagnostics
 from tidegate.nodes.inbox import FIELDS, Inbox, Instant
 from tidegate.nodes.parameters import Own
@@ -229,7 +230,10 @@ class SafetyNode(StackNode):
         if changed or now - self._told >= DIAGNOSTICS_S:
             self._told = now
             self._hear_latched_emergency()
-            self.send_message("diagnostics", safety_diagnostics(tick, self._inbox.dropped, make))
+            faults = actuator_faults(self)
+            if faults:
+                self.get_logger().error("; ".join(faults), throttle_duration_sec=5.0)
+            self.send_message("diagnostics", safety_diagnostics(tick, self._inbox.dropped, make, faults))
         if changed:
             self.get_logger().info(f"{tick.mode.name}: {'; '.join(tick.reasons) or 'all well'}")
         if tick.mode == Mode.NORMAL:

@@ -20,6 +20,7 @@ from tidegate.safety.ladder import Conditions, Rung, advance
 from tidegate.safety.lane_tracker import LaneTracker, TrackedLane, centre_line
 from tidegate.safety.limiter import Limiter
 from tidegate.safety.motion import Motion
+from tidegate.safety.plausibility import Plausibility
 from tidegate.safety.watchdog import Watchdog
 from tidegate.settings import Settings
 
@@ -44,7 +45,7 @@ class Supervisor:
         self._hold = nanoseconds(settings.safety.hold_s)
         self._camera_late = nanoseconds(settings.safety.late_periods / settings.camera.rate_hz)
         self._filter = Filter(settings, car, disable=disable)
-        self._watchdog = Watchdog(settings, car)
+        self._watchdog, self._plausibility = Watchdog(settings, car), Plausibility(settings, car)
         self._tracker = LaneTracker(settings)
         self._motion = Motion(settings, car)
         self._backup = Backup(settings, car)
@@ -94,6 +95,7 @@ class Supervisor:
         self._now = inputs.now
         watchdog = self._watchdog
         watchdog.check(inputs)
+        self._plausibility.check(watchdog, inputs.now)
         self._move(step)
         if self._lane_age >= 0:
             self._lane_age += step
@@ -174,6 +176,7 @@ class Supervisor:
         trusted: tuple[str, ...] = ()
         for name in TRUSTED:
             trusted += watchdog.late(name)
+        trusted += self._plausibility.faults
         if backwards:
             trusted += ("time ran backwards",)
         stop: tuple[str, ...] = ()

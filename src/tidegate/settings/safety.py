@@ -101,6 +101,29 @@ class DistanceSettings:
 
 
 @dataclass(frozen=True, slots=True)
+class PlausibilitySettings:
+    """When the trusted sensors are not believed although each of them is sound and young."""
+
+    persist_s: float = setting(0.3, "s", "how long two sensors must contradict each other", low=0, high=5)
+    speed_difference: float = setting(
+        1.0, "m/s", "odometry and the wheels' median may differ by this …", low=0.05, high=20
+    )
+    speed_share: float = setting(0.1, "1", "… and by this share of the speed", low=0, high=1)
+    turn_difference: float = setting(
+        0.3, "rad/s", "yaw rates of odometry and IMU may differ by this", low=0.01, high=10
+    )
+    jump_m: float = setting(0.3, "m", "odometry may move this much farther than its speed says", low=0.01, high=10)
+    jump_rad: float = setting(0.1, "rad", "odometry may turn this much farther than its yaw rate says", low=0.01)
+    frozen_m: float = setting(
+        2.0,
+        "m",
+        "way over which a sensor may repeat itself to the last digit; 0 = not watched (a simulator without noise)",
+        low=0,
+        high=100,
+    )
+
+
+@dataclass(frozen=True, slots=True)
 class FilterSettings:
     """The quadratic programme."""
 
@@ -144,4 +167,5 @@ class SafetySettings:
     ladder: LadderSettings = LadderSettings()
     lane: LaneSettings = LaneSettings()
     distance: DistanceSettings = DistanceSettings()
+    plausibility: PlausibilitySettings = PlausibilitySettings()
     filter: FilterSettings = FilterSettings()

@@ -1,0 +1,57 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A supervisor in closed loop with the small car, every command checked against the limits."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+from safety_plant import PERIOD, Plant, Sensors, car, settings
+
+from tidegate.records import Mode, SafetyInputs, Tick
+from tidegate.robot import Actuation
+from tidegate.safety import Supervisor
+
+FORCE = 2500.0
+
+
+class Drive:
+    """A supervisor, a plant and its sensors; ``run`` drives on and checks every command against the limits."""
+
+    def __init__(self, plant: Plant | None = None, disable: frozenset[str] = frozenset(), **look: object) -> None:
+        self.plant, self.sensors, self.options = plant or Plant(), Sensors(), look
+        self.supervisor = Supervisor(settings(), car(), disable=disable)
+        self.actuation = Actuation(car(), PERIOD)
+        self.last: np.ndarray = np.zeros(6)
+        self.tick: Tick | None = None
+        self.modes: list[Mode] = []
+
+    def run(
+        self,
+        time: float,
+        nominal: tuple[float, float] = (FORCE, 0.0),
+        change: Callable[[SafetyInputs], SafetyInputs] = lambda inputs: inputs,
+        **look: object,
+    ) -> Tick:
+        for _ in range(round(time / PERIOD)):
+            inputs = change(self.sensors.look(self.plant, nominal, **{**self.options, **look}))  # type: ignore[arg-type]
+            self.tick = self.supervisor.tick(inputs)
+            check_limits(self.tick, self.last, self.actuation)
+            self.last = self.tick.command.effort
+            self.modes.append(self.tick.mode)
+            self.plant.step(self.tick.command)
+        assert self.tick is not None
+        return self.tick
+
+    def started(self, time: float = 5.0) -> Drive:
+        self.run(0.5, (0.0, 0.0), reset_requested=True)
+        assert self.run(time).mode == Mode.NORMAL
+        return self
+
+
+def check_limits(tick: Tick, last: np.ndarray, actuation: Actuation) -> None:
+    effort = tick.command.effort
+    assert np.isfinite(effort).all()
+    assert (effort >= actuation.low - 1e-9).all()
+    assert (effort <= actuation.high + 1e-9).all()
+    assert (np.abs(effort - last) <= actuation.step * (1 + 1e-9)).all()
