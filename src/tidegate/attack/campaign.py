@@ -10,57 +10,109 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import as_completed
 from dataclasses import asdict
 from pathlib import Path
+from typing import Any, ClassVar, Protocol, TypeVar
 
+from tidegate.attack.drill import Drill, DrillOutcome, run_drill
 from tidegate.attack.episode import Episode, Outcome, run_episode
 from tidegate.errors import SettingsError
 from tidegate.settings import load_settings
 from tidegate.workers import worker_pool
 
-OUTCOMES = "attack.jsonl"
+OUTCOMES, DRILLS = "attack.jsonl", "drill.jsonl"
+
+
+class Job(Protocol):
+    """Something to drive, and what came of it: both go by the same ``key``; ``settings`` is a path."""
+
+    @property
+    def settings(self) -> str:
+        """Path of the robot's settings."""
+
+    @property
+    def key(self) -> str:
+        """Its name among the jobs of one campaign."""
+
+
+class Result(Protocol):
+    """A dataclass of text and numbers."""
+
+    __dataclass_fields__: ClassVar[dict[str, Any]]
+
+    @property
+    def key(self) -> str:
+        """The key of its job."""
+
+
+J = TypeVar("J", bound=Job)
+R = TypeVar("R", bound=Result)
 
 
 def run_attack(
     episodes: Sequence[Episode], folder: Path, processes: int = 2, heard: Callable[[Outcome], None] = lambda one: None
 ) -> list[Outcome]:
-    """Drive the ``episodes`` that ``folder`` does not hold yet; ``heard`` gets each as it ends.
+    """Drive the ``episodes`` that ``folder`` does not hold yet, as ``run_jobs``."""
+    return run_jobs(episodes, run_episode, Outcome, folder / OUTCOMES, processes, heard)
+
+
+def run_drills(
+    drills: Sequence[Drill],
+    folder: Path,
+    processes: int = 2,
+    heard: Callable[[DrillOutcome], None] = lambda one: None,
+) -> list[DrillOutcome]:
+    """Drive the ``drills`` that ``folder`` does not hold yet, as ``run_jobs``."""
+    return run_jobs(drills, run_drill, DrillOutcome, folder / DRILLS, processes, heard)
+
+
+def run_jobs(
+    jobs: Sequence[J], run: Callable[[J], R], kind: type[R], path: Path, processes: int, heard: Callable[[R], None]
+) -> list[R]:
+    """``run`` the ``jobs`` that the file at ``path`` does not hold yet; ``heard`` gets each result as it comes.
 
     Returns:
-        the outcomes of all of them, in their order.
+        the results of all of them, of ``kind``, in their order.
 
     Raises:
-        SettingsError: the folder holds episodes of other settings.
+        SettingsError: no jobs; the file holds results of other settings, or a line that is none.
     """
-    folder.mkdir(parents=True, exist_ok=True)
-    path = folder / OUTCOMES
-    settings = repr(load_settings(episodes[0].settings))
+    if not jobs:
+        raise SettingsError("nothing to drive: name at least one scene and one seed")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    settings = repr(load_settings(jobs[0].settings))
     facts = json.dumps({"settings": hashlib.sha256(settings.encode()).hexdigest()})
-    done = _read(path, facts)
-    waiting = [episode for episode in episodes if episode.key not in done]
+    done = _read(path, facts, kind)
+    waiting = [job for job in jobs if job.key not in done]
     with path.open("a", encoding="utf-8") as file:
         if not file.tell():
             file.write(facts + "\n")
         if waiting:
             with worker_pool(min(processes, len(waiting))) as pool:
-                for future in as_completed([pool.submit(run_episode, episode) for episode in waiting]):
-                    outcome = future.result()
-                    done[outcome.key] = outcome
-                    file.write(json.dumps(asdict(outcome)) + "\n")
+                for future in as_completed([pool.submit(run, job) for job in waiting]):
+                    result = future.result()
+                    done[result.key] = result
+                    file.write(json.dumps(asdict(result)) + "\n")
                     file.flush()
-                    heard(outcome)
-    return [done[episode.key] for episode in episodes]
+                    heard(result)
+    return [done[job.key] for job in jobs]
 
 
-def _read(path: Path, facts: str) -> dict[str, Outcome]:
-    """Outcomes by key; a last line that was broken off is dropped from the file."""
+def _read(path: Path, facts: str, kind: type[R]) -> dict[str, R]:
+    """Results by key; a last line that was broken off is dropped from the file."""
     if not path.exists():
         return {}
     lines = path.read_text(encoding="utf-8").splitlines(keepends=True)
     if lines and not lines[-1].endswith("\n"):
         path.write_text("".join(lines := lines[:-1]), encoding="utf-8")
     if lines and lines[0].rstrip() != facts:
-        raise SettingsError(f"{path}: holds episodes of other settings; choose another folder, or remove it")
-    outcomes = [Outcome(**json.loads(line)) for line in lines[1:]]
-    return {outcome.key: outcome for outcome in outcomes}
+        raise SettingsError(f"{path}: holds results of other settings; choose another folder, or remove it")
+    results = {}
+    for number, line in enumerate(lines[1:], start=2):
+        try:
+            result = kind(**json.loads(line))
+        except (ValueError, TypeError) as error:
+            raise SettingsError(f"{path}, line {number}: no {kind.__name__} ({error}); remove the line") from error
+        results[result.key] = result
+    return results
 
 
 def rate_bound(failures: int, episodes: int, confidence: float = 0.95) -> float:

@@ -22,6 +22,7 @@ EXTRA = {  # command → the extra of the package that it needs
     "train": "sim,learn",
     "evaluate": "sim",
     "attack": "sim",
+    "drill": "sim",
     "explain": "sim,insight",
     "demo": "ros,sim,insight",
     "inspect": "",

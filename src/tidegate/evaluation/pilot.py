@@ -4,11 +4,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 from tidegate.evaluation.drivers import Driver
 from tidegate.records import Decision, Mode, Percept, Received, SafetyInputs, Tick
-from tidegate.safety import Supervisor
 from tidegate.simulation import Observation, Simulator, Truth
 
 
@@ -32,13 +31,20 @@ class Moment:
     truth: Truth
 
 
+class Ticks(Protocol):
+    """A ``Supervisor``, or what stands in front of one."""
+
+    def tick(self, inputs: SafetyInputs) -> Tick:
+        """The command for the next period."""
+
+
 class Pilot:
     """Driver first, then one tick of the safety filter on the newest of everything, with ages told by stamps.
 
     The filter starts STOPPED; a reset is asked for until it drives for the first time, as an operator would.
     """
 
-    def __init__(self, driver: Driver, supervisor: Supervisor) -> None:
+    def __init__(self, driver: Driver, supervisor: Ticks) -> None:
         self._driver, self._supervisor = driver, supervisor
         self._newest: dict[str, Any] = {}
         self._started = False

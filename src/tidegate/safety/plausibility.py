@@ -73,7 +73,8 @@ class Plausibility:
         found = []
         interval = seconds(record.stamp - before.stamp)
         mean = self._interval.get(name, 0.0)
-        mean += (interval - mean) / AVERAGED
+        # a gap is lateness, and over when it is over: it counts as two slow intervals, no more
+        mean += (min(interval, 2 * self._slowest[name]) - mean) / AVERAGED
         self._interval[name] = mean
         if mean > self._slowest[name]:
             found.append(f"{name} comes too seldom ({1 / mean:.0f} Hz, at least {1 / self._slowest[name]:.0f})")
@@ -81,7 +82,7 @@ class Plausibility:
         known, since = self._content.get(name, (None, 0.0))
         if content is None or content != known:
             self._content[name] = content, self._way
-        elif self._way - since > self._limits.frozen_m > 0:
+        elif self._way - since > (self._limits.frozen_scan_m if name == "points" else self._limits.frozen_m) > 0:
             found.append(f"{name} is frozen: the same to the last digit over {self._way - since:.1f} m")
         if name == "odometry":
             moved = math.hypot(record.x - before.x, record.y - before.y)
