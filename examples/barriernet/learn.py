@@ -11,7 +11,7 @@ import torch
 from common import Case, clip, programme, verified
 from torch import Tensor, nn
 
-RUNS = 60
+RUNS = 200
 """Demonstrations: runs of the expert."""
 SAMPLES, EPOCHS, BATCH = 4000, 40, 128
 EXPERT_GAIN = 4.0

@@ -24,7 +24,7 @@ and solves through `tidegate.safety.qp_layer`; the network is of their size (128
 | fixed-gain CBF-QP after the plain network | textbook, not in training | constant |
 | fixed-gain HOCBF layer | textbook, trained through | constant |
 | BarrierNet as published | textbook, trained through | all learned, in (0, 4) 1/s |
-| BarrierNet, ours | with a reserve for the limited brake and a margin for the hold between ticks | the outermost learned |
+| BarrierNet, ours | with a reserve for the limited brake and a margin for the hold between ticks | outermost learned |
 
 *Textbook*: b̈ + (p₁ + p₂) ḃ + p₁ p₂ b ≥ 0, or ḃ + p b ≥ 0, at the tick. *Ours*: the programme is solved, its command
 held on the model under the stated worst case, what ψ(τ) ≥ (1 − p τ) ψ(0) lacked goes into the margin, and it is solved
@@ -48,7 +48,7 @@ def write(page: Path, figures: Path, pictures: Path, cases: Sequence[Case]) -> N
     paths = {case: figures / f"{case.name}.json" for case in cases}
     records = {case: json.loads(path.read_text("utf-8")) for case, path in paths.items() if path.exists()}
     where = pictures.relative_to(page.parent).as_posix()
-    parts = []
+    parts: list[str] = []
     for case, record in records.items():
         parts = parts or [HEAD.format(gain=record["expert_gain"]), seeds(record)]
         parts.append(section(case, record, where))

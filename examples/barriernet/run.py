@@ -57,9 +57,7 @@ def run_case(case: Case, starts: int, pictures: Path) -> dict[str, Any]:
 
 
 def main(
-    cases: Annotated[str, typer.Option(help=f"which, by comma; none = the page alone: {', '.join(CASES)}")] = ",".join(
-        CASES
-    ),
+    cases: Annotated[str, typer.Option(help=f"by comma; none = the page alone: {', '.join(CASES)}")] = ",".join(CASES),
     starts: Annotated[int, typer.Option(help="random starts of each case", min=1)] = 1000,
     out: Annotated[Path, typer.Option(help="folder for the figures, one JSON file per case")] = ROOT / "out/barriernet",
     document: Annotated[Path, typer.Option(help="the page; pictures go into a folder beside it")] = ROOT
