@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 # Every target sets up what it needs in .venv; nothing outside the repository is touched.
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test check train bench lint docs clean
+.PHONY: help setup demo test check train bench examples lint docs clean
 PYTHON := .venv/bin/python
 TIDEGATE := .venv/bin/tidegate
 export MUJOCO_GL ?= egl
@@ -28,8 +28,11 @@ train: setup ## from nothing to models/car-ltc19 (at most 30 minutes on 2 cores)
 bench: setup ## the tables of docs/results.md
 	@$(PYTHON) benchmarks/run.py
 
+examples: setup ## BarrierNet's published cases, trained from nothing; writes docs/barriernet.md
+	@$(PYTHON) examples/barriernet/run.py
+
 lint: setup ## ruff and mypy
-	@$(PYTHON) -m ruff check . && $(PYTHON) -m ruff format --check . && $(PYTHON) -m mypy
+	@$(PYTHON) -m ruff check . && $(PYTHON) -m ruff format --check . && $(PYTHON) -m mypy && $(PYTHON) -m mypy examples/barriernet
 
 docs: setup ## the pages that are made from the code
 	@$(TIDEGATE) settings --markdown > docs/settings.md

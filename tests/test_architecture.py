@@ -106,6 +106,6 @@ def test_foreign_packages_have_one_home(path: Path) -> None:
 
 def test_every_source_file_carries_a_licence_line() -> None:
     repository = ROOT.parents[1]
-    for folder in ("src", "tests", "launch", "benchmarks"):
+    for folder in ("src", "tests", "launch", "benchmarks", "examples"):
         for path in sorted((repository / folder).rglob("*.py")):
             assert path.read_text(encoding="utf-8").startswith("# SPDX-License-Identifier: Apache-2.0"), path

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Adaptive cruise control with a limited brake (Ames et al. 2014, 2017; Xiao & Belta 2022, section VI).
+"""Adaptive cruise control with a limited brake (Ames, Grizzle & Tabuada 2014; Xiao & Belta 2022).
 
 Headway 1.8 s and 0.3 g of brake as there, without drag. The leader sways in speed and in some runs brakes to a stop at
 0.2 g, the hardest that is assumed of it. Constants: amplitude [m/s²], period [s], phase [rad], when it brakes [s].

@@ -3,7 +3,7 @@
 
 A case has r barriers b(x) ≥ 0 and inputs u = scale · x̂. With gains p the row of relative degree 2 is
 
-    b̈(u) + (p₁ + p₂) ḃ + p₁ p₂ b ≥ margin          (Xiao et al. 2023, eq. 21; relative degree 1: ḃ(u) + p b ≥ margin)
+    b̈(u) + (p₁ + p₂) ḃ + p₁ p₂ b ≥ margin          (Xiao et al. 2023; relative degree 1: ḃ(u) + p b ≥ margin)
 
 and it says ψ̇ + p₂ ψ ≥ margin of ψ = ḃ + p₁ b, for constant p₁. All tensors are float64.
 """

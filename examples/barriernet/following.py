@@ -10,8 +10,8 @@ w = max(0, v − v_L − T a) and a leader that brakes by at most ℓ < a, what 
 
     H = b − w² / 2(a − ℓ) ≥ 0            Ḣ ≥ v_L − v − w ℓ/(a − ℓ) − (T + w/(a − ℓ)) u
 
-Full braking, u = −a, gives Ḣ ≥ −(v − v_L − T a) + w ≥ 0: it satisfies every row of H, so none gives way. For ℓ = 0 this
-is the optimal barrier of Ames et al. 2014, section V.
+Full braking, u = −a, gives Ḣ ≥ −(v − v_L − T a) + w ≥ 0: it satisfies every row of H, so none gives way. Compare
+the force-limited barrier of Ames, Grizzle & Tabuada 2014 for cruise control.
 """
 
 from __future__ import annotations

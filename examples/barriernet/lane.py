@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Keeping the lane past two cars parked at its edges (after the driving case of Xiao et al. 2023, section V-D).
+"""Keeping the lane past two cars parked at its edges (after the driving case of Xiao et al. 2023).
 
 State (s, d [m], μ [rad], v [m/s] | road curvature κ_r [1/m], s and d of both obstacles [m]); u = (a [m/s²], κ [1/m]).
 Offset d, heading error μ and the path's own curvature κ, with q = 1 − κ_r d:

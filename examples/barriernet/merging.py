@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Merging behind a car on the main road (Xiao et al. 2023, section V-A; start and leader are those of its code).
+"""Merging behind a car on the main road (Xiao et al. 2023; start and leader are those of its code).
 
 The leader speeds up, v_L = 23.276 + 1.09333 t − 0.04444 t² until t = 12.3 s, and never brakes (ℓ = 0).
 """

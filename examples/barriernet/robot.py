@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A robot in the plane passes a round obstacle (Xiao et al. 2023, section V-B; the numbers are those of its code).
+"""A robot in the plane passes a round obstacle (Xiao et al. 2023; the numbers are those of its code).
 
 State (x, y [m], θ [rad], v [m/s] | goal's y, obstacle's x, y, radius [m]); u = (u₁ [rad/s], u₂ [m/s²]), no limits:
 
