@@ -93,10 +93,10 @@ class Robot(Case):
     def scenery(self, axes: Axes, states: Tensor) -> None:
         from matplotlib.patches import Circle
 
-        _, _, _, _, goal, ox, oy, radius = states[0].tolist()
-        axes.add_patch(Circle((ox, oy), radius, color="0.8"))
-        axes.plot([GOAL_X], [goal], "k*")
+        x, y, radius = states[0, 5:].tolist()
+        axes.add_patch(Circle((x, y), radius, color="0.8"))
         axes.set_aspect("equal")
+        axes.set(xlim=(x - 18, x + 18), ylim=(y - 13, y + 13))
 
 
 def _wrap(angle: Tensor) -> Tensor:
