@@ -39,7 +39,7 @@ class Case(ABC):
     axes: ClassVar[tuple[str, str]]
     """What the picture of a run shows, across and up."""
     reference: ClassVar[str] = ""
-    """Published figures, for the page."""
+    """Published figures, or how to read ours: for the page."""
     dt: float = 0.1
     """Tick [s]: how long a command is held."""
     steps: int

@@ -35,6 +35,7 @@ class Lane(Case):
 
     name, title = "lane", "lane keeping past parked cars"
     unit, axes = "m of lane or m² of obstacle", ("s [m]", "d [m]")
+    reference = "A run that ends 30 m and more behind the expert has stopped in front of an obstacle."
     steps, degree, barriers = 120, 2, 4
     scale = (1.0, 0.02)
     low, high = (-5.0, -0.15), (2.0, 0.15)

@@ -71,14 +71,14 @@ def section(case: Case, record: dict[str, Any], where: str) -> str:
     shown, rows = [], []
     for name, found in {"expert": record["expert"], **record["methods"]}.items():
         title = name if name == "expert" else Method[name].value
-        shown.append((title, *(f"{value:+.4f}" for value in found["shown"])))
+        shown.append((title, *(signed(value) for value in found["shown"])))
         rows.append(
             (
                 title,
                 rate(found, "crashed"),
                 rate(found, "broken"),
-                f"{found['lowest']:+.4f}",
-                f"{found['median']:+.4f}",
+                signed(found["lowest"]),
+                signed(found["median"]),
                 f"{found['behind_m']:+.2f}, {found['behind_m_95']:+.2f}",
                 f"{found['effort']:.2f}",
                 found["unsure_ticks"],
@@ -90,6 +90,7 @@ def section(case: Case, record: dict[str, Any], where: str) -> str:
     parts = [
         f"## {case.title[0].upper()}{case.title[1:]}",
         case.reference,
+        constants(case),
         f"![{case.title}]({where}/{case.name}.png)",
         table(("min b", *case.shown()), shown),
         f"{record['expert']['runs']} random starts:",
@@ -97,6 +98,13 @@ def section(case: Case, record: dict[str, Any], where: str) -> str:
         f"*{record['date']}*\n",
     ]
     return "\n\n".join(part for part in parts if part)
+
+
+def constants(case: Case) -> str:
+    """The gains that are not learned."""
+    fixed = " and ".join(f"{gain:g}" for gain in case.fixed)
+    ours = f"; of ours p₁ = {case.inner:g} 1/s" if case.degree == 2 else ""
+    return f"Constant gains: {fixed} 1/s{ours}."
 
 
 def dip_section(record: dict[str, Any], where: str) -> str:
@@ -107,6 +115,11 @@ def dip_section(record: dict[str, Any], where: str) -> str:
         "all along. The row holds at every tick where it can, and b still falls below 0: between ticks, and where the "
         f"brake is limited.\n\n![dips]({where}/dips.png)\n\n{table(('min b [m]', 'textbook', 'ours'), rows)}\n"
     )
+
+
+def signed(value: float) -> str:
+    """Four digits, or as many as show on which side of 0 it is."""
+    return f"{value:+.4f}" if abs(value) >= 1e-4 else f"{value:+.0e}"
 
 
 def rate(found: dict[str, Any], what: str) -> str:
