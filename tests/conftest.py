@@ -3,7 +3,13 @@
 
 from __future__ import annotations
 
-from hypothesis import settings
+import os
+
+from hypothesis import Phase, settings
 
 settings.register_profile("tidegate", deadline=None)
-settings.load_profile("tidegate")
+# for scripts/mutate.py: the same examples each time, and the first failure is enough
+settings.register_profile(
+    "mutants", deadline=None, derandomize=True, database=None, phases=[Phase.explicit, Phase.generate]
+)
+settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "tidegate"))

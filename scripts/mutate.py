@@ -1,0 +1,122 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Mutation testing of the safety room; writes docs/mutants.md. Slow, and resumable: results are kept in out/mutants."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import random
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import pytest
+import typer
+
+ROOT = Path(__file__).resolve().parents[1]
+sys.path.insert(0, str(ROOT / "scripts"))
+
+from mutation import report  # noqa: E402
+from mutation.make import Mutant, mutants  # noqa: E402
+from mutation.run import SURVIVED, UNCOVERED, Map, forked, verdict  # noqa: E402
+
+FILES = [*sorted((ROOT / "src/tidegate/safety").glob("*.py")), ROOT / "src/tidegate/robot/actuation.py"]
+TESTS = ["tests/safety", "tests/robot/test_actuation.py"]
+REASONS = ROOT / "tests/safety/survivors.yaml"
+
+
+class Hunt:
+    """A pytest plugin that, instead of running the tests once, runs them against mutants."""
+
+    def __init__(self, files: list[Path], longest: float, budget: float, sample: int, seed: int, out: Path) -> None:
+        self._files, self._longest, self._budget, self._out = files, longest, budget, out
+        self._sample, self._random = sample, random.Random(seed)
+        known = [json.loads(line) for line in out.read_text().splitlines()] if out.exists() else []
+        self._known = {(entry["file"], entry["key"]): entry for entry in known}
+        tests = sorted(path for path in (ROOT / "tests/safety").glob("*.py"))
+        self._tests = digest(*(path.read_bytes() for path in tests))
+        self.results: report.Results = {}
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_runtestloop(self, session: pytest.Session) -> bool:
+        """Every mutant of every file; what was run before on the same source and tests is not run again."""
+        warm_up()
+        reach = Map(session, self._files, self._longest, self._out.parent)
+        say(f"{len(reach.time)} of {len(reach.items)} tests are short enough")
+        for path in self._files:
+            self._file(session, reach, path)
+        return True
+
+    def _file(self, session: pytest.Session, reach: Map, path: Path) -> None:
+        source, name = path.read_text(encoding="utf-8"), str(path.relative_to(ROOT / "src/tidegate"))
+        made, part = list(mutants(source, str(path))), self.results.setdefault(name, [])
+        chosen = sorted(self._random.sample(range(len(made)), min(self._sample or len(made), len(made))))
+        for mutant in (made[index] for index in chosen):
+            known, now = self._known.get((name, mutant.key)), digest(source.encode())
+            if known and known["source"] == now:
+                if known["status"] not in (SURVIVED, UNCOVERED) or known["tests"] == self._tests:
+                    part.append(known)
+                    continue
+            status = self._try(session, reach, path, mutant)
+            entry = {"file": name, "key": mutant.key, "line": str(mutant.line), "status": status}
+            part.append(entry)
+            with self._out.open("a", encoding="utf-8") as out:
+                out.write(json.dumps({**entry, "source": now, "tests": self._tests}) + "\n")
+        say(f"{name}: {report.score(part)}")
+
+    def _try(self, session: pytest.Session, reach: Map, path: Path, mutant: Mutant) -> str:
+        items = reach.tests(path, mutant)
+        while len(items) > 1 and sum(reach.time[item.nodeid] for item in items) > self._budget:
+            items.pop()
+        limit = 5.0 + 5 * sum(reach.time[item.nodeid] for item in items)
+        module = ".".join(path.relative_to(ROOT / "src").with_suffix("").parts).removesuffix(".__init__")
+        return verdict(session, module, mutant, items, limit)
+
+
+def warm_up() -> None:
+    """Read settings and robot once, in the process that all others are forked from."""
+    plant = sys.modules.get("safety_plant")
+    if plant is not None:
+        plant.car()
+
+
+def digest(*parts: bytes) -> str:
+    """Of what a result depends on."""
+    return hashlib.sha256(b"\0".join(parts)).hexdigest()[:12]
+
+
+def say(text: str) -> None:
+    """To the one who waits."""
+    print(text, file=sys.stderr, flush=True)
+
+
+def main(
+    file: Annotated[list[str] | None, typer.Option(help="Only this file of the room, such as limiter.py.")] = None,
+    sample: Annotated[int, typer.Option(help="At most so many mutants a file; 0 = all.")] = 0,
+    seed: Annotated[int, typer.Option(help="Of the sample.")] = 0,
+    longest: Annotated[float, typer.Option(help="Tests that take longer are left out [s].")] = 1.0,
+    budget: Annotated[float, typer.Option(help="Tests run against one mutant, the fastest first [s].")] = 20.0,
+    out: Annotated[Path, typer.Option(help="Results, one JSON a line.")] = ROOT / "out/mutants/results.jsonl",
+    write: Annotated[bool, typer.Option(help="Write docs/mutants.md; only for all files, unsampled.")] = False,
+) -> None:
+    """Make mutants, run the tests that reach them, print scores and survivors."""
+    os.chdir(ROOT)
+    out.parent.mkdir(parents=True, exist_ok=True)
+    os.environ["HYPOTHESIS_PROFILE"] = "mutants"
+    files = [path for path in FILES if not file or path.name in file]
+    hunt = Hunt(files, longest, budget, sample, seed, out)
+    status = pytest.main(["-q", "-s", "-p", "no:cacheprovider", "-m", "not slow", *TESTS], plugins=[hunt])
+    if status not in (pytest.ExitCode.OK, pytest.ExitCode.NO_TESTS_COLLECTED):
+        raise typer.Exit(int(status))
+    why = report.reasons(REASONS)
+    for name, part in hunt.results.items():
+        for result in report.survivors(part):
+            known = "argued" if result["key"] in why.get(name, {}) else "      "
+            print(f"{known} {name}:{result['line']} {result['status']} {result['key']}")
+    if write and not file and not sample:
+        (ROOT / "docs/mutants.md").write_text(report.page(hunt.results, why), encoding="utf-8")
+
+
+if __name__ == "__main__":
+    typer.run(main)
