@@ -170,7 +170,8 @@ def _odometry(odometry: Odometry) -> bool:
 
 
 def _imu(imu: Imu) -> bool:
-    return _possible(imu.angular_velocity) and _possible(imu.linear_acceleration)
+    parts = imu.angular_velocity, imu.linear_acceleration
+    return all(part.shape == (3,) and _possible(part) for part in parts)
 
 
 def _points(points: Points) -> bool:
