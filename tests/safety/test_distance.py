@@ -1,0 +1,180 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The distance barrier: the stopping distance against an integration, and what its rows allow."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+
+import pytest
+from safety_plant import PERIOD, car, settings
+
+from tidegate.robot import GRAVITY
+from tidegate.safety.barrier import Ahead, Row, Rows, State
+from tidegate.safety.distance import Distance
+
+MASS = car().effective_mass
+DISTANCE, VEHICLE, LADDER = settings().safety.distance, settings().vehicle, settings().safety.ladder
+SLOPE = GRAVITY * VEHICLE.slope_max
+RATE = VEHICLE.wheel_effort_rate / car().wheel_radius / MASS
+"""By how much one wheel's torque rate changes the car's acceleration [m/s³]."""
+GAIN = 1.3
+RESERVE = DISTANCE.standstill_gap + DISTANCE.noise_m
+
+
+def integrated(speed: float, force: float) -> tuple[float, float]:
+    """Lag, drive off, brakes on, stop: way and time, in small steps."""
+    acceleration, step = force / MASS, 1e-4
+    way, time = speed * DISTANCE.lag_s, DISTANCE.lag_s
+    while speed > 0:
+        if acceleration > 0:
+            acceleration -= len(VEHICLE.driven) * RATE * step
+        else:
+            acceleration = max(acceleration - 4 * RATE * step, -VEHICLE.brake_guaranteed - SLOPE)
+        total = max(acceleration + SLOPE, -VEHICLE.brake_guaranteed)
+        way, speed, time = way + step * (speed + total * step / 2), speed + step * total, time + step
+    return way, time
+
+
+@pytest.mark.parametrize("force", [3500.0, 800.0, 0.0, -3000.0, -9000.0, -30000.0])
+@pytest.mark.parametrize("speed", [6.0, 15.0])
+def test_stopping_is_what_an_integration_gives(speed: float, force: float) -> None:
+    way, time = Distance(settings(), car()).stopping(speed, force)
+    expected = integrated(speed, force)
+    assert way == pytest.approx(expected[0], abs=2e-3)
+    assert time == pytest.approx(expected[1], abs=2e-3)
+
+
+def test_a_standing_or_backward_rolling_car_needs_no_way_to_stop() -> None:
+    barrier = Distance(settings(), car())
+    for speed in (0.0, -3.0):
+        assert barrier.stopping(speed, -9e9) == (0.0, DISTANCE.lag_s)
+    # the brake that builds up stops a crawling car before it is full: what it would push back does not count
+    way, _ = barrier.stopping(0.01, -2000.0)
+    assert 0.0 <= way < 0.01
+
+
+def fill(state: State) -> tuple[float, list[Row | None]]:
+    table: list[Row | None] = [None] * Distance.rows
+    return Distance(settings(), car()).fill(state, Rows(table, 0)), table
+
+
+def state(arc: Ahead, along: Ahead | None = None, speed: float = 10.0, force: float = -500.0) -> State:
+    low, high = car().force_window(force, PERIOD)
+    return State(speed, force, 0.0, low, high, arc=arc, along_lane=along or Ahead())
+
+
+def gap(thing: Ahead, now: State) -> float:
+    """h of one thing."""
+    way, time = Distance(settings(), car()).stopping(now.speed, now.force)
+    return thing.distance - thing.approaching * time - way - RESERVE
+
+
+def next_gap(thing: Ahead, now: State, force: float) -> float:
+    """h at the next tick under ``force``, S by its chord over the slew window."""
+    stopping, ends = Distance(settings(), car()).stopping, (now.force_low, now.force_high)
+    low, high = (stopping(now.speed + PERIOD * (end / MASS + SLOPE), end)[0] for end in ends)
+    after = low + (high - low) * (force - ends[0]) / (ends[1] - ends[0])
+    closing = max(now.speed - thing.receding, 0.0) + thing.approaching
+    return gap(thing, now) + stopping(now.speed, now.force)[0] - PERIOD * closing - after
+
+
+THINGS = [Ahead(40.0), Ahead(45.0, receding=4.0), Ahead(70.0, approaching=3.0), Ahead(30.0, receding=20.0)]
+
+
+@pytest.mark.parametrize("thing", THINGS)
+@pytest.mark.parametrize("force", [-500.0, 1500.0])
+def test_the_largest_force_allowed_lets_h_fall_by_the_gain(thing: Ahead, force: float) -> None:
+    """On the arc by the fastest gain, along the lane by the policy's."""
+    now = state(thing, thing, force=force)
+    h, (arc, lane) = fill(now)
+    assert h == pytest.approx(gap(thing, now))
+    assert h > 0
+    for row, gain in ((arc, settings().policy.gain_high), (lane, GAIN)):
+        assert row is not None
+        assert row[:2] == (-1 / MASS, 0.0)
+        most = (row[2] - gain * row[3]) / row[0] if row is lane else row[2] / row[0]
+        assert next_gap(thing, now, most) == pytest.approx((1 - gain * PERIOD) * h, abs=1e-9)
+        assert row[4] == pytest.approx(min(VEHICLE.brake_guaranteed + SLOPE, -now.force_low / MASS))
+    assert arc is not None
+    assert arc[3] == 0.0
+
+
+@pytest.mark.parametrize("distance", [8.0, 40.0])
+def test_no_more_braking_is_asked_for_than_the_backup_gives(distance: float) -> None:
+    """Guaranteed braking while h ≥ 0; where h < 0, as hard as nine tenths of the share of grip that may be used."""
+    now = dataclasses.replace(state(Ahead(distance)), force_low=-90000.0)
+    h, (row, other) = fill(now)
+    hardest = 0.9 * VEHICLE.tyre_friction * GRAVITY * settings().safety.traction_share
+    assert row is not None
+    assert row[4] == pytest.approx(VEHICLE.brake_guaranteed + SLOPE if h >= 0 else hardest)
+    assert (h >= 0) == (distance > 20)
+    assert other is None
+
+
+def test_h_of_exactly_zero_is_still_kept_by_guaranteed_braking() -> None:
+    barrier = Distance(settings(), car())
+    assert barrier._backup(0.0, 10.0) == pytest.approx(-VEHICLE.brake_guaranteed - SLOPE)
+    assert barrier._backup(-1e-9, 10.0) < -VEHICLE.brake_guaranteed - SLOPE
+
+
+def test_a_free_road_restrains_nothing_and_each_corridor_counts_by_itself() -> None:
+    assert fill(state(Ahead())) == (math.inf, [None, None])
+    near, far = Ahead(30.0), Ahead(50.0)
+    for arc, along in ((near, far), (far, near), (near, Ahead()), (Ahead(), near)):
+        now = state(arc, along)
+        h, rows = fill(now)
+        assert h == pytest.approx(gap(near, now))
+        assert [row is None for row in rows] == [math.isinf(part.distance) for part in (arc, along)]
+
+
+def test_a_window_of_no_width_gives_a_row_all_the_same() -> None:
+    """A force at its limit cannot move: the chord is taken over a newton."""
+    now = dataclasses.replace(state(Ahead(40.0)), force_low=-500.0, force_high=-500.0)
+    h, (row, _) = fill(now)
+    stopping = Distance(settings(), car()).stopping
+    ways = [stopping(now.speed + PERIOD * (end / MASS + SLOPE), end)[0] for end in (-500.0, -499.0)]
+    after = ways[0] + (row[2] / row[0] + 500.0) * (ways[1] - ways[0]) if row is not None else math.nan
+    way, _ = stopping(now.speed, now.force)
+    assert h + way - PERIOD * now.speed - after == pytest.approx((1 - settings().policy.gain_high * PERIOD) * h)
+
+
+def test_while_way_does_not_depend_on_force_the_row_is_steep_and_finite() -> None:
+    now = dataclasses.replace(state(Ahead(40.0), speed=-5.0), force_low=-9000.0, force_high=-8000.0)
+    _, (row, _) = fill(now)
+    assert row is not None
+    assert all(math.isfinite(part) for part in row)
+
+
+@pytest.mark.parametrize("corridor", [0, 1])
+def test_the_standing_car_rests_until_there_is_room_to_drive_into(corridor: int) -> None:
+    def standing(free: float, speed: float = 0.0, low: float = -9e5) -> tuple[float, list[Row | None]]:
+        way, _ = Distance(settings(), car()).stopping(speed, 0.0)
+        thing = Ahead(way + RESERVE + free)
+        now = state(*((thing, Ahead()) if corridor == 0 else (Ahead(), thing)), speed=speed, force=0.0)
+        return fill(dataclasses.replace(now, force_low=low))
+
+    slow, hold = 0.999 * LADDER.standstill_speed, LADDER.hold_deceleration
+    for speed in (0.0, slow):
+        h, rows = standing(0.999 * DISTANCE.rest_m, speed)
+        assert h == pytest.approx(0.999 * DISTANCE.rest_m)
+        assert rows[corridor] == (-1 / MASS, 0.0, hold, 0.0, hold)
+        assert rows[1 - corridor] is None
+    _, rows = standing(0.0, low=-100.0)
+    assert rows[corridor] == (-1 / MASS, 0.0, hold, 0.0, pytest.approx(100.0 / MASS))
+    for free, speed in ((1.001 * DISTANCE.rest_m, 0.0), (0.999 * DISTANCE.rest_m, LADDER.standstill_speed)):
+        row = standing(free, speed)[1][corridor]
+        assert row is not None
+        assert row[2] != hold
+    # with room to drive into, no more than the hold is asked of a car that stands
+    row = standing(5.0)[1][corridor]
+    assert row is not None
+    assert row[4] == hold
+
+
+def test_what_is_behind_a_resting_one_is_looked_at_too() -> None:
+    """The arc's thing at rest distance does not hide what waits along the lane."""
+    way, _ = Distance(settings(), car()).stopping(0.0, 0.0)
+    now = state(Ahead(way + RESERVE), Ahead(way + RESERVE + 1.0), speed=0.0, force=0.0)
+    _, rows = fill(now)
+    assert None not in rows
