@@ -1,0 +1,261 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The quadratic programme with what is unkind to a solver: degenerate, parallel, doubled, contradicting, huge, tiny."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+from hypothesis import assume, given
+from hypothesis import settings as profile
+from hypothesis import strategies as st
+
+from tidegate.safety.barrier import Priority
+from tidegate.safety.filter import BOX
+from tidegate.safety.qp import PUSHES, UNBOUNDED, QPResult, solve_each, solve_qp, solve_qps
+from tidegate.safety.relaxation import HARD, relaxed, solve_by_priority
+
+TOLERANCE = 1e-6
+STATUS = {"solved", "infeasible", "failed"}
+
+small = st.floats(-3.0, 3.0, allow_subnormal=False)
+scale = st.sampled_from([1e-9, 1e-3, 1.0, 1.0, 1.0, 1e3, 1e6])
+wild = st.one_of(small, st.floats(allow_nan=True, allow_infinity=True))
+KINDS = ["plain", "plain", "plain", "double", "parallel", "opposite", "nearly", "zero"]
+
+
+@st.composite
+def programmes(draw: st.DrawFn, number: st.SearchStrategy[float] = small, scales: st.SearchStrategy[float] = scale):  # type: ignore[no-untyped-def]
+    """Cost 1, wish (2,), rows (m, 2) and bounds (m,); many rows are copies, multiples or opposites of earlier ones."""
+    rows: list[np.ndarray] = []
+    lower: list[float] = []
+    for kind in draw(st.lists(st.sampled_from(KINDS), min_size=1, max_size=9)):
+        row, bound = np.array([draw(number), draw(number)]), draw(number)
+        if rows and kind != "plain":
+            at = draw(st.integers(0, len(rows) - 1))
+            factor = {"double": 1.0, "parallel": draw(scales), "opposite": -1.0, "nearly": 1 + 1e-9, "zero": 0.0}[kind]
+            row, bound = rows[at] * factor, draw(st.sampled_from([lower[at] * factor, bound]))
+        by = draw(scales)
+        rows.append(row * by)
+        lower.append(bound * by)
+    return np.array([draw(number), draw(number)]), np.array(rows), np.array(lower)
+
+
+def fuzzed(*drawn: st.SearchStrategy, few: int, many: int) -> Callable[[Callable[..., None]], Callable[[int], None]]:  # type: ignore[type-arg]
+    """A test with ``few`` examples, and with ``many`` in ``make check``."""
+
+    def made(body: Callable[..., None]) -> Callable[[int], None]:
+        @pytest.mark.parametrize("count", [few, pytest.param(many, marks=pytest.mark.slow)])
+        @pytest.mark.filterwarnings("ignore::RuntimeWarning")
+        def test(count: int) -> None:
+            profile(max_examples=count, deadline=None)(given(*drawn)(body))()
+
+        return test
+
+    return made
+
+
+def check(result: QPResult, rows: np.ndarray, lower: np.ndarray, tolerance: float = TOLERANCE) -> None:
+    """What every result must keep, whatever went in."""
+    assert result.status in STATUS
+    if result.status == "solved":
+        assert np.isfinite(result.solution).all()
+        assert (rows @ result.solution >= lower - tolerance).all()
+        assert (result.multipliers >= 0).all()
+    else:
+        assert np.isnan(result.solution).all()
+        assert (result.multipliers == 0).all()
+        assert result.residual == np.inf
+        assert not result.active.any()
+
+
+@fuzzed(programmes(number=wild), few=50, many=3000)
+def test_whatever_goes_in_solved_means_that_the_rows_hold(made: tuple[np.ndarray, ...]) -> None:
+    wish, rows, lower = made
+    check(solve_qp(np.eye(2), -wish, rows, lower, TOLERANCE), rows, lower)
+    unkind = not np.isfinite(np.concatenate((wish, rows.ravel(), lower))).all()
+    if unkind:
+        assert solve_qp(np.eye(2), -wish, rows, lower).status == "failed"
+
+
+@fuzzed(programmes(), few=10, many=500)
+def test_the_answer_is_that_of_an_interior_point_solver(made: tuple[np.ndarray, ...]) -> None:
+    cvxpy = pytest.importorskip("cvxpy")
+    wish, rows, lower = made
+    norm = np.linalg.norm(rows, axis=1)
+    assume((norm > 1e-4).all())
+    rows, lower = rows / norm[:, None], lower / norm
+    assume((np.abs(lower) < 1e3).all())
+    result = solve_qp(np.eye(2), -wish, rows, lower, TOLERANCE)
+    check(result, rows, lower)
+    x, room = cvxpy.Variable(2), cvxpy.Variable()
+    cvxpy.Problem(cvxpy.Maximize(room), [rows @ x - lower >= room, room <= 1]).solve(solver=cvxpy.CLARABEL)
+    assume(abs(room.value) > 1e-5)  # on the edge between feasible and not, either word is right
+    if room.value < 0:
+        assert result.status == "infeasible"
+        return
+    assert result.status == "solved"
+    problem = cvxpy.Problem(cvxpy.Minimize(0.5 * cvxpy.sum_squares(x - wish)), [rows @ x >= lower])
+    problem.solve(solver=cvxpy.CLARABEL, tol_gap_abs=1e-11, tol_gap_rel=1e-11, tol_feas=1e-11)
+    cost = 0.5 * np.sum((result.solution - wish) ** 2)
+    assert cost == pytest.approx(problem.value, abs=1e-5, rel=1e-5)
+
+
+@fuzzed(st.lists(programmes(number=wild), min_size=2, max_size=5), st.integers(0, 10**6), few=10, many=500)
+def test_in_a_batch_each_gets_what_it_gets_alone(made: list[tuple[np.ndarray, ...]], seed: int) -> None:
+    """Rows beyond its own are off; the order of the batch changes nothing."""
+    count = max(len(lower) for _, _, lower in made)
+    G, bounds = np.zeros((len(made), count, 2)), np.full((len(made), count), -np.inf)
+    for sample, (_, rows, lower) in enumerate(made):
+        G[sample, : len(rows)], bounds[sample, : len(lower)] = rows, lower
+    wishes = -np.array([wish for wish, _, _ in made])
+    order = np.random.default_rng(seed).permutation(len(made))
+    batch, turned = solve_qps(np.eye(2), wishes, G, bounds), solve_qps(np.eye(2), wishes[order], G[order], bounds[order])
+    for sample, (wish, rows, lower) in enumerate(made):
+        on = ~(lower <= -UNBOUNDED)
+        alone = solve_qp(np.eye(2), -wish, rows[on], lower[on])
+        assert batch.status[sample] == alone.status
+        assert batch.solved[sample] == (alone.status == "solved")
+        np.testing.assert_array_equal(batch.solution[sample], alone.solution)
+        np.testing.assert_array_equal(batch.multipliers[sample, : len(rows)][on], alone.multipliers)
+        assert batch.residual[sample] == alone.residual
+    np.testing.assert_array_equal(turned.solution, batch.solution[order])
+    np.testing.assert_array_equal(turned.status, batch.status[order])
+
+
+def unit(made: tuple[np.ndarray, ...]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """As the filter hands them over: rows of norm 1, after the joint box."""
+    wish, rows, lower = made
+    norm = np.linalg.norm(rows, axis=1)
+    assume((norm > 1e-6).all())
+    return wish, np.concatenate((BOX, rows / norm[:, None])), np.concatenate(([-1.0] * 4, lower / norm))
+
+
+@fuzzed(programmes(), st.integers(0, 10**6), few=25, many=1500)
+def test_however_rows_contradict_the_joint_box_holds_and_no_row_gives_way_for_a_lower_one(
+    made: tuple[np.ndarray, ...], seed: int
+) -> None:
+    wish, rows, lower = unit(made)
+    soft = np.random.default_rng(seed).integers(0, len(Priority), len(rows) - 4)
+    priority = np.concatenate(([HARD] * 4, soft))
+    result = solve_by_priority(wish, rows, lower, priority, 1e4, TOLERANCE)
+    check(result, rows, relaxed(wish, rows, lower, priority, 1e4, TOLERANCE), 11 * TOLERANCE)
+    cross = np.abs(np.outer(rows[:, 0], rows[:, 1]) - np.outer(rows[:, 1], rows[:, 0]))
+    if ((cross > 1e-12) & (cross < 1e-2)).any() or np.abs(lower).max() > 100:
+        return  # almost parallel: the solver may give up, and says so
+    assert result.status == "solved"  # the box alone is never empty
+    assert (BOX @ result.solution >= -1 - 11 * TOLERANCE).all()
+    # without the lower levels the higher ones would not have held better
+    for level in sorted(set(soft.tolist()), reverse=True):
+        kept = priority >= level
+        alone = solve_by_priority(wish, rows[kept], lower[kept], priority[kept], 1e4, TOLERANCE)
+        mine = priority == level
+        broken, least = (
+            np.maximum(lower[mine] - rows[mine] @ part.solution, 0).max() for part in (result, alone)
+        )
+        assert broken <= least + 2e-3
+
+
+def test_a_level_gives_way_by_the_least_that_the_levels_above_it_need() -> None:
+    """x ≥ 2 (last to give way) against x ≤ 0.5 (first), in a box of ±1, by hand."""
+    rows, lower = np.concatenate((BOX, [[1.0, 0.0], [-1.0, 0.0]])), np.array([-1.0] * 4 + [2.0, -0.5])
+    wish = np.array([0.2, 0.3])
+    priority = [HARD] * 4 + [Priority.DISTANCE, Priority.COMFORT]
+    gone = relaxed(wish, rows, lower, priority, 1e6, TOLERANCE)
+    np.testing.assert_allclose(gone, [-1, -1, -1, -1, 1.0, -1.0], atol=1e-4)
+    assert (gone <= lower).all()
+    np.testing.assert_array_equal(gone[:4], lower[:4])
+    np.testing.assert_array_equal(lower[4:], [2.0, -0.5])  # what was handed in is untouched
+    result = solve_by_priority(wish, rows, lower, priority, 1e6, TOLERANCE)
+    np.testing.assert_allclose(result.solution, [1.0, 0.3], atol=1e-4)
+    swapped = solve_by_priority(wish, rows, lower, [HARD] * 4 + [Priority.COMFORT, Priority.DISTANCE], 1e6, TOLERANCE)
+    np.testing.assert_allclose(swapped.solution, [0.5, 0.3], atol=1e-4)
+
+
+def test_rows_that_do_not_contradict_give_nothing() -> None:
+    rows, lower = np.concatenate((BOX, [[1.0, 0.0], [-1.0, 0.0]])), np.array([-1.0] * 4 + [0.5, -0.5])
+    priority = [HARD] * 4 + [Priority.DISTANCE, Priority.COMFORT]
+    wish = np.zeros(2)
+    np.testing.assert_array_equal(relaxed(wish, rows, lower, priority, 1e4, TOLERANCE), lower)
+    np.testing.assert_allclose(solve_by_priority(wish, rows, lower, priority, 1e4, TOLERANCE).solution, [0.5, 0.0])
+
+
+def test_slack_that_costs_more_is_spent_less() -> None:
+    rows, lower = np.concatenate((BOX, [[1.0, 0.0], [-1.0, 0.0]])), np.array([-1.0] * 4 + [0.6, -0.4])
+    priority = [HARD] * 4 + [Priority.LANE] * 2  # contradict within one level: each gives 0.1 at the least
+    broken = []
+    for cost in (1.0, 100.0, 1e6):
+        x = solve_by_priority(np.array([-1.0, 0.0]), rows, lower, priority, cost, TOLERANCE).solution[0]
+        broken.append(max(0.6 - x, x - 0.4))
+    assert broken == sorted(broken, reverse=True)
+    assert broken[-1] == pytest.approx(0.1, abs=1e-4)
+    # least s with x ≥ 0.6 − s: minimise ½(x + 1)² + ½ c s², so x = (0.6 c − 1)/(c + 1)
+    assert 0.6 - broken[0] == pytest.approx(max((0.6 * 1.0 - 1) / 2, 0.6 - 1.0), abs=1e-4)
+
+
+def test_a_contradicting_box_is_told_and_never_answered() -> None:
+    rows, lower = BOX, np.array([0.5, 0.0, -1.0, -1.0])  # x ≥ 0.5 and x ≤ 0
+    result = solve_by_priority(np.zeros(2), rows, lower, [HARD] * 4, 1e4, TOLERANCE)
+    assert result.status == "infeasible"
+    check(result, rows, lower)
+
+
+def test_no_rows_at_all_leave_the_wish_as_it_is() -> None:
+    result = solve_qp(np.eye(2), np.array([-3.0, 4.0]), np.empty((0, 2)), np.empty(0))
+    assert (result.status, result.residual) == ("solved", 0.0)
+    np.testing.assert_array_equal(result.solution, [3.0, -4.0])
+
+
+@pytest.mark.parametrize("flag", [-4, -3, -2, 0, 2])
+def test_a_solver_that_gives_up_is_not_believed(flag: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("daqp.solve", lambda *_: (np.zeros(2), 0.0, flag, {"lam": np.zeros(1)}))
+    result = solve_qp(np.eye(2), np.zeros(2), np.array([[1.0, 0.0]]), np.array([-1.0]))
+    assert result.status == "failed"
+    check(result, np.array([[1.0, 0.0]]), np.array([-1.0]))
+
+
+@pytest.mark.parametrize(
+    ("told", "status"),
+    [([0.0, 0.0], "failed"), ([1.0 - 2e-6, 0.0], "failed"), ([1.0 - 5e-7, 0.0], "solved"), ([np.nan, 0.0], "failed"),
+     ([np.inf, 0.0], "failed"), ([1.0, np.inf], "failed")],
+)  # fmt: skip
+def test_a_solver_that_lies_is_found_out(told: list[float], status: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It says 'solved' with something that breaks the row x ≥ 1, or with what is no number."""
+    monkeypatch.setattr("daqp.solve", lambda *_: (np.array(told), 0.0, 1, {"lam": np.array([-0.5, 0.3])}))
+    rows, lower = np.array([[1.0, 0.0], [0.0, 0.0]]), np.array([1.0, -1.0])
+    with np.errstate(invalid="ignore"):
+        result = solve_qp(np.eye(2), np.zeros(2), rows, lower)
+        check(result, rows, lower)
+    assert result.status == status
+    if status == "solved":
+        assert result.residual == pytest.approx(5e-7)
+        np.testing.assert_array_equal(result.multipliers, [0.5, 0.0])
+        np.testing.assert_array_equal(result.active, [True, False])
+
+
+def test_sizes_beyond_arithmetic_are_refused_and_large_ones_are_not() -> None:
+    rows, lower = np.array([[1.0, 0.0]]), np.array([-1e20])
+    assert solve_qp(np.eye(2), np.zeros(2), rows, lower).status == "solved"
+    for huge in ((np.full(2, 1e200), rows, lower), (np.zeros(2), 1e200 * rows, lower), (np.zeros(2), rows, 1e180 * lower)):
+        with np.errstate(over="ignore"):
+            assert solve_qp(np.eye(2), *huge).status == "failed"
+
+
+def test_a_row_pushes_from_a_billionth_on_and_is_off_from_a_quintillion_of_ten_on() -> None:
+    for push, active in ((PUSHES, False), (2 * PUSHES, True)):
+        assert QPResult(np.zeros(2), np.array([push]), 0.0, "solved").active.tolist() == [active]
+    assert (PUSHES, UNBOUNDED) == (1e-9, 1e30)
+    seen: list[list[bool]] = []
+
+    def solve(sample: int, on: np.ndarray) -> QPResult:
+        seen.append(on.tolist())
+        return QPResult(np.full(2, float(sample)), np.ones(on.sum()), 0.25, "solved")
+
+    lower = np.array([[-1e30, -np.inf, np.nan, -0.9e30], [0.0, np.inf, 1e30, -2e30]])
+    batch = solve_each(solve, lower, 2)
+    assert seen == [[False, False, True, True], [True, True, True, False]]
+    np.testing.assert_array_equal(batch.multipliers, [[0, 0, 1, 1], [1, 1, 1, 0]])
+    np.testing.assert_array_equal(batch.solution, [[0, 0], [1, 1]])
+    np.testing.assert_array_equal(batch.residual, [0.25, 0.25])
+    assert batch.solved.tolist() == [True, True]
