@@ -93,6 +93,7 @@ def say(text: str) -> None:
 
 def main(
     file: Annotated[list[str] | None, typer.Option(help="Only this file of the room, such as limiter.py.")] = None,
+    test: Annotated[list[str] | None, typer.Option(help="Only these tests, such as tests/safety/test_distance.py.")] = None,
     sample: Annotated[int, typer.Option(help="At most so many mutants a file; 0 = all.")] = 0,
     seed: Annotated[int, typer.Option(help="Of the sample.")] = 0,
     longest: Annotated[float, typer.Option(help="Tests that take longer are left out [s].")] = 1.0,
@@ -106,7 +107,7 @@ def main(
     os.environ["HYPOTHESIS_PROFILE"] = "mutants"
     files = [path for path in FILES if not file or path.name in file]
     hunt = Hunt(files, longest, budget, sample, seed, out)
-    status = pytest.main(["-q", "-s", "-p", "no:cacheprovider", "-m", "not slow", *TESTS], plugins=[hunt])
+    status = pytest.main(["-q", "-s", "-p", "no:cacheprovider", "-m", "not slow", *(test or TESTS)], plugins=[hunt])
     if status not in (pytest.ExitCode.OK, pytest.ExitCode.NO_TESTS_COLLECTED):
         raise typer.Exit(int(status))
     why = report.reasons(REASONS)
