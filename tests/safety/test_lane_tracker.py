@@ -1,0 +1,202 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Dead reckoning in the remembered lane: the arithmetic of one step, growth of the bounds, and every gate."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+
+import numpy as np
+import pytest
+from safety_plant import settings
+
+from tidegate.records import LaneEstimate, Odometry, nanoseconds
+from tidegate.safety.lane_tracker import LaneTracker, TrackedLane, centre_line, interpolate
+
+LANE, PREVIEW = settings().safety.lane, settings().perception.preview_m
+BEND = (0.01, 0.02, -0.01, 0.03)
+
+
+def estimate(time: float = 0.0, curvature: tuple[float, ...] = BEND, **changes: float) -> LaneEstimate:
+    made = LaneEstimate(nanoseconds(time), 0.0, 0.0, np.array(curvature), np.array([0.2, 0.03, 0.01, 0.01, 0.01, 0.01]))
+    return dataclasses.replace(made, **changes)  # type: ignore[arg-type]
+
+
+def odometry(time: float, speed: float = 10.0, yaw_rate: float = 0.0) -> Odometry:
+    return Odometry(nanoseconds(time), 0.0, 0.0, 0.0, speed, yaw_rate)
+
+
+def tracking(lane: LaneEstimate, *samples: Odometry) -> LaneTracker:
+    """A tracker that was given the first sample, then the lane, then the other samples."""
+    tracker = LaneTracker(settings())
+    tracker.odometry(samples[0])
+    assert tracker.offer(lane, gated=True)
+    for sample in samples[1:]:
+        tracker.odometry(sample)
+    return tracker
+
+
+def known(tracker: LaneTracker, ahead_s: float = 0.0) -> TrackedLane:
+    lane = tracker.lane(ahead_s)
+    assert lane is not None
+    return lane
+
+
+def test_between_knots_linear_outside_constant_as_numpy_does() -> None:
+    knots, values = (1.0, 2.0, 4.0, 4.5), (3.0, -1.0, 2.0, 5.0)
+    for at in (-9.0, 1.0, 1.3, 2.0, 3.5, 4.0, 4.2, 4.5, 9.0):
+        assert interpolate(at, knots, values) == pytest.approx(float(np.interp(at, knots, values)))
+    lane = TrackedLane(0.0, 0.0, 0.1, 0.1, knots, values, 4.5)
+    assert lane.curvature_at(3.0) == pytest.approx(0.5)
+
+
+def test_nothing_is_known_before_the_first_estimate_nor_after_a_reset() -> None:
+    tracker = LaneTracker(settings())
+    assert (tracker.lane(), tracker.lane(0.1), tracker.stamp) == (None, None, None)
+    tracker.odometry(odometry(0.0))
+    tracker.odometry(odometry(0.1))
+    tracker.offer(estimate(0.05), gated=True)
+    assert tracker.stamp == nanoseconds(0.05)
+    tracker.reset()
+    assert (tracker.lane(), tracker.stamp) == (None, None)
+
+
+def moved(offset: float, heading: float, along: float, speed: float, turn: float, step: float) -> tuple[float, ...]:
+    """One step of the road frame, heading at its middle."""
+    bend = float(np.interp(along, PREVIEW, BEND))
+    advance = speed * math.cos(heading) / (1 - bend * offset)
+    turned = step * (turn - bend * advance)
+    return offset + step * speed * math.sin(heading + turned / 2), heading + turned, along + step * advance
+
+
+@pytest.mark.parametrize(("speed", "turn"), [(10.0, 0.3), (12.0, -0.2), (-4.0, 0.1)])
+def test_each_sample_carries_the_lane_on_until_the_next(speed: float, turn: float) -> None:
+    tracker = tracking(estimate(offset=0.4, heading=0.1), odometry(0.0, speed, turn), odometry(0.1, 5.0, 0.0))
+    offset, heading, along = moved(0.4, 0.1, 0.0, speed, turn, 0.1)
+    lane = known(tracker)
+    assert (lane.offset, lane.heading) == pytest.approx((offset, heading))
+    assert lane.remaining == pytest.approx(PREVIEW[-1] - along)
+    driven = abs(speed) * 0.1
+    assert lane.offset_bound == pytest.approx(0.2 + LANE.drift_offset * driven)
+    assert lane.heading_bound == pytest.approx(0.03 + LANE.drift_heading * driven)
+    tracker.odometry(odometry(0.3, 0.0, 0.0))
+    offset, heading, along = moved(offset, heading, along, 5.0, 0.0, 0.2)
+    lane = known(tracker)
+    assert (lane.offset, lane.heading) == pytest.approx((offset, heading))
+    assert lane.offset_bound == pytest.approx(0.2 + LANE.drift_offset * (driven + 1.0))
+
+
+def test_samples_that_are_not_newer_are_ignored() -> None:
+    tracker = tracking(estimate(), odometry(0.0, 10.0, 0.1), odometry(0.1, 8.0, 0.2))
+    before = known(tracker)
+    for late in (0.1, 0.05):
+        tracker.odometry(odometry(late, 99.0, 9.0))
+    assert known(tracker) == before
+    tracker.odometry(odometry(0.2))
+    assert known(tracker).offset_bound == pytest.approx(0.2 + LANE.drift_offset * (1.0 + 0.8))
+
+
+def test_an_estimate_counts_from_when_its_frame_was_exposed() -> None:
+    """Exposed between two samples, arriving after a third: carried on by the rest of the first, and by the second."""
+    tracker = LaneTracker(settings())
+    for sample in (odometry(0.0, 10.0, 0.3), odometry(0.1, 6.0, -0.2), odometry(0.3, 1.0, 0.0)):
+        tracker.odometry(sample)
+    tracker.offer(estimate(0.06, offset=0.2, heading=0.05), gated=True)
+    place = moved(*moved(0.2, 0.05, 0.0, 10.0, 0.3, 0.04), 6.0, -0.2, 0.2)
+    lane = known(tracker)
+    assert (lane.offset, lane.heading, PREVIEW[-1] - lane.remaining) == pytest.approx(place)
+    assert lane.offset_bound == pytest.approx(0.2 + LANE.drift_offset * (10.0 * 0.04 + 6.0 * 0.2))
+
+
+def test_an_estimate_newer_than_the_odometry_waits_for_it() -> None:
+    tracker = tracking(estimate(0.05, heading=0.1), odometry(0.0), odometry(0.02), odometry(0.08, 3.0))
+    assert known(tracker).offset_bound == pytest.approx(0.2 + LANE.drift_offset * 10.0 * 0.03)
+
+
+@pytest.mark.parametrize("ahead", [0.1, 0.4])
+def test_the_lag_is_predicted_with_the_newest_sample(ahead: float) -> None:
+    tracker = tracking(estimate(offset=0.4, heading=0.1), odometry(0.0, 10.0, 0.2), odometry(0.1, 8.0, -0.3))
+    offset, heading, along = moved(*moved(0.4, 0.1, 0.0, 10.0, 0.2, 0.1), 8.0, -0.3, ahead)
+    lane = known(tracker, ahead)
+    assert (lane.offset, lane.heading, PREVIEW[-1] - lane.remaining) == pytest.approx((offset, heading, along))
+    assert lane.offset_bound == known(tracker).offset_bound  # what was not driven yet widens nothing
+    blank = LaneTracker(settings())
+    blank.offer(estimate(offset=0.4), gated=True)
+    assert known(blank, 1.0).offset == 0.4  # no odometry: nothing to predict with
+
+
+def test_knots_behind_the_car_fall_away_and_the_first_is_at_the_axle() -> None:
+    first = known(tracking(estimate(), odometry(0.0)))
+    assert first.ahead == tuple(PREVIEW)
+    assert first.curvature == BEND
+    along = PREVIEW[1] + 1.0
+    lane = known(tracking(estimate(curvature=(0.0, 0.01, 0.02, 0.03)), odometry(0.0, along), odometry(1.0)))
+    along = PREVIEW[-1] - lane.remaining
+    assert lane.ahead == pytest.approx((0.0, PREVIEW[2] - along, PREVIEW[3] - along))
+    at_axle = float(np.interp(along, PREVIEW, (0.0, 0.01, 0.02, 0.03)))
+    assert lane.curvature == pytest.approx((at_axle, 0.02, 0.03))
+    beyond = known(tracking(estimate(curvature=(0.0,) * 4), odometry(0.0, 100.0), odometry(1.0)))
+    assert (beyond.ahead, beyond.curvature) == ((0.0,), (0.0,))
+    assert beyond.remaining == pytest.approx(PREVIEW[-1] - 100.0)
+
+
+@pytest.mark.parametrize(("field", "limit"), [("offset", 10.0), ("heading", 1.2)])
+def test_far_from_the_road_there_is_no_lane(field: str, limit: float) -> None:
+    for sign in (-1.0, 1.0):
+        straight = (0.0,) * 4
+        near = tracking(estimate(curvature=straight, **{field: sign * 0.999 * limit}), odometry(0.0))
+        assert near.lane() is not None
+        assert tracking(estimate(curvature=straight, **{field: sign * limit}), odometry(0.0)).lane() is None
+
+
+@pytest.mark.parametrize("driven", [0.0, 20.0])
+@pytest.mark.parametrize(
+    ("field", "gate", "drift"),
+    [("offset", LANE.gate_offset, LANE.drift_offset), ("heading", LANE.gate_heading, LANE.drift_heading)],
+)
+def test_a_gate_widens_with_the_way_driven(field: str, gate: float, drift: float, driven: float) -> None:
+    straight = (0.0,) * 4
+    wide = gate + drift * driven
+    for sign in (-1.0, 1.0):
+        for share, taken in ((0.999, True), (1.001, False)):
+            tracker = tracking(estimate(curvature=straight), odometry(0.0, driven), odometry(1.0, 0.0))
+            offered = estimate(1.0, curvature=straight, **{field: sign * share * wide})
+            assert tracker.offer(offered, gated=True) == taken
+            assert tracker.stamp == (offered.stamp if taken else 0)
+            assert tracker.offer(offered, gated=False)
+            assert tracker.stamp == offered.stamp
+
+
+def test_the_gate_of_the_curvature_looks_at_where_the_car_is() -> None:
+    gate = LANE.gate_curvature
+    for share, taken in ((0.999, True), (1.001, False)):
+        for sign in (-1.0, 1.0):
+            tracker = tracking(estimate(curvature=(0.0,) * 4), odometry(0.0))
+            here = estimate(1.0, curvature=(sign * share * gate, 0.0, 0.0, 0.0))
+            assert tracker.offer(here, gated=True) == taken
+    tracker = tracking(estimate(curvature=(0.0,) * 4), odometry(0.0))
+    assert tracker.offer(estimate(1.0, curvature=(0.0, 9.0, 9.0, 9.0)), gated=True)
+
+
+def test_near_the_centre_of_a_bend_the_step_stays_finite() -> None:
+    """1 − κ d is kept from 0.2 up."""
+    tight, wide = ((0.5,) * 4), 1.9
+    lanes = [known(tracking(estimate(curvature=tight, offset=d), odometry(0.0, 1.0), odometry(0.1))) for d in (1.6, wide)]
+    assert lanes[0].remaining == pytest.approx(lanes[1].remaining)
+    assert lanes[0].remaining == pytest.approx(PREVIEW[-1] - 0.1 / 0.2)
+
+
+def test_the_centre_line_is_the_lane_integrated_from_beside_the_car() -> None:
+    lane = TrackedLane(0.6, 0.2, 0.1, 0.02, (0.0, 10.0, 20.0), (0.02, 0.05, -0.03), 20.0)
+    line = centre_line(lane, 24.0)
+    assert len(line) == 25
+    assert line[0] == pytest.approx((-0.6 * math.sin(0.2), -0.6 * math.cos(0.2), -0.2))
+    x, y, heading = line[0]
+    for metre in range(24):
+        bend = (np.interp(metre, lane.ahead, lane.curvature) + np.interp(metre + 1, lane.ahead, lane.curvature)) / 2
+        x, y = x + math.cos(heading + bend / 2), y + math.sin(heading + bend / 2)
+        heading += bend
+        assert line[metre + 1] == pytest.approx((x, y, heading))
+    fine = centre_line(lane, 24.0, 0.25)
+    np.testing.assert_allclose(fine[::4], line, atol=0.05)
+    assert len(fine) == 97
