@@ -103,11 +103,15 @@ class Map:
         return 0
 
     def tests(self, path: Path, mutant: Mutant) -> list[pytest.Item]:
-        """Tests that run any of the mutant's lines, the fastest first; for a mutant at module level those of the file."""
+        """Tests that run any of the mutant's lines, the fastest first.
+
+        What runs at import is seen by no test: for a mutant at module level all tests of the test files that reach it.
+        """
         if mutant.scope:
             names = {name for line in mutant.lines for name in self._lines.get((str(path), line), [])}
         else:
-            names = set(self._files.get(str(path), []))
+            homes = {name.split("::")[0] for name in self._files.get(str(path), [])}
+            names = {name for name in self.time if name.split("::")[0] in homes}
         return [self.items[name] for name in sorted(names, key=lambda name: (self.time[name], name))]
 
 

@@ -97,3 +97,65 @@ def test_no_way_from_any_state_to_normal_past_a_stop() -> None:
         after = advance(Rung(mode, 0, (), latched, was), seen, 10, HOLD).mode
         assert after in (S, D)
         assert mode != D or after == D
+
+
+def test_it_starts_stopped_since_ever_and_says_what_it_waits_for() -> None:
+    rung = Rung()
+    assert (rung.mode, rung.since, rung.latched, rung.manual) == (D, 0, False, False)
+    assert rung.reasons == ("started; waiting for a reset",)
+    assert Conditions() == Conditions((), (), (), False, False, False)
+
+
+@pytest.mark.parametrize("manual", [False, True])
+@pytest.mark.parametrize(
+    ("before", "seen"),
+    [
+        (Rung(N, since=3), FINE),
+        (Rung(H, since=3), FINE),
+        (Rung(S, since=3), DRIVER),
+        (Rung(D, since=3), replace(FINE, reset=True, standing=True)),
+    ],
+)
+def test_normal_remembers_who_drives_and_since_when(before: Rung, seen: Conditions, manual: bool) -> None:
+    if before.mode == S and not manual:
+        return  # only a driver leads out of STOPPING
+    rung = advance(before, replace(seen, manual=manual), 50, HOLD)
+    assert rung.mode == N
+    assert rung.manual == manual
+    assert rung.reasons == (("a driver drives",) if manual else ())
+    assert rung.since == (3 if before.mode == N else 50)
+    assert not rung.latched
+
+
+def test_a_driver_who_lets_go_without_a_camera_is_named_as_the_reason() -> None:
+    rung = advance(Rung(N, manual=True), OUT, 50, HOLD)
+    assert rung == Rung(S, 50, ("the driver let go", "lane is late"))
+
+
+def test_the_longest_hold_is_kept_to_the_nanosecond() -> None:
+    assert advance(Rung(H, since=100), OUT, 100 + HOLD - 1, HOLD).mode == H
+    assert advance(Rung(H, since=100), OUT, 100 + HOLD, HOLD) == Rung(S, 100 + HOLD, ("lane is late",))
+    assert advance(Rung(N), OUT, 0, 1).mode == H  # a nanosecond is a hold
+
+
+@pytest.mark.parametrize("manual", [False, True])
+def test_what_stops_remembers_why_once_and_whether_on_purpose(manual: bool) -> None:
+    stop = replace(STOP, trusted=("imu is late",), manual=manual)
+    rung = advance(Rung(N), stop, 50, HOLD)
+    assert rung == Rung(S, 50, ("emergency stop", "imu is late"), True, manual)
+    for now in (60, 70):  # asked for again: said once
+        assert advance(rung, stop, now, HOLD) == rung
+    other = advance(rung, replace(stop, stop=("stop requested",)), 80, HOLD)
+    assert other.reasons == ("emergency stop", "imu is late", "stop requested")
+    unlatched = advance(Rung(S, 5, ("x",)), replace(FINE, manual=False, trusted=("y",)), 60, HOLD)
+    assert unlatched == Rung(S, 5, ("x",), False, False)
+
+
+@pytest.mark.parametrize("stop", [(), ("emergency stop",)])
+@pytest.mark.parametrize("latched", [False, True])
+def test_standing_ends_stopping_and_keeps_what_was_known(stop: tuple[str, ...], latched: bool) -> None:
+    seen = Conditions(stop=stop, standing=True, manual=bool(stop))
+    rung = advance(Rung(S, 5, ("x",), latched), seen, 60, HOLD)
+    assert rung == Rung(D, 60, ("x",), latched or bool(stop), bool(stop))
+    late = advance(Rung(D, 5, ("x",), latched), seen, 60, HOLD)
+    assert late == Rung(D, 5, ("x", *stop), latched or bool(stop), bool(stop))

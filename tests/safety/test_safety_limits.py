@@ -82,3 +82,28 @@ def test_where_box_and_slew_contradict_the_slew_heads_for_the_box() -> None:
     assert _intersect(5.0, 7.0, -1.0, 1.0) == (5.0, 5.0)
     assert _intersect(-7.0, -5.0, -1.0, 1.0) == (-5.0, -5.0)
     assert _intersect(0.0, 7.0, -1.0, 1.0) == (0.0, 1.0)
+
+
+def test_the_box_is_one_period_of_slew_inside_what_the_joints_can_do() -> None:
+    turn = car().curvature_rate * PERIOD
+    box = joint_box(car(), 500.0, 0.05, PERIOD)
+    assert (box.force_low, box.force_high) == car().force_window(500.0, PERIOD)
+    assert (box.curvature_low, box.curvature_high) == (0.05 - turn, 0.05 + turn)
+    assert box.clip(600.0, 0.05) == (min(600.0, box.force_high), 0.05)
+    assert box.clip(box.force_low - 1, box.curvature_high + 1) == (box.force_low, box.curvature_high)
+
+
+@pytest.mark.parametrize("share", [1.0, 0.97, 0.5])
+def test_only_a_share_of_the_steering_is_used(share: float) -> None:
+    most = car().curvature_max
+    asked = {} if share == 1.0 else {"share": share}
+    for side in (-1.0, 1.0):
+        box = joint_box(car(), 0.0, side * share * most, PERIOD, **asked)
+        assert max(box.curvature_low * side, box.curvature_high * side) == pytest.approx(share * most)
+        assert min(abs(box.curvature_low), abs(box.curvature_high)) < share * most
+    wide = joint_box(car(), 0.0, 0.0, 100.0, **asked)
+    assert (wide.force_low, wide.force_high) == (car().force_min, car().force_max)
+    assert (wide.curvature_low, wide.curvature_high) == pytest.approx((-share * most, share * most))
+    # the share was taken back while the wheels were beyond it: they head for it at their rate
+    beyond = joint_box(car(), 0.0, most, PERIOD, 0.5)
+    assert beyond.curvature_low == beyond.curvature_high == pytest.approx(most - car().curvature_rate * PERIOD)

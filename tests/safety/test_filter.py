@@ -1,0 +1,196 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The filter's book-keeping: gains, rows that are off, what is told of each barrier, and what cannot be solved."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+
+import numpy as np
+import pytest
+from safety_plant import car, settings
+
+from tidegate.safety.barrier import OFF, Ahead, Priority, Rows, State
+from tidegate.safety.filter import BOX, Filter
+from tidegate.safety.joints import Box
+from tidegate.safety.lane_tracker import TrackedLane
+
+MASS = car().effective_mass
+WIDE = Box(-8000.0, 3800.0, -0.2, 0.2)
+FORCE_UNIT = MASS * settings().safety.filter.acceleration_scale
+CURVATURE_UNIT = settings().safety.filter.curvature_scale
+LOW, HIGH, DEFAULT = settings().policy.gain_low, settings().policy.gain_high, settings().safety.filter.gain_default
+
+
+def only(*names: str) -> Filter:
+    return Filter(settings(), car(), disable=frozenset(settings().safety.barriers) - set(names))
+
+
+def faked(monkeypatch: pytest.MonkeyPatch, *rows: tuple[float, float, float, float, float], h: float = 2.0) -> Filter:
+    """The lateral barrier (two rows, first to hold of the two) saying something else."""
+    made = only("lateral")
+
+    def fill(_: State, table: Rows) -> float:
+        for index, row in enumerate(rows):
+            table.set(index, *row)
+        return h
+
+    monkeypatch.setattr(made.barriers[0], "fill", fill)
+    return made
+
+
+def test_the_box_rows_are_force_low_and_high_then_curvature_low_and_high() -> None:
+    np.testing.assert_array_equal(BOX, [[1, 0], [-1, 0], [0, 1], [0, -1]])
+
+
+def test_each_row_takes_its_barriers_gain_clamped_or_the_default() -> None:
+    every = Filter(settings(), car())
+    assert every.gain_names == ("distance", "lane", "speed")
+    given = {"distance": HIGH + 9, "lane": LOW - 9, "speed": 1.234, "unheard of": 7.0}
+    takes = {"distance": HIGH, "lane": LOW, "speed": 1.234, "": DEFAULT}
+    expected = [takes[barrier.gain] for barrier in every.barriers for _ in range(barrier.rows)]
+    assert every.row_gains(given) == expected
+    assert DEFAULT not in (LOW, HIGH, 1.234)
+    for gains in ({}, dict.fromkeys(every.gain_names, math.nan), dict.fromkeys(every.gain_names, math.inf)):
+        assert set(every.row_gains(gains)) == {DEFAULT}
+
+
+def test_names_and_priorities_go_with_the_rows() -> None:
+    made = only("distance", "lateral")
+    assert [barrier.name for barrier in made.barriers] == ["distance", "lateral"]
+    assert made.priority == [Priority.DISTANCE] * 2 + [Priority.GRIP] * 2
+    assert made.gain_index == [0, 0, -1, -1]
+    np.testing.assert_array_equal(made.scale, [FORCE_UNIT, CURVATURE_UNIT])
+
+
+def test_rows_that_are_off_say_so() -> None:
+    made = only("distance", "lateral")
+    G, fixed, scaled, cap, values = made.rows(State(speed=10.0))
+    assert [part.shape for part in (G, fixed, scaled, cap, values)] == [(4, 2), (4,), (4,), (4,), (2,)]
+    assert (fixed[:2] < OFF).all()
+    assert (fixed[2:] > OFF).all()
+    assert (G[:2] == 0).all()
+    assert (scaled == 0).all()
+    assert (cap == math.inf).all()
+    assert values[0] == math.inf
+    near = dataclasses.replace(State(speed=10.0, force_high=1.0), arc=Ahead(30.0))
+    assert (made.rows(near)[1] > OFF).tolist() == [True, False, True, True]
+    assert (made.rows(State(speed=10.0))[1] > OFF).tolist() == [False, False, True, True]  # nothing is left over
+
+
+def test_what_was_learnt_is_left_out_while_a_driver_drives() -> None:
+    made = only("lane", "speed")
+    lane = TrackedLane(0.0, 0.0, 0.1, 0.02, (0.0, 20.0), (0.0, 0.0), 20.0)
+    state = State(speed=10.0, force_high=1.0, lane=lane)
+    assert np.isfinite(made.rows(state)[4]).all()
+    _, fixed, _, _, values = made.rows(state, learned=False)
+    assert [made.barriers[0].name, made.barriers[1].name] == ["speed", "lane"]
+    assert (fixed > OFF).tolist() == [True, False, False]
+    assert np.isfinite(values).tolist() == [True, False]
+    told = made(state, (0.0, 0.19), {}, WIDE, learned=False)
+    assert (told.force, told.curvature) == pytest.approx((0.0, 0.19))
+    assert made(state, (0.0, 0.19), {}, WIDE).curvature < 0.19
+
+
+def test_a_wish_that_breaks_nothing_is_the_answer() -> None:
+    told = only("lateral")(State(speed=10.0), (1234.5, 0.01), {}, WIDE)
+    assert (told.force, told.curvature) == pytest.approx((1234.5, 0.01), rel=1e-12)
+    assert (told.intervened, told.solved) == ("", True)
+    (state,) = told.barriers
+    limit = settings().vehicle.lateral_acceleration_max
+    assert (state.name, state.h) == ("lateral", pytest.approx(limit))
+    # room left by the nearer row, in units of deviation
+    assert state.margin == pytest.approx((limit / 100.0 - 0.01) / CURVATURE_UNIT)
+    assert (state.multiplier, state.relaxed) == (0.0, False)
+
+
+def test_a_wish_that_breaks_a_row_comes_to_lie_on_it_and_the_barrier_is_named() -> None:
+    limit = settings().vehicle.lateral_acceleration_max
+    for side in (-1.0, 1.0):
+        told = only("lateral", "speed")(State(speed=10.0, force_high=1.0), (-500.0, side * 0.1), {}, WIDE)
+        assert (told.force, told.curvature) == pytest.approx((-500.0, side * limit / 100.0), rel=1e-5)
+        by_name = {state.name: state for state in told.barriers}
+        assert told.intervened == "lateral"
+        assert by_name["lateral"].margin == pytest.approx(0.0, abs=1e-5)
+        assert by_name["lateral"].multiplier == pytest.approx((0.1 - limit / 100.0) / CURVATURE_UNIT, rel=1e-4)
+        assert by_name["speed"].multiplier == 0.0
+        assert not by_name["lateral"].relaxed
+
+
+def test_the_gain_moves_the_row_and_the_cap_ends_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    """κ ≥ min(0.02 − gain · 0.004, cap)."""
+    for cap, expected in ((math.inf, 0.02 - DEFAULT * 0.004), (0.005, 0.005)):
+        made = faked(monkeypatch, (0.0, 1.0, 0.02, 0.004, cap))
+        assert made(State(), (0.0, -0.1), {}, WIDE).curvature == pytest.approx(expected, abs=1e-6)
+
+
+def test_in_units_of_deviation_the_nearest_command_is_taken(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A row across both: F/F₀ + κ/κ₀ ≥ 1 from the origin is met half by each."""
+    made = faked(monkeypatch, (1 / FORCE_UNIT, 1 / CURVATURE_UNIT, 1.0, 0.0, math.inf))
+    told = made(State(), (0.0, 0.0), {}, Box(-9e4, 9e4, -1.0, 1.0))
+    assert (told.force, told.curvature) == pytest.approx((FORCE_UNIT / 2, CURVATURE_UNIT / 2), rel=1e-5)
+    assert told.barriers[0].margin == pytest.approx(0.0, abs=1e-5)
+
+
+def test_a_row_that_gives_way_is_told_and_by_how_much(monkeypatch: pytest.MonkeyPatch) -> None:
+    made = faked(monkeypatch, (0.0, 1.0, 0.25, 0.0, math.inf))
+    told = made(State(), (0.0, 0.0), {}, WIDE)
+    assert told.solved
+    assert told.curvature == pytest.approx(0.2, abs=1e-5)
+    assert told.barriers[0].relaxed
+    assert told.barriers[0].margin == pytest.approx(-0.05 / CURVATURE_UNIT, abs=1e-3)
+    for broken, relaxed in ((19, False), (21, True)):
+        tolerance = settings().safety.filter.tolerance
+        made = faked(monkeypatch, (0.0, 1.0, 0.2 + broken * tolerance * CURVATURE_UNIT, 0.0, math.inf))
+        assert made(State(), (0.0, 0.2), {}, Box(-1.0, 1.0, 0.2, 0.2)).barriers[0].relaxed == relaxed
+
+
+@pytest.mark.parametrize(
+    "row",
+    [
+        (0.0, 1.0, 0.0, 0.0, math.nan),
+        (0.0, 1.0, math.nan, 0.0, 1.0),
+        (math.nan, 1.0, 0.0, 0.0, 1.0),
+        (0.0, math.inf, 0.0, 0.0, 1.0),
+        (0.0, 1.0, 0.0, math.nan, 1.0),
+        (0.0, 1.0, math.inf, 0.0, math.inf),
+        (0.0, 1.0, 0.0, 1e200, math.inf),
+    ],
+)
+def test_a_row_that_is_no_number_brakes_and_never_passes_the_wish(
+    row: tuple[float, ...], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = faked(monkeypatch, row)  # type: ignore[arg-type]
+    with np.errstate(all="ignore"):
+        told = made(State(curvature=0.03), (3000.0, 0.1), {}, WIDE)
+    if row[3] == 1e200:  # a number, and far below anything: no restraint
+        assert (told.force, told.curvature) == pytest.approx((3000.0, 0.1))
+        return
+    assert not told.solved
+    assert (told.force, told.curvature) == (WIDE.force_low, 0.03)
+    assert told.intervened == ""
+
+
+def test_a_wish_that_is_no_number_brakes() -> None:
+    for wish in ((math.nan, 0.0), (0.0, math.nan), (math.inf, 0.0)):
+        told = only("lateral")(State(speed=3.0, curvature=-0.9), wish, {}, WIDE)
+        assert not told.solved
+        assert (told.force, told.curvature) == (WIDE.force_low, WIDE.curvature_low)
+
+
+def test_a_row_without_a_direction_holds_or_cannot_be_kept(monkeypatch: pytest.MonkeyPatch) -> None:
+    """0 ≥ −1 asks for nothing; 0 ≥ 1 cannot be had: it gives way, the joint box does not."""
+    made = faked(monkeypatch, (0.0, 0.0, -1.0, 0.0, math.inf))
+    told = made(State(), (500.0, 0.1), {}, WIDE)
+    assert (told.force, told.curvature) == pytest.approx((500.0, 0.1))
+    assert told.barriers[0].margin == pytest.approx(1.0)
+    made = faked(monkeypatch, (0.0, 0.0, 1.0, 0.0, math.inf))
+    told = made(State(), (500.0, 0.1), {}, WIDE)
+    assert told.barriers[0].relaxed
+    assert WIDE.force_low <= told.force <= WIDE.force_high
+
+
+def test_no_barriers_leave_the_joint_box() -> None:
+    told = only()(State(), (9e9, -9e9), {}, WIDE)
+    assert (told.force, told.curvature) == pytest.approx((WIDE.force_high, WIDE.curvature_low))
+    assert (told.barriers, told.intervened, told.solved) == ((), "", True)
