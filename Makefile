@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 # Every target sets up what it needs in .venv; nothing outside the repository is touched.
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test check train bench examples lint docs clean
+.PHONY: help setup demo test check mutants train bench examples lint docs clean
 PYTHON := .venv/bin/python
 TIDEGATE := .venv/bin/tidegate
 export MUJOCO_GL ?= egl
@@ -19,8 +19,12 @@ demo: ## drive one lap with the real node graph; writes out/demo
 test: setup ## the test suite (under 10 minutes on 2 cores)
 	@$(PYTHON) -m pytest -m "not slow"
 
-check: setup lint ## everything slow: sweeps, soak, closed loops (under an hour)
-	@$(PYTHON) -m pytest
+check: setup lint ## everything slow: sweeps, soak, closed loops (under an hour); every line of the safety room is tested
+	@$(PYTHON) -m pytest tests/safety tests/robot/test_actuation.py --cov --cov-fail-under=100
+	@$(PYTHON) -m pytest --ignore=tests/safety --deselect=tests/robot/test_actuation.py
+
+mutants: setup ## small faults put into the safety room one by one: does a test notice? (hours; resumable)
+	@$(PYTHON) scripts/mutate.py --write
 
 train: setup ## from nothing to models/car-ltc19 (at most 30 minutes on 2 cores)
 	@$(TIDEGATE) train --from-scratch --out models/car-ltc19

@@ -26,6 +26,7 @@ EXTRAS = {
         "pytest>=8,<10",
         "pytest-timeout>=2.3,<3",
         "pytest-xdist>=3.5,<4",
+        "pytest-cov>=5,<8",
         "hypothesis>=6.100,<7",
         "scipy>=1.11,<2",
         "cvxpy>=1.5,<2",
