@@ -167,7 +167,8 @@ class Supervisor:
                 ):
                     self._lane_age = watchdog.age("lane")
         if not 0 <= self._lane_age <= self._camera_late:
-            refused = lane is not None and self._tracker.stamp != lane.stamp and watchdog.fresh("lane") and not sick
+            offered = lane is not None and lane.stamp == self._lane_stamp != self._tracker.stamp
+            refused = offered and watchdog.fresh("lane") and not sick
             out += ("lane estimate contradicts odometry",) if refused else watchdog.late("lane") or ("no lane",)
         return sick + out
 

@@ -1,0 +1,121 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Road or thing, return by return: every threshold of the ground filter from both sides."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+from safety_plant import car, settings
+
+from tidegate.records import Points
+from tidegate.safety.ground import GroundFilter
+
+DISTANCE, RANGING = settings().safety.distance, settings().ranging
+(MOUNT, _, _), _ = car().description.origin("range_link")
+STEEP, RISE, TOP = DISTANCE.steepness, DISTANCE.rise_max, DISTANCE.height_max
+RINGS = len(RANGING.elevation_deg)
+
+Return = tuple[int, float, float]
+"""Ring, distance from the sensor [m], height [m]."""
+
+
+def things(*returns: Return, azimuth: float = 0.0) -> np.ndarray:
+    """What counts as a thing among returns in one direction."""
+    xyz = [(MOUNT + far * math.cos(azimuth), far * math.sin(azimuth), height) for _, far, height in returns]
+    points = Points(0, np.array(xyz, np.float64), np.array([ring for ring, _, _ in returns], np.int32))
+    return GroundFilter(settings(), car()).things(points)
+
+
+def test_the_rings_of_the_robot_are_in_order_from_low_to_high() -> None:
+    assert list(RANGING.elevation_deg) == sorted(RANGING.elevation_deg)
+
+
+@pytest.mark.parametrize("gap", [1, 2])
+def test_a_pair_is_a_thing_where_its_line_is_steep(gap: int) -> None:
+    low, rise = (1, 20.0, 0.0), 0.5
+    for share, seen in ((0.999, True), (1.001, False)):
+        found = things(low, (1 + gap, 20.0 + share * rise / STEEP, rise))
+        assert len(found) == seen
+        if seen:
+            assert found[0] == pytest.approx((MOUNT + 20.0, 0.0))  # the lower one is the nearer
+
+
+def test_rings_three_apart_are_no_pair() -> None:
+    assert len(things((1, 20.0, 0.0), (4, 20.0, 0.5))) == 0
+
+
+def test_the_ring_between_is_passed_over_only_where_it_has_no_return() -> None:
+    between = (2, 22.0, 0.1)
+    assert len(things((1, 20.0, 0.0), (3, 20.5, 0.6))) == 1
+    # 1–2 and 2–3 are pairs of their own; 2–3 overhangs, and what counts there is the upper one alone
+    found = things((1, 20.0, 0.0), between, (3, 20.5, 0.6))
+    assert found[0, 0] == pytest.approx(MOUNT + 20.5)
+
+
+@pytest.mark.parametrize("gap", [1, 2])
+def test_under_an_overhang_the_road_behind_is_not_the_thing(gap: int) -> None:
+    """A trailer's floor before the road that the ring below it reaches: the lower return counts up to a metre behind."""
+    for behind, counted in ((0.999, 2), (1.001, 1)):
+        lower, upper = (1, 20.0 + behind, -5.0), (1 + gap, 20.0, 1.2)
+        found = GroundFilter(settings(), car()).things(
+            Points(0, np.array([(MOUNT + far, 0.0, z) for _, far, z in (lower, upper)]), np.array([1, 1 + gap]))
+        )
+        assert found[0] == pytest.approx((MOUNT + 20.0, 0.0))
+        # what is told of the lower one is seen where the upper one is too high to be hit
+        high = things((1, 20.0 + behind, -5.0), (1 + gap, 20.0, TOP))
+        assert len(high) == counted - 1
+        if len(high):
+            assert high[0, 0] == pytest.approx(MOUNT + 20.0 + behind)
+
+
+def test_a_single_return_counts_where_no_road_is_so_high() -> None:
+    for far in (3.0, 12.0):
+        assert len(things((3, far, 1.001 * RISE * far))) == 1
+        assert len(things((3, far, 0.999 * RISE * far))) == 0
+
+
+def test_what_is_higher_than_the_car_passes_over_it() -> None:
+    assert len(things((3, 5.0, 0.999 * TOP))) == 1
+    assert len(things((3, 5.0, TOP))) == 0
+
+
+def test_the_nearest_of_a_direction_is_told_each_direction_once() -> None:
+    assert things((3, 12.0, 2.9), (5, 8.0, 2.9), (6, 10.0, 2.9))[:, 0] == pytest.approx([MOUNT + 8.0])
+    beam = math.radians(2 * RANGING.azimuth_deg / (RANGING.beams - 1))
+    for turn in (-30.0, -7.0, 0.0, 12.0, 30.0):
+        azimuth = math.radians(turn)
+        found = things((3, 8.0, 2.9), azimuth=azimuth + 0.4 * beam * (-1 if turn > 0 else 1))
+        assert found[0] == pytest.approx((MOUNT + 8.0 * math.cos(azimuth), 8.0 * math.sin(azimuth)))
+
+
+def test_what_is_outside_the_fan_is_left_out() -> None:
+    half = math.radians(RANGING.azimuth_deg)
+    beam = 2 * half / (RANGING.beams - 1)
+    for side in (-1.0, 1.0):
+        assert len(things((3, 8.0, 2.9), azimuth=side * (half + 0.49 * beam))) == 1
+        assert len(things((3, 8.0, 2.9), azimuth=side * (half + 0.51 * beam))) == 0
+
+
+@pytest.mark.parametrize("part", range(3))
+def test_broken_returns_and_unknown_rings_are_no_returns(part: int) -> None:
+    good = (3, 8.0, 2.9)
+    for ring, seen in ((-1, 0), (0, 1), (RINGS - 1, 1), (RINGS, 0)):
+        assert len(things((ring, 8.0, 2.9))) == seen
+    for value in (math.nan, math.inf):
+        xyz = np.array([[MOUNT + 8.0, 0.0, 2.9], [MOUNT + 5.0, 0.0, 2.9]])
+        xyz[1, part] = value
+        found = GroundFilter(settings(), car()).things(Points(0, xyz, np.array([3, 4], np.int32)))
+        assert found[:, 0] == pytest.approx([MOUNT + good[1]])
+
+
+def test_rings_that_are_given_in_any_order_are_sorted() -> None:
+    """Elevations turned round: ring 0 is then the highest."""
+    import dataclasses
+
+    turned = dataclasses.replace(RANGING, elevation_deg=RANGING.elevation_deg[::-1])
+    made = GroundFilter(dataclasses.replace(settings(), ranging=turned), car())
+    xyz = np.array([(MOUNT + 20.0, 0.0, 0.0), (MOUNT + 20.1, 0.0, 0.5)])
+    assert len(made.things(Points(0, xyz, np.array([RINGS - 2, RINGS - 3], np.int32)))) == 1
+    assert len(made.things(Points(0, xyz, np.array([RINGS - 3, RINGS - 2], np.int32)))) == 0
