@@ -11,6 +11,7 @@ import importlib
 import importlib.abc
 import importlib.util
 import json
+import math
 import os
 import signal
 import sys
@@ -49,9 +50,12 @@ def forked(work: Callable[[], int], limit: float) -> int | None:
     return None
 
 
-def fails(session: pytest.Session, items: list[pytest.Item]) -> int:
-    """1 as soon as one of ``items`` fails, 0 if all pass."""
+def fails(session: pytest.Session, items: list[pytest.Item], budget: float = math.inf) -> int:
+    """1 as soon as one of ``items`` fails, 0 if all pass that are begun within ``budget`` [s]."""
+    end = time.monotonic() + budget
     for item in items:
+        if time.monotonic() > end:
+            return 0
         item.config.hook.pytest_runtest_protocol(item=item, nextitem=None)
         if session.testsfailed:
             return 1
@@ -115,7 +119,7 @@ class Map:
         return [self.items[name] for name in sorted(names, key=lambda name: (self.time[name], name))]
 
 
-def verdict(session: pytest.Session, module: str, mutant: Mutant, items: list[pytest.Item], limit: float) -> str:
+def verdict(session: pytest.Session, module: str, mutant: Mutant, items: list[pytest.Item], budget: float) -> str:
     """What became of a mutant."""
     if not items:
         return UNCOVERED
@@ -123,10 +127,10 @@ def verdict(session: pytest.Session, module: str, mutant: Mutant, items: list[py
     def work() -> int:
         if mutant.scope:
             replace(module, mutant)
-            return fails(session, items)
+            return fails(session, items, budget)
         return anew(module, mutant.code, [item.nodeid for item in items])
 
-    status = forked(work, limit)
+    status = forked(work, 10 + 4 * budget)
     return LATE if status is None else KILLED if status else SURVIVED
 
 

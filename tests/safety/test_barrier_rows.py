@@ -23,8 +23,10 @@ GAIN = 1.7
 def rows_of(name: str, state: State, given: Settings | None = None) -> tuple[float, list[Row | None]]:
     """h and the rows of one barrier."""
     barrier = barriers[name](given or settings(), car())
-    table: list[Row | None] = [None] * barrier.rows
-    return barrier.fill(state, Rows(table, 0)), table
+    table: list[Row | None] = [None] * (barrier.rows + 1)
+    h = barrier.fill(state, Rows(table, 1))
+    assert table[0] is None  # it belongs to another
+    return h, table[1:]
 
 
 def bound(row: Row | None, gain: float = GAIN) -> float:
@@ -175,7 +177,7 @@ def test_lateral_allows_the_curvature_of_the_limit_to_either_side(speed: float) 
 @pytest.mark.parametrize("road", [0.0, 0.03, -0.02])
 def test_lane_rows_are_the_second_derivative_of_the_road_frame(offset: float, heading: float, road: float) -> None:
     """ψ̇₁ + p₂ ψ₁ by finite differences of the car's model in the road frame, less the margin, is what is left over."""
-    state = State(speed=9.0, lane=lane((road, road), offset=offset, heading=heading, offset_bound=0.2))
+    state = State(speed=9.0, lane=lane((road, 0.07), offset=offset, heading=heading, offset_bound=0.2))
     force, curvature, step = -1500.0, 0.021, 1e-5
     h_least, rows = rows_of("lane", state)
     width = room(settings(), car()) - 0.2
@@ -232,6 +234,12 @@ def test_a_lane_bent_tighter_than_the_car_is_off_its_centre_gives_no_wild_row() 
         assert other is not None
         assert row[2] == pytest.approx(other[2])  # the drift of d = 1.6
         assert row[3] - other[3] == pytest.approx(-side * inner * 0.3)
+    drifts = []
+    for offset, bend in ((1.6, 0.5), (1.5, 0.5), (0.0, 0.0)):
+        _, (row, _) = rows_of("lane", State(speed=9.0, lane=lane((bend, bend), offset=offset, heading=0.1)))
+        assert row is not None
+        drifts.append(row[2])
+    assert (drifts[0] - drifts[2]) / (drifts[1] - drifts[2]) == pytest.approx(0.25 / 0.2)
 
 
 def test_room_is_from_the_outermost_part_of_the_car_to_the_edge_of_the_lane() -> None:

@@ -36,7 +36,7 @@ def integrated(speed: float, force: float) -> tuple[float, float]:
     return way, time
 
 
-@pytest.mark.parametrize("force", [3500.0, 800.0, 0.0, -3000.0, -9000.0, -30000.0])
+@pytest.mark.parametrize("force", [3500.0, 1500.0, 800.0, 0.0, -800.0, -3000.0, -9000.0, -30000.0])
 @pytest.mark.parametrize("speed", [6.0, 15.0])
 def test_stopping_is_what_an_integration_gives(speed: float, force: float) -> None:
     way, time = Distance(settings(), car()).stopping(speed, force)
@@ -49,14 +49,18 @@ def test_a_standing_or_backward_rolling_car_needs_no_way_to_stop() -> None:
     barrier = Distance(settings(), car())
     for speed in (0.0, -3.0):
         assert barrier.stopping(speed, -9e9) == (0.0, DISTANCE.lag_s)
+    for speed in (-0.5, -3.0):  # driving on: as from standstill
+        assert barrier.stopping(speed, 3000.0) == barrier.stopping(0.0, 3000.0)
     # the brake that builds up stops a crawling car before it is full: what it would push back does not count
     way, _ = barrier.stopping(0.01, -2000.0)
     assert 0.0 <= way < 0.01
 
 
 def fill(state: State) -> tuple[float, list[Row | None]]:
-    table: list[Row | None] = [None] * Distance.rows
-    return Distance(settings(), car()).fill(state, Rows(table, 0)), table
+    table: list[Row | None] = [None] * (Distance.rows + 1)
+    h = Distance(settings(), car()).fill(state, Rows(table, 1))
+    assert table[0] is None  # it belongs to another
+    return h, table[1:]
 
 
 def state(arc: Ahead, along: Ahead | None = None, speed: float = 10.0, force: float = -500.0) -> State:
