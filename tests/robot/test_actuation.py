@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tidegate.records import JointStates
-from tidegate.robot import STEER_JOINTS, Actuation, Car
+from tidegate.robot import STEER_JOINTS, WHEEL_JOINTS, Actuation, Car
 from tidegate.settings import load_settings
 from tidegate.share import share_path
 
@@ -54,3 +54,71 @@ def test_a_missing_steering_joint_gets_no_torque() -> None:
     actuation = Actuation(CAR, PERIOD)
     states = JointStates(0, ("other",), np.zeros(1), np.zeros(1), np.zeros(1))
     assert actuation.efforts(0.0, 0.1, states)[:2] == pytest.approx([0, 0])
+
+
+def test_limits_are_those_of_the_joints_per_period() -> None:
+    actuation, vehicle = Actuation(CAR, PERIOD), CAR.vehicle
+    for index, name in enumerate(CAR.joint_names):
+        effort = CAR.limits[name].effort
+        drive = vehicle.drive_effort_max if name in vehicle.driven else 0.0
+        assert actuation.low[index] == -effort
+        assert actuation.high[index] == (effort if name in STEER_JOINTS else drive)
+        rate = vehicle.steer_effort_rate if name in STEER_JOINTS else vehicle.wheel_effort_rate
+        assert actuation.step[index] == pytest.approx(rate * PERIOD)
+
+
+def test_the_servo_is_a_spring_and_damper_about_the_wanted_angle_and_its_rate() -> None:
+    """From rest: κ moves by its rate in one period; the torque pulls to its angles and adds their rate."""
+    actuation, vehicle = Actuation(CAR, PERIOD), CAR.vehicle
+    moves = CAR.curvature_rate * PERIOD
+    position, velocity = np.array([0.002, -0.001, 0, 0, 0, 0]), np.array([0.9, 0.92, 0, 0, 0, 0])
+    efforts = actuation.efforts(0.0, 0.1, measured(position, velocity))
+    assert actuation.curvature == pytest.approx(moves)
+    angles = CAR.steering(moves)
+    for side in range(2):
+        wanted = vehicle.steer_stiffness * (angles[side] - position[side]) + vehicle.steer_damping * (
+            angles[side] / PERIOD - velocity[side]
+        )
+        assert 0 < abs(wanted) < actuation.step[side]
+        assert efforts[side] == pytest.approx(wanted)
+    again = actuation.efforts(0.0, -0.1, measured(position, velocity))
+    assert actuation.curvature == pytest.approx(0.0)
+    assert not np.array_equal(again, efforts)
+    actuation.reset()
+    assert actuation.curvature == 0.0
+    np.testing.assert_array_equal(actuation.effort, np.zeros(6))
+    np.testing.assert_array_equal(actuation.efforts(0.0, 0.1, measured(position, velocity)), efforts)
+
+
+@pytest.mark.parametrize("sign", [-1.0, 1.0])
+def test_curvature_is_asked_for_up_to_what_the_steering_can_do(sign: float) -> None:
+    actuation = Actuation(CAR, 10.0)
+    actuation.efforts(0.0, sign * 9.0, measured(np.zeros(6), np.zeros(6)))
+    assert actuation.curvature == sign * CAR.curvature_max
+
+
+def test_forces_go_to_the_driven_wheels_and_braking_to_all() -> None:
+    actuation = Actuation(CAR, 1.0)
+    resting = measured(np.zeros(6), np.zeros(6))
+    for force in (1500.0, -3000.0):
+        actuation.reset()
+        wheels = actuation.efforts(force, 0.0, resting)[len(STEER_JOINTS) :]
+        assert wheels.sum() / CAR.wheel_radius == pytest.approx(force)
+        pulling = [name in CAR.vehicle.driven or force < 0 for name in WHEEL_JOINTS]
+        assert (wheels != 0).tolist() == pulling
+
+
+def test_a_command_handed_out_is_not_the_one_remembered() -> None:
+    actuation = Actuation(CAR, PERIOD)
+    sent = actuation.efforts(500.0, 0.05, measured(np.zeros(6), np.zeros(6)))
+    kept = sent.copy()
+    sent[:] = 1e9
+    np.testing.assert_array_equal(actuation.effort, kept)
+
+
+def test_steering_joints_are_found_by_name_in_any_order() -> None:
+    names = tuple(reversed(CAR.joint_names))
+    position, velocity = np.arange(6) * 1e-4, np.arange(6) * 0.1
+    turned = JointStates(0, names, position[::-1].copy(), velocity[::-1].copy(), np.zeros(6))
+    straight = Actuation(CAR, PERIOD).efforts(0.0, 0.05, measured(position, velocity))
+    np.testing.assert_array_equal(Actuation(CAR, PERIOD).efforts(0.0, 0.05, turned), straight)

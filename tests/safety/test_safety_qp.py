@@ -181,3 +181,28 @@ def test_layer_brakes_where_there_is_no_solution() -> None:
     assert nominal.grad is not None
     assert (nominal.grad[1] == 0).all()
     assert torch.isfinite(nominal.grad).all()
+
+
+def test_some_samples_of_a_batch_give_what_they_give_in_the_whole() -> None:
+    drawn, picked = states(5, 4), [3, 0, 4]
+    net = BarrierNet(settings(), car())
+    rows = net.rows(drawn, [joint_box(car(), state.force, state.curvature, 0.005) for state in drawn])
+    nominal = torch.tensor([[3000.0, 0.05]] * 5, dtype=torch.float64)
+    gains = torch.full((5, len(net.gain_names)), 2.0, dtype=torch.float64)
+    whole = net(nominal, gains, rows)
+    assert torch.equal(net(nominal[picked], gains[picked], rows[picked]), whole[picked])
+
+
+def test_the_layer_clamps_gains_and_leaves_out_rows_that_are_off() -> None:
+    """As the live filter does: beyond their interval gains change nothing; without a lane and things, few rows are on."""
+    drawn = [State(speed=16.0, force_low=-9000.0, force_high=9000.0), *states(6, 8)]
+    net, live = BarrierNet(settings(), car()), Filter(settings(), car())
+    low, high = settings().policy.gain_low, settings().policy.gain_high
+    rows = net.rows(drawn, [WIDE] * 7)
+    nominal = torch.tensor([[3500.0, 0.15]] * 7, dtype=torch.float32)
+    for gain, clamped in ((1e9, high), (-1e9, low)):
+        safe = net(nominal, torch.full((7, len(net.gain_names)), gain), rows)
+        assert safe.dtype == torch.float32
+        for sample, state in zip(safe.tolist(), drawn, strict=True):
+            told = live(state, (3500.0, 0.15), dict.fromkeys(net.gain_names, clamped), WIDE)
+            assert sample == pytest.approx([told.force, told.curvature], rel=1e-4, abs=1e-5)
