@@ -120,6 +120,7 @@ def test_h_of_exactly_zero_is_still_kept_by_guaranteed_braking() -> None:
     barrier = Distance(settings(), car())
     assert barrier._backup(0.0, 10.0) == pytest.approx(-VEHICLE.brake_guaranteed - SLOPE)
     assert barrier._backup(-1e-9, 10.0) < -VEHICLE.brake_guaranteed - SLOPE
+    assert barrier._backup(0.0, LADDER.standstill_speed) == barrier._backup(0.0, 10.0)
 
 
 def test_a_free_road_restrains_nothing_and_each_corridor_counts_by_itself() -> None:

@@ -79,7 +79,7 @@ def test_whatever_goes_in_solved_means_that_the_rows_hold(made: tuple[np.ndarray
         assert solve_qp(np.eye(2), -wish, rows, lower).status == "failed"
 
 
-@fuzzed(programmes(), few=10, many=500)
+@fuzzed(programmes(), few=5, many=500)
 def test_the_answer_is_that_of_an_interior_point_solver(made: tuple[np.ndarray, ...]) -> None:
     cvxpy = pytest.importorskip("cvxpy")
     wish, rows, lower = made
@@ -102,7 +102,7 @@ def test_the_answer_is_that_of_an_interior_point_solver(made: tuple[np.ndarray, 
     assert cost == pytest.approx(problem.value, abs=1e-5, rel=1e-5)
 
 
-@fuzzed(st.lists(programmes(number=wild), min_size=2, max_size=5), st.integers(0, 10**6), few=10, many=500)
+@fuzzed(st.lists(programmes(number=wild), min_size=2, max_size=5), st.integers(0, 10**6), few=5, many=500)
 def test_in_a_batch_each_gets_what_it_gets_alone(made: list[tuple[np.ndarray, ...]], seed: int) -> None:
     """Rows beyond its own are off; the order of the batch changes nothing."""
     count = max(len(lower) for _, _, lower in made)
