@@ -19,7 +19,7 @@ sys.path.insert(0, str(ROOT / "scripts"))
 
 from mutation import report  # noqa: E402
 from mutation.make import Mutant, mutants  # noqa: E402
-from mutation.run import SURVIVED, UNCOVERED, Map, forked, verdict  # noqa: E402
+from mutation.run import SURVIVED, UNCOVERED, Map, verdict  # noqa: E402
 
 FILES = [*sorted((ROOT / "src/tidegate/safety").glob("*.py")), ROOT / "src/tidegate/robot/actuation.py"]
 TESTS = ["tests/safety", "tests/robot/test_actuation.py"]
@@ -93,7 +93,9 @@ def say(text: str) -> None:
 
 def main(
     file: Annotated[list[str] | None, typer.Option(help="Only this file of the room, such as limiter.py.")] = None,
-    test: Annotated[list[str] | None, typer.Option(help="Only these tests, such as tests/safety/test_distance.py.")] = None,
+    test: Annotated[
+        list[str] | None, typer.Option(help="Only these tests, such as tests/safety/test_distance.py.")
+    ] = None,
     sample: Annotated[int, typer.Option(help="At most so many mutants a file; 0 = all.")] = 0,
     seed: Annotated[int, typer.Option(help="Of the sample.")] = 0,
     longest: Annotated[float, typer.Option(help="Tests that take longer are left out [s].")] = 1.0,

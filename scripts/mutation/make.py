@@ -125,7 +125,7 @@ def _changes(node: Any) -> Iterator[tuple[Callable[[], object], Callable[[], obj
             for index, op in enumerate(node.ops):
                 for other in COMPARE[type(op)]:
                     yield put("ops", [*node.ops[:index], other(), *node.ops[index + 1 :]])
-        case (ast.BinOp() | ast.AugAssign()) if type(node.op) in ARITHMETIC:
+        case ast.BinOp() | ast.AugAssign() if type(node.op) in ARITHMETIC:
             yield put("op", ARITHMETIC[type(node.op)]())
         case ast.BoolOp():
             yield put("op", ast.Or() if isinstance(node.op, ast.And) else ast.And())
@@ -141,7 +141,7 @@ def _changes(node: Any) -> Iterator[tuple[Callable[[], object], Callable[[], obj
             yield put("id", SWAPPED[node.id])
         case ast.Attribute() if node.attr in SWAPPED:
             yield put("attr", SWAPPED[node.attr])
-        case (ast.If() | ast.IfExp()) if not isinstance(node.test, ast.Compare | ast.UnaryOp | ast.BoolOp):
+        case ast.If() | ast.IfExp() if not isinstance(node.test, ast.Compare | ast.UnaryOp | ast.BoolOp):
             yield put("test", negated(node.test))
         case ast.Return() if node.value is not None:
             yield put("value", ast.Constant(None))

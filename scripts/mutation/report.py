@@ -6,6 +6,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import yaml
+
 from mutation.run import KILLED, LATE
 
 Results = dict[str, list[dict[str, str]]]
@@ -49,5 +50,7 @@ def page(results: Results, why: dict[str, dict[str, str]]) -> str:
         for result in left:
             reason = why.get(name, {}).get(result["key"])
             note = f": {reason}" if reason else " **(not argued)**"
-            lines.append(f"- `{result['key']}`{'' if result['status'] == 'survived' else ' (no test reaches it)'}{note}")
+            lines.append(
+                f"- `{result['key']}`{'' if result['status'] == 'survived' else ' (no test reaches it)'}{note}"
+            )
     return "\n".join(lines) + "\n"

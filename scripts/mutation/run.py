@@ -23,6 +23,7 @@ from typing import Any
 
 import coverage
 import pytest
+
 from mutation.make import Mutant
 
 KILLED, SURVIVED, UNCOVERED, LATE = "killed", "survived", "uncovered", "killed (time)"

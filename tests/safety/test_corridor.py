@@ -84,7 +84,9 @@ def test_along_a_turned_lane_way_and_side_are_measured_in_its_frame() -> None:
 
 def test_places_are_seen_from_where_the_car_is_now() -> None:
     np.testing.assert_allclose(moved(at((10.0, 2.0)), (0.0, 0.0, 0.0), (3.0, 0.5, 0.0)), [[7.0, 1.5]])
-    np.testing.assert_allclose(moved(at((10.0, 0.0)), (0.0, 0.0, 0.0), (0.0, 0.0, math.pi / 2)), [[0.0, -10.0]], atol=1e-9)
+    np.testing.assert_allclose(
+        moved(at((10.0, 0.0)), (0.0, 0.0, 0.0), (0.0, 0.0, math.pi / 2)), [[0.0, -10.0]], atol=1e-9
+    )
 
 
 def track(*distances: float, driven: float = 0.0, every: float = 0.05) -> Track:
@@ -185,11 +187,20 @@ def test_what_vanishes_is_remembered_where_it_would_be_at_the_worst() -> None:
 BEAM = math.radians(2 * settings().ranging.azimuth_deg / (settings().ranging.beams - 1))
 
 
-def crossing(towards: float, forward: float = 0.0, *, own: float = 0.0, x: float = 25.0, y: float = 6.0, scans: int = 17, every: float = 0.05, turn: float = 0.0) -> float:  # fmt: skip
+def crossing(
+    towards: float,
+    forward: float = 0.0,
+    *,
+    own: float = 0.0,
+    x: float = 25.0,
+    y: float = 6.0,
+    scans: int = 17,
+    turn: float = 0.0,
+) -> float:
     """A single return that moves towards the corridor and forward, seen from a car that stands turned by ``turn``."""
     seen, found = Crossing(settings(), car()), math.inf
     for scan in range(scans):
-        t = every * scan
+        t = 0.05 * scan
         place = at((x + forward * t, y - towards * t))
         found = seen.nearest(nanoseconds(1.0 + t), place, (3.0, -2.0, turn), 0.0, own)
     return found

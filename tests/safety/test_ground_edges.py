@@ -56,7 +56,7 @@ def test_the_ring_between_is_passed_over_only_where_it_has_no_return() -> None:
 
 @pytest.mark.parametrize("gap", [1, 2])
 def test_under_an_overhang_the_road_behind_is_not_the_thing(gap: int) -> None:
-    """A trailer's floor before the road that the ring below it reaches: the lower return counts up to a metre behind."""
+    """A trailer's floor before the road that the ring below it reaches: the lower counts up to a metre behind."""
     for behind, counted in ((0.999, 2), (1.001, 1)):
         lower, upper = (1, 20.0 + behind, -5.0), (1 + gap, 20.0, 1.2)
         found = GroundFilter(settings(), car()).things(

@@ -181,7 +181,9 @@ def test_the_gate_of_the_curvature_looks_at_where_the_car_is() -> None:
 def test_near_the_centre_of_a_bend_the_step_stays_finite() -> None:
     """1 − κ d is kept from 0.2 up."""
     tight, wide = ((0.5,) * 4), 1.9
-    lanes = [known(tracking(estimate(curvature=tight, offset=d), odometry(0.0, 1.0), odometry(0.1))) for d in (1.6, wide)]
+    lanes = [
+        known(tracking(estimate(curvature=tight, offset=d), odometry(0.0, 1.0), odometry(0.1))) for d in (1.6, wide)
+    ]
     assert lanes[0].remaining == pytest.approx(lanes[1].remaining)
     assert lanes[0].remaining == pytest.approx(PREVIEW[-1] - 0.1 / 0.2)
 

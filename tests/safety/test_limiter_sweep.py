@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The limiter, exhaustively: every last command × every wanted one on a grid of its slew, edges and garbage included."""
+"""The limiter, exhaustively: every last command × every wanted one on a grid of its slew, edges and garbage too."""
 
 from __future__ import annotations
 

@@ -111,7 +111,10 @@ def test_in_a_batch_each_gets_what_it_gets_alone(made: list[tuple[np.ndarray, ..
         G[sample, : len(rows)], bounds[sample, : len(lower)] = rows, lower
     wishes = -np.array([wish for wish, _, _ in made])
     order = np.random.default_rng(seed).permutation(len(made))
-    batch, turned = solve_qps(np.eye(2), wishes, G, bounds), solve_qps(np.eye(2), wishes[order], G[order], bounds[order])
+    batch, turned = (
+        solve_qps(np.eye(2), wishes, G, bounds),
+        solve_qps(np.eye(2), wishes[order], G[order], bounds[order]),
+    )
     for sample, (wish, rows, lower) in enumerate(made):
         on = ~(lower <= -UNBOUNDED)
         alone = solve_qp(np.eye(2), -wish, rows[on], lower[on])
@@ -151,9 +154,7 @@ def test_however_rows_contradict_the_joint_box_holds_and_no_row_gives_way_for_a_
         kept = priority >= level
         alone = solve_by_priority(wish, rows[kept], lower[kept], priority[kept], 1e4, TOLERANCE)
         mine = priority == level
-        broken, least = (
-            np.maximum(lower[mine] - rows[mine] @ part.solution, 0).max() for part in (result, alone)
-        )
+        broken, least = (np.maximum(lower[mine] - rows[mine] @ part.solution, 0).max() for part in (result, alone))
         assert broken <= least + 2e-3
 
 
@@ -247,10 +248,26 @@ def test_a_solver_that_lies_is_found_out(told: list[float], status: str, monkeyp
         np.testing.assert_array_equal(result.active, [True, False])
 
 
+def test_a_solver_that_lies_while_rows_give_way_is_found_out_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It says 'infeasible' once, and from then on 'solved' at the origin, where x ≥ 2 does not hold."""
+    flags = iter([-1])
+    monkeypatch.setattr(
+        "daqp.solve", lambda P, q, G, *_: (np.zeros(len(q)), 0.0, next(flags, 1), {"lam": np.zeros(len(G))})
+    )
+    rows, lower = np.concatenate((BOX, [[1.0, 0.0]])), np.array([-1.0] * 4 + [2.0])
+    result = solve_by_priority(np.zeros(2), rows, lower, [HARD] * 4 + [Priority.LANE], 1e4, TOLERANCE)
+    assert result.status == "failed"
+    check(result, rows, lower)
+
+
 def test_sizes_beyond_arithmetic_are_refused_and_large_ones_are_not() -> None:
     rows, lower = np.array([[1.0, 0.0]]), np.array([-1e20])
     assert solve_qp(np.eye(2), np.zeros(2), rows, lower).status == "solved"
-    for huge in ((np.full(2, 1e200), rows, lower), (np.zeros(2), 1e200 * rows, lower), (np.zeros(2), rows, 1e180 * lower)):
+    for huge in (
+        (np.full(2, 1e200), rows, lower),
+        (np.zeros(2), 1e200 * rows, lower),
+        (np.zeros(2), rows, 1e180 * lower),
+    ):
         with np.errstate(over="ignore"):
             assert solve_qp(np.eye(2), *huge).status == "failed"
 

@@ -194,7 +194,7 @@ def test_some_samples_of_a_batch_give_what_they_give_in_the_whole() -> None:
 
 
 def test_the_layer_clamps_gains_and_leaves_out_rows_that_are_off() -> None:
-    """As the live filter does: beyond their interval gains change nothing; without a lane and things, few rows are on."""
+    """As the live filter does: beyond their interval gains change nothing; without lane and things, few rows are on."""
     drawn = [State(speed=16.0, force_low=-9000.0, force_high=9000.0), *states(6, 8)]
     net, live = BarrierNet(settings(), car()), Filter(settings(), car())
     low, high = settings().policy.gain_low, settings().policy.gain_high

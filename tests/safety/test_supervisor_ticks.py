@@ -49,7 +49,9 @@ def instead(name: str, **fields: object) -> Change:
 
     def change(inputs: SafetyInputs) -> SafetyInputs:
         received = getattr(inputs, name)
-        return dataclasses.replace(inputs, **{name: Received(dataclasses.replace(received.record, **fields), received.age)})
+        return dataclasses.replace(
+            inputs, **{name: Received(dataclasses.replace(received.record, **fields), received.age)}
+        )
 
     return change
 
@@ -150,9 +152,7 @@ def test_with_nothing_that_measures_speed_it_counts_as_standing_after_a_time() -
         assert ticks(driving(8.0, Mode.STOPPING, -2 * late), change=without(name)).mode == Mode.STOPPING
 
 
-@pytest.mark.parametrize(
-    ("reasons", "said"), [(("dark", "blurred"), "dark, blurred"), ((), "no reason given")]
-)
+@pytest.mark.parametrize(("reasons", "said"), [(("dark", "blurred"), "dark, blurred"), ((), "no reason given")])
 def test_an_image_that_is_not_to_be_trusted_says_why(reasons: tuple[str, ...], said: str) -> None:
     bad = instead("health", level=Level.ERROR, reasons=reasons)
     drive = driving()

@@ -34,6 +34,8 @@ class Motion:
         step = seconds(odometry.stamp - self._history[-1][0]) if self._history else 0.0
         if self._history and step <= 0:
             return
+        if not self._history:  # a car that is first seen moving was not pushed to that speed
+            self._expected = odometry.speed
         self.driven += odometry.speed * step
         self._history.append((odometry.stamp, odometry.x, odometry.y, odometry.yaw, self.driven))
         self.speed = odometry.speed
