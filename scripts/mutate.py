@@ -54,10 +54,10 @@ class Hunt:
         chosen = sorted(self._random.sample(range(len(made)), min(self._sample or len(made), len(made))))
         for mutant in (made[index] for index in chosen):
             known, now = self._known.get((name, mutant.key)), digest(source.encode())
-            if known and known["source"] == now:
-                if known["status"] not in (SURVIVED, UNCOVERED) or known["tests"] == self._tests:
-                    part.append(known)
-                    continue
+            same = known is not None and known["source"] == now
+            if same and (known["status"] not in (SURVIVED, UNCOVERED) or known["tests"] == self._tests):
+                part.append(known)
+                continue
             status = self._try(session, reach, path, mutant)
             entry = {"file": name, "key": mutant.key, "line": str(mutant.line), "status": status}
             part.append(entry)

@@ -149,7 +149,7 @@ def test_at_standstill_the_observer_begins_anew_at_the_speed_that_is() -> None:
     # the error is 0.05 m/s, not ten
     assert moving.disturbance == pytest.approx(0.01 / 0.15 / 0.15 * 0.05)
     moving = motion()
-    moving.update(sample(0.0, -0.5), 0.0, 0.0)
+    moving.update(sample(0.0, -0.45), 0.0, 0.0)
     moving.update(sample(0.01, -0.5), 0.0, 0.0)
     assert moving.disturbance < 0.0  # half a metre a second backwards is driving
 
