@@ -66,12 +66,8 @@ class Hunt:
         say(f"{name}: {report.score(part)}")
 
     def _try(self, session: pytest.Session, reach: Map, path: Path, mutant: Mutant) -> str:
-        items = reach.tests(path, mutant)
-        if not mutant.scope:  # these run in a session of their own, which knows no budget
-            while sum(reach.time[item.nodeid] for item in items) > self._budget:
-                items.pop()
         module = ".".join(path.relative_to(ROOT / "src").with_suffix("").parts).removesuffix(".__init__")
-        return verdict(session, module, mutant, items, self._budget)
+        return verdict(session, module, mutant, reach.tests(path, mutant), self._budget)
 
 
 def warm_up() -> None:

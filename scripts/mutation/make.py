@@ -143,7 +143,7 @@ def _changes(node: Any) -> Iterator[tuple[Callable[[], object], Callable[[], obj
             yield put("attr", SWAPPED[node.attr])
         case ast.If() | ast.IfExp() if not isinstance(node.test, ast.Compare | ast.UnaryOp | ast.BoolOp):
             yield put("test", negated(node.test))
-        case ast.Return() if node.value is not None:
+        case ast.Return() if node.value is not None and ast.unparse(node.value) != "None":
             yield put("value", ast.Constant(None))
     if isinstance(node, REMOVED) and not _only_declares(node):
         yield become(ast.Pass())

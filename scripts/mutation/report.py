@@ -13,9 +13,10 @@ Results = dict[str, list[dict[str, str]]]
 """By file: the mutants that were run, each with ``key``, ``line`` and ``status``."""
 HEAD = """# Mutants
 
-Made by `make mutants`; do not edit. `scripts/mutate.py` changes one place at a time in the safety room (what is changed:
-`scripts/mutation/make.py`) and runs the tests that reach that line, those of more than a second left out. A mutant that no
-test notices survives. Reasons are kept in `tests/safety/survivors.yaml`; a survivor without one is work still to be done.
+Made by `make mutants`; do not edit. `scripts/mutate.py` changes one place at a time in the safety room (what is
+changed: `scripts/mutation/make.py`) and runs the tests that reach that line, those of more than a second left out. A
+mutant that no test notices survives. Reasons are kept in `tests/safety/survivors.yaml`; a survivor without one is work
+still to be done.
 """
 
 

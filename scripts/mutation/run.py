@@ -132,7 +132,7 @@ def verdict(session: pytest.Session, module: str, mutant: Mutant, items: list[py
         if mutant.scope:
             replace(module, mutant)
             return fails(session, items, budget)
-        return anew(module, mutant.code, [item.nodeid for item in items])
+        return anew(module, mutant.code, [item.nodeid for item in items], budget)
 
     status = forked(work, 10 + 4 * budget)
     return LATE if status is None else KILLED if status else SURVIVED
@@ -177,12 +177,24 @@ class _Finder(importlib.abc.MetaPathFinder, importlib.abc.Loader):
         exec(self._code, vars(module))
 
 
-def anew(module: str, code: CodeType, names: list[str]) -> int:
-    """Forget the project and its tests, and run the tests ``names`` with the mutated module."""
-    here = os.getcwd()
+class _Until:
+    """Ends a session in which nothing failed when its time is up."""
+
+    def __init__(self, budget: float) -> None:
+        self._end, self.over = time.monotonic() + budget, False
+
+    def pytest_runtest_teardown(self, item: pytest.Item) -> None:
+        if time.monotonic() > self._end and not item.session.testsfailed:
+            item.session.shouldstop, self.over = "the budget is spent", True
+
+
+def anew(module: str, code: CodeType, names: list[str], budget: float) -> int:
+    """Forget the project and its tests, and run the tests ``names`` with the mutated module; as ``fails``."""
+    tests = str(Path.cwd() / "tests")
     for name, kept in list(sys.modules.items()):
-        home = getattr(kept, "__file__", None) or ""
-        if name.startswith("tidegate") or home.startswith(os.path.join(here, "tests")):
+        if name.startswith("tidegate") or (getattr(kept, "__file__", None) or "").startswith(tests):
             del sys.modules[name]
     sys.meta_path.insert(0, _Finder(module, code))
-    return int(pytest.main(["-q", "-x", "-p", "no:cacheprovider", *names]) != 0)
+    until = _Until(budget)
+    status = pytest.main(["-q", "-x", "-p", "no:cacheprovider", *names], plugins=[until])
+    return int(status != 0 and not until.over)

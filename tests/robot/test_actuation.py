@@ -122,3 +122,14 @@ def test_steering_joints_are_found_by_name_in_any_order() -> None:
     turned = JointStates(0, names, position[::-1].copy(), velocity[::-1].copy(), np.zeros(6))
     straight = Actuation(CAR, PERIOD).efforts(0.0, 0.05, measured(position, velocity))
     np.testing.assert_array_equal(Actuation(CAR, PERIOD).efforts(0.0, 0.05, turned), straight)
+
+
+@pytest.mark.parametrize("sign", [-1.0, 1.0])
+def test_what_is_asked_too_much_of_ends_at_the_limit_and_too_fast_at_the_rate(sign: float) -> None:
+    far = measured(np.full(6, -sign * 1e6), np.zeros(6))
+    slow, quick = Actuation(CAR, 1.0), Actuation(CAR, PERIOD)
+    limit = slow.high if sign > 0 else slow.low
+    np.testing.assert_array_equal(slow.efforts(sign * 1e9, 0.0, far), limit)
+    asked = sign * np.minimum(quick.step, np.abs(limit))
+    for times in (1, 2):
+        np.testing.assert_allclose(quick.efforts(sign * 1e9, 0.0, far), times * asked)

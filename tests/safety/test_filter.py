@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from safety_plant import car, settings
 
+from tidegate.errors import SettingsError
 from tidegate.safety.barrier import OFF, Ahead, Priority, Rows, State
 from tidegate.safety.filter import BOX, Filter
 from tidegate.safety.joints import Box
@@ -125,10 +126,10 @@ def test_the_gain_moves_the_row_and_the_cap_ends_it(monkeypatch: pytest.MonkeyPa
 
 
 def test_in_units_of_deviation_the_nearest_command_is_taken(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A row across both: F/F₀ + κ/κ₀ ≥ 1 from the origin is met half by each."""
-    made = faked(monkeypatch, (1 / FORCE_UNIT, 1 / CURVATURE_UNIT, 1.0, 0.0, math.inf))
+    """A row across both: F/F₀ + 3 κ/κ₀ ≥ 1 from the origin is met by 0.1 and 0.3."""
+    made = faked(monkeypatch, (1 / FORCE_UNIT, 3 / CURVATURE_UNIT, 1.0, 0.0, math.inf))
     told = made(State(), (0.0, 0.0), {}, Box(-9e4, 9e4, -1.0, 1.0))
-    assert (told.force, told.curvature) == pytest.approx((FORCE_UNIT / 2, CURVATURE_UNIT / 2), rel=1e-5)
+    assert (told.force, told.curvature) == pytest.approx((0.1 * FORCE_UNIT, 0.3 * CURVATURE_UNIT), rel=1e-5)
     assert told.barriers[0].margin == pytest.approx(0.0, abs=1e-5)
 
 
@@ -139,7 +140,7 @@ def test_a_row_that_gives_way_is_told_and_by_how_much(monkeypatch: pytest.Monkey
     assert told.curvature == pytest.approx(0.2, abs=1e-5)
     assert told.barriers[0].relaxed
     assert told.barriers[0].margin == pytest.approx(-0.05 / CURVATURE_UNIT, abs=1e-3)
-    for broken, relaxed in ((19, False), (21, True)):
+    for broken, relaxed in ((19.5, False), (20.5, True)):
         tolerance = settings().safety.filter.tolerance
         made = faked(monkeypatch, (0.0, 1.0, 0.2 + broken * tolerance * CURVATURE_UNIT, 0.0, math.inf))
         assert made(State(), (0.0, 0.2), {}, Box(-1.0, 1.0, 0.2, 0.2)).barriers[0].relaxed == relaxed
@@ -194,3 +195,15 @@ def test_no_barriers_leave_the_joint_box() -> None:
     told = only()(State(), (9e9, -9e9), {}, WIDE)
     assert (told.force, told.curvature) == pytest.approx((WIDE.force_high, WIDE.curvature_low))
     assert (told.barriers, told.intervened, told.solved) == ((), "", True)
+
+
+def test_a_barrier_without_rows_neither_pushes_nor_gives_way() -> None:
+    told = only("distance", "lateral")(State(speed=10.0), (0.0, 0.2), {}, WIDE)
+    distance = told.barriers[0]
+    assert (distance.h, distance.margin, distance.multiplier, distance.relaxed) == (math.inf, math.inf, 0.0, False)
+
+
+def test_a_barrier_that_does_not_exist_is_refused() -> None:
+    safety = dataclasses.replace(settings().safety, barriers=("lane", "walls"))
+    with pytest.raises(SettingsError, match="no barrier 'walls'; known: curve, distance"):
+        Filter(dataclasses.replace(settings(), safety=safety), car())

@@ -37,7 +37,7 @@ def tracking(lane: LaneEstimate, *samples: Odometry) -> LaneTracker:
 
 
 def known(tracker: LaneTracker, ahead_s: float = 0.0) -> TrackedLane:
-    lane = tracker.lane(ahead_s)
+    lane = tracker.lane(ahead_s) if ahead_s else tracker.lane()
     assert lane is not None
     return lane
 
@@ -160,7 +160,9 @@ def test_a_gate_widens_with_the_way_driven(field: str, gate: float, drift: float
     for sign in (-1.0, 1.0):
         for share, taken in ((0.999, True), (1.001, False)):
             tracker = tracking(estimate(curvature=straight), odometry(0.0, driven), odometry(1.0, 0.0))
-            offered = estimate(1.0, curvature=straight, **{field: sign * share * wide})
+            assert tracker._now is not None
+            setattr(tracker._now, field, 0.04)
+            offered = estimate(1.0, curvature=straight, **{field: 0.04 + sign * share * wide})
             assert tracker.offer(offered, gated=True) == taken
             assert tracker.stamp == (offered.stamp if taken else 0)
             assert tracker.offer(offered, gated=False)
@@ -171,8 +173,8 @@ def test_the_gate_of_the_curvature_looks_at_where_the_car_is() -> None:
     gate = LANE.gate_curvature
     for share, taken in ((0.999, True), (1.001, False)):
         for sign in (-1.0, 1.0):
-            tracker = tracking(estimate(curvature=(0.0,) * 4), odometry(0.0))
-            here = estimate(1.0, curvature=(sign * share * gate, 0.0, 0.0, 0.0))
+            tracker = tracking(estimate(curvature=(0.01,) * 4), odometry(0.0))
+            here = estimate(1.0, curvature=(0.01 + sign * share * gate, 0.0, 0.0, 0.0))
             assert tracker.offer(here, gated=True) == taken
     tracker = tracking(estimate(curvature=(0.0,) * 4), odometry(0.0))
     assert tracker.offer(estimate(1.0, curvature=(0.0, 9.0, 9.0, 9.0)), gated=True)
