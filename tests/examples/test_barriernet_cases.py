@@ -111,7 +111,7 @@ def test_the_interval_is_that_of_clopper_and_pearson() -> None:
     assert interval(0, 1000)[0] == 0.0
 
 
-@pytest.mark.parametrize("method", [Method.LAYER, Method.PUBLISHED, Method.OURS])
+@pytest.mark.parametrize("method", [Method.PUBLISHED, Method.OURS])
 def test_training_goes_through_the_programme(method: Method, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("learn.RUNS", 2)
     monkeypatch.setattr("learn.EPOCHS", 3)
