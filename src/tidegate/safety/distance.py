@@ -7,6 +7,7 @@ import math
 
 from tidegate.robot import GRAVITY, Car
 from tidegate.safety.barrier import Barrier, Priority, Rows, State, barriers
+from tidegate.safety.braking import Braking
 from tidegate.settings import Settings
 
 
@@ -35,35 +36,12 @@ class Distance(Barrier):
 
     def __init__(self, settings: Settings, car: Car) -> None:
         super().__init__(settings, car)
-        vehicle, self._distance = settings.vehicle, settings.safety.distance
+        self._distance = settings.safety.distance
         self._mass = car.effective_mass
-        self._slope = GRAVITY * vehicle.slope_max
-        self._braking = vehicle.brake_guaranteed
-        rate = vehicle.wheel_effort_rate / car.wheel_radius / self._mass
-        self._release, self._build = rate * len(vehicle.driven), rate * 4
+        self._braking = Braking(settings, car)
         self._hardest = settings.vehicle.tyre_friction * GRAVITY * settings.safety.traction_share * 0.9
         self._hold = settings.safety.ladder.hold_deceleration
         self._standstill = settings.safety.ladder.standstill_speed
-
-    def stopping(self, speed: float, force: float) -> tuple[float, float]:
-        """Stopping distance [m] and time [s] from ``speed`` [m/s] with ``force`` [N] applied, brake lag included."""
-        speed = max(speed, 0.0)
-        acceleration = force / self._mass
-        way, time = speed * self._distance.lag_s, self._distance.lag_s
-        if acceleration > 0:  # take the drive off
-            t = acceleration / self._release
-            way += t * (speed + t * (0.5 * (acceleration + self._slope) - self._release * t / 6))
-            speed += t * (0.5 * acceleration + self._slope)
-            time += t
-            acceleration = 0.0
-        acceleration += self._slope
-        if acceleration > -self._braking:  # build the brake up
-            t = (acceleration + self._braking) / self._build
-            way += t * (speed + t * (0.5 * acceleration - self._build * t / 6))
-            speed += t * (acceleration - self._build * t / 2)
-            time += t
-        speed = max(speed, 0.0)
-        return max(way, 0.0) + speed * speed / (2 * self._braking), time + speed / self._braking
 
     def fill(self, state: State, rows: Rows) -> float:
         """See ``Barrier.fill``."""
@@ -71,10 +49,9 @@ class Distance(Barrier):
         ahead = state.arc, state.along_lane
         if math.isinf(ahead[0].distance) and math.isinf(ahead[1].distance):
             return math.inf
-        way, time = self.stopping(state.speed, state.force)
-        worst = self._slope * self.period
-        way_low, _ = self.stopping(state.speed + self.period * low / self._mass + worst, low)
-        way_high, _ = self.stopping(state.speed + self.period * high / self._mass + worst, high)
+        way, time, _ = self._braking.stop(state.speed, state.force)
+        way_low = self._braking.next_stop(state.speed, low).way
+        way_high = self._braking.next_stop(state.speed, high).way
         chord = max((way_high - way_low) / (high - low), 1e-9)
         h_least = math.inf
         for row, thing in enumerate(ahead):
@@ -101,6 +78,4 @@ class Distance(Barrier):
         return h_least
 
     def _backup(self, h: float, speed: float) -> float:
-        if speed < self._standstill:
-            return -self._hold
-        return -(self._braking + self._slope) if h >= 0 else -self._hardest
+        return -self._hardest if h < 0 and speed >= self._standstill else self._braking.backup(speed)

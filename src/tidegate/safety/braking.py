@@ -1,0 +1,63 @@
+# SPDX-License-Identifier: Apache-2.0
+"""How far the car still goes if it brakes from now on as hard as is guaranteed."""
+
+from __future__ import annotations
+
+import math
+from typing import NamedTuple
+
+from tidegate.robot import GRAVITY, Car
+from tidegate.settings import Settings
+
+
+class Stop(NamedTuple):
+    """A stop: its ``way`` [m], its ``time`` [s] and the highest speed on it, ``peak`` [m/s]."""
+
+    way: float
+    time: float
+    peak: float
+
+
+class Braking:
+    """Full guaranteed braking at the wheels' torque rate, on the steepest slope, after the brake's lag."""
+
+    def __init__(self, settings: Settings, car: Car) -> None:
+        vehicle, ladder = settings.vehicle, settings.safety.ladder
+        self._mass = car.effective_mass
+        self._lag = settings.safety.distance.lag_s
+        self._guaranteed = vehicle.brake_guaranteed
+        rate = vehicle.wheel_effort_rate / car.wheel_radius / self._mass
+        self._release, self._build = rate * len(vehicle.driven), rate * 4
+        self._hold, self._standstill = ladder.hold_deceleration, ladder.standstill_speed
+        self._period = 1.0 / settings.safety.rate_hz
+        self.slope = GRAVITY * vehicle.slope_max
+
+    def stop(self, speed: float, force: float) -> Stop:
+        """The stop from ``speed`` [m/s] with ``force`` [N] applied."""
+        speed = max(speed, 0.0)
+        acceleration = force / self._mass
+        way, time = speed * self._lag, self._lag
+        if acceleration > 0:  # take the drive off
+            t = acceleration / self._release
+            way += t * (speed + t * (0.5 * (acceleration + self.slope) - self._release * t / 6))
+            speed += t * (0.5 * acceleration + self.slope)
+            time += t
+            acceleration = 0.0
+        acceleration += self.slope
+        peak = speed + max(acceleration, 0.0) ** 2 / (2 * self._build)
+        if acceleration > -self._guaranteed:  # build the brake up, no longer than it moves
+            stands = (acceleration + math.sqrt(acceleration * acceleration + 2 * self._build * speed)) / self._build
+            t = min((acceleration + self._guaranteed) / self._build, stands)
+            way += t * (speed + t * (0.5 * acceleration - self._build * t / 6))
+            speed += t * (acceleration - self._build * t / 2)
+            time += t
+        speed = max(speed, 0.0)
+        return Stop(way + speed * speed / (2 * self._guaranteed), time + speed / self._guaranteed, peak)
+
+    def next_stop(self, speed: float, force: float) -> Stop:
+        """The stop one period from now if ``force`` [N] is held until then, on the steepest slope."""
+        return self.stop(speed + self._period * (force / self._mass + self.slope), force)
+
+    def backup(self, speed: float) -> float:
+        """The acceleration [m/s²] to ask for, so that the car brakes as guaranteed, or stays where it stands."""
+        return -self._hold if speed < self._standstill else -(self._guaranteed + self.slope)
