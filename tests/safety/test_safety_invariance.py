@@ -134,3 +134,15 @@ def test_traction_and_lateral_rows_hold_after_the_solve(speed: float) -> None:
         made = grip(state, (rng.uniform(-20000, 4000), rng.normal(0, 0.2)), {}, joint_box(car(), 0, 0, 1.0))
         assert math.hypot(made.force / mass, speed**2 * made.curvature) <= limit
         assert speed**2 * abs(made.curvature) <= settings().vehicle.lateral_acceleration_max + 1e-4
+
+
+@given(seed=st.integers(0, 10**6), speed=st.floats(4.0, 16.0), force=st.floats(-4000, 3500))
+@profile(max_examples=40, deadline=None)
+def test_the_lane_is_not_bought_with_speed(seed: int, speed: float, force: float) -> None:
+    """However far outside and whatever its heading, the lane row never drives harder than is asked for."""
+    rng, lane = np.random.default_rng(seed), only("lane")
+    plant = Ideal(speed, rng.uniform(-2, 2), rng.uniform(-0.5, 0.5))
+    plant.force = force
+    box = joint_box(car(), force, 0.0, PERIOD)
+    made = lane(plant.state(), (force, 0.2), gains(rng), box)
+    assert made.force <= force + 1e-6 * car().effective_mass

@@ -21,8 +21,9 @@ class Lane(Barrier):
     Guarantee: {h ≥ 0, ψ₁ ≥ 0} is kept, **conditional on the stated error bound** of the lane estimate.
     Assumption: the bound is true up to ``bound_cap`` (a larger one narrows the corridor no further: it would be
     empty); the road's curvature changes by at most ``curvature_slope`` per metre; start inside the set. Outside it,
-    the row steers back as far as grip and slew allow. No row below ``crawl_speed``, where v² κ has no authority, nor
-    where the bound is inf (unknown).
+    the row steers back as far as grip and slew allow. No row below ``crawl_speed``, where v² κ has no authority and
+    the barrier ``edge`` alone holds, nor where the bound is inf (unknown).
+    Where driving off would bring the car back, the row takes F at its lowest: the lane is not bought with speed.
     The margin covers the hold of one period: ψ̇₁ + p₂ ψ₁ changes by at most T (|d⃛| + (p₁+p₂)|d̈| + p₁p₂|ḋ|) in it.
     """
 
@@ -57,9 +58,10 @@ class Lane(Barrier):
         for row, side in enumerate((1.0, -1.0)):
             h, h_rate = width - side * lane.offset, -side * rate
             # −side·(drift + by_force F + by_curvature κ) + p1 ḣ + p2 ψ1 ≥ margin
-            rows.set(
-                row, -side * by_force, -side * by_curvature, margin + side * drift - inner * h_rate, h_rate + inner * h
-            )
+            fixed, push = margin + side * drift - inner * h_rate, -side * by_force
+            if push > 0:  # driving off would help: not counted on, or speed and bends would give way to it
+                push, fixed = 0.0, fixed - push * state.force_low
+            rows.set(row, push, -side * by_curvature, fixed, h_rate + inner * h)
         return width - abs(lane.offset)
 
     def _hold_margin(self, speed: float, rate: float) -> float:
