@@ -2,6 +2,7 @@
 """From the policy's command to a safe one: barriers, quadratic programme, limiter, watchdogs and the ladder."""
 
 from tidegate.safety import distance as _distance
+from tidegate.safety import edge as _edge
 from tidegate.safety import lane as _lane
 from tidegate.safety import speed as _speed
 from tidegate.safety import traction as _traction
@@ -26,4 +27,4 @@ __all__ = [
     "solve_qps",
 ]
 
-del _distance, _lane, _speed, _traction  # imported because they register their barriers
+del _distance, _edge, _lane, _speed, _traction  # imported because they register their barriers

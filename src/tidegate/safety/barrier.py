@@ -36,8 +36,9 @@ class Priority(IntEnum):
     COMFORT = 0
     SPEED = 1
     LANE = 2
-    GRIP = 3
-    DISTANCE = 4
+    EDGE = 3
+    GRIP = 4
+    DISTANCE = 5
 
 
 @dataclass(slots=True)

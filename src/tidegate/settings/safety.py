@@ -53,7 +53,7 @@ class LaneSettings:
         high=100,
     )
     inner_gain: float = setting(1.5, "1/s", "p1 of the lane row, a constant of the robot", low=0.1, high=20)
-    crawl_speed: float = setting(1.0, "m/s", "below this speed steering has too little authority: no row", low=0.1)
+    crawl_speed: float = setting(1.0, "m/s", "below this speed the lane row has no authority: off", low=0.1)
     lag_s: float = setting(0.05, "s", "steering lag over which the lane state is predicted forward", low=0, high=0.5)
     curvature_slope: float = setting(
         0.004, "1/m²", "fastest change of the road's curvature per metre that the hold margin covers", low=0, high=0.1
@@ -150,7 +150,7 @@ class SafetySettings:
     range_timeout_s: float = setting(0.2, "s", "age at which the range sensor is late", low=0.01, high=2)
     manual_timeout_s: float = setting(0.2, "s", "age at which a driver's take-over is late", low=0.01, high=2)
     barriers: tuple[str, ...] = setting(
-        ("distance", "traction", "lateral", "lane", "speed", "curve", "sight"),
+        ("distance", "traction", "lateral", "edge", "lane", "speed", "curve", "sight"),
         "",
         "barriers in use, by registered name",
     )

@@ -1,0 +1,191 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The front wheels stay in the lane at any speed from standstill on, and a car that stands at the edge gets away."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import settings as profile
+from hypothesis import strategies as st
+from ideal import Ideal, gains, only
+from safety_plant import PERIOD, Plant, Sensors, car, settings
+
+from tidegate.records import Mode
+from tidegate.safety import Supervisor
+from tidegate.safety.barrier import Row, Rows
+from tidegate.safety.edge import Edge
+from tidegate.safety.joints import Box, joint_box
+from tidegate.safety.lane import room
+
+SHARE = settings().safety.steering_share
+LOCK = SHARE * car().curvature_max
+FASTEST = math.sqrt(settings().policy.gain_high * settings().vehicle.lateral_acceleration_max / car().curvature_rate)
+ROOM = room(settings(), car())
+
+
+def front(plant: Ideal | Plant) -> float:
+    """Offset [m] of the front axle."""
+    return plant.offset + car().wheelbase * math.sin(plant.heading)
+
+
+def widest(plant: Ideal | Plant) -> float:
+    """How far [m] an axle is from the lane's centre."""
+    return max(abs(plant.offset), abs(front(plant)))
+
+
+def joints(plant: Ideal) -> Box:
+    return joint_box(car(), plant.force, plant.curvature, PERIOD, SHARE)
+
+
+def filled(plant: Ideal, road: float) -> tuple[float, list[Row | None]]:
+    table: list[Row | None] = [None] * Edge.rows
+    return Edge(settings(), car()).fill(plant.state(road=road), Rows(table, 0)), table
+
+
+def safe_start(rng: np.random.Generator, road: float, slope: float = 0.0) -> Ideal:
+    """A random state inside the set."""
+    while True:
+        plant = Ideal(rng.uniform(0.0, 6.0), rng.uniform(-0.7, 0.7), rng.uniform(-0.35, 0.35), slope)
+        plant.force, plant.curvature = rng.uniform(-4000, 3500), rng.uniform(-LOCK, LOCK)
+        if filled(plant, road)[0] >= 0:
+            return plant
+
+
+@given(
+    speed=st.floats(0.15, 6.6),
+    offset=st.floats(0.12, 0.6),
+    heading=st.floats(0.0, 0.3),
+    wheels=st.floats(0.0, LOCK - 0.01),
+    force=st.floats(-6000, 3500),
+    road=st.floats(-0.03, 0.03),
+    side=st.sampled_from([-1.0, 1.0]),
+    shares=st.tuples(st.floats(0, 1), st.floats(0, 1)),
+)
+@profile(max_examples=150, deadline=None)
+def test_the_row_foresees_the_next_tick(
+    speed: float, offset: float, heading: float, wheels: float, force: float, road: float, side: float,
+    shares: tuple[float, float],
+) -> None:  # fmt: skip
+    """Finite differences: h of the nearer side gains what the row says or, where a chord is coarse, a little more."""
+    plant = Ideal(speed, side * offset, side * heading, slope=-settings().vehicle.slope_max)
+    plant.force, plant.curvature = force, side * wheels
+    before, rows = filled(plant, road)
+    row = rows[0 if side > 0 else 1]
+    assert row is not None
+    box = joints(plant)
+    command = [low + share * (high - low) for share, low, high in zip(shares, box[::2], box[1::2], strict=True)]
+    decay = settings().policy.gain_high * PERIOD * before
+    foreseen = row[0] * command[0] + row[1] * command[1] - row[2] - decay
+    plant.hold(*command, road)
+    after, _ = filled(plant, road)
+    assert foreseen - 1e-4 <= after - before
+    assert before < 0 or math.isinf(after) or after - before <= foreseen + 1e-2
+
+
+@given(seed=st.integers(0, 10**6), road=st.floats(-0.03, 0.03), slope=st.floats(-0.08, 0.08))
+@profile(max_examples=12, deadline=None)
+def test_no_command_takes_a_front_wheel_over_the_edge(seed: int, road: float, slope: float) -> None:
+    rng, edge = np.random.default_rng(seed), only("edge")
+    plant, until, wish = safe_start(rng, road, slope), 0, (0.0, 0.0)
+    reached = 0.0
+    for tick in range(1600):
+        if tick >= until:
+            until = tick + int(rng.integers(1, 300))
+            wish = rng.choice([car().force_max, 1000.0, -3000.0]), rng.choice([-LOCK, LOCK])
+        force = wish[0] if plant.speed < 5.5 else -3000.0  # it is off where the lane barrier has authority
+        made = edge(plant.state(road=road), (force, wish[1]), gains(rng), joints(plant))
+        assert made.solved
+        plant.hold(made.force, made.curvature, road)
+        reached = max(reached, widest(plant))
+    assert reached <= ROOM
+
+
+@given(seed=st.integers(0, 10**6), road=st.floats(-0.03, 0.03), speed=st.floats(0.0, 9.0))
+@profile(max_examples=8, deadline=None)
+def test_it_goes_over_into_the_lane_barrier(seed: int, road: float, speed: float) -> None:
+    """Full lock from side to side at any speed: what the lane row leaves to the stated bound of 0.1 m is enough."""
+    rng, kept = np.random.default_rng(seed), only("edge", "lane", "curve", "speed", "lateral", "traction")
+    plant, until, wish = Ideal(speed=speed), 0, (0.0, 0.0)
+    plant.curvature = road
+    reached = 0.0
+    for tick in range(1600):
+        if tick >= until:
+            until = tick + int(rng.integers(1, 300))
+            wish = rng.choice([car().force_max, 0.0, -2000.0], p=[0.6, 0.2, 0.2]), rng.choice([-LOCK, LOCK])
+        made = kept(plant.state(road=road), wish, gains(rng), joints(plant))
+        plant.hold(made.force, made.curvature, road)
+        reached = max(reached, widest(plant))
+    assert reached <= ROOM
+
+
+@pytest.mark.parametrize("side", [1.0, -1.0])
+@pytest.mark.parametrize("slope", [0.0, -0.08])
+def test_full_lock_and_full_throttle_end_before_the_edge(side: float, slope: float) -> None:
+    """With steering servo, torque rates and the whole supervisor."""
+    plant, sensors, supervisor = Plant(slope=slope), Sensors(), Supervisor(settings(), car())
+    reached = 0.0
+    for tick in range(3000):
+        wish = car().force_max, side * car().curvature_max
+        made = supervisor.tick(sensors.look(plant, wish, reset_requested=tick < 100))
+        plant.step(made.command)
+        reached = max(reached, widest(plant))
+    assert made.mode == Mode.NORMAL
+    assert 0.4 < reached <= ROOM
+
+
+@given(
+    offset=st.floats(0.3, 0.8),
+    heading=st.floats(-0.1, 0.3),
+    wheels=st.floats(-LOCK, LOCK),
+    side=st.sampled_from([-1.0, 1.0]),
+)
+@profile(max_examples=12, deadline=None)
+def test_a_car_that_stands_at_the_edge_gets_away(offset: float, heading: float, wheels: float, side: float) -> None:
+    """Also from beyond the edge, wheels turned outward: the driver steers inward and gives throttle."""
+    edge, plant = only("edge"), Ideal(0.0, side * offset, side * heading)
+    plant.curvature = side * wheels
+    furthest = widest(plant)
+    least = max(furthest, ROOM)
+    for _ in range(1200):
+        steering = -0.1 * plant.offset - 0.6 * plant.heading
+        made = edge(plant.state(), (1200.0 if plant.speed < 3.0 else 0.0, steering), {}, joints(plant))
+        plant.hold(made.force, made.curvature)
+        furthest = max(furthest, widest(plant))
+    assert plant.along > 3.0
+    assert abs(plant.offset) < 0.3
+    assert furthest <= least + 0.02
+
+
+def test_a_driver_who_drives_along_outside_the_narrowed_edge_is_not_held() -> None:
+    edge, plant = only("edge"), Ideal(0.0, 0.7)
+    for _ in range(1200):
+        made = edge(plant.state(), (1200.0 if plant.speed < 3.0 else 0.0, 0.0), {}, joints(plant))
+        plant.hold(made.force, made.curvature)
+    assert plant.along > 6.0
+    assert plant.offset < 0.7
+
+
+@given(
+    speed=st.floats(0.0, 7.0),
+    offset=st.floats(-0.3, 0.3),
+    heading=st.floats(-0.08, 0.08),
+    road=st.floats(-0.03, 0.03),
+    steering=st.floats(-0.01, 0.01),
+)
+@profile(max_examples=200, deadline=None)
+def test_it_lets_ordinary_driving_be(speed: float, offset: float, heading: float, road: float, steering: float) -> None:
+    plant = Ideal(speed, offset, heading)
+    plant.curvature, plant.force = road + steering, 3500.0
+    box = joints(plant)
+    wanted = box.force_high, road + steering
+    made = only("edge")(plant.state(road=road), wanted, {"lane": settings().policy.gain_low}, box)
+    assert not made.intervened
+    assert (made.force, made.curvature) == pytest.approx(wanted)
+
+
+def test_it_is_off_where_the_lane_barrier_says_the_same() -> None:
+    assert math.isinf(filled(Ideal(FASTEST), 0.0)[0])
+    assert filled(Ideal(FASTEST - 0.1), 0.0)[0] == pytest.approx(ROOM - 0.1 - 0.02 * car().wheelbase, abs=0.02)
