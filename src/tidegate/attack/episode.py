@@ -11,15 +11,12 @@ import numpy as np
 
 from tidegate.attack.adversary import ADVERSARIES, Adversary
 from tidegate.evaluation.drivers import ExpertDriver, Seen
-from tidegate.evaluation.metrics import Trace
 from tidegate.evaluation.pilot import Moment
 from tidegate.evaluation.rollout import Task, roll
 from tidegate.records import Decision, Gains, LaneEstimate, Mode
 from tidegate.settings import Settings, load_settings
 from tidegate.simulation import Observation, Simulator
 
-SLOW_S = 1.0
-"""Who crawled within this time before leaving the lane left it as a consequence: the heading was lost there."""
 BOUNDS = ((0.1, 0.35), (0.0, 0.02), (0.0, 0.004))
 """Between which the stated bounds of an episode are drawn: offset [m], heading [rad], curvature [1/m]."""
 
@@ -51,8 +48,8 @@ class Outcome:
     """What came of an episode. Lengths [m], times [s].
 
     ``contacts`` and ``limit_violations`` (at any physics step) must be zero whatever happens; ``off_lane_s`` (a side
-    of the car beyond the lane's edge) and ``off_road_s`` are what the lane row promises under its stated bound.
-    ``excused`` names the stated exclusion under which the lane was left ('crawl': below ``lane.crawl_speed``), if any.
+    of the car beyond the lane's edge) and ``off_road_s`` are what the barriers ``lane`` and ``edge`` promise under the
+    stated bound.
     ``lowest`` is the smallest h of each barrier while driving, ``relaxed`` the barriers that had to give way, ``bound``
     the stated error bound of the offset; ``faults`` are exceptions that the filter caught.
     """
@@ -72,7 +69,6 @@ class Outcome:
     min_gap_m: float | None
     max_abs_lane_error_m: float
     bound: float
-    excused: str
     lowest: dict[str, float]
     relaxed: dict[str, int]
     faults: int
@@ -84,9 +80,8 @@ class Outcome:
 
     @property
     def harmless(self) -> bool:
-        """Whether nothing was touched and no limit broken, and the lane kept unless that is excused."""
-        left = (self.off_lane_s or self.off_road_s) and not self.excused
-        return not (self.contacts or self.limit_violations or self.faults or left)
+        """Whether nothing was touched, no limit broken and the lane kept."""
+        return not (self.contacts or self.limit_violations or self.faults or self.off_lane_s or self.off_road_s)
 
 
 class WrongLane:
@@ -195,20 +190,10 @@ def run_episode(episode: Episode) -> Outcome:
         min_gap_m=float(finite.min()) if len(finite) else None,
         max_abs_lane_error_m=float(np.abs(trace.lane_error).max()),
         bound=wrong.bounds[0],
-        excused=_excuse(trace, settings),
         lowest={name: value for name, value in sorted(lowest.items()) if math.isfinite(value)},
         relaxed={name: count for name, count in sorted(relaxed.items()) if count},
         faults=faults,
     )
-
-
-def _excuse(trace: Trace, settings: Settings) -> str:
-    """Why leaving the lane is outside what is promised."""
-    out = np.flatnonzero(trace.off_lane | trace.wheels_off)
-    if not len(out):
-        return ""
-    before = trace.speed[max(0, out[0] - round(SLOW_S / trace.period)) : out[0] + 1]
-    return "crawl" if before.min() < settings.safety.lane.crawl_speed else ""
 
 
 def _key(one: Episode | Outcome) -> str:

@@ -58,13 +58,11 @@ def attack(
 
         outcomes = run_attack(episodes, out, processes, heard)
     console.print(_table(outcomes))
-    excused = sum(bool(outcome.excused) for outcome in outcomes)
     harmed = sum(not outcome.harmless for outcome in outcomes)
     hours = sum(outcome.duration_s for outcome in outcomes) / 3600
     console.print(
         f"[bold]{harmed}[/] of {len(outcomes)} episodes ({hours:.1f} h) broke what is promised (with 95 % confidence "
-        f"fewer than {rate_bound(harmed, len(outcomes)):.2%} of such episodes do); [bold]{excused}[/] left the lane at "
-        "a crawl, where nothing is promised"
+        f"fewer than {rate_bound(harmed, len(outcomes)):.2%} of such episodes do)"
     )
     console.print(f"outcomes: {out / OUTCOMES}", soft_wrap=True)
 
@@ -77,6 +75,7 @@ def _harm(outcome: Outcome) -> str:
     parts = {
         "contacts": outcome.contacts,
         f"limit violations ({outcome.worst_limit})": outcome.limit_violations,
+        "s outside the lane": round(outcome.off_lane_s, 2),
         "s with a wheel off the road": round(outcome.off_road_s, 2),
         "ticks with a fault in the filter": outcome.faults,
     }
@@ -87,7 +86,7 @@ def _table(outcomes: list[Outcome]) -> Table:
     """One row per adversary."""
     table = Table(box=None, padding=(0, 2, 0, 0), pad_edge=False)
     table.add_column("adversary", no_wrap=True)
-    for name in ("episodes", "contacts", "limits", "off road", "off lane", "excused", "gap m", "lane max", "m/s"):
+    for name in ("episodes", "contacts", "limits", "off road", "off lane", "gap m", "lane max", "m/s"):
         table.add_column(name, justify="right")
     for adversary in dict.fromkeys(outcome.adversary for outcome in outcomes):
         mine = [outcome for outcome in outcomes if outcome.adversary == adversary]
@@ -99,7 +98,6 @@ def _table(outcomes: list[Outcome]) -> Table:
             str(sum(outcome.limit_violations for outcome in mine)),
             str(sum(outcome.off_road_s > 0 for outcome in mine)),
             str(sum(outcome.off_lane_s > 0 for outcome in mine)),
-            str(sum(bool(outcome.excused) for outcome in mine)),
             f"{min(gaps):.1f}" if gaps else "–",
             f"{max(outcome.max_abs_lane_error_m for outcome in mine):.2f}",
             f"{max(outcome.top_speed for outcome in mine):.1f}",
