@@ -58,11 +58,11 @@ def test_what_is_known_at_first_restrains_nothing() -> None:
 
 
 def test_rows_give_way_in_the_order_of_the_documentation() -> None:
-    order = ["curve", "sight", "speed", "lane", "lateral", "traction", "distance"]
+    order = ["curve", "sight", "speed", "lane", "edge", "lateral", "traction", "distance"]
     ranks = [barriers[name].priority for name in order]
     assert ranks == sorted(ranks)
-    assert [int(rank) for rank in Priority] == [0, 1, 2, 3, 4]
-    assert {name for name in order if barriers[name].learned} == {"curve", "sight", "lane"}
+    assert [int(rank) for rank in Priority] == [0, 1, 2, 3, 4, 5]
+    assert {name for name in order if barriers[name].learned} == {"curve", "sight", "lane", "edge"}
     assert {name: barriers[name].gain for name in order if barriers[name].gain} == {
         "curve": "speed",
         "sight": "speed",
@@ -176,8 +176,13 @@ def test_lateral_allows_the_curvature_of_the_limit_to_either_side(speed: float) 
 @pytest.mark.parametrize(("offset", "heading"), [(0.2, 0.05), (-0.3, 0.05), (0.1, -0.08), (0.5, 0.3)])
 @pytest.mark.parametrize("road", [0.0, 0.03, -0.02])
 def test_lane_rows_are_the_second_derivative_of_the_road_frame(offset: float, heading: float, road: float) -> None:
-    """ψ̇₁ + p₂ ψ₁ by finite differences of the car's model in the road frame, less the margin, is what is left over."""
-    state = State(speed=9.0, lane=lane((road, 0.07), offset=offset, heading=heading, offset_bound=0.2))
+    """ψ̇₁ + p₂ ψ₁ by finite differences of the car's model in the road frame, less the margin, is what is left over.
+
+    Where driving off would help, the force counts as the least that the torque rate allows.
+    """
+    state = State(
+        speed=9.0, force_low=-1700.0, lane=lane((road, 0.07), offset=offset, heading=heading, offset_bound=0.2)
+    )
     force, curvature, step = -1500.0, 0.021, 1e-5
     h_least, rows = rows_of("lane", state)
     width = room(settings(), car()) - 0.2
@@ -187,8 +192,9 @@ def test_lane_rows_are_the_second_derivative_of_the_road_frame(offset: float, he
     def psi(side: float, at: float) -> float:
         """ψ₁ after ``at`` seconds of the command."""
         drift, control = car().road_motion(offset, heading, 9.0, road)
+        counted = force if side * heading >= 0 else state.force_low
         d, mu, v = (
-            [offset, heading, 9.0][k] + at * (drift[k] + control[k, 0] * force + control[k, 1] * curvature)
+            [offset, heading, 9.0][k] + at * (drift[k] + control[k, 0] * counted + control[k, 1] * curvature)
             for k in range(3)
         )
         return -side * v * math.sin(mu) + inner * (width - side * d)

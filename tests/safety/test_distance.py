@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The distance barrier: the stopping distance against an integration, and what its rows allow."""
+"""The distance barrier: what its rows allow."""
 
 from __future__ import annotations
 
@@ -11,49 +11,14 @@ from safety_plant import PERIOD, car, settings
 
 from tidegate.robot import GRAVITY
 from tidegate.safety.barrier import Ahead, Row, Rows, State
+from tidegate.safety.braking import Braking
 from tidegate.safety.distance import Distance
 
 MASS = car().effective_mass
 DISTANCE, VEHICLE, LADDER = settings().safety.distance, settings().vehicle, settings().safety.ladder
 SLOPE = GRAVITY * VEHICLE.slope_max
-RATE = VEHICLE.wheel_effort_rate / car().wheel_radius / MASS
-"""By how much one wheel's torque rate changes the car's acceleration [m/s³]."""
 GAIN = 1.3
 RESERVE = DISTANCE.standstill_gap + DISTANCE.noise_m
-
-
-def integrated(speed: float, force: float) -> tuple[float, float]:
-    """Lag, drive off, brakes on, stop: way and time, in small steps."""
-    acceleration, step = force / MASS, 1e-4
-    way, time = speed * DISTANCE.lag_s, DISTANCE.lag_s
-    while speed > 0:
-        if acceleration > 0:
-            acceleration -= len(VEHICLE.driven) * RATE * step
-        else:
-            acceleration = max(acceleration - 4 * RATE * step, -VEHICLE.brake_guaranteed - SLOPE)
-        total = max(acceleration + SLOPE, -VEHICLE.brake_guaranteed)
-        way, speed, time = way + step * (speed + total * step / 2), speed + step * total, time + step
-    return way, time
-
-
-@pytest.mark.parametrize("force", [3500.0, 1500.0, 800.0, 0.0, -800.0, -3000.0, -9000.0, -30000.0])
-@pytest.mark.parametrize("speed", [6.0, 15.0])
-def test_stopping_is_what_an_integration_gives(speed: float, force: float) -> None:
-    way, time = Distance(settings(), car()).stopping(speed, force)
-    expected = integrated(speed, force)
-    assert way == pytest.approx(expected[0], abs=2e-3)
-    assert time == pytest.approx(expected[1], abs=2e-3)
-
-
-def test_a_standing_or_backward_rolling_car_needs_no_way_to_stop() -> None:
-    barrier = Distance(settings(), car())
-    for speed in (0.0, -3.0):
-        assert barrier.stopping(speed, -9e9) == (0.0, DISTANCE.lag_s)
-    for speed in (-0.5, -3.0):  # driving on: as from standstill
-        assert barrier.stopping(speed, 3000.0) == barrier.stopping(0.0, 3000.0)
-    # the brake that builds up stops a crawling car before it is full: what it would push back does not count
-    way, _ = barrier.stopping(0.01, -2000.0)
-    assert 0.0 <= way < 0.01
 
 
 def fill(state: State) -> tuple[float, list[Row | None]]:
@@ -70,13 +35,13 @@ def state(arc: Ahead, along: Ahead | None = None, speed: float = 10.0, force: fl
 
 def gap(thing: Ahead, now: State) -> float:
     """h of one thing."""
-    way, time = Distance(settings(), car()).stopping(now.speed, now.force)
+    way, time, _ = Braking(settings(), car()).stop(now.speed, now.force)
     return thing.distance - thing.approaching * time - way - RESERVE
 
 
 def next_gap(thing: Ahead, now: State, force: float) -> float:
     """h at the next tick under ``force``, S by its chord over the slew window."""
-    stopping, ends = Distance(settings(), car()).stopping, (now.force_low, now.force_high)
+    stopping, ends = Braking(settings(), car()).stop, (now.force_low, now.force_high)
     low, high = (stopping(now.speed + PERIOD * (end / MASS + SLOPE), end)[0] for end in ends)
     after = low + (high - low) * (force - ends[0]) / (ends[1] - ends[0])
     closing = max(now.speed - thing.receding, 0.0) + thing.approaching
@@ -137,10 +102,10 @@ def test_a_window_of_no_width_gives_a_row_all_the_same() -> None:
     """A force at its limit cannot move: the chord is taken over a newton."""
     now = dataclasses.replace(state(Ahead(40.0)), force_low=-500.0, force_high=-500.0)
     h, (row, _) = fill(now)
-    stopping = Distance(settings(), car()).stopping
+    stopping = Braking(settings(), car()).stop
     ways = [stopping(now.speed + PERIOD * (end / MASS + SLOPE), end)[0] for end in (-500.0, -499.0)]
     after = ways[0] + (row[2] / row[0] + 500.0) * (ways[1] - ways[0]) if row is not None else math.nan
-    way, _ = stopping(now.speed, now.force)
+    way = stopping(now.speed, now.force).way
     assert h + way - PERIOD * now.speed - after == pytest.approx((1 - settings().policy.gain_high * PERIOD) * h)
 
 
@@ -154,7 +119,7 @@ def test_while_way_does_not_depend_on_force_the_row_is_steep_and_finite() -> Non
 @pytest.mark.parametrize("corridor", [0, 1])
 def test_the_standing_car_rests_until_there_is_room_to_drive_into(corridor: int) -> None:
     def standing(free: float, speed: float = 0.0, low: float = -9e5) -> tuple[float, list[Row | None]]:
-        way, _ = Distance(settings(), car()).stopping(speed, 0.0)
+        way = Braking(settings(), car()).stop(speed, 0.0).way
         thing = Ahead(way + RESERVE + free)
         now = state(*((thing, Ahead()) if corridor == 0 else (Ahead(), thing)), speed=speed, force=0.0)
         return fill(dataclasses.replace(now, force_low=low))
@@ -179,7 +144,7 @@ def test_the_standing_car_rests_until_there_is_room_to_drive_into(corridor: int)
 
 def test_what_is_behind_a_resting_one_is_looked_at_too() -> None:
     """The arc's thing at rest distance does not hide what waits along the lane."""
-    way, _ = Distance(settings(), car()).stopping(0.0, 0.0)
+    way = Braking(settings(), car()).stop(0.0, 0.0).way
     now = state(Ahead(way + RESERVE), Ahead(way + RESERVE + 1.0), speed=0.0, force=0.0)
     _, rows = fill(now)
     assert None not in rows

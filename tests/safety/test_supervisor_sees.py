@@ -12,7 +12,7 @@ from safety_drive import Drive
 from safety_plant import PERIOD, Plant, car, empty_points, settings
 
 from tidegate.records import Mode, Points, Received, SafetyInputs, Tick
-from tidegate.safety.distance import Distance
+from tidegate.safety.braking import Braking
 from tidegate.safety.ladder import Rung
 
 DISTANCE, FRONT = settings().safety.distance, car().front
@@ -60,7 +60,7 @@ def h(tick: Tick, name: str = "distance") -> float:
 
 def expected(free: float, speed: float = 8.0, force: float = 0.0) -> float:
     """h of something that stands ``free`` metres before the bumper."""
-    return free - Distance(settings(), car()).stopping(speed, force)[0] - RESERVE
+    return free - Braking(settings(), car()).stop(speed, force).way - RESERVE
 
 
 @pytest.mark.parametrize("yaw", [0.0, 0.9])

@@ -1,0 +1,58 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The stop under guaranteed braking, against an integration."""
+
+from __future__ import annotations
+
+import pytest
+from safety_plant import PERIOD, car, settings
+
+from tidegate.robot import GRAVITY
+from tidegate.safety.braking import Braking
+
+MASS = car().effective_mass
+VEHICLE, LAG = settings().vehicle, settings().safety.distance.lag_s
+SLOPE = GRAVITY * VEHICLE.slope_max
+RATE = VEHICLE.wheel_effort_rate / car().wheel_radius / MASS
+"""By how much one wheel's torque rate changes the car's acceleration [m/s³]."""
+
+
+def integrated(speed: float, force: float) -> tuple[float, float, float]:
+    """Lag, drive off, brakes on, stop: way, time and highest speed, in small steps."""
+    acceleration, step, peak = force / MASS, 1e-4, speed
+    way, time = speed * LAG, LAG
+    while speed > 0 or acceleration + SLOPE > 0:
+        if acceleration > 0:
+            acceleration -= len(VEHICLE.driven) * RATE * step
+        else:
+            acceleration = max(acceleration - 4 * RATE * step, -VEHICLE.brake_guaranteed - SLOPE)
+        total = max(acceleration + SLOPE, -VEHICLE.brake_guaranteed)
+        way, speed, time = way + step * (speed + total * step / 2), speed + step * total, time + step
+        peak = max(peak, speed)
+    return way, time, peak
+
+
+@pytest.mark.parametrize("force", [3500.0, 1500.0, 800.0, 0.0, -800.0, -3000.0, -9000.0, -30000.0])
+@pytest.mark.parametrize("speed", [0.0, 0.02, 0.3, 1.0, 6.0, 15.0])
+def test_a_stop_is_what_an_integration_gives(speed: float, force: float) -> None:
+    assert Braking(settings(), car()).stop(speed, force) == pytest.approx(integrated(speed, force), abs=2e-3)
+
+
+def test_a_standing_or_backward_rolling_car_needs_no_way_to_stop() -> None:
+    braking = Braking(settings(), car())
+    for speed in (0.0, -3.0):
+        assert braking.stop(speed, -9e9) == (0.0, LAG, 0.0)
+    for speed in (-0.5, -3.0):  # driving on: as from standstill
+        assert braking.stop(speed, 3000.0) == braking.stop(0.0, 3000.0)
+
+
+def test_the_next_stop_begins_a_period_later_on_the_steepest_slope() -> None:
+    braking = Braking(settings(), car())
+    for force in (-2000.0, 1500.0):
+        later = 7.0 + PERIOD * (force / MASS + SLOPE)
+        assert braking.next_stop(7.0, force) == pytest.approx(braking.stop(later, force))
+
+
+def test_the_backup_brakes_as_guaranteed_on_the_steepest_slope_and_holds_the_standing_car() -> None:
+    braking, ladder = Braking(settings(), car()), settings().safety.ladder
+    assert braking.backup(ladder.standstill_speed) == pytest.approx(-VEHICLE.brake_guaranteed - SLOPE)
+    assert braking.backup(0.99 * ladder.standstill_speed) == -ladder.hold_deceleration
