@@ -19,7 +19,7 @@ sys.path.insert(0, str(ROOT / "scripts"))
 
 from mutation import report  # noqa: E402
 from mutation.make import Mutant, mutants  # noqa: E402
-from mutation.run import SURVIVED, UNCOVERED, Map, verdict  # noqa: E402
+from mutation.run import NOT_RUN, SURVIVED, UNCOVERED, Map, verdict  # noqa: E402
 
 FILES = [*sorted((ROOT / "src/tidegate/safety").glob("*.py")), ROOT / "src/tidegate/robot/actuation.py"]
 TESTS = ["tests/safety", "tests/robot/test_actuation.py"]
@@ -47,6 +47,17 @@ class Hunt:
         for path in self._files:
             self._file(session, reach, path)
         return True
+
+    def recall(self) -> None:
+        """Results that were found on the same source, whatever the tests were then; the rest is 'not run'."""
+        for path in self._files:
+            source, name = path.read_text(encoding="utf-8"), str(path.relative_to(ROOT / "src/tidegate"))
+            part = self.results.setdefault(name, [])
+            for mutant in mutants(source, str(path)):
+                known = self._known.get((name, mutant.key))
+                same = known is not None and known["source"] == digest(source.encode())
+                blank = {"file": name, "key": mutant.key, "line": str(mutant.line), "status": NOT_RUN}
+                part.append(known if known is not None and same else blank)
 
     def _file(self, session: pytest.Session, reach: Map, path: Path) -> None:
         source, name = path.read_text(encoding="utf-8"), str(path.relative_to(ROOT / "src/tidegate"))
@@ -98,6 +109,7 @@ def main(
     budget: Annotated[float, typer.Option(help="Tests run against one mutant, the fastest first [s].")] = 20.0,
     out: Annotated[Path, typer.Option(help="Results, one JSON a line.")] = ROOT / "out/mutants/results.jsonl",
     write: Annotated[bool, typer.Option(help="Write docs/mutants.md; only for all files, unsampled.")] = False,
+    known: Annotated[bool, typer.Option(help="Run nothing: use what was found before on the same source.")] = False,
 ) -> None:
     """Make mutants, run the tests that reach them, print scores and survivors."""
     os.chdir(ROOT)
@@ -105,14 +117,19 @@ def main(
     os.environ["HYPOTHESIS_PROFILE"] = "mutants"
     files = [path for path in FILES if not file or path.name in file]
     hunt = Hunt(files, longest, budget, sample, seed, out)
-    status = pytest.main(["-q", "-s", "-p", "no:cacheprovider", "-m", "not slow", *(test or TESTS)], plugins=[hunt])
+    if known:
+        hunt.recall()
+        status = pytest.ExitCode.OK
+    else:
+        options = ["-q", "-s", "-p", "no:cacheprovider", "-m", "not slow"]
+        status = pytest.ExitCode(pytest.main([*options, *(test or TESTS)], plugins=[hunt]))
     if status not in (pytest.ExitCode.OK, pytest.ExitCode.NO_TESTS_COLLECTED):
         raise typer.Exit(int(status))
     why = report.reasons(REASONS)
     for name, part in hunt.results.items():
         for result in report.survivors(part):
-            known = "argued" if result["key"] in why.get(name, {}) else "      "
-            print(f"{known} {name}:{result['line']} {result['status']} {result['key']}")
+            mark = "argued" if result["key"] in why.get(name, {}) else "      "
+            print(f"{mark} {name}:{result['line']} {result['status']} {result['key']}")
     if write and not file and not sample:
         (ROOT / "docs/mutants.md").write_text(report.page(hunt.results, why), encoding="utf-8")
 

@@ -7,10 +7,11 @@ from pathlib import Path
 
 import yaml
 
-from mutation.run import KILLED, LATE
+from mutation.run import KILLED, LATE, NOT_RUN, UNCOVERED
 
 Results = dict[str, list[dict[str, str]]]
 """By file: the mutants that were run, each with ``key``, ``line`` and ``status``."""
+STATUS = {UNCOVERED: " (no test reaches it)", NOT_RUN: " (not run)"}
 HEAD = """# Mutants
 
 Made by `make mutants`; do not edit. `scripts/mutate.py` changes one place at a time in the safety room (what is

@@ -26,7 +26,7 @@ import pytest
 
 from mutation.make import Mutant
 
-KILLED, SURVIVED, UNCOVERED, LATE = "killed", "survived", "uncovered", "killed (time)"
+KILLED, SURVIVED, UNCOVERED, LATE, NOT_RUN = "killed", "survived", "uncovered", "killed (time)", "not run"
 
 
 def forked(work: Callable[[], int], limit: float) -> int | None:

@@ -347,7 +347,17 @@ def test_what_crosses_is_seen_from_a_car_that_drives_in_any_direction(turn: floa
 
 
 def test_an_edge_belongs_to_one_thing() -> None:
-    """What appears near it for a moment does not take its past away."""
+    """What appears near it for a moment, behind something else by azimuth, does not take its past away."""
     scans = [at((30.0, 8.0 - 0.2 * k)) for k in range(18)]
-    scans[16] = np.concatenate((scans[16], scans[16] + [[0.0, 3.05]]))
+    scans[16] = np.concatenate((scans[16], at((45.0, -15.0)), scans[16] + [[0.0, 2.9]]))
     assert seen_over(*scans) == pytest.approx(30.0 - FRONT)
+
+
+@pytest.mark.parametrize("bend", [0.03, -0.03])
+def test_across_is_across_the_arc_where_the_thing_is(bend: float) -> None:
+    """Far round a bend the arc points elsewhere: what moves at a right angle to it there crosses."""
+    turn, side, scans = bend * 35.0, math.copysign(1.0, bend), []
+    for k in range(17):
+        radius = 1 / bend - side * (7.0 - 0.2 * k)
+        scans.append(at((radius * math.sin(turn), 1 / bend - radius * math.cos(turn))))
+    assert seen_over(*scans, curvature=bend) == pytest.approx(35.0 - FRONT)

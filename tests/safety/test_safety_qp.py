@@ -206,3 +206,9 @@ def test_the_layer_clamps_gains_and_leaves_out_rows_that_are_off() -> None:
         for sample, state in zip(safe.tolist(), drawn, strict=True):
             told = live(state, (3500.0, 0.15), dict.fromkeys(net.gain_names, clamped), WIDE)
             assert sample == pytest.approx([told.force, told.curvature], rel=1e-4, abs=1e-5)
+
+
+def test_nothing_of_the_layer_is_learnt_or_stored() -> None:
+    net = BarrierNet(settings(), car())
+    assert not net.state_dict()
+    assert not list(net.parameters())
