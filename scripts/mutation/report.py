@@ -52,7 +52,5 @@ def page(results: Results, why: dict[str, dict[str, str]]) -> str:
         for result in left:
             reason = why.get(name, {}).get(result["key"])
             note = f": {reason}" if reason else " **(not argued)**"
-            lines.append(
-                f"- `{result['key']}`{'' if result['status'] == 'survived' else ' (no test reaches it)'}{note}"
-            )
+            lines.append(f"- `{result['key']}`{STATUS.get(result['status'], '')}{note}")
     return "\n".join(lines) + "\n"

@@ -203,6 +203,14 @@ def test_odometry_may_turn_as_far_as_its_rate_says_and_a_little(yaw: float, sign
             assert told == ((f"odometry turned by {abs(turned):.2f} rad in 10 ms",) if wrong else ())
 
 
+def test_odometry_that_turns_round_is_not_taken_for_one_that_goes_on() -> None:
+    watched = Watched(0.0)
+    first = Odometry(nanoseconds(1.01), 5.0, -2.0, 0.3, 0.0, 0.0)
+    watched.see(odometry=first)
+    turned = dataclasses.replace(first, stamp=nanoseconds(1.02), yaw=0.3 + math.pi)
+    assert watched.see(odometry=turned) == ("odometry turned by 3.14 rad in 10 ms",)
+
+
 @pytest.mark.parametrize("name", INPUTS)
 def test_records_must_come_often_enough_in_the_mean_of_twenty(name: str) -> None:
     """The mean nears the interval as 1 − (19/20)ⁿ; half the time-out is the slowest."""

@@ -108,6 +108,20 @@ def test_gradcheck(shared: bool) -> None:
     assert torch.autograd.gradcheck(lambda P, *rest: layer(P + P.mT, *rest), inputs, atol=1e-6)
 
 
+@pytest.mark.parametrize("shared", [False, True])
+def test_gradients_of_two_small_programmes(shared: bool) -> None:
+    """Small enough to be quick; one row of each pushes and one does not."""
+    P, q, G, lower = problems(13, 2, 2, 2)
+    push = solve_qps(P[0] if shared else P, q, G, lower).multipliers
+    assert ((push > CLEAR).sum(axis=1) == 1).all()
+    inputs = [torch.from_numpy(part).requires_grad_() for part in (P[0] if shared else P, q, G, lower)]
+    assert torch.autograd.gradcheck(lambda P, *rest: layer((P + P.mT) / 2, *rest), inputs, atol=1e-6)
+    fixed = inputs[0].detach()
+    assert torch.autograd.gradcheck(lambda *rest: layer(fixed, *rest), inputs[1:], atol=1e-6)
+    _, solved = qp_layer(*inputs, torch.zeros(2, 2, dtype=torch.float64))
+    assert not solved.requires_grad
+
+
 def test_one_bad_sample_harms_no_other() -> None:
     P, q, G, lower = problems(5, 7, 3, 6)
     alone = layer(*(torch.from_numpy(part) for part in (P, q, G, lower)))
