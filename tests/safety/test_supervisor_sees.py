@@ -36,7 +36,8 @@ class Scene:
 
     def tick(self, count: int = 1, lost: tuple[str, ...] = (), **look: object) -> Tick:
         for _ in range(count):
-            self.drive.run(PERIOD, (0.0, 0.0), lambda inputs: self._scan(inputs, lost), **look)
+            made = self.drive.run(PERIOD, (0.0, 0.0), lambda inputs: self._scan(inputs, lost), **look)
+            assert not any("fault" in reason for reason in made.reasons)
         assert self.drive.tick is not None
         return self.drive.tick
 
@@ -200,3 +201,24 @@ def test_without_the_filter_nothing_is_said_to_be_without_a_solution() -> None:
     drive = Drive(Plant(speed=8.0), disable=frozenset({"filter"}))
     drive.supervisor.rung = Rung(Mode.NORMAL, 0, ())
     assert drive.run(3 * PERIOD, (9e9, 0.0)).reasons == ()
+
+
+def test_an_arc_that_swings_onto_a_thing_between_two_scans_sees_it_at_once() -> None:
+    """Slow enough that the arc is the commanded one; what the scan before saw was beside it."""
+    bend = 0.05
+    scene = Scene((math.sin(bend * 15.0) / bend, (1 - math.cos(bend * 15.0)) / bend), speed=1.0)
+    scene.tick(3, ("lane",))
+    state = scene.drive.supervisor._state
+    assert math.isinf(state.arc.distance)
+    state.curvature = bend
+    scene.tick(1, ("lane",))
+    assert state.arc.distance == pytest.approx(15.0 - FRONT - 0.02, abs=0.05)
+    straight = Scene((15.0, 0.0), speed=1.0)  # and one that swings away keeps what the scan saw
+    straight.tick(3, ("lane",))
+    straight.drive.supervisor._state.curvature = 0.15
+    straight.tick(1, ("lane",))
+    assert straight.drive.supervisor._state.arc.distance == pytest.approx(15.0 - FRONT, abs=0.05)
+
+
+def test_a_new_supervisor_is_stopped_and_waits() -> None:
+    assert Drive().supervisor.rung == Rung()
