@@ -35,7 +35,7 @@ class Hunt:
         known = [json.loads(line) for line in out.read_text().splitlines()] if out.exists() else []
         self._known = {(entry["file"], entry["key"]): entry for entry in known}
         tests = sorted(path for path in (ROOT / "tests/safety").glob("*.py"))
-        self._tests = digest(*(path.read_bytes() for path in tests))
+        self._tests = digest(f"{longest:g} {budget:g}".encode(), *(path.read_bytes() for path in tests))
         self.results: report.Results = {}
 
     @pytest.hookimpl(tryfirst=True)
@@ -114,7 +114,7 @@ def main(
     """Make mutants, run the tests that reach them, print scores and survivors."""
     os.chdir(ROOT)
     out.parent.mkdir(parents=True, exist_ok=True)
-    os.environ["HYPOTHESIS_PROFILE"] = "mutants"
+    os.environ |= {"HYPOTHESIS_PROFILE": "mutants", "OMP_NUM_THREADS": "1"}  # threads do not survive a fork
     files = [path for path in FILES if not file or path.name in file]
     hunt = Hunt(files, longest, budget, sample, seed, out)
     if known:

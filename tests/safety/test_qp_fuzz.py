@@ -70,7 +70,7 @@ def check(result: QPResult, rows: np.ndarray, lower: np.ndarray, tolerance: floa
         assert not result.active.any()
 
 
-@fuzzed(programmes(number=wild), few=50, many=3000)
+@fuzzed(programmes(number=wild), few=50, many=2000)
 def test_whatever_goes_in_solved_means_that_the_rows_hold(made: tuple[np.ndarray, ...]) -> None:
     wish, rows, lower = made
     check(solve_qp(np.eye(2), -wish, rows, lower, TOLERANCE), rows, lower)
@@ -79,7 +79,7 @@ def test_whatever_goes_in_solved_means_that_the_rows_hold(made: tuple[np.ndarray
         assert solve_qp(np.eye(2), -wish, rows, lower).status == "failed"
 
 
-@fuzzed(programmes(), few=5, many=500)
+@fuzzed(programmes(), few=5, many=300)
 def test_the_answer_is_that_of_an_interior_point_solver(made: tuple[np.ndarray, ...]) -> None:
     cvxpy = pytest.importorskip("cvxpy")
     wish, rows, lower = made
@@ -102,7 +102,7 @@ def test_the_answer_is_that_of_an_interior_point_solver(made: tuple[np.ndarray, 
     assert cost == pytest.approx(problem.value, abs=1e-5, rel=1e-5)
 
 
-@fuzzed(st.lists(programmes(number=wild), min_size=2, max_size=5), st.integers(0, 10**6), few=5, many=500)
+@fuzzed(st.lists(programmes(number=wild), min_size=2, max_size=5), st.integers(0, 10**6), few=5, many=300)
 def test_in_a_batch_each_gets_what_it_gets_alone(made: list[tuple[np.ndarray, ...]], seed: int) -> None:
     """Rows beyond its own are off; the order of the batch changes nothing."""
     count = max(len(lower) for _, _, lower in made)
@@ -135,7 +135,7 @@ def unit(made: tuple[np.ndarray, ...]) -> tuple[np.ndarray, np.ndarray, np.ndarr
     return wish, np.concatenate((BOX, rows / norm[:, None])), np.concatenate(([-1.0] * 4, lower / norm))
 
 
-@fuzzed(programmes(), st.integers(0, 10**6), few=25, many=1500)
+@fuzzed(programmes(), st.integers(0, 10**6), few=25, many=1000)
 def test_however_rows_contradict_the_joint_box_holds_and_no_row_gives_way_for_a_lower_one(
     made: tuple[np.ndarray, ...], seed: int
 ) -> None:

@@ -118,6 +118,8 @@ def test_gradients_of_two_small_programmes(shared: bool) -> None:
     assert torch.autograd.gradcheck(lambda P, *rest: layer((P + P.mT) / 2, *rest), inputs, atol=1e-6)
     fixed = inputs[0].detach()
     assert torch.autograd.gradcheck(lambda *rest: layer(fixed, *rest), inputs[1:], atol=1e-6)
+    rest = [part.detach() for part in inputs[1:]]
+    assert torch.autograd.gradcheck(lambda P: layer((P + P.mT) / 2, *rest), inputs[:1], atol=1e-6)
     _, solved = qp_layer(*inputs, torch.zeros(2, 2, dtype=torch.float64))
     assert not solved.requires_grad
 
