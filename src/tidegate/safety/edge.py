@@ -98,16 +98,20 @@ class Edge(Barrier):
                 now.peak * ahead.at(curvature) < 2 * now.way * self._falls(now, ahead, curvature)
             )  # the smaller E now bounds the smaller one at the next tick, and has a chord
             h = free - self._excursion(now, ahead, curvature, turns)
+            nearest = min(nearest, h)
+            kept = h * (1 - self._decay)
+            most = self._excursion(driven, course, out, turns)
+            if free - way * course.at(out) - most >= kept:
+                continue  # whatever is commanded
             least, turned = (self._excursion(braked, course, at, turns) for at in (back, out))
-            by_force = (self._excursion(driven, course, out, turns) - turned) / (high - low)
+            by_force = (most - turned) / (high - low)
             chord = (turned - least) / (out - back)
             by_curvature = chord + way * course.by_curvature
             # free − way c(κ) − E(F, κ) ≥ (1 − p T) h
-            fixed = h * (1 - self._decay) - free + way * course.straight + least - by_force * low - chord * back
+            fixed = kept - free + way * course.straight + least - by_force * low - chord * back
             inward = -(course.straight + RETURN) / course.by_curvature
             cap = -by_force * backup - by_curvature * max(back, min(inward, out))
             rows.set(row, -by_force, -side * by_curvature, fixed, 0.0, cap)
-            nearest = min(nearest, h)
         return nearest
 
     def _stop(self, speed: float, force: float, held: float) -> Stop:
@@ -128,6 +132,8 @@ class Edge(Barrier):
 
     def _excursion(self, stop: Stop, course: Course, curvature: float, turns: bool) -> float:
         """E [m] with the wheels at ``curvature`` [1/m], until the car stands or ``turns`` back."""
-        outward = max(course.at(curvature), 0.0)
+        outward = course.at(curvature)
+        if outward <= 0:
+            return 0.0
         way = stop.peak * outward / (2 * self._falls(stop, course, curvature)) if turns else stop.way
         return outward * way
