@@ -7,7 +7,6 @@ import hashlib
 import json
 import math
 from collections.abc import Callable, Sequence
-from concurrent.futures import as_completed
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any, ClassVar, Protocol, TypeVar
@@ -16,7 +15,7 @@ from tidegate.attack.drill import Drill, DrillOutcome, run_drill
 from tidegate.attack.episode import Episode, Outcome, run_episode
 from tidegate.errors import SettingsError
 from tidegate.settings import load_settings
-from tidegate.workers import worker_pool
+from tidegate.workers import as_they_end
 
 OUTCOMES, DRILLS = "attack.jsonl", "drill.jsonl"
 
@@ -85,14 +84,11 @@ def run_jobs(
     with path.open("a", encoding="utf-8") as file:
         if not file.tell():
             file.write(facts + "\n")
-        if waiting:
-            with worker_pool(min(processes, len(waiting))) as pool:
-                for future in as_completed([pool.submit(run, job) for job in waiting]):
-                    result = future.result()
-                    done[result.key] = result
-                    file.write(json.dumps(asdict(result)) + "\n")
-                    file.flush()
-                    heard(result)
+        for _, result in as_they_end(run, waiting, processes):
+            done[result.key] = result
+            file.write(json.dumps(asdict(result)) + "\n")
+            file.flush()
+            heard(result)
     return [done[job.key] for job in jobs]
 
 

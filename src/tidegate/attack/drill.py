@@ -13,6 +13,7 @@ from tidegate.attack.fault import Fault, Tamper, faults
 from tidegate.evaluation.drivers import ExpertDriver
 from tidegate.evaluation.log import DriveLog
 from tidegate.evaluation.pilot import Pilot
+from tidegate.evaluation.rollout import drive_tick
 from tidegate.records import Mode, SafetyInputs, Tick, seconds
 from tidegate.safety import Supervisor
 from tidegate.settings import load_settings
@@ -41,7 +42,7 @@ class Drill:
     @property
     def key(self) -> str:
         """Its name among the drills of one campaign."""
-        return f"{self.scene} {self.seed} {self.fault}"
+        return _key(self)
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +75,7 @@ class DrillOutcome:
     @property
     def key(self) -> str:
         """The key of its drill."""
-        return f"{self.scene} {self.seed} {self.fault}"
+        return _key(self)
 
     @property
     def passed(self) -> bool:
@@ -102,7 +103,7 @@ class _Broken:
 class _Loop:
     """The closed loop, driven on piece by piece."""
 
-    def __init__(self, drill: Drill, simulator: Simulator, log: DriveLog) -> None:
+    def __init__(self, simulator: Simulator, log: DriveLog) -> None:
         settings = simulator.settings
         self.broken = _Broken(Supervisor(settings, simulator.car))
         self._pilot = Pilot(ExpertDriver(settings, simulator), self.broken)
@@ -119,13 +120,8 @@ class _Loop:
         """Drive on until ``done`` says so of a tick, for ``longest_s`` [s] at most: whether it did."""
         end = self.time + longest_s
         while self.time < end:
-            simulator = self._simulator
-            tick = self._pilot.tick(simulator.now, simulator.observe()).tick
-            simulator.apply(tick.command)
-            simulator.step()
-            self._log.add(tick.command.effort, tick.intervened, tick.mode, simulator.truth())
-            self.tick = tick
-            if done(tick):
+            self.tick = drive_tick(self._simulator, self._pilot, self._log)
+            if done(self.tick):
                 return True
         return False
 
@@ -141,7 +137,7 @@ def run_drill(drill: Drill) -> DrillOutcome:
     rng = np.random.default_rng([drill.seed, sum(drill.fault.encode())])
     with Simulator(settings, drill.scene, drill.seed, camera=False) as simulator:
         log = DriveLog(settings, simulator.car)
-        loop = _Loop(drill, simulator, log)
+        loop = _Loop(simulator, log)
         due = float(rng.uniform(*ONSET_S))
 
         def speed() -> float:
@@ -172,7 +168,7 @@ def _break(loop: _Loop, fault: Fault, log: DriveLog) -> tuple[Mode, str, float]:
     """From the onset to the first rung that is not NORMAL: that rung, its reason, and how long it took once the way
     was driven over which the fault can be known."""
     assert log.last is not None
-    known, begun, onset = math.inf, log.last.distance, loop.time
+    known, begun = math.inf if fault.within_m else loop.time, log.last.distance
     loop.broken.tamper = fault.make()
 
     def left(tick: Tick) -> bool:
@@ -185,8 +181,11 @@ def _break(loop: _Loop, fault: Fault, log: DriveLog) -> tuple[Mode, str, float]:
     found = loop.until(left, BORNE_S if fault.rung is Mode.NORMAL else LONGEST_S)
     tick = loop.tick
     assert tick is not None
-    took = max(loop.time - min(known, loop.time), 0.0) if fault.within_m else loop.time - onset
-    return tick.mode, "; ".join(tick.reasons), took if found else 0.0
+    return tick.mode, "; ".join(tick.reasons), max(loop.time - known, 0.0) if found else 0.0
+
+
+def _key(one: Drill | DrillOutcome) -> str:
+    return f"{one.scene} {one.seed} {one.fault}"
 
 
 def _resetting(inputs: SafetyInputs) -> SafetyInputs:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The ``tidegate`` command: one sub-command per module of this room, imported when it is called."""
+"""The ``tidegate`` command: one sub-command per module of this room (``common`` aside), imported when called."""
 
 from __future__ import annotations
 

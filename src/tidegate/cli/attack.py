@@ -8,12 +8,12 @@ from typing import Annotated
 
 import typer
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 from rich.table import Table
 
 from tidegate.attack.adversary import ADVERSARIES
 from tidegate.attack.campaign import OUTCOMES, rate_bound, run_attack
 from tidegate.attack.episode import Episode, Outcome
+from tidegate.cli.common import campaign_bar, names
 from tidegate.errors import SettingsError
 from tidegate.evaluation.campaign import parse_seeds
 from tidegate.settings import load_settings
@@ -36,19 +36,16 @@ def attack(
     """Let adversaries drive, on a lane estimate as wrong as its bound allows, and count what they break."""
     path = config or share_path("config/car.yaml")
     load_settings(path)
-    chosen = _names(adversaries) or list(ADVERSARIES)
+    chosen = names(adversaries) or tuple(ADVERSARIES)
     for name in chosen:
         if name not in list(ADVERSARIES):
             raise SettingsError(f"no adversary '{name}'; known: {', '.join(ADVERSARIES)}")
     numbers = parse_seeds(seeds)
-    for scene in _names(scenes):
+    for scene in names(scenes):
         make_scene(scene, numbers[0])
-    episodes = [
-        Episode(str(path), scene, seed, name) for seed in numbers for scene in _names(scenes) for name in chosen
-    ]
+    episodes = [Episode(str(path), scene, seed, name) for seed in numbers for scene in names(scenes) for name in chosen]
     console = Console()
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
-    with Progress(*columns, TimeElapsedColumn(), TimeRemainingColumn(), console=console) as progress:
+    with campaign_bar(console) as progress:
         bar = progress.add_task("attacking", total=len(episodes))
 
         def heard(outcome: Outcome) -> None:
@@ -65,10 +62,6 @@ def attack(
         f"fewer than {rate_bound(harmed, len(outcomes)):.2%} of such episodes do)"
     )
     console.print(f"outcomes: {out / OUTCOMES}", soft_wrap=True)
-
-
-def _names(text: str) -> list[str]:
-    return [name.strip() for name in text.split(",") if name.strip()]
 
 
 def _harm(outcome: Outcome) -> str:

@@ -8,12 +8,12 @@ from typing import Annotated
 
 import typer
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 from rich.table import Table
 
 from tidegate.attack.campaign import DRILLS, run_drills
 from tidegate.attack.drill import Drill, DrillOutcome
 from tidegate.attack.fault import faults
+from tidegate.cli.common import campaign_bar, names
 from tidegate.errors import SettingsError
 from tidegate.evaluation.campaign import parse_seeds
 from tidegate.settings import load_settings
@@ -34,7 +34,7 @@ def drill(
     """Break what the safety filter hears, one thing at a time, and watch the rung, the stop and the way out."""
     path = config or share_path("config/car.yaml")
     known = faults(load_settings(path))
-    chosen = [name.strip() for name in only.split(",") if name.strip()] or list(known)
+    chosen = names(only) or tuple(known)
     for name in chosen:
         if name not in known:
             raise SettingsError(f"no fault '{name}'; known: {', '.join(known)}")
@@ -42,8 +42,7 @@ def drill(
     make_scene(scene, numbers[0])
     drills = [Drill(str(path), scene, seed, name) for seed in numbers for name in chosen]
     console = Console()
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
-    with Progress(*columns, TimeElapsedColumn(), TimeRemainingColumn(), console=console) as progress:
+    with campaign_bar(console) as progress:
         bar = progress.add_task("drilling", total=len(drills))
 
         def heard(outcome: DrillOutcome) -> None:
@@ -85,7 +84,7 @@ def _table(outcomes: list[DrillOutcome]) -> Table:
     table = Table(box=None, padding=(0, 2, 0, 0), pad_edge=False)
     table.add_column("fault", no_wrap=True)
     table.add_column("rung", no_wrap=True)
-    for name in ("drills", "passed", "longest ms", "allowed ms", "released", "contacts", "limits", "off lane"):
+    for name in ("drills", "passed", "ms", "at most", "reset", "hits", "limits", "off lane"):
         table.add_column(name, justify="right")
     for fault in dict.fromkeys(outcome.fault for outcome in outcomes):
         mine = [outcome for outcome in outcomes if outcome.fault == fault]

@@ -8,9 +8,9 @@ from typing import Annotated
 
 import typer
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 from rich.table import Table
 
+from tidegate.cli.common import campaign_bar, names
 from tidegate.errors import SettingsError
 from tidegate.evaluation.campaign import parse_seeds, run_campaign, write_evaluation
 from tidegate.evaluation.metrics import Run
@@ -37,7 +37,6 @@ def evaluate(
     """Drive closed loops on many roads and judge each."""
     if safety_filter not in ("on", "off"):
         raise SettingsError(f"--filter is '{safety_filter}'; it must be on or off")
-    parts = tuple(part.strip() for part in disable.split(",") if part.strip())
     path = config or share_path("config/car.yaml")
     model = bundle or (share_path(MODEL) if driver == "bundle" else Path(MODEL))
     tasks = [
@@ -48,21 +47,14 @@ def evaluate(
             seed=seed,
             driver=driver,
             filtered=safety_filter == "on",
-            disable=parts,
+            disable=names(disable),
             record=str(out / "bags" / f"{scene}-{seed}") if record else None,
         )
         for seed in parse_seeds(seeds)
     ]
     check_task(tasks[0])
     console = Console()
-    with Progress(
-        TextColumn("{task.description}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TimeElapsedColumn(),
-        TimeRemainingColumn(),
-        console=console,
-    ) as progress:
+    with campaign_bar(console) as progress:
         bar = progress.add_task(f"{scene}, filter {safety_filter}", total=len(tasks))
 
         def heard(run: Run) -> None:

@@ -13,6 +13,7 @@ from rich.table import Table
 
 from tidegate.bag import BagReader
 from tidegate.bundle import Bundle
+from tidegate.cli.common import names
 from tidegate.evaluation.replay import agreement
 from tidegate.evaluation.replay import replay as replay_bag
 from tidegate.settings import load_settings
@@ -40,7 +41,7 @@ def replay(
             reader,
             model,
             settings,
-            disable=frozenset(filter(None, (part.strip() for part in disable.split(",")))),
+            disable=frozenset(names(disable)),
             told=lambda done, total: progress.update(bar, completed=done, total=total),
         )
     table = Table("quantity", title=f"{bag}: {found.frames} frames, {found.ticks} ticks", title_justify="left")

@@ -10,6 +10,7 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
+from tidegate.cli.common import names
 from tidegate.nodes.bringup import GraphOptions, robot_file
 from tidegate.nodes.run_graph import RunSummary, Status, run_graph
 
@@ -40,7 +41,7 @@ def run(
         lock_step=lock_step,
         record=record,
         namespace=namespace,
-        disable=tuple(part.strip() for part in disable.split(",") if part.strip()),
+        disable=names(disable),
         auto_reset=simulate,
     )
     console = Console(soft_wrap=True, highlight=False)

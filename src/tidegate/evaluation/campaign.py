@@ -6,14 +6,13 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Callable, Iterator
-from concurrent.futures import as_completed
 from pathlib import Path
 from typing import Any
 
 from tidegate.errors import SceneError
 from tidegate.evaluation.metrics import Run, summary
 from tidegate.evaluation.rollout import Task, run_task
-from tidegate.workers import worker_pool
+from tidegate.workers import as_they_end
 
 EVALUATION = "evaluation.json"
 
@@ -59,9 +58,8 @@ def _driven(tasks: list[Task], processes: int) -> Iterator[Run]:
     if processes == 1 or len(tasks) == 1:
         yield from map(run_task, tasks)
         return
-    with worker_pool(min(processes, len(tasks))) as pool:
-        for future in as_completed([pool.submit(run_task, task) for task in tasks]):
-            yield future.result()
+    for _, run in as_they_end(run_task, tasks, processes):
+        yield run
 
 
 def facts(task: Task) -> dict[str, Any]:

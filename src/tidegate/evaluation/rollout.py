@@ -16,7 +16,7 @@ from tidegate.evaluation.log import DriveLog
 from tidegate.evaluation.metrics import End, Run
 from tidegate.evaluation.pilot import Moment, Pilot
 from tidegate.evaluation.recorder import DriveRecorder
-from tidegate.records import seconds
+from tidegate.records import Tick, seconds
 from tidegate.safety import Supervisor
 from tidegate.settings import Settings, load_settings
 from tidegate.simulation import Simulator
@@ -118,13 +118,19 @@ def roll(
         log = DriveLog(settings, simulator.car)
         end, begun = None, simulator.now
         while end is None:
-            sensors, truth = simulator.observe(), log.last or simulator.truth()
-            step = pilot.tick(simulator.now, sensors)
-            if watch is not None:
-                watch(Moment(simulator, sensors, step, truth))
-            tick = step.tick
-            simulator.apply(tick.command)
-            simulator.step()
-            log.add(tick.command.effort, tick.intervened, tick.mode, simulator.truth())
+            drive_tick(simulator, pilot, log, watch)
             end = log.end() or (End.TIME_LIMIT if seconds(simulator.now - begun) >= longest_s else None)
         return log, end, simulator.state_hash()
+
+
+def drive_tick(simulator: Simulator, pilot: Pilot, log: DriveLog, watch: Watch | None = None) -> Tick:
+    """One tick of a closed loop: sense, decide, act, and log what came of it; ``watch`` sees it before it acts."""
+    sensors, truth = simulator.observe(), log.last or simulator.truth()
+    step = pilot.tick(simulator.now, sensors)
+    if watch is not None:
+        watch(Moment(simulator, sensors, step, truth))
+    tick = step.tick
+    simulator.apply(tick.command)
+    simulator.step()
+    log.add(tick.command.effort, tick.intervened, tick.mode, simulator.truth())
+    return tick

@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable, Sequence
-from concurrent.futures import as_completed
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -22,7 +21,7 @@ from tidegate.robot import Actuation
 from tidegate.settings import Settings, load_settings
 from tidegate.simulation import Expert, Simulator, Truth
 from tidegate.simulation.expert import STANDSTILL, TIME_GAP
-from tidegate.workers import worker_pool
+from tidegate.workers import as_they_end
 
 OFF_TRACK = 1.6
 """Beyond this offset [m] or 0.5 rad there is nothing to learn: the car is put back into its lane."""
@@ -75,11 +74,8 @@ def collect(plans: Sequence[Plan], processes: int, heard: Callable[[Path], None]
         the bags in the order of the plans.
     """
     waiting = [plan for plan in plans if not _whole(Path(plan.out))]
-    with worker_pool(processes) as pool:
-        futures = {pool.submit(record_drive, plan): Path(plan.out) for plan in waiting}
-        for future in as_completed(futures):
-            future.result()
-            heard(futures[future])
+    for plan, _ in as_they_end(record_drive, waiting, processes):
+        heard(Path(plan.out))
     return [Path(plan.out) for plan in plans]
 
 

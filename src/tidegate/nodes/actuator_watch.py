@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from rclpy.node import Node
 
-from tidegate.nodes.topics import ros_name
+from tidegate.nodes.topics import publishers, ros_name
 
 COMMANDS = ("command", "effort_controller/commands")
 
@@ -14,12 +14,7 @@ def actuator_faults(node: Node) -> tuple[str, ...]:
     """What is wrong with the topics that ``node`` commands, in words; empty = one master, and somebody listens."""
     faults = []
     for topic in COMMANDS:
-        own = node.get_fully_qualified_name()
-        names = (
-            f"{info.node_namespace.rstrip('/')}/{info.node_name}"
-            for info in node.get_publishers_info_by_topic(ros_name(topic))
-        )
-        rivals = sorted(set(names) - {own})
+        rivals = sorted(set(publishers(node, topic)) - {node.get_fully_qualified_name()})
         if rivals:
             faults.append(f"'{topic}' is published by {', '.join(rivals)} too")
     if not any(node.count_subscribers(ros_name(topic)) for topic in COMMANDS):

@@ -18,7 +18,16 @@ from tidegate.errors import GraphError, TidegateError
 from tidegate.messages import TOPICS, decode, encode
 from tidegate.nodes.parameters import Own, declare
 from tidegate.nodes.priority import hasten
-from tidegate.nodes.topics import latched_qos, make, message_class, offered_qos, requested_qos, ros_name, take
+from tidegate.nodes.topics import (
+    latched_qos,
+    make,
+    message_class,
+    offered_qos,
+    publishers,
+    requested_qos,
+    ros_name,
+    take,
+)
 
 LOCK_STEP = Own("lock_step", False, "the simulator's ticks drive the graph instead of the wall clock")
 BUNDLE = Own("bundle", "", "folder of the trained model")
@@ -129,8 +138,7 @@ class StackNode(LifecycleNode, ABC):  # type: ignore[misc]
         Raises:
             GraphError: naming the other node.
         """
-        for other in self.get_publishers_info_by_topic(ros_name(topic)):
-            who = f"{other.node_namespace.rstrip('/')}/{other.node_name}"
+        for who in publishers(self, topic):
             raise GraphError(f"'{topic}' is published by {who} already (a node that was killed is listed for a while)")
 
     def message(self, topic: str, data: bytes) -> Any:

@@ -8,6 +8,7 @@ from importlib import import_module
 from typing import Any
 
 from rclpy.duration import Duration
+from rclpy.node import Node
 from rclpy.qos import DurabilityPolicy, HistoryPolicy, LivelinessPolicy, QoSProfile, ReliabilityPolicy
 
 from tidegate.messages import TOPICS, Topic
@@ -48,6 +49,13 @@ def make(type_name: str) -> Any:
 def ros_name(topic: str) -> str:
     """The name to give to rclpy: relative to the namespace, except for the global topics."""
     return f"/{topic}" if topic in GLOBAL else topic
+
+
+def publishers(node: Node, topic: str) -> list[str]:
+    """Full names of the nodes that publish ``topic``, as ``node`` knows of them; a node that was killed is listed for a
+    while."""
+    known = node.get_publishers_info_by_topic(ros_name(topic))
+    return [f"{info.node_namespace.rstrip('/')}/{info.node_name}" for info in known]
 
 
 def offered_qos(topic: str, lock_step: bool, deadline_s: float | None = None) -> QoSProfile:

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from tidegate.errors import RobotError
-from tidegate.records import Floats
+from tidegate.records import Floats, JointStates
 from tidegate.robot.urdf import Description, JointLimits, load_description
 from tidegate.settings import Settings
 from tidegate.settings.vehicle import VehicleSettings
@@ -109,6 +109,10 @@ class Car:
         """Path curvature [1/m] of the rear axle from the measured steering angles [rad], the mean of both wheels'."""
         left, right, half = math.tan(left), math.tan(right), self.track / 2
         return (left / (self.wheelbase + left * half) + right / (self.wheelbase - right * half)) / 2
+
+    def wheel_spins(self, joints: JointStates) -> list[float]:
+        """Measured rate of each wheel [rad/s], in the order of ``WHEEL_JOINTS``, all of which ``joints`` must hold."""
+        return [joints.velocity.item(joints.names.index(name)) for name in WHEEL_JOINTS]
 
     def wheel_efforts(self, force: float) -> Floats:
         """Torque of each wheel (4,) [N·m] for a longitudinal force [N]: drive on the driven axle, brake on all."""

@@ -6,7 +6,7 @@ from __future__ import annotations
 from collections import deque
 
 from tidegate.records import JointStates, Odometry, seconds
-from tidegate.robot import GRAVITY, WHEEL_JOINTS, Car
+from tidegate.robot import GRAVITY, Car
 from tidegate.settings import Settings
 
 HISTORY = 256
@@ -49,8 +49,8 @@ class Motion:
 
     def from_wheels(self, joints: JointStates) -> None:
         """Speed from the wheels alone, while odometry is missing."""
-        spins = [joints.velocity[joints.names.index(name)] for name in WHEEL_JOINTS]
-        self.speed = float(sum(spins) / len(spins)) * self._car.wheel_radius
+        spins = self._car.wheel_spins(joints)
+        self.speed = sum(spins) / len(spins) * self._car.wheel_radius
 
     @property
     def pose(self) -> tuple[float, float, float]:

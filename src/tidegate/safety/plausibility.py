@@ -8,7 +8,7 @@ import statistics
 from typing import Any
 
 from tidegate.records import Imu, JointStates, Odometry, Points, nanoseconds, seconds
-from tidegate.robot import WHEEL_JOINTS, Car
+from tidegate.robot import Car
 from tidegate.safety.watchdog import Watchdog
 from tidegate.settings import Settings
 
@@ -65,8 +65,7 @@ class Plausibility:
 
     def _rolled(self, joints: JointStates) -> float:
         """Median speed of the wheels' rims [m/s]: one wheel that slips or locks does not count."""
-        spins = [joints.velocity.item(joints.names.index(name)) for name in WHEEL_JOINTS]
-        return statistics.median(spins) * self._car.wheel_radius
+        return statistics.median(self._car.wheel_spins(joints)) * self._car.wheel_radius
 
     def _arrived(self, name: str, before: Any, record: Any) -> list[str]:
         """What is wrong with a new record, seen beside the one before it."""
