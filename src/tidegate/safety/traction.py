@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
 from tidegate.robot import GRAVITY, Car
 from tidegate.safety.barrier import Barrier, Priority, Rows, State, barriers
@@ -23,12 +24,11 @@ class Traction(Barrier):
     the share that is kept back.
     """
 
-    name = "traction"
     priority = Priority.GRIP
     rows = SIDES
 
-    def __init__(self, settings: Settings, car: Car) -> None:
-        super().__init__(settings, car)
+    def __init__(self, settings: Settings, car: Car, parameters: Any = None) -> None:
+        super().__init__(settings, car, parameters)
         self._mass = car.effective_mass
         self._grip = settings.safety.traction_share * settings.vehicle.tyre_friction * GRAVITY
         corners = [2 * math.pi * (side + 0.5) / SIDES for side in range(SIDES)]
@@ -55,12 +55,11 @@ class Lateral(Barrier):
     bend) the slew wins and the relaxation is reported.
     """
 
-    name = "lateral"
     priority = Priority.GRIP
     rows = 2
 
-    def __init__(self, settings: Settings, car: Car) -> None:
-        super().__init__(settings, car)
+    def __init__(self, settings: Settings, car: Car, parameters: Any = None) -> None:
+        super().__init__(settings, car, parameters)
         self._limit = settings.vehicle.lateral_acceleration_max
 
     def fill(self, state: State, rows: Rows) -> float:
