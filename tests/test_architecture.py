@@ -104,6 +104,12 @@ def test_foreign_packages_have_one_home(path: Path) -> None:
         assert relative in TORCH_HOMES or own in {"learning", "insight"}, f"{relative} imports torch"
 
 
+@pytest.mark.parametrize("path", MODULES, ids=lambda path: str(path.relative_to(ROOT)))
+def test_the_contract_of_barriers_is_for_tests_alone(path: Path) -> None:
+    if "contract" not in path.parts:
+        assert not any(name.startswith("tidegate.safety.contract") for name in imports(path))
+
+
 def test_every_source_file_carries_a_licence_line() -> None:
     repository = ROOT.parents[1]
     for folder in ("src", "tests", "launch", "benchmarks", "examples"):

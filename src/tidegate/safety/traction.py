@@ -17,7 +17,7 @@ SIDES = 8
 class Traction(Barrier):
     """The friction circle, as an inscribed octagon.
 
-    ‖(F, m v² κ)‖ ≤ share · μ_f m g, relative degree 0: eight rows linear in u at the measured speed.
+    h = share · μ_f g − ‖(F/m, v² κ)‖, relative degree 0: eight rows linear in u at the measured speed.
     Trusted inputs: wheel speed.
     Guarantee: never more than the stated share of the grip is asked for.
     Assumption: the road grips with at least ``tyre_friction``; load transfer and the unloading on a crest are inside
