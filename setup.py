@@ -17,10 +17,12 @@ def share(folder: str) -> list[tuple[str, list[str]]]:
 
 
 NODES = ("perception", "policy", "safety", "simulator", "recorder")
+CVXPY = "cvxpy>=1.5,<2"
 EXTRAS = {
     "ros": ["ros-jazzy-rclpy", "ros-jazzy-rmw-fastrtps-cpp", "ros-jazzy-common-interfaces"],
     "sim": ["mujoco>=3.3,<5", "gymnasium>=1.0,<2"],
     "learn": ["torch>=2.4,<2.15", "onnx>=1.16,<2", "numba>=0.59,<1"],
+    "cvxpy": [CVXPY],  # constraints that a user writes; the tests' oracle as well
     "insight": ["matplotlib>=3.8,<4", "scikit-learn>=1.4,<2", "av>=12,<19"],
     "dev": [
         "pytest>=8,<10",
@@ -29,7 +31,7 @@ EXTRAS = {
         "pytest-cov>=5,<8",
         "hypothesis>=6.100,<7",
         "scipy>=1.11,<2",
-        "cvxpy>=1.5,<2",
+        CVXPY,
         "ncps>=1.0,<2",
         "ruff>=0.6,<1",
         "mypy>=1.11,<2",

@@ -194,6 +194,11 @@ def aimless(state: State, rows: Rows) -> float:
     return 1.0
 
 
+def blind(state: State, rows: Rows) -> float:
+    rows.set(0, 0.0, 1.0, state.lane.offset)  # type: ignore[union-attr]
+    return 1.0
+
+
 def idle(state: State, rows: Rows) -> float:
     return math.inf
 
@@ -207,6 +212,7 @@ def idle(state: State, rows: Rows) -> float:
         (beyond, "sets row 2, but declares 2"),
         (endless, "row 1 is not finite"),
         (aimless, "row 0 does not depend on the command"),
+        (blind, "fill raises AttributeError: 'NoneType' .*; with State\\(.* lane=None"),
         (idle, "of 300 states of 'start' only 0 are such that it has a row"),
     ],
 )

@@ -112,7 +112,7 @@ class Barrier(ABC):
     name: str = ""
     Parameters: ClassVar[type[BarrierParameters]] = BarrierParameters
     priority: ClassVar[Priority]
-    rows: ClassVar[int]
+    rows: int
     gain: ClassVar[str] = ""
     learned: ClassVar[bool] = False
 

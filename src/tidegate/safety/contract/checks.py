@@ -14,7 +14,7 @@ import numpy as np
 
 from tidegate.errors import ContractError
 from tidegate.robot import Car
-from tidegate.safety.barrier import Barrier, Row, Rows, State
+from tidegate.safety.barrier import Ahead, Barrier, Row, Rows, State
 from tidegate.safety.contract import hostile
 from tidegate.safety.contract.claim import check_parameters, claim_of
 from tidegate.safety.contract.ideal import IdealCar, draw
@@ -87,6 +87,7 @@ class Contract:
         """At any state h is a number or inf; its rows are its own, finite, have a direction; nothing else happens."""
         seen = 0
         for car in self._drawn():
+            self.fill(dataclasses.replace(car.state(), lane=None, arc=Ahead(), along_lane=Ahead()))
             state = car.state()
             before = copy.deepcopy(state)
             h, rows = self.fill(state)
@@ -150,7 +151,10 @@ class Contract:
         """h and the rows that are on, by index."""
         spare = 4  # on either side, for rows that are not its own
         table: list[Row | None] = [None] * (self.barrier.rows + 2 * spare)
-        h = self.barrier.fill(state, Rows(table, spare))
+        try:
+            h = self.barrier.fill(state, Rows(table, spare))
+        except Exception as error:
+            raise ContractError(f"{self._title}: fill raises {type(error).__name__}: {error}; with {state}") from error
         return h, {index - spare: row for index, row in enumerate(table) if row is not None}
 
     def _static(self) -> None:
