@@ -69,6 +69,7 @@ def test_a_fault_is_refused_and_named(tmp_path: Path, values: Any, words: list[s
     [
         (["lane"], ["safety.barriers", "['lane']", "mapping"]),
         ({"walls": {}}, ["safety.barriers.walls", "empty", "{type: walls}"]),
+        ({"lane": {}}, ["safety.barriers.lane", "empty", "{type: lane}"]),
         ({"walls": 3}, ["safety.barriers.walls", "3", "mapping"]),
         ({"two walls": {"type": "lane"}}, ["safety.barriers.two walls", "underscores"]),
         ({7: {"type": "lane"}}, ["safety.barriers.7", "underscores"]),

@@ -32,14 +32,16 @@ def build_barriers(values: Mapping[str, Any], source: str, key: str) -> dict[str
         SettingsError: a name, a type or a parameter that is not allowed, naming ``source``, key, value and what is.
     """
     added = sorted(name for name in values if name not in BUILT_IN)
-    return {name: _built(name, values.get(name, {}), source, f"{key}.{name}") for name in (*BUILT_IN, *added)}
+    return {
+        name: _built(name, values.get(name, {"type": name}), source, f"{key}.{name}") for name in (*BUILT_IN, *added)
+    }
 
 
 def _built(name: str, values: Any, source: str, key: str) -> BarrierParameters:
     if not (isinstance(name, str) and name.isidentifier()):
         raise SettingsError(f"{source}: '{key}' is no name of a barrier; it must be letters, digits and underscores")
     given = dict(mapping(values, key, source))
-    if not given and name not in BUILT_IN:  # ROS does not hear of it
+    if not given:  # ROS's parser takes the next barrier for a part of it
         raise SettingsError(f"{source}: '{key}' is empty; it must say its type, such as {{type: {name}}}")
     kind = given.setdefault("type", name)
     known = list(barriers)
