@@ -261,6 +261,25 @@ def test_a_row_that_keeps_more_than_its_margin_is_told(tried: Try) -> None:
     refused(tried(Shy, speeds=(10.0, 16.0), margin=0.1), "derivatives", "more is kept than the margin 0.1")
 
 
+def rough(state: State, rows: Rows) -> float:
+    h = 1.0 + 0.1 * math.sin(1e7 * state.speed)
+    rows.set(0, -1.0, 0.0, 0.0, h)
+    return h
+
+
+def flickering(state: State, rows: Rows) -> float:
+    h = 30.0 - state.speed
+    rows.set(int(1e7 * state.speed) % 2, -1.0 / car().effective_mass, 0.0, state.disturbance, h)
+    return h
+
+
+@pytest.mark.parametrize("how", [rough, flickering])
+def test_where_h_has_no_derivative_nothing_is_compared(tried: Try, how: Callable[[State, Rows], float]) -> None:
+    refused(
+        tried(spoilt(how), states=50), "derivatives", r"of 50 states of 'start' only \d+ are such that .* h no kink"
+    )
+
+
 def test_h_that_is_not_the_rows_is_told(tried: Try) -> None:
     refused(tried(Scaled, speeds=(10.0, 16.0), margin=0.15), "derivatives", "ψ of its rows is .*, but h of degree 1 is")
 

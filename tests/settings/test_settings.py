@@ -72,7 +72,7 @@ def test_a_fault_is_refused_and_named(tmp_path: Path, values: Any, words: list[s
         ({"lane": {}}, ["safety.barriers.lane", "empty", "{type: lane}"]),
         ({"walls": 3}, ["safety.barriers.walls", "3", "mapping"]),
         ({"two walls": {"type": "lane"}}, ["safety.barriers.two walls", "underscores"]),
-        ({7: {"type": "lane"}}, ["safety.barriers.7", "underscores"]),
+        ({7: {"type": "lane"}, "walls": {"type": "lane"}}, ["safety.barriers.7", "underscores"]),
         ({"walls": {"enabled": True}}, ["safety.barriers.walls.type", "'walls'", "curve, distance"]),
         ({"keep": {"type": ["lane"]}}, ["safety.barriers.keep.type", "['lane']", "curve, distance"]),
         ({"keep": {"type": "distance", "gap": 1.0}}, ["safety.barriers.keep.gap", "extra_gap"]),

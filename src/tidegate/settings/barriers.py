@@ -31,7 +31,7 @@ def build_barriers(values: Mapping[str, Any], source: str, key: str) -> dict[str
     Raises:
         SettingsError: a name, a type or a parameter that is not allowed, naming ``source``, key, value and what is.
     """
-    added = sorted(name for name in values if name not in BUILT_IN)
+    added = sorted((name for name in values if name not in BUILT_IN), key=str)
     return {
         name: _built(name, values.get(name, {"type": name}), source, f"{key}.{name}") for name in (*BUILT_IN, *added)
     }
