@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from importlib import import_module
 from importlib.metadata import EntryPoint, entry_points
 from typing import Any, Generic, TypeVar
 
@@ -19,10 +18,8 @@ class Registry(Generic[Part]):
     A package's part is imported when it is first asked for: what no robot's file names costs and breaks nothing.
     """
 
-    def __init__(self, kind: str, home: str | None = None) -> None:
-        """``home``: the module whose import registers the built-in parts."""
+    def __init__(self, kind: str) -> None:
         self.kind = kind
-        self._home = home
         self._parts: dict[str, Part] = {}
         self._points: dict[str, EntryPoint] = {}
         self._discovered = False
@@ -45,8 +42,6 @@ class Registry(Generic[Part]):
     def _discover(self) -> None:
         if not self._discovered:
             self._discovered = True
-            if self._home is not None:
-                import_module(self._home)
             self._points = {point.name: point for point in entry_points(group=f"tidegate.{self.kind}")}
 
     def __getitem__(self, name: str) -> Part:
@@ -75,5 +70,5 @@ class Registry(Generic[Part]):
             ) from error
 
 
-barriers: Registry[Any] = Registry("barriers", home="tidegate.safety")
-"""Barrier types by name; here and not beside the barriers, because the settings need their parameters."""
+barriers: Registry[Any] = Registry("barriers")
+"""Barrier types by name; here and not beside the barriers, because the settings need the parameters of a user's."""

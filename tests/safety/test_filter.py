@@ -11,11 +11,11 @@ import pytest
 from safety_plant import car, settings
 
 from tidegate.safety.barrier import OFF, Ahead, Priority, Rows, State
-from tidegate.safety.distance import Distance, DistanceParameters
+from tidegate.safety.distance import Distance
 from tidegate.safety.filter import BOX, Filter
 from tidegate.safety.joints import Box
 from tidegate.safety.lane_tracker import TrackedLane
-from tidegate.settings import BarrierParameters
+from tidegate.settings.barriers import BarrierParameters, DistanceParameters
 
 MASS = car().effective_mass
 WIDE = Box(-8000.0, 3800.0, -0.2, 0.2)

@@ -3,7 +3,10 @@
 
 from __future__ import annotations
 
+import importlib
 import math
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -124,5 +127,16 @@ def test_a_file_adds_barriers_to_the_built_in_ones_in_an_order_of_their_own(tmp_
     assert made["distance"].extra_gap == 0.0  # type: ignore[attr-defined]
 
 
-def test_the_built_in_barriers_are_all_that_are_registered() -> None:
-    assert sorted(BUILT_IN) == [name for name in barriers if barriers[name].__module__.startswith("tidegate.")]
+def test_the_built_in_barriers_are_all_that_are_registered_with_the_parameters_of_their_types() -> None:
+    importlib.import_module("tidegate.safety")
+    registered = {name: barriers[name] for name in barriers}
+    own = {name: kind.Parameters for name, kind in registered.items() if kind.__module__.startswith("tidegate.")}
+    assert own == BUILT_IN
+
+
+def test_who_only_reads_the_shipped_file_does_not_load_the_filter() -> None:
+    script = (
+        "import sys; from tidegate.settings import load_settings; from tidegate.share import share_path;"
+        "load_settings(share_path('config/car.yaml')); sys.exit('tidegate.safety' in sys.modules)"
+    )
+    assert subprocess.run([sys.executable, "-c", script], check=False).returncode == 0

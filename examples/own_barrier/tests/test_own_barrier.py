@@ -28,8 +28,9 @@ def near_school(rng: np.random.Generator, settings: Settings, car: Car) -> Ideal
     return draw(rng, settings, car, **place)
 
 
-# the margins are the slope's error and the hold's; what may be commanded is compared with the same formula
+# the margin: 0.15 m/s² for the estimate of the slope, the rest for the hold
 ZONE = Contract(SETTINGS, "school", near_school, speeds=(2.0, 15.0), margin=0.2, beside=("lateral",))
+# the speed grows a little between the command and the next tick
 BENDS = Contract(SETTINGS, "gentle_bends", reserve=0.05, beside=("lateral",))
 
 

@@ -4,20 +4,13 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
 from typing import Any
 
 from tidegate.robot import GRAVITY, Car
 from tidegate.safety.barrier import Barrier, Priority, Rows, State, barriers
 from tidegate.safety.braking import Braking
-from tidegate.settings import BarrierParameters, Settings, setting
-
-
-@dataclass(frozen=True, slots=True)
-class DistanceParameters(BarrierParameters):
-    """Of one ``distance`` barrier; what all of them share is ``safety.distance``."""
-
-    extra_gap: float = setting(0.0, "m", "kept at standstill beyond safety.distance.standstill_gap", low=0, high=50)
+from tidegate.settings import Settings
+from tidegate.settings.barriers import DistanceParameters
 
 
 @barriers.register("distance")

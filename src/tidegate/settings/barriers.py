@@ -11,9 +11,6 @@ from tidegate.errors import SettingsError
 from tidegate.registry import barriers
 from tidegate.settings.schema import build, mapping, setting
 
-BUILT_IN = ("distance", "traction", "lateral", "edge", "lane", "speed", "curve", "sight")
-"""What every robot has unless its file says otherwise."""
-
 
 @dataclass(frozen=True, slots=True)
 class BarrierParameters:
@@ -21,6 +18,20 @@ class BarrierParameters:
 
     type: str = setting("", "", "registered type; left out, it is the barrier's own name")
     enabled: bool = setting(True, "", "whether it is in use")
+
+
+@dataclass(frozen=True, slots=True)
+class DistanceParameters(BarrierParameters):
+    """Of one ``distance`` barrier; what all of them share is ``safety.distance``."""
+
+    extra_gap: float = setting(0.0, "m", "kept at standstill beyond safety.distance.standstill_gap", low=0, high=50)
+
+
+BUILT_IN: dict[str, type[BarrierParameters]] = {
+    "distance": DistanceParameters,
+    **dict.fromkeys(("traction", "lateral", "edge", "lane", "speed", "curve", "sight"), BarrierParameters),
+}
+"""What every robot has unless its file says otherwise; here, so that who only reads settings loads no filter."""
 
 
 def build_barriers(values: Mapping[str, Any], source: str, key: str) -> dict[str, BarrierParameters]:
@@ -44,8 +55,9 @@ def _built(name: str, values: Any, source: str, key: str) -> BarrierParameters:
     if not given:  # ROS's parser takes the next barrier for a part of it
         raise SettingsError(f"{source}: '{key}' is empty; it must say its type, such as {{type: {name}}}")
     kind = given.setdefault("type", name)
-    known = list(barriers)
+    known = sorted({*BUILT_IN, *barriers})
     if kind not in known:
         raise SettingsError(f"{source}: '{key}.type' is {kind!r}; it must be one of {', '.join(known)}")
-    made: BarrierParameters = build(barriers[kind].Parameters, given, source, f"{key}.")
+    declared = BUILT_IN[kind] if kind in BUILT_IN else barriers[kind].Parameters
+    made: BarrierParameters = build(declared, given, source, f"{key}.")
     return made
