@@ -36,6 +36,7 @@ EXTRAS = {
         "ruff>=0.6,<1",
         "mypy>=1.11,<2",
         "types-PyYAML",
+        "setuptools>=70.1,<80",  # builds the example package in a test
     ],
 }
 EXTRAS["all"] = [requirement for group in EXTRAS.values() for requirement in group]
