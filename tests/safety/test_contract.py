@@ -189,6 +189,11 @@ def endless(state: State, rows: Rows) -> float:
     return 1.0
 
 
+def senseless(state: State, rows: Rows) -> float:
+    rows.set(0, math.nan, 0.0, 0.0)
+    return 1.0
+
+
 def aimless(state: State, rows: Rows) -> float:
     rows.set(0, 0.0, 0.0, -1.0)
     return 1.0
@@ -211,6 +216,7 @@ def idle(state: State, rows: Rows) -> float:
         (lost, "h is nan"),
         (beyond, "sets row 2, but declares 2"),
         (endless, "row 1 is not finite"),
+        (senseless, "row 0 is not finite"),
         (aimless, "row 0 does not depend on the command"),
         (blind, "fill raises AttributeError: 'NoneType' .*; with State\\(.* lane=None"),
         (idle, "of 300 states of 'start' only 0 are such that it has a row"),

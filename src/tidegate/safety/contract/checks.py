@@ -93,7 +93,6 @@ class Contract:
             h, rows = self.fill(state)
             self._need(state == before, car, "fill changes the state that it is given")
             self._need(h > -math.inf, car, f"h is {h}")
-            self._need((h, rows) == self.fill(state), car, "fill says something else when it is asked again")
             for index, row in rows.items():
                 self._need(
                     0 <= index < self.barrier.rows, car, f"it sets row {index}, but declares {self.barrier.rows}"
@@ -101,6 +100,7 @@ class Contract:
                 finite = all(map(math.isfinite, row[:4])) and row[4] > -math.inf
                 self._need(finite, car, f"row {index} is not finite: {row}")
                 self._need(row[:2] != (0.0, 0.0), car, f"row {index} does not depend on the command")
+            self._need((h, rows) == self.fill(state), car, "fill says something else when it is asked again")
             seen += bool(rows)
         self._enough(seen, "it has a row")
 
