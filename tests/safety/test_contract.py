@@ -214,7 +214,7 @@ def idle(state: State, rows: Rows) -> float:
         (changes, "changes the state"),
         (forgetful, "something else when it is asked again"),
         (lost, "h is nan"),
-        (beyond, "sets row 2, but declares 2"),
+        (beyond, "fill raises IndexError: row 2 of a barrier with 2 rows"),
         (endless, "row 1 is not finite"),
         (senseless, "row 0 is not finite"),
         (aimless, "row 0 does not depend on the command"),

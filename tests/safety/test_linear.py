@@ -57,7 +57,7 @@ def diamond(one: LinearConstraint, force: Any, curvature: Any) -> list[Any]:
 
 def filled(one: LinearConstraint, state: State) -> tuple[float, list[Row | None]]:
     table: list[Row | None] = [None] * one.rows
-    return one.fill(state, Rows(table, 0)), table
+    return one.fill(state, Rows(table, 0, one.rows)), table
 
 
 def at(speed: float, aside: float, force: float = 0.0, curvature: float = 0.0) -> State:

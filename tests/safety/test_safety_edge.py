@@ -43,7 +43,7 @@ def joints(plant: IdealCar) -> Box:
 
 def filled(plant: IdealCar) -> tuple[float, list[Row | None]]:
     table: list[Row | None] = [None] * Edge.rows
-    return Edge(settings(), car()).fill(plant.state(), Rows(table, 0)), table
+    return Edge(settings(), car()).fill(plant.state(), Rows(table, 0, Edge.rows)), table
 
 
 def safe_start(rng: np.random.Generator, road: float, slope: float = 0.0) -> IdealCar:

@@ -83,17 +83,23 @@ Row = tuple[float, float, float, float, float]
 
 
 class Rows:
-    """The rows of one barrier in the ``table`` of all; ``set`` fills one row, rows not set are None: off."""
+    """The ``count`` rows of one barrier, from ``start`` in the ``table`` of all; a row that is not set is None: off."""
 
-    __slots__ = ("_start", "_table")
+    __slots__ = ("_count", "_start", "_table")
 
-    def __init__(self, table: list[Row | None], start: int) -> None:
-        self._table, self._start = table, start
+    def __init__(self, table: list[Row | None], start: int, count: int) -> None:
+        self._table, self._start, self._count = table, start, count
 
     def set(
         self, row: int, force: float, curvature: float, fixed: float, scaled: float = 0.0, cap: float = math.inf
     ) -> None:
-        """Row ``force``·F + ``curvature``·κ ≥ min(``fixed`` − gain·``scaled``, ``cap``)."""
+        """Row ``force``·F + ``curvature``·κ ≥ min(``fixed`` − gain·``scaled``, ``cap``).
+
+        Raises:
+            IndexError: the barrier declares fewer rows; the next row is another's.
+        """
+        if not 0 <= row < self._count:
+            raise IndexError(f"row {row} of a barrier with {self._count} rows")
         self._table[self._start + row] = (force, curvature, fixed, scaled, cap)
 
 

@@ -60,7 +60,9 @@ class Filter:
         self.scale = np.array(self._units)
         starts = [0, *accumulate(barrier.rows for barrier in self.barriers)]
         self._table: list[Row | None] = [None] * starts.pop()
-        self._rows = [Rows(self._table, start) for start in starts]
+        self._rows = [
+            Rows(self._table, start, barrier.rows) for start, barrier in zip(starts, self.barriers, strict=True)
+        ]
         self._owner = [index for index, barrier in enumerate(self.barriers) for _ in range(barrier.rows)]
         self.gain_names = tuple(sorted({barrier.gain for barrier in self.barriers if barrier.gain}))
         owners = [self.barriers[index] for index in self._owner]

@@ -94,9 +94,6 @@ class Contract:
             self._need(state == before, car, "fill changes the state that it is given")
             self._need(h > -math.inf, car, f"h is {h}")
             for index, row in rows.items():
-                self._need(
-                    0 <= index < self.barrier.rows, car, f"it sets row {index}, but declares {self.barrier.rows}"
-                )
                 finite = all(map(math.isfinite, row[:4])) and row[4] > -math.inf
                 self._need(finite, car, f"row {index} is not finite: {row}")
                 self._need(row[:2] != (0.0, 0.0), car, f"row {index} does not depend on the command")
@@ -149,13 +146,12 @@ class Contract:
 
     def fill(self, state: State) -> tuple[float, dict[int, Row]]:
         """h and the rows that are on, by index."""
-        spare = 4  # on either side, for rows that are not its own
-        table: list[Row | None] = [None] * (self.barrier.rows + 2 * spare)
+        table: list[Row | None] = [None] * self.barrier.rows
         try:
-            h = self.barrier.fill(state, Rows(table, spare))
+            h = self.barrier.fill(state, Rows(table, 0, self.barrier.rows))
         except Exception as error:
             raise ContractError(f"{self._title}: fill raises {type(error).__name__}: {error}; with {state}") from error
-        return h, {index - spare: row for index, row in enumerate(table) if row is not None}
+        return h, {index: row for index, row in enumerate(table) if row is not None}
 
     def _static(self) -> None:
         seen = 0
