@@ -336,7 +336,7 @@ def test_no_solution_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
     ticks(drive, 2)
     assert drive.tick is not None
     assert drive.tick.reasons == ()
-    lateral = next(part for part in drive.supervisor._filter.barriers if part.name == "lateral")
+    lateral = next(part for part in drive.supervisor.filter.barriers if part.name == "lateral")
 
     def broken(_: object, rows: object) -> float:
         rows.set(0, math.nan, 0.0, 0.0)  # type: ignore[attr-defined]

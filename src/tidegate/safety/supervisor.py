@@ -44,7 +44,7 @@ class Supervisor:
         self._share = settings.safety.steering_share
         self._hold = nanoseconds(settings.safety.hold_s)
         self._camera_late = nanoseconds(settings.safety.late_periods / settings.camera.rate_hz)
-        self._filter = Filter(settings, car, disable=disable)
+        self.filter = Filter(settings, car, disable=disable)
         self._watchdog, self._plausibility = Watchdog(settings, car), Plausibility(settings, car)
         self._tracker = LaneTracker(settings)
         self._motion = Motion(settings, car)
@@ -73,7 +73,7 @@ class Supervisor:
     @property
     def gain_names(self) -> tuple[str, ...]:
         """Names of the gains that the barriers take from the policy."""
-        return self._filter.gain_names
+        return self.filter.gain_names
 
     def tick(self, inputs: SafetyInputs) -> Tick:
         """The command for the next period. Never raises: a fault inside brakes the car and stays until a reset."""
@@ -110,7 +110,7 @@ class Supervisor:
             filtered = Filtered(*box.clip(*wanted), (), "", True)
         else:
             gains = watchdog.newest("gains").values if watchdog.fresh("gains") and mode == Mode.NORMAL else {}
-            filtered = self._filter(state, wanted, gains, box, learned=not conditions.manual)
+            filtered = self.filter(state, wanted, gains, box, learned=not conditions.manual)
         allowed = (filtered.force, filtered.curvature)
         joints = watchdog.newest("joints") if watchdog.fresh("joints") else self._no_joints
         effort = self._limiter(self._actuation.efforts(*allowed, joints))
