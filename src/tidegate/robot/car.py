@@ -121,6 +121,11 @@ class Car:
         share = force * self.wheel_radius / len(self.vehicle.driven)
         return np.array([share if name in self.vehicle.driven else 0.0 for name in WHEEL_JOINTS])
 
+    def force_rate(self, side: int) -> float:
+        """Fastest change of the force [N/s] by the torque rate: of the drive (``side`` 1) or the brakes (−1)."""
+        wheels = len(self.vehicle.driven) if side > 0 else len(WHEEL_JOINTS)
+        return wheels * self.vehicle.wheel_effort_rate / self.wheel_radius
+
     def force_window(self, force: float, period: float) -> tuple[float, float]:
         """Forces [N] that the torque rate lets a driven wheel reach from ``force`` within ``period`` [s]."""
         driven, wheels, step = len(self.vehicle.driven), len(WHEEL_JOINTS), self.vehicle.wheel_effort_rate * period
