@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 from pathlib import Path
 
 import numpy as np
@@ -17,9 +18,10 @@ from scipy.signal import TransferFunction, lsim
 
 from tidegate.bag import BagReader, BagWriter
 from tidegate.calibration.estimate import Estimate, estimate, stretches
-from tidegate.calibration.findings import Finding, Verdict, find, setting_of, settings_patch, unsafe
+from tidegate.calibration.findings import Finding, Verdict, find, unsafe
 from tidegate.calibration.force import measure_force
 from tidegate.calibration.manoeuvre import drive_manoeuvre
+from tidegate.calibration.patch import setting_of, settings_patch
 from tidegate.calibration.recording import TOPICS, Recording, read_recording
 from tidegate.calibration.steering import measure_steering
 from tidegate.cli.app import main
@@ -178,8 +180,15 @@ def test_nothing_is_fitted_across_a_gap_and_few_experiments_are_none() -> None:
     assert list(stretches(wanted, 2, 3)) == [slice(0, 2), slice(3, 6), slice(6, 8)]
 
 
+def first(recording: Recording, samples: int) -> Recording:
+    """The beginning of a recording."""
+    arrays = ("force", "curvature", "steered", "speed", "pushed", "turned", "known")
+    return dataclasses.replace(recording, **{name: getattr(recording, name)[:samples] for name in arrays})
+
+
 def write_bag(path: Path, recording: Recording, **change: object) -> Path:
-    """The bag of a recording; ``change``: 'lacks' a topic, other 'names' of the joints, topics at another 'time'."""
+    """The bag of a recording; ``change``: 'lacks' a topic, other 'names' of the joints, an IMU that speaks 'later' or
+    is 'broken'."""
     names = change.get("names", CAR.joint_names)
     with BagWriter(path) as writer:
         for k in range(len(recording.force)):
@@ -196,7 +205,11 @@ def write_bag(path: Path, recording: Recording, **change: object) -> Path:
                 Command(stamp, names, np.concatenate(([0.0, 0.0], wheels))),  # type: ignore[arg-type]
                 SafetyState(stamp, Mode.NORMAL, allowed, allowed, ()),
                 JointStates(stamp, CAR.joint_names, *joints),
-                Imu(stamp + int(change.get("later", 0)), np.array([0, 0, turned]), np.array([push, 0, 9.81])),  # type: ignore[call-overload]
+                Imu(
+                    stamp + int(change.get("later", 0)),
+                    np.array([0, 0, turned]),
+                    np.array([push + change.get("broken", 0.0), 0, 9.81]),
+                ),  # type: ignore[call-overload]
             )
             for topic, record in zip(TOPICS, records, strict=True):
                 if topic != change.get("lacks"):
@@ -205,10 +218,10 @@ def write_bag(path: Path, recording: Recording, **change: object) -> Path:
 
 
 def test_a_bag_gives_the_recording_that_was_written(tmp_path: Path) -> None:
-    recording = made()
+    recording = first(made(), 800)
     read = read_recording(BagReader(write_bag(tmp_path / "drive", recording)), CAR, PERIOD)
     size = len(read.force)
-    assert SAMPLES - size <= 1
+    assert 800 - size <= 1
     assert read.known.all()
     for name in ("force", "curvature", "steered", "speed", "pushed", "turned"):
         np.testing.assert_allclose(getattr(read, name), getattr(recording, name)[:size], atol=1e-6)
@@ -220,21 +233,17 @@ def test_a_bag_gives_the_recording_that_was_written(tmp_path: Path) -> None:
         ({"lacks": "imu"}, "has no topic 'imu'"),
         ({"names": (*STEER_JOINTS, "a", "b", "c", "d")}, "'command' lacks joint 'front_left_wheel_joint'"),
         ({"later": 10**12}, "have no time in common"),
+        ({"broken": math.nan}, "'imu' holds values that are no numbers"),
     ],
 )
 def test_a_bag_that_cannot_be_used_says_why(tmp_path: Path, change: dict[str, object], words: str) -> None:
-    recording = made()
-    short = {name: getattr(recording, name)[:40] for name in ("force", "curvature", "steered", "speed")}
-    reader = BagReader(write_bag(tmp_path / "drive", dataclasses.replace(recording, **short), **change))
+    reader = BagReader(write_bag(tmp_path / "drive", first(made(), 40), **change))
     with pytest.raises(BagError, match=words):
         read_recording(reader, CAR, PERIOD)
 
 
 def test_silence_is_a_gap(tmp_path: Path) -> None:
-    recording = made()
-    short = {name: getattr(recording, name)[:200] for name in ("force", "curvature", "steered", "speed")}
-    recording = dataclasses.replace(recording, **short)
-    path = write_bag(tmp_path / "drive", recording)
+    path = write_bag(tmp_path / "drive", first(made(), 200))
     reader = BagReader(path)
     kept = [item for item in reader.messages(TOPICS) if item[0] != "imu" or not 1.3e9 < item[2].stamp < 1.6e9]
     with BagWriter(tmp_path / "holes") as writer:
@@ -263,6 +272,15 @@ def test_the_settings_file_can_be_merged_and_says_why() -> None:
     assert setting_of(mended, "safety.lane.lag_s") == values["safety"]["lane"]["lag_s"]
 
 
+@pytest.mark.parametrize("order", [1, -1])
+def test_of_several_findings_on_a_setting_the_worst_decides(order: int) -> None:
+    key, limit = "safety.distance.lag_s", SETTINGS.safety.distance.lag_s
+    late_drive = Finding("drive lag", "s", Estimate(0.09, 0.08, 0.1, 5), key, limit)
+    brake = Finding("brake lag", "s", Estimate(0.02, 0.01, 0.03, 5), key, limit)
+    text = settings_patch([late_drive, brake][::order], SETTINGS)
+    assert yaml.safe_load(text)["/**"]["ros__parameters"] == {"safety": {"distance": {"lag_s": 0.1}}}
+
+
 def test_a_value_that_no_setting_may_have_is_refused() -> None:
     late_brake = Finding("brake lag", "s", Estimate(0.9, 0.8, 1.0, 5), "safety.distance.lag_s", 0.05)
     with pytest.raises(SettingsError, match=r"'safety\.distance\.lag_s' is 1\.0"):
@@ -277,12 +295,14 @@ def run(monkeypatch: pytest.MonkeyPatch, *words: object) -> int:
 
 
 def test_exit_codes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> None:
-    good = write_bag(tmp_path / "good", made(gain=1.02, delay=0.02, servo=(0.01, 0.02)))
-    assert run(monkeypatch, good, "--out", tmp_path / "new" / "measured.yaml") == 0
-    assert (tmp_path / "new" / "measured.yaml").exists()
-    late_brake = write_bag(tmp_path / "late", made(gain=1.02, delay=0.08))
-    assert run(monkeypatch, late_brake) == 1
+    short = write_bag(tmp_path / "short", first(made(), 100))
+    assert run(monkeypatch, short) == 0
+    assert "not measured: 0 braking steps of at least 1 m/s²" in capfd.readouterr().out
+    late_brake = write_bag(tmp_path / "late", first(made(gain=1.02, delay=0.08), 2500))
+    assert run(monkeypatch, late_brake, "--out", tmp_path / "new" / "measured.yaml") == 1
     assert "safety.distance.lag_s is on the unsafe side" in capfd.readouterr().out
+    values = yaml.safe_load((tmp_path / "new" / "measured.yaml").read_text())["/**"]["ros__parameters"]
+    assert values["safety"]["distance"]["lag_s"] == pytest.approx(0.08, abs=0.01)
     assert run(monkeypatch, tmp_path / "none") == 2
     assert capfd.readouterr().err.strip().splitlines() == [f"error: {tmp_path / 'none'}: no such bag"]
 

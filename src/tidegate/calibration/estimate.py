@@ -3,12 +3,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+import warnings
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy import stats
+from scipy.optimize import OptimizeWarning, curve_fit
+
+from tidegate.records import Floats
 
 CONFIDENCE = 0.95
 FEWEST = 3
@@ -42,6 +46,24 @@ def estimate(samples: Sequence[float], experiments: str) -> Measured:
     mean, spread = float(np.mean(samples)), float(stats.sem(samples))
     reach = spread * float(stats.t.ppf((1 + CONFIDENCE) / 2, count - 1))
     return Estimate(mean, mean - reach, mean + reach, count)
+
+
+def fit(
+    model: Callable[..., Floats],
+    at: Floats,
+    seen: Floats,
+    start: Sequence[float],
+    bounds: tuple[Sequence[float], Sequence[float]] | None = None,
+) -> tuple[list[float], Floats]:
+    """Least squares: parameters (P,) with which ``model(at, *parameters)`` comes nearest to ``seen``, their covariance
+    (P, P); it is inf where the parameters are not determined."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", OptimizeWarning)  # says that the covariance is inf
+        try:
+            found, covariance = curve_fit(model, at, seen, p0=start, bounds=bounds or (-np.inf, np.inf))
+        except RuntimeError:  # no minimum within the solver's own limit of steps
+            return list(start), np.full((len(start), len(start)), np.inf)
+    return found.tolist(), covariance
 
 
 def stretches(wanted: NDArray[np.bool_], shortest: int, longest: int) -> Iterator[slice]:

@@ -3,27 +3,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import Enum
-from typing import Any
-
-import yaml
 
 from tidegate.calibration.estimate import Estimate, Measured
 from tidegate.calibration.force import Force, measure_force
 from tidegate.calibration.recording import Recording
 from tidegate.calibration.steering import measure_steering
 from tidegate.robot import GRAVITY, Car
-from tidegate.settings import Settings, entries
-from tidegate.settings.schema import check
+from tidegate.settings import Settings
 
 KEEPING_UP = 0.9
-"""A rate is reached where this share of it is: none can be exceeded that was not asked for, and the rounding of the
-ramp's ends belongs to the lag."""
+"""A rate is kept up with where this share of it is reached: no more than was asked for can be seen, and the rounding of
+a ramp's ends belongs to the lag."""
 ENOUGH = 0.5
 """Share of the backup's braking that must have been tried before its gain is believed at full braking."""
-
 HEAVIER = (
     "the car brakes less than its URDF's mass and the commanded torque say; state the loaded car's mass, or what "
     "its brakes give, in the URDF (a smaller guarantee is asked for with a smaller force and missed again)"
@@ -114,50 +109,6 @@ def _stop(brake: Force, settings: Settings) -> Measured:
 def unsafe(findings: Iterable[Finding]) -> list[Finding]:
     """Those whose setting is on the unsafe side."""
     return [finding for finding in findings if finding.verdict is Verdict.UNSAFE]
-
-
-def settings_patch(findings: Sequence[Finding], settings: Settings) -> str:
-    """A ROS parameter file with the settings that were judged: as they are where they are safe, else as measured (the
-    worst end of the interval); each with what was measured. What another value would not mend is left out.
-    ``findings`` may be of several recordings.
-
-    Raises:
-        SettingsError: a measured value is outside what the setting may be.
-    """
-    known = {entry.key: entry for entry in entries(Settings)}
-    values: dict[str, Any] = {}
-    notes = []
-    for finding in findings:
-        measured = finding.measured
-        if not finding.key or not isinstance(measured, Estimate):
-            continue
-        notes.append(f"# {finding.key}: {finding.quantity} {told(measured)} {finding.unit}, {finding.verdict.value}")
-        value = setting_of(settings, finding.key)
-        if finding.verdict is not Verdict.SAFE:
-            if finding.remedy:
-                notes.append(f"#   {finding.remedy}")
-                continue
-            found = float(f"{measured.high if finding.at_most else measured.low:.3g}")
-            before = values.get(finding.key, value)
-            value = max(before, found) if finding.at_most else min(before, found)
-        values[finding.key] = check(value, known[finding.key], "measured")
-    nested: dict[str, Any] = {}
-    for key, value in values.items():
-        *sections, name = key.split(".")
-        place = nested
-        for section in sections:
-            place = place.setdefault(section, {})
-        place[name] = value
-    document = yaml.safe_dump({"/**": {"ros__parameters": nested}}, sort_keys=False)
-    return "\n".join(["# Measured by `tidegate calibrate`; means with their 95 % intervals.", *notes, document])
-
-
-def setting_of(settings: Settings, key: str) -> float:
-    """The number that a dotted ``key`` has."""
-    value: Any = settings
-    for name in key.split("."):
-        value = getattr(value, name)
-    return float(value)
 
 
 def told(estimate: Estimate) -> str:

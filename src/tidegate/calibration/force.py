@@ -6,10 +6,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.optimize import curve_fit
 from scipy.stats import linregress
 
-from tidegate.calibration.estimate import Measured, estimate, stretches
+from tidegate.calibration.estimate import Measured, estimate, fit, stretches
 from tidegate.calibration.recording import Recording
 from tidegate.records import Floats
 from tidegate.robot import Car
@@ -58,10 +57,10 @@ def measure_force(recording: Recording, car: Car, side: int) -> Force:
         if np.ptp(acceleration[piece]) < STEP or np.ptp(recording.curvature[piece]) > STRAIGHT:
             continue
         gain, error = _gain(recording, acceleration, piece)
-        if error > PRECISION:
+        force_gain, lag, force_error = _lag(recording, acceleration, piece)
+        if max(error, force_error) > PRECISION:
             continue
         gains.append(gain)
-        force_gain, lag = _lag(recording, acceleration, piece)
         lags.append(lag)
         hardest = max(hardest, float(np.abs(acceleration[piece]).max()))
         slope = np.gradient(acceleration[piece], recording.period)
@@ -87,12 +86,12 @@ def _gain(recording: Recording, acceleration: Floats, piece: slice) -> tuple[flo
         made: Floats = start + slope * since + bend * since**2 / 2 + gain * given
         return made
 
-    found, covariance = curve_fit(model, at, speed, p0=(speed[0], 0.0, 0.0, 1.0, 0.01))
-    return float(found[3]), float(np.sqrt(covariance[3, 3]))
+    found, covariance = fit(model, at, speed, (speed[0], 0.0, 0.0, 1.0, 0.01))
+    return found[3], float(np.sqrt(covariance[3, 3]))
 
 
-def _lag(recording: Recording, acceleration: Floats, piece: slice) -> tuple[float, float]:
-    """k and τ [s] from the specific force; what is measured at a sample was commanded at the one before."""
+def _lag(recording: Recording, acceleration: Floats, piece: slice) -> tuple[float, float, float]:
+    """k, τ [s] and the standard error of k from the specific force; a command is answered at the next sample."""
     time = np.arange(len(acceleration)) * recording.period
     at = time[piece]
 
@@ -100,8 +99,8 @@ def _lag(recording: Recording, acceleration: Floats, piece: slice) -> tuple[floa
         made: Floats = other + gain * np.interp(at - recording.period - lag, time, acceleration)
         return made
 
-    found, _ = curve_fit(model, at, recording.pushed[piece], p0=(0.0, 1.0, 0.01))
-    return float(found[1]), float(found[2])
+    found, covariance = fit(model, at, recording.pushed[piece], (0.0, 1.0, 0.01))
+    return found[1], found[2], float(np.sqrt(covariance[1, 1]))
 
 
 def _ramp(recording: Recording, acceleration: Floats, ramp: slice, lag: float) -> float:

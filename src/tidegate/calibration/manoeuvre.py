@@ -11,7 +11,7 @@ from tidegate.evaluation.drivers import ExpertDriver, Seen
 from tidegate.evaluation.log import DriveLog
 from tidegate.evaluation.pilot import Moment, Pilot
 from tidegate.evaluation.rollout import drive_tick
-from tidegate.records import SafetyState
+from tidegate.records import SafetyState, nanoseconds
 from tidegate.robot import Car
 from tidegate.safety import Supervisor
 from tidegate.safety.braking import Braking
@@ -22,15 +22,15 @@ SCENE = "proving_ground"
 FREE = frozenset({"distance", "edge", "lane", "curve", "sight"})
 """Barriers that would keep the car in its lane; limits of joints, grip and speed stay on."""
 FAST, SLOW, ROLLING = 12.0, 7.0, 2.5
-"""Speeds [m/s] from which the car brakes, at which it steers, and at which a braking or driving step ends."""
+"""Speeds [m/s] from which the car brakes, at which it steers, and at which a braking step ends."""
 PAUSE_S = 0.8
 """No force between two steps, so that each has a beginning [s]."""
-LATERAL = 0.65
-"""Share of the allowed lateral acceleration that is steered for."""
-BRAKING, DRIVING = (0.5, 0.75, 1.0, 1.0, 1.0), (0.6, 0.8, 1.0, 1.0, 1.0)
-"""Steps as shares of the backup's braking and of the strongest drive; the last two braking while steering."""
+FORCES = ((0.6, 0.5, 0.0), (0.8, 0.75, 0.0), (1.0, 1.0, 0.0), (1.0, 1.0, 1.0), (1.0, 1.0, -1.0))
+"""Steps of the force: share of the strongest drive, share of the backup's braking, steering meanwhile."""
 STEERING, STEPS, STEER_S = (0.5, 0.75, 1.0), 24, 0.5
-"""Steps of the curvature as shares of that, how many, and how long each is held [s]."""
+"""Steps of the steering, to either side in turns: how much, how many, and how long each is held [s]."""
+LATERAL = 0.65
+"""Steering of one: this share of the allowed lateral acceleration."""
 
 Wish = tuple[float, float]
 """Acceleration [m/s²], and curvature [1/m] added to what keeps the car on the road."""
@@ -40,31 +40,30 @@ Script = Generator[Wish, Truth, None]
 def script(settings: Settings, car: Car) -> Script:
     """What is asked for, one camera frame after the other, given the truth of each."""
     lateral = LATERAL * settings.vehicle.lateral_acceleration_max
-    brake = -Braking(settings, car).backup(FAST)
-    drive = car.force_max / car.effective_mass
+    braking = Braking(settings, car).backup(FAST)
+    driving = car.force_max / car.effective_mass
     truth = yield 0.0, 0.0
-    for step, (braking, driving) in enumerate(zip(BRAKING, DRIVING, strict=True)):
+    for drive, brake, steer in FORCES:
         while truth.speed < FAST:
-            truth = yield driving * drive, 0.0
+            truth = yield drive * driving, 0.0
         yield from _pause(truth)
-        turn = (0.0, 1.0, -1.0)[max(step - len(BRAKING) + 3, 0)] * lateral / FAST**2
+        turn = steer * lateral / FAST**2
         truth = yield 0.0, turn
         while truth.speed > ROLLING:
-            truth = yield -braking * brake, turn
+            truth = yield brake * braking, turn
         yield from _pause(truth)
         truth = yield 0.0, 0.0
-    side = 1.0
     for step in range(STEPS):
         while truth.speed < SLOW:
-            truth = yield 0.6 * drive, 0.0
-        side, share = -side, STEERING[step // 2 % len(STEERING)]
-        until = truth.stamp + round(1e9 * STEER_S)
+            truth = yield 0.6 * driving, 0.0
+        turn = (-1) ** step * STEERING[step // 2 % len(STEERING)] * lateral / SLOW**2
+        until = truth.stamp + nanoseconds(STEER_S)
         while truth.stamp < until:
-            truth = yield 0.0, side * share * lateral / SLOW**2
+            truth = yield 0.0, turn
 
 
 def _pause(truth: Truth) -> Script:
-    until = truth.stamp + round(1e9 * PAUSE_S)
+    until = truth.stamp + nanoseconds(PAUSE_S)
     while truth.stamp < until:
         truth = yield 0.0, 0.0
 

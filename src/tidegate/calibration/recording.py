@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from tidegate.bag import BagReader
 from tidegate.errors import BagError
 from tidegate.records import Floats
-from tidegate.robot import WHEEL_JOINTS, Car
+from tidegate.robot import STEER_JOINTS, WHEEL_JOINTS, Car
 
 GAP = 0.1
 """A longer silence [s] of any input is a gap: nothing is fitted across it."""
@@ -72,7 +72,7 @@ class Series:
             efforts = dict(zip(record.names, record.effort.tolist(), strict=True))
             return (sum(efforts[name] for name in WHEEL_JOINTS) / car.wheel_radius,)
         if topic == "joint_states":
-            angles = [record.position.item(record.names.index(name)) for name in car.joint_names[:2]]
+            angles = [record.position.item(record.names.index(name)) for name in STEER_JOINTS]
             return car.curvature(*angles), float(np.median(car.wheel_spins(record))) * car.wheel_radius
         if topic == "safety_node/barriers":
             return (record.allowed[1],)
@@ -83,7 +83,7 @@ class Series:
         """Everything on one grid of ``period`` [s], over the time in which all topics speak.
 
         Raises:
-            BagError: the topics have no time in common.
+            BagError: the topics have no time in common, or hold what is no number.
         """
         series = {topic: np.array(sorted(rows)) for topic, rows in self._rows.items()}
         first = max((rows[0, 0] if len(rows) else np.inf) for rows in series.values())
@@ -94,6 +94,8 @@ class Series:
         known = np.ones(len(grid), bool)
         values: list[Floats] = []
         for topic, (stamp, *columns) in ((topic, rows.T) for topic, rows in series.items()):
+            if not np.isfinite(columns).all():
+                raise BagError(f"{self._source}: '{topic}' holds values that are no numbers (or lacks a column)")
             # a stamp that is a rounding error later than its sample is not the next one
             held = np.searchsorted(stamp, grid + 1e-6 * period, side="right") - 1
             known &= grid - stamp[held] < GAP
@@ -107,7 +109,8 @@ def read_recording(reader: BagReader, car: Car, period: float) -> Recording:
     """The recording in a bag, on a grid of ``period`` [s].
 
     Raises:
-        BagError: a topic is missing or corrupt, joints are not the car's, or the topics have no time in common.
+        BagError: a topic is missing or corrupt or holds no numbers, joints are not the car's, or the topics have no
+            time in common.
     """
     series = Series(str(reader.path), car)
     for topic, _, record in reader.messages(TOPICS):

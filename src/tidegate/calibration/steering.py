@@ -6,10 +6,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.optimize import curve_fit
 from scipy.signal import lfilter, savgol_filter
 
-from tidegate.calibration.estimate import Measured, estimate, stretches
+from tidegate.calibration.estimate import Measured, estimate, fit, stretches
 from tidegate.calibration.recording import Recording
 from tidegate.records import Floats
 from tidegate.robot import Car
@@ -79,9 +78,8 @@ def _fit(recording: Recording, piece: slice, answer: Floats) -> _Answer:
         return made
 
     bounds = ([-1.0, 0.0, -0.1, 1e-3], [1.0, 3.0, 1.0, 1.0])
-    found, covariance = curve_fit(model, time[piece], answer[piece], p0=(0.0, 1.0, 0.01, 0.01), bounds=bounds)
-    error = float(np.sqrt(covariance[2:, 2:].sum()))
-    return _Answer(float(found[2]), float(found[3]), float(found[1]), error)
+    (_, gain, delay, constant), covariance = fit(model, time[piece], answer[piece], (0.0, 1.0, 0.01, 0.01), bounds)
+    return _Answer(delay, constant, gain, float(np.sqrt(covariance[2:, 2:].sum())))
 
 
 def _rate(recording: Recording, car: Car) -> Measured:

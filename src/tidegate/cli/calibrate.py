@@ -12,8 +12,9 @@ from rich.console import Console
 from rich.table import Table
 
 from tidegate.bag import BagReader
-from tidegate.calibration.findings import Finding, Verdict, find, settings_patch, told, unsafe
+from tidegate.calibration.findings import Finding, Verdict, find, told, unsafe
 from tidegate.calibration.manoeuvre import drive_manoeuvre
+from tidegate.calibration.patch import settings_patch
 from tidegate.calibration.recording import read_recording
 from tidegate.evaluation.campaign import parse_seeds
 from tidegate.robot import Car
