@@ -20,8 +20,8 @@ a ramp's ends belongs to the lag."""
 ENOUGH = 0.5
 """Share of the backup's braking that must have been tried before its gain is believed at full braking."""
 HEAVIER = (
-    "the car brakes less than its URDF's mass and the commanded torque say; state the loaded car's mass, or what "
-    "its brakes give, in the URDF (a smaller guarantee is asked for with a smaller force and missed again)"
+    "the car brakes less than its URDF's mass, vehicle.mass_margin and the commanded torque say; raise that margin, or "
+    "state the loaded car's mass in the URDF (a smaller guarantee is asked for with a smaller force and missed again)"
 )
 
 
@@ -100,7 +100,7 @@ def _scaled(measured: Measured, factor: float, offset: float = 0.0) -> Measured:
 def _stop(brake: Force, settings: Settings) -> Measured:
     """Deceleration [m/s²] that the backup's command reaches on the steepest slope; drag is not counted on."""
     slope = GRAVITY * settings.vehicle.slope_max
-    asked = settings.vehicle.brake_guaranteed + slope
+    asked = (settings.vehicle.brake_guaranteed + slope) * (1 + settings.vehicle.mass_margin)
     if brake.hardest < ENOUGH * asked and not isinstance(brake.gain, str):
         return f"never braked harder than {brake.hardest:.1f} m/s²; at least {ENOUGH * asked:.1f} are needed"
     return _scaled(brake.gain, asked, -slope)

@@ -55,6 +55,11 @@ class Car:
     force_max: float
     force_min: float
 
+    @property
+    def loaded_mass(self) -> float:
+        """Effective mass [kg] of the heaviest car that counts: what its brakes are asked for."""
+        return self.effective_mass * (1 + self.vehicle.mass_margin)
+
     @classmethod
     def from_settings(cls, settings: Settings) -> Car:
         """Read the URDF that the settings name and tighten its limits.

@@ -55,8 +55,9 @@ class Supervisor:
         self._crosses = math.inf
         self._arc_track, self._lane_track = Track(settings), Track(settings)
         self._actuation = Actuation(car, self._period)
-        braking = car.wheel_efforts(-settings.vehicle.brake_guaranteed * car.effective_mass)
-        self._safe: Floats = np.concatenate((np.zeros(len(car.joint_names) - len(WHEEL_JOINTS)), braking))
+        self._braking = -settings.vehicle.brake_guaranteed * car.loaded_mass
+        steering = np.zeros(len(car.joint_names) - len(WHEEL_JOINTS))
+        self._safe: Floats = np.concatenate((steering, car.wheel_efforts(self._braking)))
         self._limiter = Limiter(self._actuation.low, self._actuation.high, self._actuation.step, self._safe)
         self._no_joints = JointStates(0, (), np.empty(0), np.empty(0), np.empty(0))
         self.rung = Rung()
@@ -85,7 +86,7 @@ class Supervisor:
             self.rung = Rung(Mode.STOPPING, inputs.now, (reason,), latched=True)
             effort = self._limiter(self._safe)
             self._actuation.effort = effort
-            backup = (-self._settings.vehicle.brake_guaranteed * self._car.effective_mass, self._state.curvature)
+            backup = self._braking, self._state.curvature
             command = Command(inputs.now, self._car.joint_names, effort)
             return Tick(command, Mode.STOPPING, backup, backup, (), "", (reason,))
 
