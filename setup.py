@@ -24,13 +24,13 @@ EXTRAS = {
     "learn": ["torch>=2.4,<2.15", "onnx>=1.16,<2", "numba>=0.59,<1"],
     "cvxpy": [CVXPY],  # constraints that a user writes; the tests' oracle as well
     "insight": ["matplotlib>=3.8,<4", "scikit-learn>=1.4,<2", "av>=12,<19"],
+    "calibrate": ["scipy>=1.11,<2"],
     "dev": [
         "pytest>=8,<10",
         "pytest-timeout>=2.3,<3",
         "pytest-xdist>=3.5,<4",
         "pytest-cov>=5,<8",
         "hypothesis>=6.100,<7",
-        "scipy>=1.11,<2",
         CVXPY,
         "ncps>=1.0,<2",
         "ruff>=0.6,<1",

@@ -158,8 +158,48 @@ def qp_layer(figures: dict[str, Any]) -> str:
     )
 
 
+def coverage(figures: dict[str, Any]) -> str:
+    """Coverage of the lane's error bounds."""
+    whole = [
+        (
+            row["driver"],
+            name,
+            f"{found['kept']}/{found['drives']}",
+            f"{found['low']:.2f}–{found['high']:.2f}",
+            f"{100 * found['frames']:.2f}",
+            f"{found['width']:.3g}",
+        )
+        for row in figures["rows"]
+        if row["scene"] == "all"
+        for name, found in row["of"].items()
+    ]
+    scenes = [
+        (row["driver"], row["scene"], row["frames"], row["refused"], *_covered(row["of"], figures["names"][:3]))
+        for row in figures["rows"]
+        if row["scene"] != "all"
+    ]
+    head = ("driver", "quantity", "drives covered", "95 % interval", "frames within [%]", "bound, median")
+    parts = (f"{name}: drives, frames [%], bound" for name in figures["names"][:3])
+    share, nominal = 100 * figures["frame_share"], 100 * figures["nominal"]
+    return (
+        f"## Coverage of the lane's error bounds\n\nSeeds {figures['seeds']} (the end excluded), neither trained nor "
+        f"calibrated with, dealt out to the scenes, {figures['seconds']:g} s a drive; each is driven by the expert, "
+        f"with the network looking on, and by the network. A drive is covered where {share:g} % of its frames are "
+        f"within the bound; of the drives at least {nominal:g} % should be, for each quantity. Interval: "
+        f"Clopper-Pearson over drives, for frames of one drive are not exchangeable. Refused: image health says that "
+        f"the frame must not be used. Offsets in m, headings in rad, curvatures in 1/m.\n\n{table(head, whole)}\n\n"
+        f"{table(('driver', 'scene', 'frames', 'refused', *parts), scenes)}"
+    )
+
+
+def _covered(found: dict[str, Any], names: list[str]) -> list[str]:
+    chosen = [found[name] for name in names]
+    return [f"{one['kept']}/{one['drives']}, {100 * one['frames']:.2f}, {one['width']:.3g}" for one in chosen]
+
+
 TABLES: dict[str, Callable[[dict[str, Any]], str]] = {
     "closed_loop": closed_loop,
+    "coverage": coverage,
     "latency": latency,
     "liquid_step": liquid_step,
     "filter_step": filter_step,

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import closed_loop
+import coverage
 import filter_step
 import latency
 import liquid_step
@@ -18,6 +19,7 @@ def main() -> None:
     qp_layer.main([])
     latency.main([])
     closed_loop.main([])
+    coverage.main([])
     results.main()
 
 

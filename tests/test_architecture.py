@@ -30,6 +30,7 @@ LEVEL = {
     "learning": 6,
     "evaluation": 6,
     "attack": 6,
+    "calibration": 6,
     "insight": 6,
     "nodes": 7,
     "cli": 8,
@@ -102,6 +103,8 @@ def test_foreign_packages_have_one_home(path: Path) -> None:
         assert own == "bag"
     if "cvxpy" in tops:
         assert relative == "safety/linear.py"
+    if "scipy" in tops:
+        assert own == "calibration"
     if "torch" in tops:
         assert relative in TORCH_HOMES or own in {"learning", "insight"}, f"{relative} imports torch"
 

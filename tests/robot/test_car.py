@@ -107,3 +107,10 @@ def test_settings_tighten() -> None:
     car = Car.from_settings(dataclasses.replace(SETTINGS, vehicle=vehicle))
     assert car.limits["front_left_wheel_joint"].effort == 900
     assert car.force_min == pytest.approx(-4 * 900 / 0.31)
+
+
+@pytest.mark.parametrize("side", [-1, 1])
+def test_the_force_changes_as_fast_as_the_torque_rate_of_its_wheels(side: int) -> None:
+    period = 0.005
+    low, high = CAR.force_window(0.0, period)
+    assert CAR.force_rate(side) * period == pytest.approx(high if side > 0 else -low)

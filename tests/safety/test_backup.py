@@ -12,7 +12,7 @@ from tidegate.records import Mode
 from tidegate.safety.backup import Backup
 from tidegate.safety.lane_tracker import TrackedLane
 
-MASS = car().effective_mass
+MASS, LOADED = car().effective_mass, car().loaded_mass
 LADDER, VEHICLE = settings().safety.ladder, settings().vehicle
 
 
@@ -44,8 +44,8 @@ def test_what_stands_is_held_with_the_wheels_as_they_are() -> None:
     assert command(Mode.STOPPED, speed=0.0) == (held, 0.017)
     for slow in (0.99 * LADDER.standstill_speed, -0.99 * LADDER.standstill_speed):
         assert command(speed=slow, hard=True)[0] == held
-    assert command(speed=LADDER.standstill_speed, hard=True)[0] == -VEHICLE.brake_guaranteed * MASS
-    assert command(speed=-8.0, hard=True)[0] == -VEHICLE.brake_guaranteed * MASS
+    assert command(speed=LADDER.standstill_speed, hard=True)[0] == -VEHICLE.brake_guaranteed * LOADED
+    assert command(speed=-8.0, hard=True)[0] == -VEHICLE.brake_guaranteed * LOADED
 
 
 @pytest.mark.parametrize(
@@ -65,9 +65,9 @@ def test_what_stands_is_held_with_the_wheels_as_they_are() -> None:
 def test_stopping_brakes_as_hard_as_it_must(seen: TrackedLane | None, blind: bool, hard: bool, braking: float) -> None:
     assert LADDER.stop_deceleration < 4.0 < VEHICLE.brake_guaranteed
     force, _ = command(seen=seen, blind=blind, hard=hard)
-    assert force == pytest.approx(-braking * MASS)
+    assert force == pytest.approx(-braking * LOADED)
     downhill, _ = command(seen=seen, blind=blind, hard=hard, disturbance=0.6)
-    assert downhill == pytest.approx(-(braking + 0.6) * MASS)
+    assert downhill == pytest.approx(-(braking + 0.6) * LOADED)
     uphill, _ = command(seen=seen, blind=blind, hard=hard, disturbance=-0.6)
     assert uphill == force  # what brakes the car by itself is not counted on
 
@@ -76,7 +76,7 @@ def test_at_the_end_of_the_lane_the_way_left_is_never_less_than_a_metre() -> Non
     """v²/2 at 1 m/s over one metre is less than the comfortable deceleration: it does not slam on the brakes."""
     speed = math.sqrt(2 * 1.2 * LADDER.stop_deceleration)
     force, _ = command(speed=speed, seen=lane(remaining=-9.0))
-    assert force == pytest.approx(-1.2 * LADDER.stop_deceleration * MASS)
+    assert force == pytest.approx(-1.2 * LADDER.stop_deceleration * LOADED)
 
 
 @pytest.mark.parametrize("speed", [3.0, 12.0, -12.0])

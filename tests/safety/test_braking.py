@@ -9,16 +9,21 @@ from safety_plant import PERIOD, car, settings
 from tidegate.robot import GRAVITY
 from tidegate.safety.braking import Braking
 
-MASS = car().effective_mass
+MASS, LOADED = car().effective_mass, car().loaded_mass
 VEHICLE, LAG = settings().vehicle, settings().safety.distance.lag_s
 SLOPE = GRAVITY * VEHICLE.slope_max
-RATE = VEHICLE.wheel_effort_rate / car().wheel_radius / MASS
-"""By how much one wheel's torque rate changes the car's acceleration [m/s³]."""
+RATE = VEHICLE.wheel_effort_rate / car().wheel_radius / LOADED
+"""By how much one wheel's torque rate changes the loaded car's acceleration [m/s³]."""
+
+
+def acceleration_of(force: float) -> float:
+    """The worst of the two cars: drive pushes the empty one, brakes hold the loaded one."""
+    return max(force / MASS, force / LOADED)
 
 
 def integrated(speed: float, force: float) -> tuple[float, float, float]:
     """Lag, drive off, brakes on, stop: way, time and highest speed, in small steps."""
-    acceleration, step, peak = force / MASS, 1e-4, speed
+    acceleration, step, peak = acceleration_of(force), 1e-4, speed
     way, time = speed * LAG, LAG
     while speed > 0 or acceleration + SLOPE > 0:
         if acceleration > 0:
@@ -48,11 +53,11 @@ def test_a_standing_or_backward_rolling_car_needs_no_way_to_stop() -> None:
 def test_the_next_stop_begins_a_period_later_on_the_steepest_slope() -> None:
     braking = Braking(settings(), car())
     for force in (-2000.0, 1500.0):
-        later = 7.0 + PERIOD * (force / MASS + SLOPE)
+        later = 7.0 + PERIOD * (acceleration_of(force) + SLOPE)
         assert braking.next_stop(7.0, force) == pytest.approx(braking.stop(later, force))
 
 
 def test_the_backup_brakes_as_guaranteed_on_the_steepest_slope_and_holds_the_standing_car() -> None:
     braking, ladder = Braking(settings(), car()), settings().safety.ladder
-    assert braking.backup(ladder.standstill_speed) == pytest.approx(-VEHICLE.brake_guaranteed - SLOPE)
+    assert braking.backup(ladder.standstill_speed) * MASS / LOADED == pytest.approx(-VEHICLE.brake_guaranteed - SLOPE)
     assert braking.backup(0.99 * ladder.standstill_speed) == -ladder.hold_deceleration

@@ -14,9 +14,10 @@ from tidegate.safety.barrier import Ahead, Row, Rows, State
 from tidegate.safety.braking import Braking
 from tidegate.safety.distance import Distance
 
-MASS = car().effective_mass
+MASS, LOADED = car().effective_mass, car().loaded_mass
 DISTANCE, VEHICLE, LADDER = settings().safety.distance, settings().vehicle, settings().safety.ladder
 SLOPE = GRAVITY * VEHICLE.slope_max
+BACKUP = (VEHICLE.brake_guaranteed + SLOPE) * LOADED / MASS
 GAIN = 1.3
 RESERVE = DISTANCE.standstill_gap + DISTANCE.noise_m
 
@@ -42,7 +43,7 @@ def gap(thing: Ahead, now: State) -> float:
 def next_gap(thing: Ahead, now: State, force: float) -> float:
     """h at the next tick under ``force``, S by its chord over the slew window."""
     stopping, ends = Braking(settings(), car()).stop, (now.force_low, now.force_high)
-    low, high = (stopping(now.speed + PERIOD * (end / MASS + SLOPE), end)[0] for end in ends)
+    low, high = (stopping(now.speed + PERIOD * (max(end / MASS, end / LOADED) + SLOPE), end)[0] for end in ends)
     after = low + (high - low) * (force - ends[0]) / (ends[1] - ends[0])
     closing = max(now.speed - thing.receding, 0.0) + thing.approaching
     return gap(thing, now) + stopping(now.speed, now.force)[0] - PERIOD * closing - after
@@ -64,7 +65,7 @@ def test_the_largest_force_allowed_lets_h_fall_by_the_gain(thing: Ahead, force: 
         assert row[:2] == (-1 / MASS, 0.0)
         most = (row[2] - gain * row[3]) / row[0] if row is lane else row[2] / row[0]
         assert next_gap(thing, now, most) == pytest.approx((1 - gain * PERIOD) * h, abs=1e-9)
-        assert row[4] == pytest.approx(min(VEHICLE.brake_guaranteed + SLOPE, -now.force_low / MASS))
+        assert row[4] == pytest.approx(min(BACKUP, -now.force_low / MASS))
     assert arc is not None
     assert arc[3] == 0.0
 
@@ -76,15 +77,15 @@ def test_no_more_braking_is_asked_for_than_the_backup_gives(distance: float) -> 
     h, (row, other) = fill(now)
     hardest = 0.9 * VEHICLE.tyre_friction * GRAVITY * settings().safety.traction_share
     assert row is not None
-    assert row[4] == pytest.approx(VEHICLE.brake_guaranteed + SLOPE if h >= 0 else hardest)
+    assert row[4] == pytest.approx(BACKUP if h >= 0 else hardest)
     assert (h >= 0) == (distance > 20)
     assert other is None
 
 
 def test_h_of_exactly_zero_is_still_kept_by_guaranteed_braking() -> None:
     barrier = Distance(settings(), car())
-    assert barrier._backup(0.0, 10.0) == pytest.approx(-VEHICLE.brake_guaranteed - SLOPE)
-    assert barrier._backup(-1e-9, 10.0) < -VEHICLE.brake_guaranteed - SLOPE
+    assert barrier._backup(0.0, 10.0) == pytest.approx(-BACKUP)
+    assert barrier._backup(-1e-9, 10.0) < -BACKUP
     assert barrier._backup(0.0, LADDER.standstill_speed) == barrier._backup(0.0, 10.0)
 
 
@@ -103,7 +104,7 @@ def test_a_window_of_no_width_gives_a_row_all_the_same() -> None:
     now = dataclasses.replace(state(Ahead(40.0)), force_low=-500.0, force_high=-500.0)
     h, (row, _) = fill(now)
     stopping = Braking(settings(), car()).stop
-    ways = [stopping(now.speed + PERIOD * (end / MASS + SLOPE), end)[0] for end in (-500.0, -499.0)]
+    ways = [stopping(now.speed + PERIOD * (end / LOADED + SLOPE), end)[0] for end in (-500.0, -499.0)]
     after = ways[0] + (row[2] / row[0] + 500.0) * (ways[1] - ways[0]) if row is not None else math.nan
     way = stopping(now.speed, now.force).way
     assert h + way - PERIOD * now.speed - after == pytest.approx((1 - settings().policy.gain_high * PERIOD) * h)

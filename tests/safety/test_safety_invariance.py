@@ -111,13 +111,14 @@ def test_the_stopping_distance_is_enough(speed: float, force: float, slope: floa
     way, _, peak = Braking(settings(), car()).stop(speed, force)
     lag = settings().safety.distance.lag_s
     gained = max(force / car().effective_mass + GRAVITY * settings().vehicle.slope_max, 0.0) * lag
-    target = -car().effective_mass * (settings().vehicle.brake_guaranteed + GRAVITY * settings().vehicle.slope_max)
+    target = -car().loaded_mass * (settings().vehicle.brake_guaranteed + GRAVITY * settings().vehicle.slope_max)
     driven, now, fastest = 0.0, 0.0, 0.0
     while speed > 0:
         if now >= lag:
             low, _ = car().force_window(force, 0.001)
             force = max(low, target) if force > target else force
-        speed += 0.001 * (force / car().effective_mass - GRAVITY * slope)
+        mass = car().effective_mass if force > 0 else car().loaded_mass
+        speed += 0.001 * (force / mass - GRAVITY * slope)
         driven += 0.001 * max(speed, 0.0)
         now += 0.001
         fastest = max(fastest, speed)

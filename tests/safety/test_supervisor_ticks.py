@@ -270,7 +270,7 @@ def test_a_fault_brakes_and_says_what_it_was(monkeypatch: pytest.MonkeyPatch) ->
     monkeypatch.setattr(drive.supervisor._backup, "command", fails)
     monkeypatch.setattr(drive.supervisor, "_wanted", fails)
     tick = ticks(drive)
-    force = -settings().vehicle.brake_guaranteed * car().effective_mass
+    force = -settings().vehicle.brake_guaranteed * car().loaded_mass
     assert tick.wanted == tick.allowed
     assert tick.wanted[0] == pytest.approx(force)
     assert (tick.mode, tick.barriers, tick.intervened) == (Mode.STOPPING, (), "")
@@ -287,7 +287,7 @@ def test_hard_braking_where_a_trusted_input_is_out_or_the_stop_was_ordered() -> 
         drive = driving(10.0, Mode.STOPPING)
         drive.supervisor.rung = dataclasses.replace(drive.supervisor.rung, latched=latched)
         drive.supervisor._motion._expected = 10.0  # as if it had been watched until here
-        return -drive.run(3 * PERIOD, change=change).wanted[0] / car().effective_mass
+        return -drive.run(3 * PERIOD, change=change).wanted[0] / car().loaded_mass
 
     hard = settings().vehicle.brake_guaranteed
     assert braking() == pytest.approx(LADDER.stop_deceleration, abs=0.05)
@@ -336,7 +336,7 @@ def test_no_solution_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
     ticks(drive, 2)
     assert drive.tick is not None
     assert drive.tick.reasons == ()
-    lateral = next(part for part in drive.supervisor._filter.barriers if part.name == "lateral")
+    lateral = next(part for part in drive.supervisor.filter.barriers if part.name == "lateral")
 
     def broken(_: object, rows: object) -> float:
         rows.set(0, math.nan, 0.0, 0.0)  # type: ignore[attr-defined]

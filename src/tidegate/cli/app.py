@@ -23,6 +23,7 @@ EXTRA = {  # command → the extra of the package that it needs
     "evaluate": "sim",
     "attack": "sim",
     "drill": "sim",
+    "calibrate": "sim,calibrate",
     "explain": "sim,insight",
     "demo": "ros,sim,insight",
     "inspect": "",

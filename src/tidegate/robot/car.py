@@ -55,6 +55,11 @@ class Car:
     force_max: float
     force_min: float
 
+    @property
+    def loaded_mass(self) -> float:
+        """Effective mass [kg] of the heaviest car that counts: what its brakes are asked for."""
+        return self.effective_mass * (1 + self.vehicle.mass_margin)
+
     @classmethod
     def from_settings(cls, settings: Settings) -> Car:
         """Read the URDF that the settings name and tighten its limits.
@@ -120,6 +125,11 @@ class Car:
             return np.full(len(WHEEL_JOINTS), force * self.wheel_radius / len(WHEEL_JOINTS))
         share = force * self.wheel_radius / len(self.vehicle.driven)
         return np.array([share if name in self.vehicle.driven else 0.0 for name in WHEEL_JOINTS])
+
+    def force_rate(self, side: int) -> float:
+        """Fastest change of the force [N/s] by the torque rate: of the drive (``side`` 1) or the brakes (−1)."""
+        wheels = len(self.vehicle.driven) if side > 0 else len(WHEEL_JOINTS)
+        return wheels * self.vehicle.wheel_effort_rate / self.wheel_radius
 
     def force_window(self, force: float, period: float) -> tuple[float, float]:
         """Forces [N] that the torque rate lets a driven wheel reach from ``force`` within ``period`` [s]."""

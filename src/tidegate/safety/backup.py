@@ -19,6 +19,7 @@ class Backup:
         self._guaranteed = settings.vehicle.brake_guaranteed
         self._lateral = settings.vehicle.lateral_acceleration_max
         self._mass = car.effective_mass
+        self._loaded = car.loaded_mass
 
     def command(
         self,
@@ -48,7 +49,7 @@ class Backup:
             way = max(lane.remaining - self._ladder.lane_reserve_m, 1.0)
             wanted = self._ladder.blind_deceleration if blind else self._ladder.stop_deceleration
             braking = min(max(wanted, speed * speed / (2 * way)), self._guaranteed)
-        return -self._mass * (braking + max(disturbance, 0.0)), steering
+        return -self._loaded * (braking + max(disturbance, 0.0)), steering
 
     def steer(self, lane: TrackedLane, speed: float) -> float:
         """Curvature that closes offset and heading along the lane: d'' = −2 ω d' − ω² d over the way driven."""

@@ -23,10 +23,10 @@ class Braking:
 
     def __init__(self, settings: Settings, car: Car) -> None:
         vehicle, ladder = settings.vehicle, settings.safety.ladder
-        self._mass = car.effective_mass
+        self._mass, self._loaded = car.effective_mass, car.loaded_mass
         self._lag = settings.safety.distance.lag_s
         self._guaranteed = vehicle.brake_guaranteed
-        rate = vehicle.wheel_effort_rate / car.wheel_radius / self._mass
+        rate = vehicle.wheel_effort_rate / car.wheel_radius / self._loaded
         self._release, self._build = rate * len(vehicle.driven), rate * 4
         self._hold, self._standstill = ladder.hold_deceleration, ladder.standstill_speed
         self._period = 1.0 / settings.safety.rate_hz
@@ -35,7 +35,7 @@ class Braking:
     def stop(self, speed: float, force: float) -> Stop:
         """The stop from ``speed`` [m/s] with ``force`` [N] applied."""
         speed = max(speed, 0.0)
-        acceleration = force / self._mass
+        acceleration = self._acceleration(force)
         way, time = speed * self._lag, self._lag
         if acceleration > 0:  # take the drive off
             t = acceleration / self._release
@@ -56,8 +56,14 @@ class Braking:
 
     def next_stop(self, speed: float, force: float) -> Stop:
         """The stop one period from now if ``force`` [N] is held until then, on the steepest slope."""
-        return self.stop(speed + self._period * (force / self._mass + self.slope), force)
+        return self.stop(speed + self._period * (self._acceleration(force) + self.slope), force)
 
     def backup(self, speed: float) -> float:
-        """The acceleration [m/s²] to ask for, so that the car brakes as guaranteed, or stays where it stands."""
-        return -self._hold if speed < self._standstill else -(self._guaranteed + self.slope)
+        """The acceleration [m/s²] to ask for, so that the loaded car brakes as guaranteed, or stays where it stands."""
+        if speed < self._standstill:
+            return -self._hold
+        return -(self._guaranteed + self.slope) * self._loaded / self._mass
+
+    def _acceleration(self, force: float) -> float:
+        """What ``force`` [N] does at least to the loaded car where it brakes, at most to any where it drives [m/s²]."""
+        return force / (self._mass if force > 0 else self._loaded)

@@ -14,12 +14,16 @@ from tidegate.records import BarrierState, Floats
 from tidegate.robot import Car
 from tidegate.safety.barrier import OFF, Barrier, Row, Rows, State, barriers
 from tidegate.safety.joints import Box
+from tidegate.safety.qp import QPResult
 from tidegate.safety.relaxation import HARD, solve_by_priority
 from tidegate.settings import BarrierParameters, Settings
 
 BOX = np.array([[1.0, 0.0], [-1.0, 0.0], [0.0, 1.0], [0.0, -1.0]])
 """Rows of the joint box: force low and high, curvature low and high."""
-_BOX_ROWS: list[tuple[float, float]] = [(force, curvature) for force, curvature in BOX.tolist()]
+_BOX_ROWS: list[tuple[float, ...]] = [tuple(row) for row in BOX.tolist()]
+
+UnitRow = tuple[float, float, float, int, int]
+"""A row of unit norm in units of deviation: by force and by curvature, bound; its priority, its barrier's index."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,30 +104,32 @@ class Filter:
         """The command nearest to ``wanted`` (force [N], curvature [1/m]) that keeps the rows and the joint ``box``."""
         values = self._fill(state, learned)
         force_unit, curvature_unit = self._units
-        rows, lower, priority, owners = self._programme(gains, box)
-        x, y = wanted[0] / force_unit, wanted[1] / curvature_unit
-        solved, multipliers = True, [0.0] * len(rows)
-        if not all(a * x + b * y >= bound for (a, b), bound in zip(rows, lower, strict=True)):  # else it is the answer
-            result = solve_by_priority(
-                np.array((x, y)),
-                np.array(rows),
-                np.array(lower),
-                priority,
-                self._filter.slack_cost,
-                self._filter.tolerance,
-            )
-            solved, multipliers = result.status == "solved", result.multipliers.tolist()
-            x, y = result.solution.tolist()
+        wish = wanted[0] / force_unit, wanted[1] / curvature_unit
+        unit_box = Box(
+            box.force_low / force_unit,
+            box.force_high / force_unit,
+            box.curvature_low / curvature_unit,
+            box.curvature_high / curvature_unit,
+        )
+        rows = self._unit_rows(gains)
+        cutting = _cutting(rows, unit_box)
+        x, y = unit_box.clip(*wish)  # the nearest point of the box; where it keeps the rows it is the answer
+        solved, pushes = math.isfinite(sum(wish)) and unit_box.holds(x, y), [0.0] * len(self.barriers)
+        if not (solved and all(a * x + b * y >= bound for a, b, bound, _, _ in cutting)):
+            result = self._solve(wish, cutting, unit_box)
+            solved, (x, y) = result.status == "solved", result.solution.tolist()
+            for row, push in zip(cutting, result.multipliers[len(BOX) :].tolist(), strict=True):
+                pushes[row[-1]] = max(pushes[row[-1]], push)
         if solved:
             command = box.clip(x * force_unit, y * curvature_unit)
         else:  # never the wanted command: the brakes, and the steering as it is
             command = box.clip(box.force_low, state.curvature)
-        at = command[0] / force_unit, command[1] / curvature_unit
-        margins, pushes = [math.inf] * len(self.barriers), [0.0] * len(self.barriers)
-        own = slice(len(_BOX_ROWS), None)
-        for owner, row, bound, push in zip(owners, rows[own], lower[own], multipliers[own], strict=True):
-            margins[owner] = min(margins[owner], row[0] * at[0] + row[1] * at[1] - bound)
-            pushes[owner] = max(pushes[owner], push)
+        x, y = command[0] / force_unit, command[1] / curvature_unit
+        margins = [math.inf] * len(self.barriers)
+        for a, b, bound, _, owner in rows:
+            margin = a * x + b * y - bound
+            if not margin >= margins[owner]:
+                margins[owner] = margin
         broken = -20 * self._filter.tolerance
         states = tuple(
             BarrierState(barrier.name, h, least, push, least < broken)
@@ -132,20 +138,10 @@ class Filter:
         most = max(pushes, default=0.0)
         return Filtered(*command, states, self.barriers[pushes.index(most)].name if most > 1e-6 else "", solved)
 
-    def _programme(
-        self, gains: Mapping[str, float], box: Box
-    ) -> tuple[list[tuple[float, float]], list[float], list[int], list[int]]:
-        """Rows of unit norm and their bounds, in units of deviation, and priorities: the box, then what the table
-        holds; for the latter also the index of the barrier."""
+    def _unit_rows(self, gains: Mapping[str, float]) -> list[UnitRow]:
+        """What the table holds, in units of deviation."""
         force_unit, curvature_unit = self._units
-        rows, priority = list(_BOX_ROWS), [HARD] * len(_BOX_ROWS)
-        lower = [
-            box.force_low / force_unit,
-            -box.force_high / force_unit,
-            box.curvature_low / curvature_unit,
-            -box.curvature_high / curvature_unit,
-        ]
-        owners: list[int] = []
+        rows: list[UnitRow] = []
         for row, gain, rank, owner in zip(self._table, self.row_gains(gains), self.priority, self._owner, strict=True):
             if row is None:
                 continue
@@ -155,11 +151,32 @@ class Filter:
             if norm < 1e-12:
                 norm = 1.0
             bound = fixed - gain * scaled
-            rows.append((by_force / norm, by_curvature / norm))
-            lower.append((cap if math.isnan(cap) else min(bound, cap)) / norm)  # NaN must not get lost
-            priority.append(rank)
-            owners.append(owner)
-        return rows, lower, priority, owners
+            if cap < bound or math.isnan(cap):  # NaN must not get lost
+                bound = cap
+            rows.append((by_force / norm, by_curvature / norm, bound / norm, rank, owner))
+        return rows
+
+    def _solve(self, wish: tuple[float, float], rows: list[UnitRow], box: Box) -> QPResult:
+        """The programme of the joint ``box``, hard always, and of ``rows``, all in units of deviation."""
+        lower = [box.force_low, -box.force_high, box.curvature_low, -box.curvature_high]
+        return solve_by_priority(
+            np.array(wish),
+            np.array([*_BOX_ROWS, *(row[:2] for row in rows)]),
+            np.array([*lower, *(row[2] for row in rows)]),
+            [HARD] * len(lower) + [row[3] for row in rows],
+            self._filter.slack_cost,
+            self._filter.tolerance,
+        )
+
+
+def _cutting(rows: list[UnitRow], box: Box) -> list[UnitRow]:
+    """The rows that not all of ``box`` keeps; only these need a solver. A NaN cuts."""
+    low, high, left, right = box
+    return [
+        row
+        for row in rows
+        if not row[0] * (low if row[0] > 0 else high) + row[1] * (left if row[1] > 0 else right) >= row[2]
+    ]
 
 
 def _made(name: str, parameters: BarrierParameters, settings: Settings, car: Car) -> Barrier:

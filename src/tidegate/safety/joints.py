@@ -23,6 +23,10 @@ class Box(NamedTuple):
             min(max(curvature, self.curvature_low), self.curvature_high),
         )
 
+    def holds(self, force: float, curvature: float) -> bool:
+        """Whether a command is inside; none is where the bounds contradict."""
+        return self.force_low <= force <= self.force_high and self.curvature_low <= curvature <= self.curvature_high
+
 
 def joint_box(car: Car, force: float, curvature: float, period: float, share: float = 1.0) -> Box:
     """Wheel effort box and rate, steering angle box and rate, around the last command (``force``, ``curvature``).

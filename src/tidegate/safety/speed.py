@@ -81,10 +81,9 @@ class Curve(Slowing):
         """See ``Barrier.fill``."""
         if state.lane is None:
             return math.inf
-        square = min(
-            self._lateral / max(abs(curvature), 1e-4) + 2 * self._braking * ahead
-            for ahead, curvature in zip(state.lane.ahead, state.lane.curvature, strict=True)
-        )
+        square = math.inf
+        for ahead, curvature in zip(state.lane.ahead, state.lane.curvature, strict=True):
+            square = min(square, self._lateral / max(abs(curvature), 1e-4) + 2 * self._braking * ahead)
         allowed = math.sqrt(square)
         # d/dt √(c + 2 a s) = −a v/√(c + 2 a s) while the knot comes nearer
         return self.limit(state, rows, allowed, self._braking * min(state.speed / allowed, 1.0))

@@ -40,7 +40,7 @@ class Supervisor:
         self._share = settings.safety.steering_share
         self._hold = nanoseconds(settings.safety.hold_s)
         self._camera_late = nanoseconds(settings.safety.late_periods / settings.camera.rate_hz)
-        self._filter = Filter(settings, car, disable=disable)
+        self.filter = Filter(settings, car, disable=disable)
         self._watchdog, self._plausibility = Watchdog(settings, car), Plausibility(settings, car)
         self._tracker = LaneTracker(settings)
         self._motion = Motion(settings, car)
@@ -51,8 +51,9 @@ class Supervisor:
         self._crosses = math.inf
         self._arc_track, self._lane_track = Track(settings), Track(settings)
         self._actuation = Actuation(car, self._period)
-        braking = car.wheel_efforts(-settings.vehicle.brake_guaranteed * car.effective_mass)
-        self._safe: Floats = np.concatenate((np.zeros(len(car.joint_names) - len(WHEEL_JOINTS)), braking))
+        self._braking = -settings.vehicle.brake_guaranteed * car.loaded_mass
+        steering = np.zeros(len(car.joint_names) - len(WHEEL_JOINTS))
+        self._safe: Floats = np.concatenate((steering, car.wheel_efforts(self._braking)))
         self._limiter = Limiter(self._actuation.low, self._actuation.high, self._actuation.step, self._safe)
         self._no_joints = JointStates(0, (), np.empty(0), np.empty(0), np.empty(0))
         self.rung = Rung()
@@ -69,7 +70,7 @@ class Supervisor:
     @property
     def gain_names(self) -> tuple[str, ...]:
         """Names of the gains that the barriers take from the policy."""
-        return self._filter.gain_names
+        return self.filter.gain_names
 
     def tick(self, inputs: SafetyInputs) -> Tick:
         """The command for the next period. Never raises: a fault inside brakes the car and stays until a reset."""
@@ -81,7 +82,7 @@ class Supervisor:
             self.rung = Rung(Mode.STOPPING, inputs.now, (reason,), latched=True)
             effort = self._limiter(self._safe)
             self._actuation.effort = effort
-            backup = (-self._settings.vehicle.brake_guaranteed * self._car.effective_mass, self._state.curvature)
+            backup = self._braking, self._state.curvature
             command = Command(inputs.now, self._car.joint_names, effort)
             return Tick(command, Mode.STOPPING, backup, backup, (), "", (reason,))
 
@@ -106,7 +107,7 @@ class Supervisor:
             filtered = Filtered(*box.clip(*wanted), (), "", True)
         else:
             gains = watchdog.newest("gains").values if watchdog.fresh("gains") and mode == Mode.NORMAL else {}
-            filtered = self._filter(state, wanted, gains, box, learned=not conditions.manual)
+            filtered = self.filter(state, wanted, gains, box, learned=not conditions.manual)
         allowed = (filtered.force, filtered.curvature)
         joints = watchdog.newest("joints") if watchdog.fresh("joints") else self._no_joints
         effort = self._limiter(self._actuation.efforts(*allowed, joints))

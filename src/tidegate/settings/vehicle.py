@@ -34,3 +34,10 @@ class VehicleSettings:
     brake_guaranteed: float = setting(
         5.0, "m/s²", "deceleration that is reached on the steepest slope while steering", low=0.1, high=12
     )
+    mass_margin: float = setting(
+        0.05,
+        "1",
+        "share by which the loaded car may be heavier than its URDF; brakes are asked for that",
+        low=0,
+        high=1,
+    )

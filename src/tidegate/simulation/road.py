@@ -172,6 +172,14 @@ def make_road(
     raise SceneError(f"seed {seed}: no road found with radius ≥ {min_radius:g} m and length {shortest:g}–{longest:g} m")
 
 
+def make_circle(radius: float) -> Road:
+    """A road that turns left all the way with ``radius`` [m]."""
+    count = round(2 * math.pi * radius / _STEP)
+    yaw = np.arange(count) * 2 * np.pi / count
+    xy = radius * np.stack([np.sin(yaw), -np.cos(yaw)], axis=1)
+    return Road(2 * math.pi * radius, xy, yaw, np.full(count, 1 / radius))
+
+
 def _polygon(rng: np.random.Generator) -> Floats:
     """Corners (K, 2) of a star-shaped polygon; small radii make it re-entrant, hence bends to both sides."""
     corners = int(rng.integers(7, 10))

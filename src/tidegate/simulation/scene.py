@@ -11,7 +11,7 @@ import numpy as np
 from tidegate.errors import SceneError
 from tidegate.records import Floats
 from tidegate.registry import Registry
-from tidegate.simulation.road import Road, make_road
+from tidegate.simulation.road import Road, make_circle, make_road
 from tidegate.simulation.traffic import Actor, CrossingTruck, LaneCar, Progress
 
 SCENES: Registry[type[Scene]] = Registry("scenes")
@@ -28,10 +28,21 @@ class CameraFault(Enum):
 class Scene:
     """An empty road; other scenes add actors or faults. ``start`` is the arc length [m] where the car starts.
 
-    ``straight`` [m]: the road of the scene has a straight stretch of at least this length.
+    ``straight`` [m]: the road of the scene has a straight stretch of at least this length; ``steepest`` (rise over
+    run): its hills are no steeper.
     """
 
     straight = 0.0
+    steepest = 0.06
+
+    @classmethod
+    def lay_road(cls, seed: int) -> Road:
+        """The road of a seed.
+
+        Raises:
+            SceneError: no road of this seed suits the scene.
+        """
+        return make_road(seed, straight=cls.straight)
 
     def __init__(self, road: Road, seed: int) -> None:
         self.road = road
@@ -156,6 +167,17 @@ class Demo(TruckScene):
                 actor.barrier = truck
 
 
+@SCENES.register("proving_ground")
+class ProvingGround(Scene):
+    """Flat, nobody else about, the road as good as straight: where ``tidegate calibrate`` drives its manoeuvre."""
+
+    steepest = 0.0
+
+    @classmethod
+    def lay_road(cls, seed: int) -> Road:
+        return make_circle(300.0)
+
+
 def make_scene(name: str, seed: int) -> Scene:
     """Build a scene by name, on the road of the seed.
 
@@ -166,4 +188,4 @@ def make_scene(name: str, seed: int) -> Scene:
         kind = SCENES[name]
     except KeyError as error:
         raise SceneError(str(error.args[0])) from error
-    return kind(make_road(seed, straight=kind.straight), seed)
+    return kind(kind.lay_road(seed), seed)

@@ -86,7 +86,7 @@ def upright(yaw: float, dx: float, dy: float) -> tuple[float, float, float, floa
     return half * c, tilt_x * c + tilt_y * s, tilt_y * c - tilt_x * s, half * s
 
 
-def make_terrain(seed: int, road: Road, steepest: float = 0.06, waves: int = 10) -> Terrain:
+def make_terrain(seed: int, road: Road, steepest: float, waves: int = 10) -> Terrain:
     """Draw hills whose gradient along and across the road stays within ``steepest`` (rise over run)."""
     rng = np.random.default_rng([seed, 2])
     direction = rng.uniform(0, 2 * np.pi, waves)

@@ -48,7 +48,7 @@ def make_world(settings: Settings, car: Car, scene_name: str, seed: int, *, draw
     """
     scene = make_scene(scene_name, seed)
     road = scene.road
-    terrain, look = make_terrain(seed, road), make_look(seed)
+    terrain, look = make_terrain(seed, road, scene.steepest), make_look(seed)
     rng = np.random.default_rng([seed, 8])
     spec = mujoco.MjSpec()
     spec.compiler.degree = False

@@ -1,0 +1,168 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What learning the barrier gains buys: intervention effort and time against the best fixed gain, on held-out roads."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from common import FIGURES, MODEL, SETTINGS, save
+from rich.progress import Progress
+
+from tidegate.bundle import Bundle
+from tidegate.evaluation.campaign import parse_seeds
+from tidegate.evaluation.pilot import Moment
+from tidegate.evaluation.rollout import Task, drive
+from tidegate.learning.gains import Case, drive_for_gains, fit_gains, with_fixed_gains, with_gains
+from tidegate.records import Mode
+from tidegate.robot import Car
+from tidegate.safety.filter import Filter
+from tidegate.settings import load_settings
+from tidegate.workers import as_they_end
+
+TRAINED_ON = (("traffic", 700), ("traffic", 701), ("truck", 702), ("traffic", 703))
+"""Roads of no other use: neither trained on, nor calibrated with, nor tests."""
+TRAIN_S = 60.0
+FIXED = (0.5, 1.0, 2.0, 4.0)
+SCENES = ("traffic", "truck")
+RESAMPLED = 10_000
+
+
+@dataclass(frozen=True, slots=True)
+class Cost:
+    """What a drive cost: ``effort`` ∫‖(u − u_wanted)/unit‖² dt [s], ``hardest`` braking let through [m/s²]."""
+
+    gains: str
+    scene: str
+    seed: int
+    completed: bool
+    duration_s: float
+    effort: float
+    hardest: float
+    min_gap_m: float | None
+    contacts: int
+    limit_violations: int
+
+
+def cost(job: tuple[str, str, str, int]) -> Cost:
+    """Drive one closed loop of the bundle at a path: (name of its gains, path, scene, seed)."""
+    gains, path, scene, seed = job
+    settings = load_settings(SETTINGS)
+    car = Car.from_settings(settings)
+    unit, period = Filter(settings, car).scale, 1 / settings.safety.rate_hz
+    effort, hardest = 0.0, 0.0
+
+    def watch(moment: Moment) -> None:
+        nonlocal effort, hardest
+        tick = moment.step.tick
+        if tick.mode is Mode.NORMAL:
+            effort += float(np.square((np.array(tick.allowed) - tick.wanted) / unit).sum()) * period
+            hardest = min(hardest, tick.allowed[0] / car.effective_mass)
+
+    run = drive(settings, Task(SETTINGS, path, scene, seed), Bundle.load(path, settings.vehicle.name), watch)
+    return Cost(
+        gains,
+        scene,
+        seed,
+        run.completed,
+        run.duration_s,
+        effort,
+        -hardest,
+        run.min_gap_m,
+        run.collisions,
+        run.limit_violations,
+    )
+
+
+def costs(bundles: dict[str, Path], scenes: Sequence[str], seeds: Sequence[int], processes: int) -> list[Cost]:
+    """All ``bundles`` on the same roads."""
+    jobs = [(name, str(path), scene, seed) for scene in scenes for seed in seeds for name, path in bundles.items()]
+    with Progress() as progress:
+        bar = progress.add_task("closed loops", total=len(jobs))
+        found = []
+        for _, one in as_they_end(cost, jobs, processes):
+            found.append(one)
+            progress.advance(bar)
+    return sorted(found, key=lambda one: jobs.index((one.gains, str(bundles[one.gains]), one.scene, one.seed)))
+
+
+def saved(found: Sequence[Cost], by: str, against: str, what: str) -> dict[str, float]:
+    """Share of ``what`` that gains ``by`` save against ``against`` on the same roads; its 95 % bootstrap interval."""
+    mine, theirs = (np.array([getattr(one, what) for one in found if one.gains == name]) for name in (by, against))
+    drawn = np.random.default_rng(0).integers(len(mine), size=(RESAMPLED, len(mine)))
+    shares = 1 - mine[drawn].sum(axis=1) / theirs[drawn].sum(axis=1)
+    low, high = np.quantile(shares, (0.025, 0.975))
+    return {"share": float(1 - mine.sum() / theirs.sum()), "low": float(low), "high": float(high)}
+
+
+def means(found: Sequence[Cost]) -> list[dict[str, Any]]:
+    """Mean figures of each kind of gains."""
+    rows = []
+    for name in dict.fromkeys(one.gains for one in found):
+        mine = [one for one in found if one.gains == name]
+        row = {
+            what: float(np.mean([getattr(one, what) for one in mine])) for what in ("effort", "duration_s", "hardest")
+        }
+        least = min((one.min_gap_m for one in mine if one.min_gap_m is not None), default=None)
+        harmed = sum(one.contacts + one.limit_violations for one in mine)
+        completed = sum(one.completed for one in mine)
+        rows.append({"gains": name, "drives": len(mine), "completed": completed, **row, "gap": least, "harmed": harmed})
+    return rows
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Fit the read-out, choose the best fixed gain on one set of roads, compare both on another."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--chosen-on", default="900:904", help="seeds on which the best fixed gain is chosen")
+    parser.add_argument("--seeds", default="1000:1008", help="seeds on which it is compared with the learned ones")
+    parser.add_argument("--processes", type=int, default=2)
+    chosen = parser.parse_args(arguments)
+    settings, work = load_settings(SETTINGS), FIGURES / "gains"
+    bundle, car = Bundle.load(MODEL, settings.vehicle.name), Car.from_settings(settings)
+    cases: list[Case] = []
+    for scene, seed in TRAINED_ON:
+        cases += drive_for_gains(settings, bundle, scene, seed, TRAIN_S)
+    weight, bias, losses = fit_gains(settings, car, cases)
+    bundles = {f"{gain:g} 1/s": with_fixed_gains(bundle, gain) for gain in FIXED}
+    bundles["learned"] = with_gains(bundle, weight, bias)
+    for name, made in bundles.items():
+        made.save(work / name.partition(" ")[0])
+    paths = {name: work / name.partition(" ")[0] for name in bundles}
+    fixed = {name: path for name, path in paths.items() if name != "learned"}
+    sweep = costs(fixed, SCENES, parse_seeds(chosen.chosen_on), chosen.processes)
+    table = means(sweep)
+    best = min((row for row in table if not row["harmed"]), key=lambda row: row["effort"])["gains"]
+    found = costs(
+        {name: paths[name] for name in (best, "learned")}, SCENES, parse_seeds(chosen.seeds), chosen.processes
+    )
+    neurons = np.array([case.neurons for case in cases])
+    policy = settings.policy
+    learned = policy.gain_low + (policy.gain_high - policy.gain_low) / (1 + np.exp(-(neurons @ weight + bias)))
+    figures = {
+        "cases": len(cases),
+        "loss_first": float(np.mean(losses[:50])),
+        "loss_last": float(np.mean(losses[-50:])),
+        "learned_range": {
+            name: [float(value) for value in np.quantile(learned[:, place], (0.05, 0.95))]
+            for place, name in enumerate(policy.gain_names)
+        },
+        "chosen_on": chosen.chosen_on,
+        "seeds": chosen.seeds,
+        "scenes": list(SCENES),
+        "sweep": table,
+        "best": best,
+        "held_out": means(found),
+        "saved": {what: saved(found, "learned", best, what) for what in ("effort", "duration_s", "hardest")},
+        "drives": [asdict(one) for one in (*sweep, *found)],
+    }
+    print(save("gains", figures))
+    print(json.dumps({key: figures[key] for key in ("sweep", "held_out", "saved")}, indent=1))
+
+
+if __name__ == "__main__":
+    main()
