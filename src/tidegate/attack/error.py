@@ -1,0 +1,119 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Errors within the bounds that are stated: of the lane estimate, of the trusted sensors, of their messages' times."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tidegate.attack.fault import Changed
+from tidegate.evaluation.pilot import Tamper
+from tidegate.records import LaneEstimate, Received, SafetyInputs, nanoseconds
+from tidegate.settings import Settings
+
+BOUNDS = ((0.1, 0.35), (0.0, 0.02), (0.0, 0.004))
+"""Between which the stated bounds of an episode's lane are drawn: offset [m], heading [rad], curvature [1/m]."""
+
+
+class WrongLane:
+    """Errors of a lane estimate inside its stated bounds: constant, jumping from frame to frame, or swinging slowly."""
+
+    def __init__(self, rng: np.random.Generator) -> None:
+        self._rng = rng
+        self.bounds = [float(rng.uniform(*between)) for between in BOUNDS]
+        self._shape = str(rng.choice(["constant", "jump", "swing"]))
+        self._side = float(rng.choice([-1.0, 1.0]))
+        self._rate = float(rng.uniform(0.3, 3.0))
+
+    def __call__(self, lane: LaneEstimate) -> LaneEstimate:
+        """``lane``, which is exact, as wrong as allowed."""
+        if self._shape == "constant":
+            share = self._side
+        elif self._shape == "jump":
+            share = float(self._rng.choice([-1.0, 1.0]))
+        else:
+            share = math.sin(self._rate * lane.stamp / 1e9)
+        offset, heading, curvature = (share * bound for bound in self.bounds)
+        bound = np.array([*self.bounds[:2], *[self.bounds[2]] * len(lane.curvature)])
+        return LaneEstimate(lane.stamp, lane.offset + offset, lane.heading - heading, lane.curvature + curvature, bound)
+
+
+class WrongSensors:
+    """What the trusted sensors say, as wrong and as late as allowed; about half of this at once.
+
+    Speed: off by ``speed_margin`` from the truth, by less below 1 m/s. Yaw rate of the odometry: by
+    ``lane.drift_heading`` per metre. IMU: by half of ``plausibility.turn_difference``. Range: by ``distance.noise_m``
+    less two deviations of the sensor's own noise. Messages come late, so in any order, and twice: joint states by up
+    to a tick, odometry and IMU by a quarter of ``trusted_timeout_s``, scans by half of ``range_timeout_s``.
+    """
+
+    def __init__(self, rng: np.random.Generator, settings: Settings, true_speed: Callable[[], float]) -> None:
+        """``true_speed`` [m/s]: of the car at this tick."""
+        safety = settings.safety
+        margin, drift = safety.speed_margin, safety.lane.drift_heading
+        sides: list[float] = rng.choice([-1.0, 1.0], 4).tolist()
+        bias, turn = sides[0] * margin, sides[2] * safety.plausibility.turn_difference / 2
+        away = sides[3] * max(safety.distance.noise_m - 2 * settings.ranging.noise_std, 0.0)
+
+        def speed(measured: float) -> float:  # a standing wheel counts nothing; one that slips is wrong enough
+            true = true_speed()
+            share = min(abs(true), 1.0)
+            least, most = true - share * margin, true + share * margin
+            return min(max(measured + share * bias, min(measured, least)), max(measured, most))
+
+        def farther(xyz: NDArray[np.float32]) -> NDArray[np.float32]:
+            distance = np.linalg.norm(xyz, axis=1, keepdims=True)
+            moved: NDArray[np.float32] = (xyz * (1 + away / np.maximum(distance, 1.0))).astype(np.float32)
+            return moved
+
+        late, later = safety.trusted_timeout_s / 4, safety.range_timeout_s / 2
+        known: list[Tamper] = [
+            Changed("odometry", speed=speed),
+            Changed("odometry", yaw_rate=lambda rate: rate + sides[1] * drift * true_speed()),
+            Changed("imu", angular_velocity=lambda rate: rate + turn),
+            Changed("points", xyz=farther),
+            Disordered("joints", 1 / safety.rate_hz, rng),
+            *(Disordered(name, late, rng) for name in ("odometry", "imu")),
+            Disordered("points", later, rng),
+        ]
+        self._used = [tamper for tamper in known if rng.random() < 0.5]
+
+    def __call__(self, inputs: SafetyInputs) -> SafetyInputs:
+        """A ``Tamper``."""
+        for tamper in self._used:
+            inputs = tamper(inputs)
+        return inputs
+
+
+class Disordered:
+    """Each record of an input arrives up to ``most`` [s] late, so that they overtake each other; some arrive twice."""
+
+    def __init__(self, name: str, most: float, rng: np.random.Generator) -> None:
+        self._name, self._most, self._rng = name, most, rng
+        self._seen: Any = None
+        self._arrived: Any = None
+        self._under_way: list[tuple[int, Any]] = []
+
+    def __call__(self, inputs: SafetyInputs) -> SafetyInputs:
+        """A ``Tamper``."""
+        received = getattr(inputs, self._name)
+        if received is None:
+            return inputs
+        if received.record is not self._seen:
+            self._seen = received.record
+            self._under_way.append((inputs.now + nanoseconds(self._most * self._rng.random()), self._seen))
+        due = sorted((one for one in self._under_way if one[0] <= inputs.now), key=lambda one: one[0])
+        self._under_way = [one for one in self._under_way if one[0] > inputs.now]
+        if due:
+            self._arrived = due[-1][1]
+        elif self._arrived is None:  # the first is at once there
+            self._arrived = self._seen
+        elif self._rng.random() < 0.05:
+            self._arrived = replace(self._arrived)
+        made: dict[str, Any] = {self._name: Received(self._arrived, inputs.now - self._arrived.stamp)}
+        return replace(inputs, **made)
