@@ -15,15 +15,17 @@ from tidegate.attack.campaign import OUTCOMES, rate_bound, run_attack
 from tidegate.attack.driver import HostileDriver
 from tidegate.attack.episode import Episode, run_episode
 from tidegate.errors import SettingsError
-from tidegate.evaluation.drivers import ExpertDriver
-from tidegate.records import Nominal
+from tidegate.evaluation.drivers import EXPERT_BOUND, ExpertDriver
+from tidegate.evaluation.rollout import Task, roll
+from tidegate.records import LaneEstimate, Nominal
 from tidegate.robot import Car
 from tidegate.settings import load_settings
 from tidegate.share import share_path
 from tidegate.simulation import Simulator
 
 SETTINGS, BUNDLE = str(share_path("config/car.yaml")), str(share_path("models/car-ltc19"))
-SECONDS = 12.0
+SECONDS = 10.0
+FLATTER = 0.004
 
 
 def episode(
@@ -149,7 +151,20 @@ def test_the_bound_has_ends() -> None:
         rate_bound(6, 5)
 
 
-@pytest.mark.slow
+def flatter(lane: LaneEstimate) -> LaneEstimate:
+    """Every bend a little flatter than it is; that it may be, the bound says."""
+    bound = np.array([*EXPERT_BOUND[:2], *[FLATTER] * len(lane.curvature)])
+    error = np.clip(-lane.curvature, -FLATTER, FLATTER)
+    return replace(lane, curvature=lane.curvature + error, bound=bound)
+
+
 @pytest.mark.xfail(reason="the barrier curve subtracts no error bound: docs/gaps.md")
-def test_a_bend_that_is_seen_flatter_within_its_bound_does_not_carry_the_car_out_of_its_lane() -> None:
-    assert "lane" not in run_episode(replace(episode("outward", seed=5001, longest_s=25.0), from_speed=5.0)).violations
+def test_bends_that_are_seen_flatter_within_their_bound_do_not_carry_the_car_out_of_its_lane() -> None:
+    settings = load_settings(SETTINGS)
+
+    def driver(simulator: Simulator) -> HostileDriver:
+        throttle = ADVERSARIES["full_throttle"](simulator.car, np.random.default_rng(1))
+        return HostileDriver(simulator, ExpertDriver(settings, simulator), throttle, flatter, 5.0)
+
+    log, _, _ = roll(settings, Task(SETTINGS, "", "road", 5001), driver, None, 13.0, camera=False)
+    assert not log.trace().off_lane.any()

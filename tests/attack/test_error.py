@@ -100,7 +100,7 @@ def steering_with_late_joints(late_s: float) -> float:
         return HostileDriver(simulator, ExpertDriver(SETTINGS, simulator), adversary, None, 4.0)
 
     task = Task(str(share_path("config/car.yaml")), "", "road", 5001, driver="expert")
-    log, _, _ = roll(SETTINGS, task, driver, None, 7.0, camera=False, tampered=lambda _: Late("joints", late_s))
+    log, _, _ = roll(SETTINGS, task, driver, None, 6.0, camera=False, tampered=lambda _: Late("joints", late_s))
     assert log.last is not None
     return log.last.limit_excess
 

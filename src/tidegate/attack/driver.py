@@ -4,15 +4,17 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import replace
 
 import numpy as np
 
 from tidegate.attack.adversary import Adversary
-from tidegate.attack.error import WrongLane
 from tidegate.evaluation.drivers import Driver, Seen
-from tidegate.records import Decision, Gains
+from tidegate.records import Decision, Gains, LaneEstimate
 from tidegate.simulation import Observation, Simulator
+
+Wrong = Callable[[LaneEstimate], LaneEstimate]
 
 
 class HostileDriver:
@@ -20,7 +22,7 @@ class HostileDriver:
     their interval. ``eyes`` drive until the car is as fast as ``from_speed`` [m/s]."""
 
     def __init__(
-        self, simulator: Simulator, eyes: Driver, adversary: Adversary, wrong: WrongLane | None, from_speed: float
+        self, simulator: Simulator, eyes: Driver, adversary: Adversary, wrong: Wrong | None, from_speed: float
     ) -> None:
         self._simulator, self._eyes, self._adversary, self._wrong = simulator, eyes, adversary, wrong
         self._waits_for: float | None = from_speed

@@ -94,8 +94,8 @@ def run_episode(episode: Episode, bag: Path | None = None) -> Outcome:
 
 def _drive(settings: Settings, episode: Episode, keep: Callable[[Moment], None]) -> Outcome:
     """Drive; ``keep`` sees every tick."""
-    kind, place = ADVERSARIES[episode.adversary], sorted(ADVERSARIES).index(episode.adversary)
-    rng = np.random.default_rng([episode.seed, place])
+    kind = ADVERSARIES[episode.adversary]
+    rng = np.random.default_rng([episode.seed, *f"{episode.scene} {episode.adversary}".encode()])
     wrong = None if episode.camera else WrongLane(rng)
     heard = Hearing(settings, episode.sensors, rng)
     witness = Witness(settings, Car.from_settings(settings))
@@ -133,18 +133,15 @@ class Hearing:
 
     def begin(self, simulator: Simulator) -> Tamper:
         """What the filter hears in this world."""
-        tampers: list[Tamper] = []
-        if self._wrong:
-            tampers.append(WrongSensors(self._rng, self._settings, lambda: simulator.truth().speed))
+        wrong = WrongSensors(self._rng, self._settings, lambda: simulator.truth().speed) if self._wrong else None
         fault = faults(self._settings)[self.fault] if self.fault else None
-        breaking = fault.make() if fault else None
+        broken = fault.make() if fault is not None else None
 
         def tamper(inputs: SafetyInputs) -> SafetyInputs:
-            for change in tampers:
-                inputs = change(inputs)
-            if fault is not None and breaking is not None and inputs.now >= self._onset:
-                self.blind = fault.blind
-                inputs = breaking(inputs)
-            return inputs
+            inputs = inputs if wrong is None else wrong(inputs)
+            if fault is None or broken is None or inputs.now < self._onset:
+                return inputs
+            self.blind = fault.blind
+            return broken(inputs)
 
         return tamper

@@ -16,8 +16,9 @@ from tidegate.evaluation.pilot import Tamper
 from tidegate.records import LaneEstimate, Received, SafetyInputs, nanoseconds
 from tidegate.settings import Settings
 
-BOUNDS = ((0.1, 0.35), (0.0, 0.02), (0.0, 0.004))
-"""Between which the stated bounds of an episode's lane are drawn: offset [m], heading [rad], curvature [1/m]."""
+BOUNDS = ((0.1, 0.29), (0.0, 0.02), (0.0, 0.004))
+"""Between which the stated bounds of an episode's lane are drawn: offset [m], heading [rad], curvature [1/m]. At the
+front axle offset and heading together reach what ``lane.bound_cap`` covers, and no more."""
 
 
 class WrongLane:
@@ -27,20 +28,22 @@ class WrongLane:
         self._rng = rng
         self.bounds = [float(rng.uniform(*between)) for between in BOUNDS]
         self._shape = str(rng.choice(["constant", "jump", "swing"]))
-        self._side = float(rng.choice([-1.0, 1.0]))
+        self._signs = rng.choice([-1.0, 1.0], 3).tolist()
         self._rate = float(rng.uniform(0.3, 3.0))
 
     def __call__(self, lane: LaneEstimate) -> LaneEstimate:
         """``lane``, which is exact, as wrong as allowed."""
         if self._shape == "constant":
-            share = self._side
+            share = 1.0
         elif self._shape == "jump":
             share = float(self._rng.choice([-1.0, 1.0]))
         else:
             share = math.sin(self._rate * lane.stamp / 1e9)
-        offset, heading, curvature = (share * bound for bound in self.bounds)
+        offset, heading, curvature = (
+            share * sign * bound for sign, bound in zip(self._signs, self.bounds, strict=True)
+        )
         bound = np.array([*self.bounds[:2], *[self.bounds[2]] * len(lane.curvature)])
-        return LaneEstimate(lane.stamp, lane.offset + offset, lane.heading - heading, lane.curvature + curvature, bound)
+        return LaneEstimate(lane.stamp, lane.offset + offset, lane.heading + heading, lane.curvature + curvature, bound)
 
 
 class WrongSensors:
