@@ -127,3 +127,18 @@ def test_the_table_of_drills_fits_with_the_longest_names() -> None:
         "road", 1, name, 6.0, 5.0, "STOPPING", "STOPPING", 1.0, 1.0, "", True, True, 100, 100, "", 1.0, False
     )
     assert WIDTH - 20 < widest(drilling._table([one] * 999)) <= WIDTH
+
+
+def test_a_violation_counts_apart_only_where_every_one_of_an_episode_has_an_assumption_behind_it(
+    attacked: tuple[Path, str],
+) -> None:
+    first = Outcome(**json.loads((attacked[0] / OUTCOMES).read_text().splitlines()[1]))
+    apart = replace(first, violations={"lane": ["backwards"]})
+    assert (first.excused, apart.excused) == (False, True)
+    assert not replace(first, violations={"lane": ["backwards"], "contact": []}).excused
+    console = Console(width=WIDTH)
+    with console.capture() as capture:
+        attacking._sum_up(console, [first, apart, replace(first, violations={"contact": []})])
+    said = " ".join(capture.get().split())
+    assert "1 of 3 episodes broke what is promised" in said
+    assert "1 more broke it after a stated assumption had been broken" in said
