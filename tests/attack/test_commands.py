@@ -13,16 +13,21 @@ from rich.console import Console
 from rich.table import Table
 from typer.testing import CliRunner
 
+import tidegate.attack.episode as episode
 import tidegate.cli.attack as attacking
 import tidegate.cli.drill as drilling
 from tidegate.attack.adversary import ADVERSARIES
 from tidegate.attack.campaign import OUTCOMES
 from tidegate.attack.drill import DrillOutcome
+from tidegate.attack.episode import FAULTS
 from tidegate.attack.fault import faults
 from tidegate.attack.outcome import Outcome
 from tidegate.bag import BagReader
+from tidegate.bundle import Bundle
 from tidegate.cli.replay import replay
 from tidegate.errors import SettingsError
+from tidegate.evaluation.replay import agreement
+from tidegate.evaluation.replay import replay as replayed
 from tidegate.settings import load_settings
 from tidegate.share import share_path
 from tidegate.simulation import SCENES
@@ -142,3 +147,18 @@ def test_a_violation_counts_apart_only_where_every_one_of_an_episode_has_an_assu
     said = " ".join(capture.get().split())
     assert "1 of 3 episodes broke what is promised" in said
     assert "1 more broke it after a stated assumption had been broken" in said
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("fault", FAULTS)
+def test_an_episode_with_any_fault_replays_bit_for_bit(
+    fault: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(episode, "FAULTS", (fault,))
+    monkeypatch.setattr(episode, "ONSET_S", (1.0, 1.5))
+    settings, bundle = share_path("config/car.yaml"), share_path("models/car-ltc19")
+    one = episode.Episode(str(settings), str(bundle), "road", 5002, "slalom", "failing", 3.0, 1.0)
+    assert episode.run_episode(one, tmp_path / "bag").fault == fault
+    found = replayed(BagReader(tmp_path / "bag"), Bundle.load(bundle), load_settings(settings))
+    assert found.ticks > 500
+    assert agreement(found.differences) == "bit-equal"

@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import itertools
 from dataclasses import replace
 
 import numpy as np
@@ -73,23 +72,25 @@ def test_wrong_sensors_err_and_lag_by_what_is_stated_and_by_all_of_it(speed: flo
     assert worst["turn"] == pytest.approx(SAFETY.lane.drift_heading * speed)
     assert worst["imu"] == pytest.approx(SAFETY.plausibility.turn_difference / 2)
     assert worst["range"] == pytest.approx(SAFETY.distance.noise_m - 2 * SETTINGS.ranging.noise_std, abs=1e-5)
-    for name in ("odometry", "imu"):  # an older record may stand until the next arrives
-        assert 0.8 * SAFETY.trusted_timeout_s / 4 < lag[name] / 1e9 < SAFETY.trusted_timeout_s / 2
+    period = 1 / SAFETY.rate_hz
+    for name in ("odometry", "imu"):
+        assert 0.9 * SAFETY.trusted_timeout_s / 4 < lag[name] / 1e9 < SAFETY.trusted_timeout_s / 4 + period
     assert 0.1 < lag["points"] / 1e9 < SAFETY.range_timeout_s
 
 
-def test_disordered_messages_overtake_each_other_and_come_twice() -> None:
+def test_what_was_overtaken_is_not_heard_and_nothing_is_older_than_it_may_be() -> None:
     disordered = Disordered("odometry", 0.025, np.random.default_rng(3))
     heard = []
     for now in range(PERIOD, 1000 * PERIOD, PERIOD):
         one = disordered(inputs(now, 5.0)).odometry
         assert one is not None
-        assert one.age == now - one.record.stamp >= 0
-        heard.append(one.record)
-    pairs = list(itertools.pairwise(heard))
-    assert any(later.stamp < sooner.stamp for sooner, later in pairs)
-    assert any(later.stamp == sooner.stamp and later is not sooner for sooner, later in pairs)
-    assert heard[0].stamp == PERIOD
+        assert one.age == now - one.record.stamp
+        assert 0 <= one.age < 25_000_000 + PERIOD
+        heard.append(one.record.stamp)
+    steps = set(np.diff(heard).tolist())
+    assert min(steps) == 0
+    assert max(steps) > PERIOD
+    assert heard[0] == PERIOD
 
 
 def steering_with_late_joints(late_s: float) -> float:

@@ -138,10 +138,9 @@ class Hearing:
         broken = fault.make() if fault is not None else None
 
         def tamper(inputs: SafetyInputs) -> SafetyInputs:
-            inputs = inputs if wrong is None else wrong(inputs)
-            if fault is None or broken is None or inputs.now < self._onset:
-                return inputs
-            self.blind = fault.blind
-            return broken(inputs)
+            if fault is not None and broken is not None and inputs.now >= self._onset:
+                self.blind = fault.blind
+                inputs = broken(inputs)  # at the sensor: before the way on which messages are late
+            return inputs if wrong is None else wrong(inputs)
 
         return tamper

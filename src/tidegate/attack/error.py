@@ -51,8 +51,8 @@ class WrongSensors:
 
     Speed: off by ``speed_margin`` from the truth, by less below 1 m/s. Yaw rate of the odometry: by
     ``lane.drift_heading`` per metre. IMU: by half of ``plausibility.turn_difference``. Range: by ``distance.noise_m``
-    less two deviations of the sensor's own noise. Messages come late, so in any order, and twice: joint states by up
-    to a tick, odometry and IMU by a quarter of ``trusted_timeout_s``, scans by half of ``range_timeout_s``.
+    less two deviations of the sensor's own noise. Messages come late, in any order: joint states by up to a tick,
+    odometry and IMU by a quarter of ``trusted_timeout_s``, scans by half of ``range_timeout_s``.
     """
 
     def __init__(self, rng: np.random.Generator, settings: Settings, true_speed: Callable[[], float]) -> None:
@@ -94,10 +94,12 @@ class WrongSensors:
 
 
 class Disordered:
-    """Each record of an input arrives up to ``most`` [s] late, so that they overtake each other; some arrive twice."""
+    """Each record of an input arrives up to ``most`` [s] late. What a newer one overtook is dropped, and a second copy
+    would be, as the safety node's inbox does: the filter hears less often, and older things."""
 
     def __init__(self, name: str, most: float, rng: np.random.Generator) -> None:
         self._name, self._most, self._rng = name, most, rng
+        self._least = most * rng.random()
         self._seen: Any = None
         self._arrived: Any = None
         self._under_way: list[tuple[int, Any]] = []
@@ -109,14 +111,12 @@ class Disordered:
             return inputs
         if received.record is not self._seen:
             self._seen = received.record
-            self._under_way.append((inputs.now + nanoseconds(self._most * self._rng.random()), self._seen))
-        due = sorted((one for one in self._under_way if one[0] <= inputs.now), key=lambda one: one[0])
+            delay = float(self._rng.uniform(self._least, self._most))
+            self._under_way.append((self._seen.stamp + nanoseconds(delay), self._seen))
+            self._arrived = self._arrived or self._seen  # the first is at once there
+        for at, record in self._under_way:
+            if at <= inputs.now and record.stamp > self._arrived.stamp:
+                self._arrived = record
         self._under_way = [one for one in self._under_way if one[0] > inputs.now]
-        if due:
-            self._arrived = due[-1][1]
-        elif self._arrived is None:  # the first is at once there
-            self._arrived = self._seen
-        elif self._rng.random() < 0.05:
-            self._arrived = replace(self._arrived)
         made: dict[str, Any] = {self._name: Received(self._arrived, inputs.now - self._arrived.stamp)}
         return replace(inputs, **made)
