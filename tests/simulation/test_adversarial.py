@@ -70,6 +70,7 @@ def test_the_standing_truck_never_moves_and_its_trailer_is_across_the_whole_lane
     scene = make_scene("truck_standing", seed)
     (truck,) = scene.actors
     assert isinstance(truck, CrossingTruck)
+    assert 150.0 < (truck.site - scene.start) % scene.road.length <= 300.0  # who stands nearer never sets off
     before = truck.x, truck.y
     for driven in np.arange(0.0, 500.0, 0.5):
         truck.advance(STEP, Progress(0.0, float(driven), 5.0))

@@ -108,7 +108,7 @@ class CutIn(Scene):
 class TruckStanding(TruckScene):
     """The white truck stands across the road from the start; by seed another part of the trailer is in the lane."""
 
-    DISTANCE = (110.0, 250.0)
+    DISTANCE = (160.0, 300.0)  # beyond what the expert would wait for
 
     def build(self) -> None:
         self.add_truck(math.inf).stand(float(self.rng.uniform(0.0, 3.5)))
