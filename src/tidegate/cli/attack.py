@@ -81,7 +81,7 @@ def attack(
                 progress.console.print(f"[red]{outcome.name}: {_harm(outcome)}", soft_wrap=True)
 
         outcomes = run_attack(episodes, out, processes, heard)
-        outcomes += search_worst(starts, search, out, processes, heard)
+        outcomes += search_worst(starts, search, out, processes, heard) if search else []
     console.print(_table(outcomes, "adversary", lambda outcome: outcome.who))
     console.print(_table(outcomes, "scene", lambda outcome: str(outcome.episode["scene"])))
     _sum_up(console, outcomes)
