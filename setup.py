@@ -21,6 +21,7 @@ CVXPY = "cvxpy>=1.5,<2"
 EXTRAS = {
     "ros": ["ros-jazzy-rclpy", "ros-jazzy-rmw-fastrtps-cpp", "ros-jazzy-common-interfaces"],
     "sim": ["mujoco>=3.3,<5", "gymnasium>=1.0,<2"],
+    "attack": ["cma>=4,<5"],
     "learn": ["torch>=2.4,<2.15", "onnx>=1.16,<2", "numba>=0.59,<1"],
     "cvxpy": [CVXPY],  # constraints that a user writes; the tests' oracle as well
     "insight": ["matplotlib>=3.8,<4", "scikit-learn>=1.4,<2", "av>=12,<19"],

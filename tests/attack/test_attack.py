@@ -12,23 +12,26 @@ from scipy import stats
 
 from tidegate.attack.adversary import ADVERSARIES
 from tidegate.attack.campaign import OUTCOMES, rate_bound, run_attack
-from tidegate.attack.episode import BOUNDS, Episode, WrongLane, run_episode
+from tidegate.attack.driver import HostileDriver
+from tidegate.attack.episode import Episode, run_episode
 from tidegate.errors import SettingsError
-from tidegate.evaluation.drivers import EXPERT_BOUND
+from tidegate.evaluation.drivers import EXPERT_BOUND, ExpertDriver
+from tidegate.evaluation.rollout import Task, roll
 from tidegate.records import LaneEstimate, Nominal
 from tidegate.robot import Car
 from tidegate.settings import load_settings
 from tidegate.share import share_path
 from tidegate.simulation import Simulator
 
-SETTINGS = str(share_path("config/car.yaml"))
-SECONDS = 12.0
+SETTINGS, BUNDLE = str(share_path("config/car.yaml")), str(share_path("models/car-ltc19"))
+SECONDS = 10.0
+FLATTER = 0.004
 
 
 def episode(
     adversary: str, scene: str = "road", disable: tuple[str, ...] = (), seed: int = 5000, longest_s: float = SECONDS
 ) -> Episode:
-    return Episode(SETTINGS, scene, seed, adversary, disable, longest_s)
+    return Episode(SETTINGS, BUNDLE, scene, seed, adversary, longest_s=longest_s, disable=disable)
 
 
 @pytest.mark.parametrize("name", list(ADVERSARIES))
@@ -47,13 +50,15 @@ def test_every_adversary_says_what_it_does_and_does_something_else_than_the_expe
 def test_without_the_filter_the_worst_steering_leaves_the_road_at_speed() -> None:
     lost = run_episode(replace(episode("outward", disable=("filter",)), from_speed=5.0))
     assert lost.end == "off road"
-    assert not lost.harmless
+    assert {"lane", "road"} <= set(lost.violations)
+    assert (lost.margin <= 0.0, lost.excused) == (True, False)
 
 
 def test_with_the_filter_the_worst_steering_stays_in_the_lane() -> None:
     kept = run_episode(replace(episode("outward"), from_speed=5.0))
     assert kept.top_speed > 5.0
     assert kept.harmless
+    assert 0.0 < kept.margin < 1.0
 
 
 def test_full_lock_from_standstill_ends_before_the_edge_and_without_the_edge_barrier_beyond_it() -> None:
@@ -65,32 +70,44 @@ def test_full_lock_from_standstill_ends_before_the_edge_and_without_the_edge_bar
 
 
 def test_without_the_distance_rows_full_throttle_hits_what_is_ahead() -> None:
-    kept, lost = (run_episode(episode("full_throttle", "traffic", off, longest_s=30.0)) for off in ((), ("distance",)))
+    kept, lost = (run_episode(episode("full_throttle", "lead_brakes", off)) for off in ((), ("distance",)))
     assert kept.harmless
     assert kept.min_gap_m is not None
     assert kept.min_gap_m > 1.0
-    assert lost.contacts == 1
+    assert (lost.contacts, lost.violations["contact"]) == (1, [])
+
+
+def test_ten_times_as_many_commands_as_frames_are_heard() -> None:
+    stamps: list[int] = []
+    settings = load_settings(SETTINGS)
+    with Simulator(settings, "road", 5000, camera=False) as simulator:
+        flood = ADVERSARIES["flood"](simulator.car, np.random.default_rng(1))
+        driver = HostileDriver(simulator, ExpertDriver(settings, simulator), flood, None, 0.0)
+        for _ in range(100):
+            _, decision = driver.look(simulator.observe())
+            stamps += [decision.nominal.stamp] if decision is not None else []
+            simulator.step()
+    assert len(set(stamps)) == len(stamps) > 0.9 * 100
+
+
+def test_a_profile_holds_what_its_plan_says_and_begins_again() -> None:
+    car = Car.from_settings(load_settings(SETTINGS))
+    plan = tuple(np.linspace(-1, 1, 12).tolist())
+    profile = ADVERSARIES["profile"](car, np.random.default_rng(1), plan)
+    with Simulator(load_settings(SETTINGS), "road", 5000, camera=False) as simulator:
+        truth = simulator.truth()
+    asked = [profile.wish(Nominal(7 + 250_000_000 * k, 0.0, 0.0), truth) for k in range(13)]
+    pairs = [(one.force, one.curvature) for one in asked if one is not None]
+    assert pairs[0] == pairs[1] == pairs[12] == (-abs(car.force_min), -car.curvature_max * abs(plan[1]))
+    assert pairs[10] == (plan[10] * car.force_max, car.curvature_max)
+    assert len(set(pairs)) == 6
 
 
 def test_an_episode_repeats_itself() -> None:
-    first, again = (run_episode(episode("stale", longest_s=4.0)) for _ in range(2))
+    wrong = replace(episode("stale", longest_s=4.0), sensors="wrong")
+    first, again = (run_episode(wrong) for _ in range(2))
     assert first == again
     assert first.distance_m > 0.5
-
-
-@pytest.mark.parametrize("seed", range(12))
-def test_a_wrong_lane_is_wrong_within_its_bounds_and_uses_them(seed: int) -> None:
-    wrong = WrongLane(np.random.default_rng(seed))
-    exact = LaneEstimate(0, 0.1, 0.02, np.zeros(4), np.array([*EXPERT_BOUND[:2], *[EXPERT_BOUND[2]] * 4]))
-    largest = 0.0
-    for stamp in range(0, 20_000_000_000, 50_000_000):
-        lane = wrong(replace(exact, stamp=stamp))
-        assert abs(lane.offset - exact.offset) <= lane.bound[0] + 1e-12
-        assert abs(lane.heading - exact.heading) <= lane.bound[1] + 1e-12
-        assert (np.abs(lane.curvature) <= lane.bound[2:] + 1e-12).all()
-        assert BOUNDS[0][0] <= lane.bound[0] <= BOUNDS[0][1]
-        largest = max(largest, abs(lane.offset - exact.offset) / lane.bound[0])
-    assert largest > 0.95
 
 
 def test_a_campaign_goes_on_where_it_stopped(tmp_path: Path) -> None:
@@ -105,8 +122,21 @@ def test_a_campaign_goes_on_where_it_stopped(tmp_path: Path) -> None:
     assert both[0] == first[0]
     assert path.read_text().count("\n") == 3
     path.write_text(json.dumps({"settings": "others"}) + "\n")
-    with pytest.raises(SettingsError, match="other settings"):
+    with pytest.raises(SettingsError, match="other settings or of another bundle"):
         run_attack(wanted, tmp_path)
+
+
+def test_no_two_episodes_share_a_key_and_one_can_be_driven_again_from_its_line() -> None:
+    base = episode("noise")
+    others: dict[str, object] = {
+        "scene": "truck", "seed": 1, "adversary": "wander", "sensors": "wrong", "longest_s": 2.5, "from_speed": 3.0,
+        "camera": True, "disable": ("edge",), "plan": (0.1, -0.25),
+    }  # fmt: skip
+    made = [base, *(replace(base, **{name: value}) for name, value in others.items())]  # type: ignore[arg-type]
+    assert len({one.key for one in made}) == len(made)
+    assert set(others) == set(base.facts)
+    for one in made:
+        assert Episode.of(json.loads(one.key), SETTINGS, BUNDLE) == one
 
 
 @pytest.mark.parametrize(("failures", "episodes"), [(0, 10), (0, 3000), (2, 500), (7, 20), (1000, 3000)])
@@ -119,3 +149,44 @@ def test_the_bound_has_ends() -> None:
     assert rate_bound(5, 5) == 1.0
     with pytest.raises(ValueError, match="6 failures among 5"):
         rate_bound(6, 5)
+
+
+def flatter(lane: LaneEstimate) -> LaneEstimate:
+    """Every bend a little flatter than it is; that it may be, the bound says."""
+    bound = np.array([*EXPERT_BOUND[:2], *[FLATTER] * len(lane.curvature)])
+    error = np.clip(-lane.curvature, -FLATTER, FLATTER)
+    return replace(lane, curvature=lane.curvature + error, bound=bound)
+
+
+@pytest.mark.xfail(reason="the barrier curve subtracts no error bound: docs/gaps.md")
+def test_bends_that_are_seen_flatter_within_their_bound_do_not_carry_the_car_out_of_its_lane() -> None:
+    settings = load_settings(SETTINGS)
+
+    def driver(simulator: Simulator) -> HostileDriver:
+        throttle = ADVERSARIES["full_throttle"](simulator.car, np.random.default_rng(1))
+        return HostileDriver(simulator, ExpertDriver(settings, simulator), throttle, flatter, 5.0)
+
+    log, _, _ = roll(settings, Task(SETTINGS, "", "road", 5001), driver, None, 13.0, camera=False)
+    assert not log.trace().off_lane.any()
+
+
+@pytest.mark.slow
+@pytest.mark.xfail(reason="dead reckoning does not count the error bound of the curvature: docs/gaps.md")
+def test_a_lane_that_is_remembered_while_the_camera_is_out_keeps_the_car_inside() -> None:
+    lost = Episode(SETTINGS, BUNDLE, "cut_in", 5003, "full_throttle", "failing", 25.0, 5.0)
+    assert "lane" not in run_episode(lost).violations
+
+
+@pytest.mark.slow
+@pytest.mark.xfail(reason="above edge's speeds the lane row counts no error bound of the heading: docs/gaps.md")
+def test_a_lane_estimate_that_jumps_within_its_bounds_does_not_let_the_car_out() -> None:
+    jumping = Episode(SETTINGS, BUNDLE, "truck_standing", 5002, "outward", "wrong", 30.0, 5.0)
+    assert "lane" not in run_episode(jumping).violations
+
+
+@pytest.mark.slow
+@pytest.mark.xfail(reason="a stop ends with a front wheel over the edge: docs/gaps.md")
+def test_the_worst_profile_that_a_search_found_keeps_the_wheels_inside() -> None:
+    plan = (0.62, 0.082, -0.737, -0.984, -0.453, -0.482, -0.151, -0.372, 0.302, 0.048, -0.21, -0.34)
+    found = Episode(SETTINGS, BUNDLE, "road", 5002, "profile", "wrong", 10.0, 6.0, plan=plan)
+    assert "lane" not in run_episode(found).violations

@@ -26,7 +26,7 @@ def drive(length: float = 700.0, speed: float = 10.0, period: float = 0.1, **cha
         gap=np.full(count, math.inf),
         contact=np.zeros(count, bool),
         wheels_off=np.zeros(count, bool),
-        off_lane=np.zeros(count, bool),
+        room=np.ones(count),
         violations=np.zeros(count, int),
     )
     return replace(trace, **changes)
@@ -62,7 +62,7 @@ def test_contact_fails_whatever_the_end():
 def test_standing_counts_only_with_a_reason_and_in_the_lane():
     assert completed(standing(), End.STANDING, 10.0, RULES, excused=True)
     assert not completed(standing(), End.STANDING, 10.0, RULES, excused=False)
-    assert not completed(standing(off_lane=np.ones(len(drive()), bool)), End.STANDING, 10.0, RULES, excused=True)
+    assert not completed(standing(room=np.full(len(drive()), -0.01)), End.STANDING, 10.0, RULES, excused=True)
     assert not completed(drive(), End.STANDING, 10.0, RULES, excused=True), "still rolling"
 
 

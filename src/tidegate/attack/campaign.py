@@ -6,14 +6,18 @@ from __future__ import annotations
 import hashlib
 import json
 import math
+import shutil
 from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any, ClassVar, Protocol, TypeVar
 
 from tidegate.attack.drill import Drill, DrillOutcome, run_drill
-from tidegate.attack.episode import Episode, Outcome, run_episode
+from tidegate.attack.episode import Episode, run_episode
+from tidegate.attack.outcome import Outcome
+from tidegate.bundle import MANIFEST
 from tidegate.errors import SettingsError
+from tidegate.evaluation.recorder import RUN
 from tidegate.settings import load_settings
 from tidegate.workers import as_they_end
 
@@ -21,11 +25,7 @@ OUTCOMES, DRILLS = "attack.jsonl", "drill.jsonl"
 
 
 class Job(Protocol):
-    """Something to drive, and what came of it: both go by the same ``key``; ``settings`` is a path."""
-
-    @property
-    def settings(self) -> str:
-        """Path of the robot's settings."""
+    """Something to drive, and what came of it: both go by the same ``key``."""
 
     @property
     def key(self) -> str:
@@ -49,8 +49,41 @@ R = TypeVar("R", bound=Result)
 def run_attack(
     episodes: Sequence[Episode], folder: Path, processes: int = 2, heard: Callable[[Outcome], None] = lambda one: None
 ) -> list[Outcome]:
-    """Drive the ``episodes`` that ``folder`` does not hold yet, as ``run_jobs``."""
-    return run_jobs(episodes, run_episode, Outcome, folder / OUTCOMES, processes, heard)
+    """Drive the ``episodes``, all of one robot and one bundle, that ``folder`` does not hold yet, as ``run_jobs``."""
+    facts = {}
+    if episodes:
+        manifest = Path(episodes[0].bundle) / MANIFEST  # holds the hashes of the bundle's other files
+        facts = {"settings": _settings(episodes[0].settings), "bundle": _digest(manifest.read_bytes())}
+    return run_jobs(episodes, run_episode, Outcome, folder / OUTCOMES, facts, processes, heard)
+
+
+def record_worst(
+    outcomes: Sequence[Outcome], settings: str, bundle: str, count: int, folder: Path, processes: int = 2
+) -> list[Path]:
+    """Drive again, as bags below ``folder``, all of the ``outcomes`` with a violation and the ``count`` others with the
+    least margin, of the robot and the bundle that they are from. Bags that are there are kept.
+
+    Returns:
+        the bags, the worst first.
+    """
+    ranked = sorted(outcomes, key=lambda outcome: outcome.margin)
+    harmed = [outcome for outcome in ranked if not outcome.harmless]
+    chosen = harmed + [outcome for outcome in ranked if outcome.harmless][:count]
+    jobs = [(Episode.of(one.episode, settings, bundle), folder / _slug(one)) for one in chosen]
+    for _ in as_they_end(_record, [job for job in jobs if not (job[1] / RUN).exists()], processes):
+        pass
+    return [path for _, path in jobs]
+
+
+def _slug(outcome: Outcome) -> str:
+    words = outcome.name.replace(",", "").replace(" ", "-")
+    return f"{words}-{_digest(outcome.key.encode())[:8]}"
+
+
+def _record(job: tuple[Episode, Path]) -> None:
+    episode, path = job
+    shutil.rmtree(path, ignore_errors=True)  # what was left of one that was broken off
+    run_episode(episode, path)
 
 
 def run_drills(
@@ -60,30 +93,38 @@ def run_drills(
     heard: Callable[[DrillOutcome], None] = lambda one: None,
 ) -> list[DrillOutcome]:
     """Drive the ``drills`` that ``folder`` does not hold yet, as ``run_jobs``."""
-    return run_jobs(drills, run_drill, DrillOutcome, folder / DRILLS, processes, heard)
+    facts = {"settings": _settings(drills[0].settings)} if drills else {}
+    return run_jobs(drills, run_drill, DrillOutcome, folder / DRILLS, facts, processes, heard)
 
 
 def run_jobs(
-    jobs: Sequence[J], run: Callable[[J], R], kind: type[R], path: Path, processes: int, heard: Callable[[R], None]
+    jobs: Sequence[J],
+    run: Callable[[J], R],
+    kind: type[R],
+    path: Path,
+    facts: dict[str, str],
+    processes: int,
+    heard: Callable[[R], None],
 ) -> list[R]:
     """``run`` the ``jobs`` that the file at ``path`` does not hold yet; ``heard`` gets each result as it comes.
+
+    ``facts`` are what all jobs of the file share; they are its first line.
 
     Returns:
         the results of all of them, of ``kind``, in their order.
 
     Raises:
-        SettingsError: no jobs; the file holds results of other settings, or a line that is none.
+        SettingsError: no jobs; the file holds results of other facts, or a line that is none.
     """
     if not jobs:
         raise SettingsError("nothing to drive: name at least one scene and one seed")
     path.parent.mkdir(parents=True, exist_ok=True)
-    settings = repr(load_settings(jobs[0].settings))
-    facts = json.dumps({"settings": hashlib.sha256(settings.encode()).hexdigest()})
-    done = _read(path, facts, kind)
+    head = json.dumps(facts)
+    done = _read(path, head, kind)
     waiting = [job for job in jobs if job.key not in done]
     with path.open("a", encoding="utf-8") as file:
         if not file.tell():
-            file.write(facts + "\n")
+            file.write(head + "\n")
         for _, result in as_they_end(run, waiting, processes):
             done[result.key] = result
             file.write(json.dumps(asdict(result)) + "\n")
@@ -92,15 +133,17 @@ def run_jobs(
     return [done[job.key] for job in jobs]
 
 
-def _read(path: Path, facts: str, kind: type[R]) -> dict[str, R]:
+def _read(path: Path, head: str, kind: type[R]) -> dict[str, R]:
     """Results by key; a last line that was broken off is dropped from the file."""
     if not path.exists():
         return {}
     lines = path.read_text(encoding="utf-8").splitlines(keepends=True)
     if lines and not lines[-1].endswith("\n"):
         path.write_text("".join(lines := lines[:-1]), encoding="utf-8")
-    if lines and lines[0].rstrip() != facts:
-        raise SettingsError(f"{path}: holds results of other settings; choose another folder, or remove it")
+    if lines and lines[0].rstrip() != head:
+        raise SettingsError(
+            f"{path}: holds results of other settings or of another bundle; choose another folder, or remove it"
+        )
     results = {}
     for number, line in enumerate(lines[1:], start=2):
         try:
@@ -109,6 +152,14 @@ def _read(path: Path, facts: str, kind: type[R]) -> dict[str, R]:
             raise SettingsError(f"{path}, line {number}: no {kind.__name__} ({error}); remove the line") from error
         results[result.key] = result
     return results
+
+
+def _settings(path: str) -> str:
+    return _digest(repr(load_settings(path)).encode())
+
+
+def _digest(data: bytes) -> str:
+    return hashlib.sha256(data).hexdigest()
 
 
 def rate_bound(failures: int, episodes: int, confidence: float = 0.95) -> float:

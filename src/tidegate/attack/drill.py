@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from tidegate.attack.fault import Fault, Tamper, faults
+from tidegate.attack.fault import Fault, faults
 from tidegate.evaluation.drivers import ExpertDriver
 from tidegate.evaluation.log import DriveLog
 from tidegate.evaluation.pilot import Pilot
@@ -89,24 +89,12 @@ class DrillOutcome:
         return bool(self.limit_violations or self.off_lane_s)
 
 
-class _Broken:
-    """A supervisor that hears what a fault makes of its inputs."""
-
-    def __init__(self, supervisor: Supervisor) -> None:
-        self._supervisor = supervisor
-        self.tamper: Tamper = lambda inputs: inputs
-
-    def tick(self, inputs: SafetyInputs) -> Tick:
-        return self._supervisor.tick(self.tamper(inputs))
-
-
 class _Loop:
     """The closed loop, driven on piece by piece."""
 
     def __init__(self, simulator: Simulator, log: DriveLog) -> None:
         settings = simulator.settings
-        self.broken = _Broken(Supervisor(settings, simulator.car))
-        self._pilot = Pilot(ExpertDriver(settings, simulator), self.broken)
+        self.pilot = Pilot(ExpertDriver(settings, simulator), Supervisor(settings, simulator.car))
         self._simulator, self._log = simulator, log
         self.begun = simulator.now
         self.tick: Tick | None = None
@@ -120,7 +108,7 @@ class _Loop:
         """Drive on until ``done`` says so of a tick, for ``longest_s`` [s] at most: whether it did."""
         end = self.time + longest_s
         while self.time < end:
-            self.tick = drive_tick(self._simulator, self._pilot, self._log)
+            self.tick = drive_tick(self._simulator, self.pilot, self._log)
             if done(self.tick):
                 return True
         return False
@@ -151,9 +139,9 @@ def run_drill(drill: Drill) -> DrillOutcome:
         else:
             stopped = loop.until(lambda tick: tick.mode is Mode.STOPPED, LONGEST_S)
             loop.until(lambda tick: False, STANDING_S)
-        loop.broken.tamper = _resetting
+        loop.pilot.tamper = _resetting
         released = loop.until(lambda tick: tick.mode is Mode.NORMAL, OUT_S)
-        loop.broken.tamper = lambda inputs: inputs
+        loop.pilot.tamper = lambda inputs: inputs
         released = released and not loop.until(lambda tick: tick.mode is not Mode.NORMAL, OUT_S)
     trace, last = log.trace(), log.last
     assert last is not None
@@ -169,7 +157,7 @@ def _break(loop: _Loop, fault: Fault, log: DriveLog) -> tuple[Mode, str, float]:
     was driven over which the fault can be known."""
     assert log.last is not None
     known, begun = math.inf if fault.within_m else loop.time, log.last.distance
-    loop.broken.tamper = fault.make()
+    loop.pilot.tamper = fault.make()
 
     def left(tick: Tick) -> bool:
         nonlocal known

@@ -1,200 +1,146 @@
 # SPDX-License-Identifier: Apache-2.0
-"""One hostile drive: an adversary at the wheel, a lane estimate as wrong as its stated bound allows."""
+"""One hostile drive: an adversary at the wheel, and everything that is heard as wrong as the stated bounds allow."""
 
 from __future__ import annotations
 
-import math
-from collections import defaultdict
-from dataclasses import dataclass, replace
+import json
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 
-from tidegate.attack.adversary import ADVERSARIES, Adversary
-from tidegate.evaluation.drivers import ExpertDriver, Seen
-from tidegate.evaluation.pilot import Moment
+from tidegate.attack.adversary import ADVERSARIES
+from tidegate.attack.driver import HostileDriver
+from tidegate.attack.error import WrongLane, WrongSensors
+from tidegate.attack.fault import faults
+from tidegate.attack.outcome import Outcome, Witness
+from tidegate.bundle import Bundle
+from tidegate.evaluation.drivers import BundleDriver, Driver, ExpertDriver
+from tidegate.evaluation.pilot import Moment, Tamper
+from tidegate.evaluation.recorder import DriveRecorder
 from tidegate.evaluation.rollout import Task, roll
-from tidegate.records import Decision, Gains, LaneEstimate, Mode
+from tidegate.records import SafetyInputs, nanoseconds
+from tidegate.robot import Car
 from tidegate.settings import Settings, load_settings
-from tidegate.simulation import Observation, Simulator
+from tidegate.simulation import EPOCH, Simulator
 
-BOUNDS = ((0.1, 0.35), (0.0, 0.02), (0.0, 0.004))
-"""Between which the stated bounds of an episode are drawn: offset [m], heading [rad], curvature [1/m]."""
+SENSORS = ("exact", "wrong", "failing")
+FAULTS = (
+    *(f"{name} silent" for name in ("joints", "odometry", "imu", "points", "nominal", "lane", "health")),
+    *("policy killed", "perception killed", "joints frozen", "odometry frozen", "range frozen"),
+    *("odometry jumps", "odometry turns", "odometry too slow", "gyro biased"),
+)
+"""Faults of ``tidegate drill`` that befall an episode; what is not usable there counts as not received, as silence."""
+ONSET_S = (3.0, 20.0)
+"""When a fault begins."""
 
 
 @dataclass(frozen=True, slots=True)
 class Episode:
     """What to drive; text and numbers alone, so that it travels to another process and names itself in a file.
 
-    ``disable`` names barriers, or 'filter', to switch off, to show what each is for; it ends after ``longest_s``.
-    The expert drives until ``from_speed`` [m/s] is reached.
+    ``sensors``: 'exact' as simulated, 'wrong' within the stated bounds, 'failing' besides: one fault somewhere.
+    ``camera``: pictures are drawn and the bundle's perception sees the lane; else the expert's lane is made wrong
+    within a bound. ``disable`` names barriers, or 'filter', to switch off, to show what each is for. The expert, or the
+    network, drives until ``from_speed`` [m/s] is reached; the episode ends after ``longest_s``. ``plan`` as
+    ``Adversary.plan``.
     """
 
     settings: str
+    bundle: str
     scene: str
     seed: int
     adversary: str
-    disable: tuple[str, ...] = ()
+    sensors: str = "exact"
     longest_s: float = 40.0
     from_speed: float = 0.0
+    camera: bool = False
+    disable: tuple[str, ...] = ()
+    plan: tuple[float, ...] = ()
+
+    @property
+    def facts(self) -> dict[str, Any]:
+        """All that it depends on but settings and bundle, as plain values: with them it can be driven again."""
+        made = asdict(self) | {"disable": list(self.disable), "plan": list(self.plan)}
+        return {name: value for name, value in made.items() if name not in ("settings", "bundle")}
+
+    @classmethod
+    def of(cls, facts: dict[str, Any], settings: str, bundle: str) -> Episode:
+        """The episode of ``facts``."""
+        return cls(settings, bundle, **facts | {name: tuple(facts[name]) for name in ("disable", "plan")})
 
     @property
     def key(self) -> str:
         """Its name among the episodes of one campaign."""
-        return _key(self)
+        return json.dumps(self.facts)
 
 
-@dataclass(frozen=True, slots=True)
-class Outcome:
-    """What came of an episode. Lengths [m], times [s].
-
-    ``contacts`` and ``limit_violations`` (at any physics step) must be zero whatever happens; ``off_lane_s`` (a side
-    of the car beyond the lane's edge) and ``off_road_s`` are what the barriers ``lane`` and ``edge`` promise under the
-    stated bound.
-    ``lowest`` is the smallest h of each barrier while driving, ``relaxed`` the barriers that had to give way, ``bound``
-    the stated error bound of the offset; ``faults`` are exceptions that the filter caught.
-    """
-
-    scene: str
-    seed: int
-    adversary: str
-    end: str
-    duration_s: float
-    distance_m: float
-    top_speed: float
-    contacts: int
-    limit_violations: int
-    worst_limit: str
-    off_lane_s: float
-    off_road_s: float
-    min_gap_m: float | None
-    max_abs_lane_error_m: float
-    bound: float
-    lowest: dict[str, float]
-    relaxed: dict[str, int]
-    faults: int
-
-    @property
-    def key(self) -> str:
-        """The key of its episode."""
-        return _key(self)
-
-    @property
-    def harmless(self) -> bool:
-        """Whether nothing was touched, no limit broken and the lane kept."""
-        return not (self.contacts or self.limit_violations or self.faults or self.off_lane_s or self.off_road_s)
-
-
-class WrongLane:
-    """Errors of a lane estimate inside its stated bounds: constant, jumping from frame to frame, or swinging slowly."""
-
-    def __init__(self, rng: np.random.Generator) -> None:
-        self._rng = rng
-        self.bounds = [float(rng.uniform(*between)) for between in BOUNDS]
-        self._shape = str(rng.choice(["constant", "jump", "swing"]))
-        self._side = float(rng.choice([-1.0, 1.0]))
-        self._rate = float(rng.uniform(0.3, 3.0))
-
-    def __call__(self, lane: LaneEstimate) -> LaneEstimate:
-        """``lane``, which is exact, as wrong as allowed."""
-        if self._shape == "constant":
-            share = self._side
-        elif self._shape == "jump":
-            share = float(self._rng.choice([-1.0, 1.0]))
-        else:
-            share = math.sin(self._rate * lane.stamp / 1e9)
-        offset, heading, curvature = (share * bound for bound in self.bounds)
-        bound = np.array([*self.bounds[:2], *[self.bounds[2]] * len(lane.curvature)])
-        return LaneEstimate(lane.stamp, lane.offset + offset, lane.heading - heading, lane.curvature + curvature, bound)
-
-
-class HostileDriver:
-    """The expert's eyes, blurred, and an adversary's hands; gains inside and far outside their interval."""
-
-    def __init__(
-        self, settings: Settings, simulator: Simulator, adversary: Adversary, wrong: WrongLane, from_speed: float
-    ) -> None:
-        self._waits_for: float | None = from_speed
-        self._eyes, self._simulator = ExpertDriver(settings, simulator), simulator
-        self._adversary, self._wrong, self._names = adversary, wrong, settings.policy.gain_names
-
-    def look(self, sensors: Observation) -> Seen:
-        """As ``Driver.look``."""
-        percept, decision = self._eyes.look(sensors)
-        if percept is None or decision is None:
-            return percept, decision
-        percept, truth = replace(percept, lane=self._wrong(percept.lane)), self._simulator.truth()
-        if self._waits_for is not None:
-            if truth.speed < self._waits_for:
-                return percept, decision
-            self._waits_for = None
-        nominal = self._adversary.wish(decision.nominal, truth)
-        if nominal is None:
-            return percept, None
-        rng = self._adversary.rng
-        drawn = rng.choice([math.nan, -10.0, 1e9], len(self._names)) if rng.random() < 0.2 else None
-        gains = rng.uniform(0.0, 8.0, len(self._names)) if drawn is None else drawn
-        named = dict(zip(self._names, gains.tolist(), strict=True))
-        return percept, Decision(nominal, Gains(nominal.stamp, named), decision.neurons)
-
-
-def run_episode(episode: Episode) -> Outcome:
-    """Drive one episode.
+def run_episode(episode: Episode, bag: Path | None = None) -> Outcome:
+    """Drive one episode; with ``bag``, record it there, figures included.
 
     Raises:
-        KeyError: no such adversary; SettingsError, SceneError: as ``roll``.
+        KeyError: no such adversary; SettingsError, SceneError, BundleError: as ``roll``; BagError: ``bag`` exists.
     """
     settings = load_settings(episode.settings)
+    if bag is None:
+        return _drive(settings, episode, lambda moment: None)
+    with DriveRecorder(bag, settings) as recorder:
+        outcome = _drive(settings, episode, recorder.keep)
+        recorder.conclude(asdict(outcome))
+    return outcome
+
+
+def _drive(settings: Settings, episode: Episode, keep: Callable[[Moment], None]) -> Outcome:
+    """Drive; ``keep`` sees every tick."""
     kind = ADVERSARIES[episode.adversary]
-    place = sorted(ADVERSARIES).index(episode.adversary)
-    rng = np.random.default_rng([episode.seed, place])
-    wrong = WrongLane(rng)
-    lowest: dict[str, float] = defaultdict(lambda: math.inf)
-    relaxed: dict[str, int] = defaultdict(int)
-    faults = 0
+    rng = np.random.default_rng([episode.seed, *f"{episode.scene} {episode.adversary}".encode()])
+    wrong = None if episode.camera else WrongLane(rng)
+    heard = Hearing(settings, episode.sensors, rng)
+    witness = Witness(settings, Car.from_settings(settings))
+
+    def driver(simulator: Simulator) -> HostileDriver:
+        eyes: Driver = ExpertDriver(settings, simulator)
+        if episode.camera:
+            eyes = BundleDriver(Bundle.load(episode.bundle, settings.vehicle.name), settings)
+        adversary = kind(simulator.car, rng, episode.plan)
+        return HostileDriver(simulator, eyes, adversary, wrong, episode.from_speed)
 
     def watch(moment: Moment) -> None:
-        nonlocal faults
-        tick = moment.step.tick
-        faults += any(reason.startswith("fault in the safety filter") for reason in tick.reasons)
-        if tick.mode is Mode.STOPPED:
-            return
-        for barrier in tick.barriers:
-            lowest[barrier.name] = min(lowest[barrier.name], barrier.h)
-            relaxed[barrier.name] += barrier.relaxed
+        keep(moment)
+        witness.watch(moment, blind=heard.blind)
 
-    task = Task(episode.settings, "", episode.scene, episode.seed, driver="expert", disable=episode.disable)
-    log, end, _ = roll(
-        settings,
-        task,
-        lambda simulator: HostileDriver(settings, simulator, kind(simulator.car, rng), wrong, episode.from_speed),
-        watch,
-        episode.longest_s,
-        camera=False,
-    )
-    trace, last = log.trace(), log.last
-    assert last is not None
-    finite = trace.gap[np.isfinite(trace.gap)]
-    return Outcome(
-        scene=episode.scene,
-        seed=episode.seed,
-        adversary=episode.adversary,
-        end=end.value,
-        duration_s=round(len(trace) * trace.period, 3),
-        distance_m=float(trace.distance[-1]),
-        top_speed=float(trace.speed.max()),
-        contacts=last.contacts,
-        limit_violations=int(trace.violations.sum()),
-        worst_limit=last.limit_worst if trace.violations.any() else "",
-        off_lane_s=float(trace.off_lane.sum() * trace.period),
-        off_road_s=float(trace.wheels_off.sum() * trace.period),
-        min_gap_m=float(finite.min()) if len(finite) else None,
-        max_abs_lane_error_m=float(np.abs(trace.lane_error).max()),
-        bound=wrong.bounds[0],
-        lowest={name: value for name, value in sorted(lowest.items()) if math.isfinite(value)},
-        relaxed={name: count for name, count in sorted(relaxed.items()) if count},
-        faults=faults,
-    )
+    task = Task(episode.settings, episode.bundle, episode.scene, episode.seed, disable=episode.disable)
+    log, end, _ = roll(settings, task, driver, watch, episode.longest_s, camera=episode.camera, tampered=heard.begin)
+    return witness.judge(episode.facts, heard.fault, log, end.value)
 
 
-def _key(one: Episode | Outcome) -> str:
-    return f"{one.scene} {one.adversary} {one.seed}"
+class Hearing:
+    """What becomes of the sensors' messages in an episode.
+
+    Attributes:
+        fault: name of the fault that befalls it; '' = none.
+        blind: whether it has begun and takes the steering's feedback away.
+    """
+
+    def __init__(self, settings: Settings, sensors: str, rng: np.random.Generator) -> None:
+        """``sensors`` as ``Episode.sensors``."""
+        self._settings, self._wrong, self._rng = settings, sensors != "exact", rng
+        self.fault = str(rng.choice(FAULTS)) if sensors == "failing" else ""
+        self._onset = EPOCH + nanoseconds(float(rng.uniform(*ONSET_S)))
+        self.blind = False
+
+    def begin(self, simulator: Simulator) -> Tamper:
+        """What the filter hears in this world."""
+        wrong = WrongSensors(self._rng, self._settings, lambda: simulator.truth().speed) if self._wrong else None
+        fault = faults(self._settings)[self.fault] if self.fault else None
+        broken = fault.make() if fault is not None else None
+
+        def tamper(inputs: SafetyInputs) -> SafetyInputs:
+            if fault is not None and broken is not None and inputs.now >= self._onset:
+                self.blind = fault.blind
+                inputs = broken(inputs)  # at the sensor: before the way on which messages are late
+            return inputs if wrong is None else wrong(inputs)
+
+        return tamper

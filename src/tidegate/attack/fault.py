@@ -11,11 +11,10 @@ from typing import Any
 
 import numpy as np
 
+from tidegate.evaluation.pilot import Tamper
 from tidegate.records import NANOSECONDS, Level, Mode, Received, SafetyInputs
 from tidegate.settings import Settings
 
-Tamper = Callable[[SafetyInputs], SafetyInputs]
-"""Called once a tick from the fault's onset on; may keep what it saw."""
 Change = Callable[[Any], Any]
 NORMAL, HOLD, STOPPING = Mode.NORMAL, Mode.HOLD, Mode.STOPPING
 
@@ -25,7 +24,7 @@ class Fault:
     """One fault, as ``docs/safety.md`` states what comes of it.
 
     ``rung`` must be the first that is not NORMAL (NORMAL: the fault must be borne), within ``within_s`` [s] after
-    ``within_m`` [m] have been driven since the onset. ``make`` gives a fresh ``Tamper``.
+    ``within_m`` [m] have been driven since the onset. ``make`` gives a fresh ``Tamper``, called from the onset on.
     """
 
     name: str
@@ -60,13 +59,13 @@ def _missing(settings: Settings) -> list[Fault]:
         "nominal": {"force": _nan},
         "lane": {"offset": _nan},
     }
-    made = [Fault(f"{name} silent", STOPPING, time, partial(_Silent, name)) for name, time in times.items()]
-    made += [Fault(f"{name} silent", HOLD, lost, partial(_Silent, name)) for name in camera]
+    made = [Fault(f"{name} silent", STOPPING, time, partial(Silent, name)) for name, time in times.items()]
+    made += [Fault(f"{name} silent", HOLD, lost, partial(Silent, name)) for name in camera]
     for name, fields in spoilt.items():
         rung = HOLD if name in camera else STOPPING
-        made.append(Fault(f"{name} not usable", rung, times.get(name, lost), partial(_Changed, name, **fields)))
-    made.append(Fault("policy killed", HOLD, lost, partial(_Silent, "nominal", "gains")))
-    made.append(Fault("perception killed", HOLD, lost, partial(_Silent, *camera, "gains")))
+        made.append(Fault(f"{name} not usable", rung, times.get(name, lost), partial(Changed, name, **fields)))
+    made.append(Fault("policy killed", HOLD, lost, partial(Silent, "nominal", "gains")))
+    made.append(Fault("perception killed", HOLD, lost, partial(Silent, *camera, "gains")))
     return made
 
 
@@ -78,14 +77,14 @@ def _lying(settings: Settings) -> list[Fault]:
     way, way_scan, pose = plausible.frozen_m, plausible.frozen_scan_m, ("x", "y", "yaw")
     jump, turn, bias = 2 * plausible.jump_m, 2 * plausible.jump_rad, 2 * plausible.turn_difference
     return [
-        Fault("joints frozen", STOPPING, ticks, partial(_Frozen, "joints", "position", "velocity"), way),
-        Fault("odometry frozen", STOPPING, ticks, partial(_Frozen, "odometry", *pose), way),
-        Fault("range frozen", STOPPING, scan, partial(_Frozen, "points", "xyz", "ring"), way_scan),
-        Fault("odometry jumps", STOPPING, ticks, partial(_Changed, "odometry", y=lambda y: y + jump)),
-        Fault("odometry turns", STOPPING, ticks, partial(_Changed, "odometry", yaw=lambda yaw: yaw + turn)),
-        Fault("odometry too slow", STOPPING, lasts, partial(_Changed, "odometry", speed=lambda v: v / 2)),
-        Fault("gyro biased", STOPPING, lasts, partial(_Changed, "imu", angular_velocity=lambda rate: rate + bias)),
-        Fault("image health error", HOLD, ticks, partial(_Changed, "health", level=lambda _: Level.ERROR)),
+        Fault("joints frozen", STOPPING, ticks, partial(Frozen, "joints", "position", "velocity"), way),
+        Fault("odometry frozen", STOPPING, ticks, partial(Frozen, "odometry", *pose), way),
+        Fault("range frozen", STOPPING, scan, partial(Frozen, "points", "xyz", "ring"), way_scan),
+        Fault("odometry jumps", STOPPING, ticks, partial(Changed, "odometry", y=lambda y: y + jump)),
+        Fault("odometry turns", STOPPING, ticks, partial(Changed, "odometry", yaw=lambda yaw: yaw + turn)),
+        Fault("odometry too slow", STOPPING, lasts, partial(Changed, "odometry", speed=lambda v: v / 2)),
+        Fault("gyro biased", STOPPING, lasts, partial(Changed, "imu", angular_velocity=lambda rate: rate + bias)),
+        Fault("image health error", HOLD, ticks, partial(Changed, "health", level=lambda _: Level.ERROR)),
     ]
 
 
@@ -104,10 +103,10 @@ def _borne(settings: Settings) -> list[Fault]:
     safety = settings.safety
     slow, late, later = safety.speed_margin, safety.trusted_timeout_s / 4, safety.range_timeout_s / 2
     return [
-        Fault("odometry a little slow", NORMAL, 0.0, partial(_Changed, "odometry", speed=lambda v: v - slow)),
-        Fault("odometry a little late", NORMAL, 0.0, partial(_Late, "odometry", late)),
-        Fault("range a little late", NORMAL, 0.0, partial(_Late, "points", later)),
-        Fault("gains no numbers", NORMAL, 0.0, partial(_Changed, "gains", values=lambda _: {"distance": math.nan})),
+        Fault("odometry a little slow", NORMAL, 0.0, partial(Changed, "odometry", speed=lambda v: v - slow)),
+        Fault("odometry a little late", NORMAL, 0.0, partial(Late, "odometry", late)),
+        Fault("range a little late", NORMAL, 0.0, partial(Late, "points", later)),
+        Fault("gains no numbers", NORMAL, 0.0, partial(Changed, "gains", values=lambda _: {"distance": math.nan})),
     ]
 
 
@@ -115,7 +114,7 @@ def _nan(value: Any) -> Any:
     return np.full_like(value, np.nan) if isinstance(value, np.ndarray) else math.nan
 
 
-class _Changed:
+class Changed:
     """Each new record of an input with ``fields`` changed; the same record stays the same object."""
 
     def __init__(self, name: str, **fields: Change) -> None:
@@ -134,7 +133,7 @@ class _Changed:
         return replace(inputs, **made)
 
 
-class _Silent:
+class Silent:
     """Nothing new of some inputs: their last records grow old."""
 
     def __init__(self, *names: str) -> None:
@@ -153,7 +152,7 @@ class _Silent:
         return replace(inputs, **held)
 
 
-class _Frozen(_Changed):
+class Frozen(Changed):
     """New stamps, old ``keys``."""
 
     def __init__(self, name: str, *keys: str) -> None:
@@ -165,7 +164,7 @@ class _Frozen(_Changed):
         return lambda value: kept.setdefault(key, value)
 
 
-class _Late:
+class Late:
     """Each record arrives ``delay`` [s] later."""
 
     def __init__(self, name: str, delay: float) -> None:

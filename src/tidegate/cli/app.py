@@ -21,7 +21,7 @@ EXTRA = {  # command → the extra of the package that it needs
     "collect": "sim",
     "train": "sim,learn",
     "evaluate": "sim",
-    "attack": "sim",
+    "attack": "sim,attack",
     "drill": "sim",
     "calibrate": "sim,calibrate",
     "explain": "sim,insight",

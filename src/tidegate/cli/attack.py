@@ -3,6 +3,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable
+from dataclasses import replace
+from itertools import product
 from pathlib import Path
 from typing import Annotated
 
@@ -11,88 +14,148 @@ from rich.console import Console
 from rich.table import Table
 
 from tidegate.attack.adversary import ADVERSARIES
-from tidegate.attack.campaign import OUTCOMES, rate_bound, run_attack
-from tidegate.attack.episode import Episode, Outcome
+from tidegate.attack.assumption import RESTS_ON
+from tidegate.attack.campaign import OUTCOMES, rate_bound, record_worst, run_attack
+from tidegate.attack.episode import SENSORS, Episode
+from tidegate.attack.outcome import Outcome
+from tidegate.attack.search import POPULATION, search_starts
+from tidegate.attack.search import search as search_worst
+from tidegate.bundle import Bundle
 from tidegate.cli.common import campaign_bar, names
 from tidegate.errors import SettingsError
 from tidegate.evaluation.campaign import parse_seeds
+from tidegate.evaluation.rollout import Task, check_task
 from tidegate.settings import load_settings
 from tidegate.share import share_path
-from tidegate.simulation.scene import make_scene
 
-SCENES = "road,traffic,truck,camera_lost"
+SCENES = "road,traffic,truck,camera_lost,lead_brakes,cut_in,truck_standing,oncoming_drift"
 
 
 def attack(
     scenes: Annotated[str, typer.Option(help="where to drive, by comma")] = SCENES,
     adversaries: Annotated[str, typer.Option(help=f"who asks, by comma: {', '.join(ADVERSARIES)}; empty = all")] = "",
-    seeds: Annotated[str, typer.Option(help="5000:5010 (the end excluded), 7 or 1,5,9")] = "5000:5002",
+    seeds: Annotated[str, typer.Option(help="5000:5010 (the end excluded), 7 or 1,5,9")] = "5000:5003",
+    sensors: Annotated[str, typer.Option(help="exact, wrong or failing; several by comma take turns by seed")] = (
+        ",".join(SENSORS)
+    ),
+    seconds: Annotated[float, typer.Option(min=1, help="longest episode")] = 40.0,
+    from_speed: Annotated[
+        str, typer.Option(help="a good driver drives until this speed [m/s]; several by comma take turns by seed")
+    ] = "0,5,10",
+    camera: Annotated[int, typer.Option(min=0, help="so many of the episodes again with camera and network")] = 0,
+    search: Annotated[int, typer.Option(min=0, help="rounds of a search for the worst, per scene and seed")] = 0,
+    worst: Annotated[int, typer.Option(min=0, help="keep bags of so many with the least margin, and of all harm")] = 0,
+    disable: Annotated[str, typer.Option(help="barriers to switch off, by comma, to see what they are for")] = "",
     out: Annotated[Path, typer.Option(help=f"folder for {OUTCOMES}; what it holds is not driven again")] = Path(
         "out/attack"
     ),
     processes: Annotated[int, typer.Option(min=1, help="drives at a time")] = 2,
+    bundle: Annotated[Path | None, typer.Option(help="model that sees for --camera; default models/car-ltc19")] = None,
     config: Annotated[Path | None, typer.Option(help="robot's settings")] = None,
 ) -> None:
-    """Let adversaries drive, on a lane estimate as wrong as its bound allows, and count what they break."""
-    path = config or share_path("config/car.yaml")
-    load_settings(path)
-    chosen = names(adversaries) or tuple(ADVERSARIES)
-    for name in chosen:
-        if name not in list(ADVERSARIES):
-            raise SettingsError(f"no adversary '{name}'; known: {', '.join(ADVERSARIES)}")
+    """Let adversaries drive, on estimates and sensors as wrong as their bounds allow, and count what they break."""
+    path, model = config or share_path("config/car.yaml"), bundle or share_path("models/car-ltc19")
+    Bundle.load(model, load_settings(path).vehicle.name)
+    speeds = _speeds(from_speed)
+    chosen = _known(adversaries, ADVERSARIES, "adversary")
+    turns = _known(sensors, SENSORS, "kind of sensors")
     numbers = parse_seeds(seeds)
     for scene in names(scenes):
-        make_scene(scene, numbers[0])
-    episodes = [Episode(str(path), scene, seed, name) for seed in numbers for scene in names(scenes) for name in chosen]
+        check_task(Task(str(path), str(model), scene, numbers[0], driver="expert", disable=names(disable)))
+
+    def episode(seed: int, scene: str, adversary: str) -> Episode:
+        turn, speed = turns[seed % len(turns)], speeds[seed // len(turns) % len(speeds)]
+        return Episode(str(path), str(model), scene, seed, adversary, turn, seconds, speed, disable=names(disable))
+
+    episodes = [episode(*one) for one in product(numbers, names(scenes), chosen)]
+    episodes += [replace(one, camera=True) for one in episodes[:: max(1, len(episodes) // max(camera, 1))][:camera]]
+    starts = search_starts(episodes)
     console = Console()
     with campaign_bar(console) as progress:
         bar = progress.add_task("attacking", total=len(episodes))
+        hunt = progress.add_task("searching", total=search * len(starts) * POPULATION, visible=search > 0)
 
         def heard(outcome: Outcome) -> None:
-            progress.advance(bar)
+            progress.advance(hunt if outcome.searched else bar)
             if not outcome.harmless:
-                progress.console.print(f"[red]{outcome.key}: {_harm(outcome)}", soft_wrap=True)
+                progress.console.print(f"[red]{outcome.name}: {_harm(outcome)}", soft_wrap=True)
 
         outcomes = run_attack(episodes, out, processes, heard)
-    console.print(_table(outcomes))
-    harmed = sum(not outcome.harmless for outcome in outcomes)
+        outcomes += search_worst(starts, search, out, processes, heard) if search else []
+    console.print(_table(outcomes, "adversary", lambda outcome: outcome.who))
+    console.print(_table(outcomes, "scene", lambda outcome: str(outcome.episode["scene"])))
+    _sum_up(console, outcomes)
+    console.print(f"outcomes: {out / OUTCOMES}", soft_wrap=True)
+    for bag in record_worst(outcomes, str(path), str(model), worst, out / "bags", processes) if worst else ():
+        console.print(f"bag: {bag}", soft_wrap=True)
+
+
+def _speeds(text: str) -> tuple[float, ...]:
+    try:
+        speeds = tuple(float(word) for word in names(text))
+    except ValueError:
+        speeds = ()
+    if not speeds:
+        raise SettingsError(f"--from-speed is '{text}'; it must be speeds in m/s, by comma")
+    return speeds
+
+
+def _known(text: str, known: Iterable[str], kind: str) -> tuple[str, ...]:
+    chosen, allowed = names(text) or tuple(known), list(known)
+    for name in chosen:
+        if name not in allowed:
+            raise SettingsError(f"no {kind} '{name}'; known: {', '.join(allowed)}")
+    return chosen
+
+
+def _sum_up(console: Console, outcomes: list[Outcome]) -> None:
+    """What was broken: where all that was assumed held, and where not; a search's episodes are no sample."""
+    drawn = [outcome for outcome in outcomes if not outcome.searched]
+    harmed = sum(not (outcome.harmless or outcome.excused) for outcome in drawn)
     hours = sum(outcome.duration_s for outcome in outcomes) / 3600
     console.print(
-        f"[bold]{harmed}[/] of {len(outcomes)} episodes ({hours:.1f} h) broke what is promised (with 95 % confidence "
-        f"fewer than {rate_bound(harmed, len(outcomes)):.2%} of such episodes do)"
+        f"[bold]{harmed}[/] of {len(drawn)} episodes broke what is promised (with 95 % confidence fewer than "
+        f"{rate_bound(harmed, len(drawn)):.2%} of such episodes do); "
+        f"[bold]{sum(outcome.excused for outcome in outcomes)}[/] more broke it after a stated assumption had been "
+        f"broken. {len(outcomes)} episodes, {hours:.1f} h"
     )
-    console.print(f"outcomes: {out / OUTCOMES}", soft_wrap=True)
+    hunted = [outcome for outcome in outcomes if outcome.searched]
+    if hunted:
+        worst = min(hunted, key=lambda outcome: outcome.margin)
+        console.print(
+            f"[bold]{sum(not (outcome.harmless or outcome.excused) for outcome in hunted)}[/] of {len(hunted)} "
+            f"searched episodes did; the worst left {worst.margin:.2f} of a reserve: {worst.key}",
+            soft_wrap=True,
+        )
 
 
 def _harm(outcome: Outcome) -> str:
-    parts = {
-        "contacts": outcome.contacts,
-        f"limit violations ({outcome.worst_limit})": outcome.limit_violations,
-        "s outside the lane": round(outcome.off_lane_s, 2),
-        "s with a wheel off the road": round(outcome.off_road_s, 2),
-        "ticks with a fault in the filter": outcome.faults,
+    figures = {
+        "contact": f"{outcome.contacts} contacts",
+        "limit": f"{outcome.limit_violations} limit violations ({outcome.worst_limit})",
+        "lane": f"{outcome.off_lane_s:.2f} s outside the lane",
+        "road": f"{outcome.off_road_s:.2f} s with a wheel off the road",
+        "fault": "a fault in the filter",
     }
-    return ", ".join(f"{count} {name}" for name, count in parts.items() if count)
+    parts = [figures[kind] + f" after {', '.join(why)}" * bool(why) for kind, why in outcome.violations.items()]
+    return "; ".join(parts) + f" (sensor fault: {outcome.fault})" * bool(outcome.fault)
 
 
-def _table(outcomes: list[Outcome]) -> Table:
-    """One row per adversary."""
-    table = Table(box=None, padding=(0, 2, 0, 0), pad_edge=False)
-    table.add_column("adversary", no_wrap=True)
-    for name in ("episodes", "contacts", "limits", "off road", "off lane", "gap m", "lane max", "m/s"):
+def _table(outcomes: list[Outcome], title: str, row_of: Callable[[Outcome], str]) -> Table:
+    """Episodes with each kind of violation, and the least margin and gap, by row."""
+    table = Table(box=None, padding=(0, 1, 0, 0), pad_edge=False)
+    table.add_column(title, no_wrap=True)
+    for name in ("runs", *RESTS_ON, "excused", "margin", "gap m"):
         table.add_column(name, justify="right")
-    for adversary in dict.fromkeys(outcome.adversary for outcome in outcomes):
-        mine = [outcome for outcome in outcomes if outcome.adversary == adversary]
+    for row in dict.fromkeys(map(row_of, outcomes)):
+        mine = [outcome for outcome in outcomes if row_of(outcome) == row]
         gaps = [outcome.min_gap_m for outcome in mine if outcome.min_gap_m is not None]
         table.add_row(
-            adversary,
+            row,
             str(len(mine)),
-            str(sum(outcome.contacts for outcome in mine)),
-            str(sum(outcome.limit_violations for outcome in mine)),
-            str(sum(outcome.off_road_s > 0 for outcome in mine)),
-            str(sum(outcome.off_lane_s > 0 for outcome in mine)),
+            *(str(sum(kind in outcome.violations for outcome in mine)) for kind in RESTS_ON),
+            str(sum(outcome.excused for outcome in mine)),
+            f"{min(outcome.margin for outcome in mine):.2f}",
             f"{min(gaps):.1f}" if gaps else "–",
-            f"{max(outcome.max_abs_lane_error_m for outcome in mine):.2f}",
-            f"{max(outcome.top_speed for outcome in mine):.1f}",
         )
     return table

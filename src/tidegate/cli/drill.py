@@ -81,10 +81,10 @@ def _failure(outcome: DrillOutcome) -> str:
 
 def _table(outcomes: list[DrillOutcome]) -> Table:
     """One row per fault."""
-    table = Table(box=None, padding=(0, 2, 0, 0), pad_edge=False)
+    table = Table(box=None, padding=(0, 1, 0, 0), pad_edge=False)
     table.add_column("fault", no_wrap=True)
     table.add_column("rung", no_wrap=True)
-    for name in ("drills", "passed", "ms", "at most", "reset", "hits", "limits", "off lane"):
+    for name in ("runs", "passed", "ms", "most", "reset", "hits", "limits", "lane"):
         table.add_column(name, justify="right")
     for fault in dict.fromkeys(outcome.fault for outcome in outcomes):
         mine = [outcome for outcome in outcomes if outcome.fault == fault]

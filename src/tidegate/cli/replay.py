@@ -28,6 +28,9 @@ def replay(
     bundle: Annotated[Path | None, typer.Option(help="model to run; default models/car-ltc19")] = None,
     config: Annotated[Path | None, typer.Option(help="robot's settings")] = None,
     disable: Annotated[str, typer.Option(help="parts that were switched off in the recording, by comma")] = "",
+    asked: Annotated[
+        bool, typer.Option(help="take nominal commands from the bag: another than the policy asked for them")
+    ] = False,
     tolerance: Annotated[float, typer.Option(min=0, help="difference accepted, as a share of full scale")] = 1e-6,
 ) -> None:
     """Run perception, policy and safety filter on a bag, frame by frame, and compare with what it recorded."""
@@ -42,6 +45,7 @@ def replay(
             model,
             settings,
             disable=frozenset(names(disable)),
+            asked=asked,
             told=lambda done, total: progress.update(bar, completed=done, total=total),
         )
     table = Table("quantity", title=f"{bag}: {found.frames} frames, {found.ticks} ticks", title_justify="left")

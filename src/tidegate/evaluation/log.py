@@ -85,7 +85,7 @@ class DriveLog:
             gap=np.array([truth.gap for truth in truths]),
             contact=np.array([truth.contact for truth in truths]),
             wheels_off=np.array([truth.wheels_off for truth in truths]),
-            off_lane=np.array([self._off_lane(truth) for truth in truths]),
+            room=np.array([self._room(truth) for truth in truths]),
             violations=violations + (np.diff(excess, prepend=least) > 0),
         )
 
@@ -122,8 +122,8 @@ class DriveLog:
             wall_s=wall_s,
         )
 
-    def _off_lane(self, truth: Truth) -> bool:
-        """Whether a side of the car, at either axle, is beyond the lane's edge."""
+    def _room(self, truth: Truth) -> float:
+        """From the side of the car, at either axle, to the lane's edge [m]."""
         side = self._car.width / 2 * math.cos(truth.heading)
         front = truth.offset + self._car.wheelbase * math.sin(truth.heading)
-        return max(abs(truth.offset), abs(front)) + side > self._settings.safety.lane.half_width
+        return self._settings.safety.lane.half_width - (max(abs(truth.offset), abs(front)) + side)

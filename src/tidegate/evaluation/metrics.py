@@ -38,7 +38,7 @@ class Trace:
         gap: to the nearest thing in the car's way [m]; inf where there is none.
         contact: whether the car touches something.
         wheels_off: whether a wheel is beyond the paved edge.
-        off_lane: whether a side of the car is beyond its lane's edge.
+        room: from the side of the car, at either axle, to its lane's edge [m]; negative beyond it.
         violations: limits that the command or the car broke in this tick.
     """
 
@@ -49,11 +49,16 @@ class Trace:
     gap: Floats
     contact: NDArray[np.bool_]
     wheels_off: NDArray[np.bool_]
-    off_lane: NDArray[np.bool_]
+    room: Floats
     violations: NDArray[np.int64]
 
     def __len__(self) -> int:
         return len(self.distance)
+
+    @property
+    def off_lane(self) -> NDArray[np.bool_]:
+        """Whether a side of the car is beyond its lane's edge."""
+        return self.room < 0
 
 
 @dataclass(frozen=True, slots=True)

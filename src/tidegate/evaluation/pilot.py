@@ -3,11 +3,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any
 
 from tidegate.evaluation.drivers import Driver
 from tidegate.records import Decision, Mode, Percept, Received, SafetyInputs, Tick
+from tidegate.safety import Supervisor
 from tidegate.simulation import Observation, Simulator, Truth
 
 
@@ -31,21 +33,22 @@ class Moment:
     truth: Truth
 
 
-class Ticks(Protocol):
-    """A ``Supervisor``, or what stands in front of one."""
-
-    def tick(self, inputs: SafetyInputs) -> Tick:
-        """The command for the next period."""
+Tamper = Callable[[SafetyInputs], SafetyInputs]
+"""Changes what the filter hears, tick by tick; may keep what it saw."""
 
 
 class Pilot:
     """Driver first, then one tick of the safety filter on the newest of everything, with ages told by stamps.
 
     The filter starts STOPPED; a reset is asked for until it drives for the first time, as an operator would.
+
+    Attributes:
+        tamper: stands between the newest records and the filter; for attacks.
     """
 
-    def __init__(self, driver: Driver, supervisor: Ticks) -> None:
+    def __init__(self, driver: Driver, supervisor: Supervisor) -> None:
         self._driver, self._supervisor = driver, supervisor
+        self.tamper: Tamper = lambda inputs: inputs
         self._newest: dict[str, Any] = {}
         self._started = False
 
@@ -61,7 +64,7 @@ class Pilot:
         if decision is not None:
             newest |= {"nominal": decision.nominal, "gains": decision.gains}
         received: dict[str, Any] = {name: Received(record, now - record.stamp) for name, record in newest.items()}
-        inputs = SafetyInputs(now, **received, reset_requested=not self._started)
+        inputs = self.tamper(SafetyInputs(now, **received, reset_requested=not self._started))
         tick = self._supervisor.tick(inputs)
         self._started = self._started or tick.mode is Mode.NORMAL
         return Step(inputs, tick, percept, decision)

@@ -6,12 +6,13 @@ from __future__ import annotations
 import json
 from pathlib import Path
 from types import TracebackType
+from typing import Any
 
 from tidegate.bag import BagWriter
-from tidegate.evaluation.metrics import Run
 from tidegate.evaluation.pilot import Moment
+from tidegate.evaluation.replay import FIELDS
 from tidegate.messages import camera_info
-from tidegate.records import Neurons, SafetyState, UsedInputs, Values
+from tidegate.records import Neurons, SafetyInputs, SafetyState, UsedInputs, Values
 from tidegate.settings import Settings
 
 RUN = "run.json"
@@ -29,6 +30,7 @@ class DriveRecorder:
         """
         self._path, self._camera = path, settings.camera
         self._writer = BagWriter(path)
+        self._heard: dict[str, Any] = {}
 
     def __enter__(self) -> DriveRecorder:
         return self
@@ -42,28 +44,28 @@ class DriveRecorder:
         """Write one tick, in the order in which the graph publishes it."""
         sensors, step, now = moment.sensors, moment.step, moment.step.inputs.now
         write = self._writer.write
-        for topic, record in (("joint_states", sensors.joints), ("odom", sensors.odometry), ("imu", sensors.imu)):
-            write(topic, record, now)
-        if sensors.points is not None:
-            write("points", sensors.points, now)
+        self._hear(step.inputs, "joints", "odometry", "imu", "points")
         if sensors.frame is not None:
             write("camera/camera_info", camera_info(sensors.frame.stamp, self._camera), now)
             write("camera/image_raw", sensors.frame, now)
         write("truth", Values(now, moment.truth.to_values()), now)
-        if step.percept is not None:
-            if len(step.percept.features.values):
-                write("features", step.percept.features, now)
-            write("lane", step.percept.lane, now)
-            write("health", step.percept.health, now)
-        if step.decision is not None:
-            write("nominal", step.decision.nominal, now)
-            write("gains", step.decision.gains, now)
-            if len(step.decision.neurons):
-                write("neurons", Neurons(step.decision.nominal.stamp, step.decision.neurons), now)
+        if step.percept is not None and len(step.percept.features.values):
+            write("features", step.percept.features, now)
+        self._hear(step.inputs, "lane", "health", "nominal", "gains")
+        if step.decision is not None and len(step.decision.neurons):
+            write("neurons", Neurons(step.decision.nominal.stamp, step.decision.neurons), now)
         write("command", step.tick.command, now)
         write("safety_node/barriers", SafetyState.of(step.tick), now)
         write("safety_node/inputs", UsedInputs.of(step.inputs), now)
 
-    def conclude(self, run: Run) -> None:
-        """Write how the drive was judged."""
-        (self._path / RUN).write_text(json.dumps(run.as_dict(), indent=1) + "\n", encoding="utf-8")
+    def _hear(self, inputs: SafetyInputs, *names: str) -> None:
+        """Write what is new of the filter's inputs, as it heard them: an attack tampers with them on the way."""
+        for name in names:
+            received = getattr(inputs, name)
+            if received is not None and received.record is not self._heard.get(name):
+                self._heard[name] = received.record
+                self._writer.write(FIELDS[name], received.record, inputs.now)
+
+    def conclude(self, figures: dict[str, Any]) -> None:
+        """Write how the drive was judged: plain values."""
+        (self._path / RUN).write_text(json.dumps(figures, indent=1) + "\n", encoding="utf-8")

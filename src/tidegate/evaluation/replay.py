@@ -92,30 +92,35 @@ def replay(
     settings: Settings,
     *,
     disable: frozenset[str] = frozenset(),
+    asked: bool = False,
     told: Told = lambda done, total: None,
 ) -> Replay:
     """Replay a bag.
 
     Args:
-        reader: of the bag; it needs the camera, all else is optional.
+        reader: of the bag; it needs the camera or the ticks' inputs, all else is optional.
         bundle: the model that drove, or another one to see what it would have done.
         settings: of the robot that drove.
         disable: parts that were switched off, as in the recording.
+        asked: take nominal commands and gains from the record: somebody else than the policy asked.
         told: hears of the progress.
 
     Raises:
-        BagError: no camera, or a message cannot be decoded.
+        BagError: neither camera nor ticks, or a message cannot be decoded.
         BundleError, RobotError: the bundle or the robot is refused.
     """
-    frames = reader.find("camera/image_raw")
     recorded = _Recorded(reader)
     ticks = sorted(recorded.of("safety_node/inputs").values(), key=lambda used: used.stamp)
-    total = reader.counts[frames] + len(ticks)
-    made, seen, notes = _run_frames(reader, bundle, settings, recorded, lambda done: told(done, total))
+    made: dict[str, dict[int, Any]] = {}
+    seen, notes = 0, ["no camera in the bag: perception and policy were not run"]
+    total = len(ticks)
+    if _has(reader, "camera/image_raw") or not ticks:
+        total += reader.counts[reader.find("camera/image_raw")]
+        made, seen, notes = _run_frames(reader, bundle, settings, recorded, lambda done: told(done, total), asked=asked)
     differences = [
         found
         for name in ("features", "lane", "nominal", "gains")
-        if (found := _compare(name, made[name], recorded.of(name), _scales(bundle, settings)[name]))
+        if (found := _compare(name, made.get(name, {}), recorded.of(name), _scales(bundle, settings)[name]))
     ]
     if ticks and recorded.of("command"):
         car = Car.from_settings(settings)
@@ -133,7 +138,13 @@ def replay(
 
 
 def _run_frames(
-    reader: BagReader, bundle: Bundle, settings: Settings, recorded: _Recorded, told: Callable[[int], None]
+    reader: BagReader,
+    bundle: Bundle,
+    settings: Settings,
+    recorded: _Recorded,
+    told: Callable[[int], None],
+    *,
+    asked: bool,
 ) -> tuple[dict[str, dict[int, Any]], int, list[str]]:
     """Perception and policy on every frame that they saw when it was recorded; all frames if that is not known."""
     perception, policy = Perception(bundle, settings), LiquidPolicy(bundle, settings)
@@ -142,7 +153,9 @@ def _run_frames(
     odometry = sorted(recorded.of("odom").values(), key=lambda record: record.stamp)
     stamps = np.array([record.stamp for record in odometry], np.int64)
     notes: list[str] = []
-    if not odometry:
+    if asked:
+        notes.append("nominal commands are the recorded ones: the policy was not run")
+    elif not odometry:
         notes.append("no odometry in the bag: the policy was not run")
     count = 0
     for _, _, frame in reader.messages(["camera/image_raw"]):
@@ -155,7 +168,7 @@ def _run_frames(
         made["lane"][frame.stamp] = percept.lane
         made["health"][frame.stamp] = percept.health
         known = int(np.searchsorted(stamps, frame.stamp, "right")) - 1
-        if known >= 0 and (not decided or frame.stamp in decided):
+        if not asked and known >= 0 and (not decided or frame.stamp in decided):
             decision = policy.step(percept.features, odometry[known])
             made["nominal"][frame.stamp] = decision.nominal
             made["gains"][frame.stamp] = decision.gains

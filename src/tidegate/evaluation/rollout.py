@@ -14,7 +14,7 @@ from tidegate.errors import SettingsError
 from tidegate.evaluation.drivers import BundleDriver, Driver, ExpertDriver
 from tidegate.evaluation.log import DriveLog
 from tidegate.evaluation.metrics import End, Run
-from tidegate.evaluation.pilot import Moment, Pilot
+from tidegate.evaluation.pilot import Moment, Pilot, Tamper
 from tidegate.evaluation.recorder import DriveRecorder
 from tidegate.records import Tick, seconds
 from tidegate.safety import Supervisor
@@ -74,7 +74,7 @@ def run_task(task: Task) -> Run:
         return drive(settings, task, bundle)
     with DriveRecorder(Path(task.record), settings) as recorder:
         run = drive(settings, task, bundle, recorder.keep)
-        recorder.conclude(run)
+        recorder.conclude(run.as_dict())
     return run
 
 
@@ -104,10 +104,12 @@ def roll(
     longest_s: float = math.inf,
     *,
     camera: bool,
+    tampered: Callable[[Simulator], Tamper] | None = None,
 ) -> tuple[DriveLog, End, str]:
     """Drive one closed loop, for ``longest_s`` at most: what happened, why it ended, the hash of its last state.
 
-    ``camera`` says whether pictures are drawn. What ``task`` says about the driver and about recording is not read.
+    ``camera`` says whether pictures are drawn; ``tampered`` makes what changes the filter's inputs (None = nothing).
+    What ``task`` says about the driver and about recording is not read.
 
     Raises:
         BundleError, SceneError: the bundle or the scene is refused.
@@ -115,6 +117,8 @@ def roll(
     disable = frozenset(task.disable) | (frozenset() if task.filtered else {"filter"})
     with Simulator(settings, task.scene, task.seed, camera=camera) as simulator:
         pilot = Pilot(make_driver(simulator), Supervisor(settings, simulator.car, disable=disable))
+        if tampered is not None:
+            pilot.tamper = tampered(simulator)
         log = DriveLog(settings, simulator.car)
         end, begun = None, simulator.now
         while end is None:

@@ -146,6 +146,8 @@ class LaneCar(Actor):
     def __init__(self, road: Road, rng: np.random.Generator, s: float, cruise: float, direction: int = 1) -> None:
         super().__init__(car_body(tuple(float(value) for value in rng.uniform(0.05, 0.75, 3))))  # type: ignore[arg-type]
         self.road, self.direction, self.cruise, self.s = road, direction, cruise, s
+        self.lateral = 0.0 if direction > 0 else OTHER_LANE
+        self.braking = 3.0
         self.time = 0.0
         self.sway = float(rng.uniform(0, 2 * math.pi))
         self.stops: list[tuple[float, float]] = []
@@ -154,11 +156,11 @@ class LaneCar(Actor):
         self.speed = 0.0 if direction > 0 else cruise
         self._place()
 
-    def brake_now_and_then(self, rng: np.random.Generator) -> None:
-        """Stop for some seconds about every 35 s."""
+    def brake_now_and_then(self, rng: np.random.Generator, every_s: tuple[float, float] = (18.0, 50.0)) -> None:
+        """Stop for some seconds, again and again after a time drawn from ``every_s``."""
         start = 15.0
         for _ in range(40):
-            start += float(rng.uniform(18.0, 50.0))
+            start += float(rng.uniform(*every_s))
             self.stops.append((start, start + float(rng.uniform(5.0, 9.0))))
 
     def advance(self, dt: float, ego: Progress) -> None:
@@ -173,9 +175,12 @@ class LaneCar(Actor):
         if self.barrier is not None and self.barrier.crossing:
             room = (self.direction * (self.barrier.site - self.s)) % self.road.length - 12.0
             wanted = min(wanted, math.sqrt(max(0.0, 4.0 * room))) if room < 60.0 else wanted
-        self.speed += min(max(wanted - self.speed, -3.0 * dt), 1.5 * dt)
-        lateral = 0.0 if self.direction > 0 else OTHER_LANE
-        self.s += self.direction * self.speed * dt / (1 - self.road.curvature_at(self.s) * lateral)
+        self._roll(dt, wanted, 1.5)
+
+    def _roll(self, dt: float, wanted: float, gain: float) -> None:
+        """Drive on for ``dt`` [s], towards the speed ``wanted`` [m/s] by at most ``gain`` [m/s²]."""
+        self.speed += min(max(wanted - self.speed, -self.braking * dt), gain * dt)
+        self.s += self.direction * self.speed * dt / (1 - self.road.curvature_at(self.s) * self.lateral)
         self._place()
 
     def footprint(self, road: Road, place: Place, ahead_s: float) -> tuple[Floats, Floats] | None:
@@ -186,9 +191,8 @@ class LaneCar(Actor):
         return away + np.array([-x, -x, x, x]), np.array([0.0, y, 0.0, y])
 
     def _place(self) -> None:
-        forward = self.direction > 0
-        self.x, self.y, yaw = self.road.point(self.s, 0.0 if forward else OTHER_LANE)
-        self.yaw = yaw if forward else yaw + math.pi
+        self.x, self.y, yaw = self.road.point(self.s, self.lateral)
+        self.yaw = yaw if self.direction > 0 else yaw + math.pi
 
 
 class CrossingTruck(Actor):
@@ -216,6 +220,11 @@ class CrossingTruck(Actor):
     def crossing(self) -> bool:
         """Whether it is on its way over the road or about to be."""
         return self.u > self.start and self.u < 14.0
+
+    def stand(self, past: float) -> None:
+        """Stand across the road from the start, the trailer's middle ``past`` ≥ 0 [m] beyond the lane's centre."""
+        self.u = 1.5 + past
+        self._place()
 
     def advance(self, dt: float, ego: Progress) -> None:
         wanted = 3.2 if ego.distance >= self.trigger else 0.0

@@ -1,0 +1,96 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Whether a drive kept to what ``docs/safety.md`` assumes; a violation right after a breach is told apart."""
+
+from __future__ import annotations
+
+import math
+from collections import defaultdict, deque
+
+from tidegate.evaluation.pilot import Moment
+from tidegate.records import nanoseconds
+from tidegate.robot import Car
+from tidegate.safety.braking import Braking
+from tidegate.settings import Settings
+from tidegate.simulation import Truth
+
+NEARER, LANE_BOUND, BACKWARDS, FEEDBACK = "nearer than S", "lane bound", "backwards", "steering feedback"
+RESTS_ON = {
+    "contact": (NEARER,),
+    "lane": (LANE_BOUND, BACKWARDS, FEEDBACK),
+    "road": (LANE_BOUND, BACKWARDS, FEEDBACK),
+    "limit": (FEEDBACK,),
+    "fault": (),
+}
+"""Kind of violation → assumptions on which the promise behind it rests."""
+MEMORY = nanoseconds(5.0)
+"""A breach longer ago than this [ns] explains nothing."""
+ROUNDING = 1e-9
+JUMP = 2.0
+"""What comes nearer by more than this [m] between two ticks is another thing; outlines are sampled every metre."""
+
+
+class Assumptions:
+    """Watches a drive for breaches.
+
+    *nearer than S*: a thing entered the lane ahead where the distance barrier's h was negative at once.
+    *lane bound*: the lane estimate was off by more than its bound, or than ``lane.bound_cap``, at either axle.
+    *backwards*: the car rolled backwards.
+    *steering feedback*: the joints were silent or frozen; told through ``blind``.
+    """
+
+    def __init__(self, settings: Settings, car: Car) -> None:
+        self._cap, self._standstill = settings.safety.lane.bound_cap, settings.safety.ladder.standstill_speed
+        distance = settings.safety.distance
+        self._reserve = distance.standstill_gap + distance.noise_m
+        self._wheelbase, self._braking = car.wheelbase, Braking(settings, car)
+        self._breaches: dict[str, list[int]] = defaultdict(list)
+        self._truths: deque[Truth] = deque(maxlen=round(settings.safety.rate_hz))
+        self._gap = math.inf
+        self._lane: int | None = None
+
+    def watch(self, moment: Moment, *, blind: bool) -> None:
+        """Take in one tick; ``blind``: a fault takes the steering's feedback away."""
+        truth = moment.truth
+        self._truths.append(truth)
+        broken = {
+            NEARER: self._appeared_too_near(truth, moment.step.tick.allowed[0]),
+            LANE_BOUND: self._lane_lied(moment),
+            BACKWARDS: truth.speed < -self._standstill,
+            FEEDBACK: blind,
+        }
+        for name, now in broken.items():
+            if now:
+                self._breaches[name].append(truth.stamp)
+
+    @property
+    def broken(self) -> list[str]:
+        """Names of all that were broken."""
+        return sorted(self._breaches)
+
+    def behind(self, kind: str, stamp: int) -> list[str]:
+        """What a promise rests on and was broken shortly before its violation of a ``kind`` at ``stamp`` [ns]."""
+        recent = range(stamp - MEMORY, stamp + 1)
+        return [name for name in RESTS_ON[kind] if any(breach in recent for breach in self._breaches.get(name, ()))]
+
+    def _appeared_too_near(self, truth: Truth, force: float) -> bool:
+        before, self._gap = self._gap, truth.gap
+        if truth.gap > before - JUMP:
+            return False
+        stop = self._braking.stop(truth.speed, force)
+        return truth.gap - max(-truth.gap_speed, 0.0) * stop.time < stop.way + self._reserve
+
+    def _lane_lied(self, moment: Moment) -> bool:
+        """Whether a new lane estimate errs beyond what is covered."""
+        received = moment.step.inputs.lane
+        if received is None or received.record.stamp == self._lane:
+            return False
+        lane = received.record
+        self._lane = lane.stamp
+        true = next((truth for truth in self._truths if truth.stamp == lane.stamp), None)
+        if true is None:
+            return False
+        rear = abs(lane.offset - true.offset)
+        turned = self._wheelbase * (math.sin(lane.heading) - math.sin(true.heading))
+        front, bound = abs(lane.offset - true.offset + turned), lane.bound[0]
+        covered = min(bound, self._cap), min(bound + self._wheelbase * lane.bound[1], self._cap)
+        return bool(rear > covered[0] + ROUNDING or front > covered[1] + ROUNDING)
