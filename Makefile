@@ -36,7 +36,7 @@ examples: setup ## BarrierNet's published cases, trained from nothing; writes do
 	@$(PYTHON) examples/barriernet/run.py
 
 lint: setup ## ruff and mypy
-	@$(PYTHON) -m ruff check . && $(PYTHON) -m ruff format --check . && $(PYTHON) -m mypy && $(PYTHON) -m mypy examples/barriernet
+	@$(PYTHON) -m ruff check . && $(PYTHON) -m ruff format --check . && $(PYTHON) -m mypy && $(PYTHON) -m mypy examples/barriernet && $(PYTHON) -m mypy examples/own_barrier/src examples/own_barrier/drive.py
 
 docs: setup ## the pages that are made from the code
 	@$(TIDEGATE) settings --markdown > docs/settings.md

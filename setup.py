@@ -17,11 +17,13 @@ def share(folder: str) -> list[tuple[str, list[str]]]:
 
 
 NODES = ("perception", "policy", "safety", "simulator", "recorder")
+CVXPY = "cvxpy>=1.5,<2"
 EXTRAS = {
     "ros": ["ros-jazzy-rclpy", "ros-jazzy-rmw-fastrtps-cpp", "ros-jazzy-common-interfaces"],
     "sim": ["mujoco>=3.3,<5", "gymnasium>=1.0,<2"],
     "attack": ["cma>=4,<5"],
     "learn": ["torch>=2.4,<2.15", "onnx>=1.16,<2", "numba>=0.59,<1"],
+    "cvxpy": [CVXPY],  # constraints that a user writes; the tests' oracle as well
     "insight": ["matplotlib>=3.8,<4", "scikit-learn>=1.4,<2", "av>=12,<19"],
     "calibrate": ["scipy>=1.11,<2"],
     "dev": [
@@ -30,11 +32,12 @@ EXTRAS = {
         "pytest-xdist>=3.5,<4",
         "pytest-cov>=5,<8",
         "hypothesis>=6.100,<7",
-        "cvxpy>=1.5,<2",
+        CVXPY,
         "ncps>=1.0,<2",
         "ruff>=0.6,<1",
         "mypy>=1.11,<2",
         "types-PyYAML",
+        "setuptools>=70.1,<80",  # builds the example package in a test
     ],
 }
 EXTRAS["all"] = [requirement for group in EXTRAS.values() for requirement in group]

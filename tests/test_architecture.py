@@ -101,10 +101,18 @@ def test_foreign_packages_have_one_home(path: Path) -> None:
         assert own == "nodes"
     if "rosbags" in tops or "mcap" in tops:
         assert own == "bag"
+    if "cvxpy" in tops:
+        assert relative == "safety/linear.py"
     if "scipy" in tops:
         assert own == "calibration"
     if "torch" in tops:
         assert relative in TORCH_HOMES or own in {"learning", "insight"}, f"{relative} imports torch"
+
+
+@pytest.mark.parametrize("path", MODULES, ids=lambda path: str(path.relative_to(ROOT)))
+def test_the_contract_of_barriers_is_for_tests_alone(path: Path) -> None:
+    if "contract" not in path.parts:
+        assert not any(name.startswith("tidegate.safety.contract") for name in imports(path))
 
 
 def test_every_source_file_carries_a_licence_line() -> None:

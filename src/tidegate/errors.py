@@ -42,3 +42,7 @@ class DependencyError(TidegateError, ImportError):
 
 class GraphError(TidegateError, RuntimeError):
     """The node graph did not come up, or one of its nodes ended by itself; the message names the node."""
+
+
+class ContractError(TidegateError, AssertionError):
+    """A barrier does not keep what every barrier must; the message says what, where, and what was found instead."""

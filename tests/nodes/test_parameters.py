@@ -15,7 +15,7 @@ from rclpy.parameter import Parameter
 
 from tidegate.errors import SettingsError
 from tidegate.nodes.safety_node import SafetyNode
-from tidegate.settings import Settings, entries
+from tidegate.settings import Settings, entries, load_settings
 from tidegate.share import share_path
 
 TYPES = {
@@ -48,7 +48,7 @@ def made(arguments: list[str]) -> SafetyNode:
 
 def test_every_setting_is_a_described_parameter(ros: Executor, settings: Settings) -> None:
     node = made(["--ros-args", "--params-file", str(CAR_YAML)])
-    for entry in entries(Settings):
+    for entry in entries(settings):
         described = node.describe_parameter(entry.key)
         assert described.type == TYPES[entry.type], entry.key
         assert entry.limits.doc in described.description
@@ -59,12 +59,21 @@ def test_every_setting_is_a_described_parameter(ros: Executor, settings: Setting
                 assert ranges[0].from_value == entry.limits.low
             if ranges and math.isfinite(entry.limits.high):
                 assert ranges[0].to_value == entry.limits.high
-        value: Any = settings
-        for part in entry.key.split("."):
-            value = getattr(value, part)
         present = node.get_parameter(entry.key).value
-        assert (tuple(present) if isinstance(value, tuple) else present) == value, entry.key
+        assert (tuple(present) if isinstance(entry.value, tuple) else present) == entry.value, entry.key
     assert node.settings == settings
+    node.destroy_node()
+
+
+def test_a_barrier_that_a_file_adds_is_described_and_its_parameters_reach_the_node(
+    ros: Executor, tmp_path: Path
+) -> None:
+    node = made(changed(tmp_path, "safety.barriers.keep_gap", {"type": "distance", "extra_gap": 3}))
+    assert node.get_parameter("safety.barriers.keep_gap.type").value == "distance"
+    described = node.describe_parameter("safety.barriers.keep_gap.extra_gap")
+    assert described.description.endswith("[m]")
+    assert described.floating_point_range[0].to_value == 50.0
+    assert node.settings == load_settings(tmp_path / "changed.yaml")
     node.destroy_node()
 
 
@@ -101,6 +110,9 @@ def test_integers_serve_as_a_list_of_doubles(ros: Executor, tmp_path: Path) -> N
         ("perception.input_width", 33.5, "33.5"),
         ("policy.cell", "lstm", "one of ltc, cfc"),
         ("safety", 5, "safety"),
+        ("safety.barriers.keep_gap.type", "walls", "one of curve, distance"),
+        ("safety.barriers.keep_gap", {"type": "distance", "extra_gap": -3.0}, "0 to 50 [m]"),
+        ("safety.barriers.lane.extra_gap", 3.0, "known here: enabled, type"),
         ("lock_step", 1, "lock_step"),
     ],
 )

@@ -24,7 +24,7 @@ def rows_of(name: str, state: State, given: Settings | None = None) -> tuple[flo
     """h and the rows of one barrier."""
     barrier = barriers[name](given or settings(), car())
     table: list[Row | None] = [None] * (barrier.rows + 1)
-    h = barrier.fill(state, Rows(table, 1))
+    h = barrier.fill(state, Rows(table, 1, barrier.rows))
     assert table[0] is None  # it belongs to another
     return h, table[1:]
 
@@ -44,8 +44,16 @@ def lane(
 
 def test_rows_of_a_barrier_begin_where_the_table_says_and_are_open_unless_told() -> None:
     table: list[Row | None] = [None] * 4
-    Rows(table, 2).set(1, 1.0, 2.0, 3.0)
+    Rows(table, 2, 2).set(1, 1.0, 2.0, 3.0)
     assert table == [None, None, None, (1.0, 2.0, 3.0, 0.0, math.inf)]
+
+
+@pytest.mark.parametrize("row", [-1, 1])
+def test_a_barrier_cannot_write_the_rows_of_another(row: int) -> None:
+    table: list[Row | None] = [None] * 3
+    with pytest.raises(IndexError, match=f"row {row} of a barrier with 1 rows"):
+        Rows(table, 1, 1).set(row, 1.0, 2.0, 3.0)
+    assert table == [None] * 3
 
 
 def test_what_is_known_at_first_restrains_nothing() -> None:

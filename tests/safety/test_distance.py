@@ -24,7 +24,7 @@ RESERVE = DISTANCE.standstill_gap + DISTANCE.noise_m
 
 def fill(state: State) -> tuple[float, list[Row | None]]:
     table: list[Row | None] = [None] * (Distance.rows + 1)
-    h = Distance(settings(), car()).fill(state, Rows(table, 1))
+    h = Distance(settings(), car()).fill(state, Rows(table, 1, Distance.rows))
     assert table[0] is None  # it belongs to another
     return h, table[1:]
 

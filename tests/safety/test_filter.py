@@ -10,11 +10,12 @@ import numpy as np
 import pytest
 from safety_plant import car, settings
 
-from tidegate.errors import SettingsError
 from tidegate.safety.barrier import OFF, Ahead, Priority, Rows, State
+from tidegate.safety.distance import Distance
 from tidegate.safety.filter import BOX, Filter
 from tidegate.safety.joints import Box
 from tidegate.safety.lane_tracker import TrackedLane
+from tidegate.settings.barriers import BarrierParameters, DistanceParameters
 
 MASS = car().effective_mass
 WIDE = Box(-8000.0, 3800.0, -0.2, 0.2)
@@ -203,7 +204,21 @@ def test_a_barrier_without_rows_neither_pushes_nor_gives_way() -> None:
     assert (distance.h, distance.margin, distance.multiplier, distance.relaxed) == (math.inf, math.inf, 0.0, False)
 
 
-def test_a_barrier_that_does_not_exist_is_refused() -> None:
-    safety = dataclasses.replace(settings().safety, barriers=("lane", "walls"))
-    with pytest.raises(SettingsError, match="no barrier 'walls'; known: curve, distance"):
-        Filter(dataclasses.replace(settings(), safety=safety), car())
+def test_a_barrier_is_of_the_type_and_has_the_parameters_that_the_file_says() -> None:
+    named = {
+        "keep_gap": DistanceParameters(type="distance", extra_gap=6.0),
+        "distance": DistanceParameters(type="distance"),
+        "lane": BarrierParameters(type="lane", enabled=False),
+    }
+    safety = dataclasses.replace(settings().safety, barriers=named)
+    made = Filter(dataclasses.replace(settings(), safety=safety), car())
+    assert [(barrier.name, type(barrier)) for barrier in made.barriers] == [
+        ("keep_gap", Distance),
+        ("distance", Distance),
+    ]
+    state = State(speed=10.0, force_high=1.0, arc=Ahead(40.0))
+    wide, narrow = made.rows(state)[4]
+    assert narrow - wide == pytest.approx(6.0)
+    told = made(state, (3000.0, 0.0), {}, WIDE)
+    assert [one.name for one in told.barriers] == ["keep_gap", "distance"]
+    assert made(dataclasses.replace(state, arc=Ahead(24.0)), (3000.0, 0.0), {}, WIDE).intervened == "keep_gap"

@@ -10,12 +10,13 @@ import pytest
 from hypothesis import given
 from hypothesis import settings as profile
 from hypothesis import strategies as st
-from ideal import Ideal, gains, only
+from ideal import gains, ideal, only
 from safety_plant import PERIOD, Plant, Sensors, car, settings
 
 from tidegate.records import Mode
 from tidegate.safety import Supervisor
 from tidegate.safety.barrier import Row, Rows
+from tidegate.safety.contract import IdealCar
 from tidegate.safety.edge import Edge
 from tidegate.safety.joints import Box, joint_box
 from tidegate.safety.lane import room
@@ -26,31 +27,31 @@ FASTEST = math.sqrt(settings().policy.gain_high * settings().vehicle.lateral_acc
 ROOM = room(settings(), car())
 
 
-def front(plant: Ideal | Plant) -> float:
+def front(plant: IdealCar | Plant) -> float:
     """Offset [m] of the front axle."""
     return plant.offset + car().wheelbase * math.sin(plant.heading)
 
 
-def widest(plant: Ideal | Plant) -> float:
+def widest(plant: IdealCar | Plant) -> float:
     """How far [m] an axle is from the lane's centre."""
     return max(abs(plant.offset), abs(front(plant)))
 
 
-def joints(plant: Ideal) -> Box:
+def joints(plant: IdealCar) -> Box:
     return joint_box(car(), plant.force, plant.curvature, PERIOD, SHARE)
 
 
-def filled(plant: Ideal, road: float) -> tuple[float, list[Row | None]]:
+def filled(plant: IdealCar) -> tuple[float, list[Row | None]]:
     table: list[Row | None] = [None] * Edge.rows
-    return Edge(settings(), car()).fill(plant.state(road=road), Rows(table, 0)), table
+    return Edge(settings(), car()).fill(plant.state(), Rows(table, 0, Edge.rows)), table
 
 
-def safe_start(rng: np.random.Generator, road: float, slope: float = 0.0) -> Ideal:
+def safe_start(rng: np.random.Generator, road: float, slope: float = 0.0) -> IdealCar:
     """A random state inside the set."""
     while True:
-        plant = Ideal(rng.uniform(0.0, 6.0), rng.uniform(-0.7, 0.7), rng.uniform(-0.35, 0.35), slope)
+        plant = ideal(rng.uniform(0.0, 6.0), rng.uniform(-0.7, 0.7), rng.uniform(-0.35, 0.35), slope, road)
         plant.force, plant.curvature = rng.uniform(-4000, 3500), rng.uniform(-LOCK, LOCK)
-        if filled(plant, road)[0] >= 0:
+        if filled(plant)[0] >= 0:
             return plant
 
 
@@ -70,16 +71,16 @@ def test_the_row_foresees_the_next_tick(
     shares: tuple[float, float],
 ) -> None:  # fmt: skip
     """Finite differences: h of the nearer side gains what the row says or, where a chord is coarse, a little more."""
-    plant = Ideal(speed, side * offset, side * heading, slope=-settings().vehicle.slope_max)
+    plant = ideal(speed, side * offset, side * heading, slope=-settings().vehicle.slope_max, road=road)
     plant.force, plant.curvature = force, side * wheels
-    before, rows = filled(plant, road)
+    before, rows = filled(plant)
     box = joints(plant)
     command = [low + share * (high - low) for share, low, high in zip(shares, box[::2], box[1::2], strict=True)]
     kept = before * (1 - settings().policy.gain_high * PERIOD)
     row = rows[0 if side > 0 else 1]
     left = math.inf if row is None else row[0] * command[0] + row[1] * command[1] - row[2]
-    plant.hold(*command, road)
-    after, _ = filled(plant, road)
+    plant.hold(*command)
+    after, _ = filled(plant)
     if row is None:
         assert after >= kept - 1e-4
     else:
@@ -98,9 +99,9 @@ def test_no_command_takes_a_front_wheel_over_the_edge(seed: int, road: float, sl
             until = tick + int(rng.integers(1, 300))
             wish = rng.choice([car().force_max, 1000.0, -3000.0]), rng.choice([-LOCK, LOCK])
         force = wish[0] if plant.speed < 5.5 else -3000.0  # it is off where the lane barrier has authority
-        made = edge(plant.state(road=road), (force, wish[1]), gains(rng), joints(plant))
+        made = edge(plant.state(), (force, wish[1]), gains(rng), joints(plant))
         assert made.solved
-        plant.hold(made.force, made.curvature, road)
+        plant.hold(made.force, made.curvature)
         reached = max(reached, widest(plant))
     assert reached <= ROOM
 
@@ -110,15 +111,15 @@ def test_no_command_takes_a_front_wheel_over_the_edge(seed: int, road: float, sl
 def test_it_goes_over_into_the_lane_barrier(seed: int, road: float, speed: float) -> None:
     """Full lock from side to side at any speed: what the lane row leaves to the stated bound of 0.1 m is enough."""
     rng, kept = np.random.default_rng(seed), only("edge", "lane", "curve", "speed", "lateral", "traction")
-    plant, until, wish = Ideal(speed=speed), 0, (0.0, 0.0)
+    plant, until, wish = ideal(speed=speed, road=road), 0, (0.0, 0.0)
     plant.curvature = road
     reached = 0.0
     for tick in range(1600):
         if tick >= until:
             until = tick + int(rng.integers(1, 300))
             wish = rng.choice([car().force_max, 0.0, -2000.0], p=[0.6, 0.2, 0.2]), rng.choice([-LOCK, LOCK])
-        made = kept(plant.state(road=road), wish, gains(rng), joints(plant))
-        plant.hold(made.force, made.curvature, road)
+        made = kept(plant.state(), wish, gains(rng), joints(plant))
+        plant.hold(made.force, made.curvature)
         reached = max(reached, widest(plant))
     assert reached <= ROOM
 
@@ -147,7 +148,7 @@ def test_full_lock_and_full_throttle_end_before_the_edge(side: float, slope: flo
 @profile(max_examples=12, deadline=None)
 def test_a_car_that_stands_at_the_edge_gets_away(offset: float, heading: float, wheels: float, side: float) -> None:
     """Also from beyond the edge, wheels turned outward: the driver steers inward and gives throttle."""
-    edge, plant = only("edge"), Ideal(0.0, side * offset, side * heading)
+    edge, plant = only("edge"), ideal(0.0, side * offset, side * heading)
     plant.curvature = side * wheels
     furthest = widest(plant)
     least = max(furthest, ROOM)
@@ -156,17 +157,17 @@ def test_a_car_that_stands_at_the_edge_gets_away(offset: float, heading: float, 
         made = edge(plant.state(), (1200.0 if plant.speed < 3.0 else 0.0, steering), {}, joints(plant))
         plant.hold(made.force, made.curvature)
         furthest = max(furthest, widest(plant))
-    assert plant.along > 3.0
+    assert plant.driven > 3.0
     assert abs(plant.offset) < 0.3
     assert furthest <= least + 0.02
 
 
 def test_a_driver_who_drives_along_outside_the_narrowed_edge_is_not_held() -> None:
-    edge, plant = only("edge"), Ideal(0.0, 0.7)
+    edge, plant = only("edge"), ideal(0.0, 0.7)
     for _ in range(1200):
         made = edge(plant.state(), (1200.0 if plant.speed < 3.0 else 0.0, 0.0), {}, joints(plant))
         plant.hold(made.force, made.curvature)
-    assert plant.along > 6.0
+    assert plant.driven > 6.0
     assert plant.offset < 0.7
 
 
@@ -179,15 +180,15 @@ def test_a_driver_who_drives_along_outside_the_narrowed_edge_is_not_held() -> No
 )
 @profile(max_examples=200, deadline=None)
 def test_it_lets_ordinary_driving_be(speed: float, offset: float, heading: float, road: float, steering: float) -> None:
-    plant = Ideal(speed, offset, heading)
+    plant = ideal(speed, offset, heading, road=road)
     plant.curvature, plant.force = road + steering, 3500.0
     box = joints(plant)
     wanted = box.force_high, road + steering
-    made = only("edge")(plant.state(road=road), wanted, {"lane": settings().policy.gain_low}, box)
+    made = only("edge")(plant.state(), wanted, {"lane": settings().policy.gain_low}, box)
     assert not made.intervened
     assert (made.force, made.curvature) == pytest.approx(wanted)
 
 
 def test_it_is_off_where_the_lane_barrier_says_the_same() -> None:
-    assert math.isinf(filled(Ideal(FASTEST), 0.0)[0])
-    assert filled(Ideal(FASTEST - 0.1), 0.0)[0] == pytest.approx(ROOM - 0.1 - 0.02 * car().wheelbase, abs=0.02)
+    assert math.isinf(filled(ideal(FASTEST))[0])
+    assert filled(ideal(FASTEST - 0.1))[0] == pytest.approx(ROOM - 0.1 - 0.02 * car().wheelbase, abs=0.02)

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import settings as profile
 from hypothesis import strategies as st
-from ideal import Ideal, gains, only, signal
+from ideal import gains, ideal, only, signal
 from safety_plant import PERIOD, car, settings
 
 from tidegate.robot import GRAVITY
@@ -22,7 +22,7 @@ from tidegate.safety.lane import room
 @given(seed=st.integers(0, 10**6), slope=st.floats(-0.08, 0.08))
 @profile(max_examples=5, deadline=None)
 def test_speed_stays_below_the_limit(seed: int, slope: float) -> None:
-    rng, plant, speed = np.random.default_rng(seed), Ideal(speed=15.0, slope=slope), only("speed")
+    rng, plant, speed = np.random.default_rng(seed), ideal(speed=15.0, slope=slope), only("speed")
     for wanted in signal(rng, 600) + [6000.0, 0.0]:
         box = joint_box(car(), plant.force, plant.curvature, PERIOD)
         made = speed(plant.state(), tuple(wanted), gains(rng), box)
@@ -34,13 +34,14 @@ def test_speed_stays_below_the_limit(seed: int, slope: float) -> None:
 @profile(max_examples=6, deadline=None)
 def test_the_less_the_lane_is_known_the_slower(seed: int, slope: float, bound: float) -> None:
     rng, sight = np.random.default_rng(seed), only("sight", "speed")
-    plant, known, most = Ideal(speed=15.0, slope=slope), settings().safety.lane, settings().vehicle.speed_max
+    plant = ideal(speed=15.0, slope=slope, bound=bound)
+    known, most = settings().safety.lane, settings().vehicle.speed_max
     unsure = min(max((bound - known.bound_cap) / (room(settings(), car()) - known.bound_cap), 0.0), 1.0)
     allowed = most - unsure * (most - known.unsure_speed)
     below = plant.speed <= allowed
     for wanted in np.concatenate([signal(rng, 1000), np.tile([9000.0, 0.0], (1800, 1))]):
         box, before = joint_box(car(), plant.force, plant.curvature, PERIOD), plant.speed
-        made = sight(plant.state(bound=bound), tuple(wanted), gains(rng), box)
+        made = sight(plant.state(), tuple(wanted), gains(rng), box)
         plant.hold(made.force, 0.0)
         below |= plant.speed <= allowed
         assert not below or plant.speed <= max(allowed, before) + 1e-9
@@ -52,31 +53,32 @@ def test_the_less_the_lane_is_known_the_slower(seed: int, slope: float, bound: f
 @profile(max_examples=6, deadline=None)
 def test_the_gap_is_kept(seed: int, start: float, slope: float) -> None:
     rng, distance = np.random.default_rng(seed), only("distance")
-    plant = Ideal(speed=rng.uniform(5, 13), slope=slope)
-    free = start + 10.0
+    plant = ideal(speed=rng.uniform(5, 13), slope=slope, free=start + 10.0)
+    lowest = math.inf
     pushed = np.tile([9000.0, 0.0], (4000, 1))  # it may have rolled back down a slope
     for tick, wanted in enumerate([*(signal(rng, 1400) + [9000.0, 0.0]), *pushed]):
-        if tick >= 1400 and plant.lowest < start / 2:
+        if tick >= 1400 and lowest < start / 2:
             break
         box = joint_box(car(), plant.force, plant.curvature, PERIOD)
-        made = distance(plant.state(ahead=free - plant.along), tuple(wanted), gains(rng), box)
+        made = distance(plant.state(), tuple(wanted), gains(rng), box)
         assert not any(state.relaxed for state in made.barriers)
-        plant.hold(made.force, 0.0, free=free)
-    assert plant.lowest >= settings().safety.distance.standstill_gap - 0.3
-    assert plant.lowest < start / 2  # it came near enough to be a test
+        plant.hold(made.force, 0.0)
+        lowest = min(lowest, plant.free)
+    assert lowest >= settings().safety.distance.standstill_gap - 0.3
+    assert lowest < start / 2  # it came near enough to be a test
 
 
 @given(seed=st.integers(0, 10**6), road=st.floats(-0.02, 0.02))
 @profile(max_examples=6, deadline=None)
 def test_the_lane_is_kept(seed: int, road: float) -> None:
-    rng, plant, lane = np.random.default_rng(seed), Ideal(speed=10.0), only("lane")
+    rng, plant, lane = np.random.default_rng(seed), ideal(speed=10.0, road=road), only("lane")
     plant.curvature = road
     widest = 0.0
     for _, wanted in signal(rng, 1200):
         box = joint_box(car(), plant.force, plant.curvature, PERIOD)
         hold_speed = car().effective_mass * (10.0 - plant.speed)
-        made = lane(plant.state(road=road), (hold_speed, float(wanted)), gains(rng), box)
-        plant.hold(made.force, made.curvature, road)
+        made = lane(plant.state(), (hold_speed, float(wanted)), gains(rng), box)
+        plant.hold(made.force, made.curvature)
         widest = max(widest, abs(plant.offset))
     tyre = car().description.links["rear_left_wheel"].size[1]
     room = settings().safety.lane.half_width - max(car().width, car().track + tyre) / 2
@@ -131,7 +133,7 @@ def test_traction_and_lateral_rows_hold_after_the_solve(speed: float) -> None:
     rng, grip = np.random.default_rng(1), only("traction", "lateral")
     mass, limit = car().effective_mass, 0.8 * GRAVITY
     for _ in range(200):
-        state = Ideal(speed=speed).state()
+        state = ideal(speed=speed).state()
         made = grip(state, (rng.uniform(-20000, 4000), rng.normal(0, 0.2)), {}, joint_box(car(), 0, 0, 1.0))
         assert math.hypot(made.force / mass, speed**2 * made.curvature) <= limit
         assert speed**2 * abs(made.curvature) <= settings().vehicle.lateral_acceleration_max + 1e-4
@@ -142,7 +144,7 @@ def test_traction_and_lateral_rows_hold_after_the_solve(speed: float) -> None:
 def test_the_lane_is_not_bought_with_speed(seed: int, speed: float, force: float) -> None:
     """However far outside and whatever its heading, the lane row never drives harder than is asked for."""
     rng, lane = np.random.default_rng(seed), only("lane")
-    plant = Ideal(speed, rng.uniform(-2, 2), rng.uniform(-0.5, 0.5))
+    plant = ideal(speed, rng.uniform(-2, 2), rng.uniform(-0.5, 0.5))
     plant.force = force
     box = joint_box(car(), force, 0.0, PERIOD)
     made = lane(plant.state(), (force, 0.2), gains(rng), box)

@@ -14,7 +14,6 @@ from hypothesis import strategies as st
 from safety_drive import FORCE, Drive, check_limits
 from safety_plant import PERIOD, Plant, car, settings
 
-from tidegate.errors import SettingsError
 from tidegate.records import (
     Gains,
     ImageHealth,
@@ -308,12 +307,6 @@ def test_time_that_runs_backwards_stops_the_car() -> None:
     drive = Drive().started()
     drive.run(0.005, change=lambda inputs: dataclasses.replace(inputs, now=inputs.now - 10**9))
     assert drive.modes[-1] == Mode.STOPPING
-
-
-def test_an_unknown_barrier_is_refused_by_name() -> None:
-    safety = dataclasses.replace(settings().safety, barriers=("distance", "walls"))
-    with pytest.raises(SettingsError, match="no barrier 'walls'; known: curve, distance"):
-        Supervisor(dataclasses.replace(settings(), safety=safety), car())
 
 
 @given(curvature=st.floats(-0.03, 0.03), seed=st.integers(0, 1000))

@@ -3,7 +3,10 @@
 
 from __future__ import annotations
 
+import importlib
 import math
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -13,11 +16,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tidegate.errors import SettingsError
-from tidegate.settings import Entry, Settings, entries, load_settings, settings_from
+from tidegate.registry import barriers
+from tidegate.settings import Entry, entries, load_settings, settings_from
+from tidegate.settings.barriers import BUILT_IN
 from tidegate.settings.schema import check
 from tidegate.share import share_path
 
-ENTRIES = list(entries(Settings))
+ENTRIES = list(entries(settings_from({}, "defaults", Path())))
 
 
 def write(path: Path, values: Any) -> Path:
@@ -62,6 +67,27 @@ def test_a_fault_is_refused_and_named(tmp_path: Path, values: Any, words: list[s
         assert word in message
 
 
+@pytest.mark.parametrize(
+    ("barriers", "words"),
+    [
+        (["lane"], ["safety.barriers", "['lane']", "mapping"]),
+        ({"walls": {}}, ["safety.barriers.walls", "empty", "{type: walls}"]),
+        ({"lane": {}}, ["safety.barriers.lane", "empty", "{type: lane}"]),
+        ({"walls": 3}, ["safety.barriers.walls", "3", "mapping"]),
+        ({"two walls": {"type": "lane"}}, ["safety.barriers.two walls", "underscores"]),
+        ({7: {"type": "lane"}, "walls": {"type": "lane"}}, ["safety.barriers.7", "underscores"]),
+        ({"walls": {"enabled": True}}, ["safety.barriers.walls.type", "'walls'", "curve, distance"]),
+        ({"keep": {"type": ["lane"]}}, ["safety.barriers.keep.type", "['lane']", "curve, distance"]),
+        ({"keep": {"type": "distance", "gap": 1.0}}, ["safety.barriers.keep.gap", "extra_gap"]),
+        ({"keep": {"type": "lane", "extra_gap": 1.0}}, ["safety.barriers.keep.extra_gap", "enabled"]),
+        ({"distance": {"extra_gap": -1}}, ["safety.barriers.distance.extra_gap", "-1", "0 to 50 [m]"]),
+        ({"lane": {"enabled": "no"}}, ["safety.barriers.lane.enabled", "'no'", "true or false"]),
+    ],
+)
+def test_a_barrier_that_cannot_be_is_refused_and_named(tmp_path: Path, barriers: Any, words: list[str]) -> None:
+    test_a_fault_is_refused_and_named(tmp_path, {"safety": {"barriers": barriers}}, words)
+
+
 @pytest.mark.parametrize("text", ["", "[1, 2", "/**: 3", "other: {}", "\x00"])
 def test_what_is_no_parameter_file_is_refused(tmp_path: Path, text: str) -> None:
     path = tmp_path / "robot.yaml"
@@ -87,3 +113,30 @@ def test_a_number_is_taken_exactly_when_it_is_in_range(entry: Entry, value: floa
 
 def test_defaults_make_valid_settings(tmp_path: Path) -> None:
     assert settings_from({}, "nothing", tmp_path).safety.rate_hz > 0
+
+
+def test_a_file_adds_barriers_to_the_built_in_ones_in_an_order_of_their_own(tmp_path: Path) -> None:
+    own = {"zz": {"type": "lane"}, "aa": {"type": "distance", "extra_gap": 3}, "sight": {"enabled": False}}
+    made = load_settings(write(tmp_path / "robot.yaml", {"safety": {"barriers": own}})).safety.barriers
+    backwards = {"safety": {"barriers": dict(reversed(own.items()))}}
+    turned = load_settings(write(tmp_path / "turned.yaml", backwards)).safety.barriers
+    assert list(made) == list(turned) == [*BUILT_IN, "aa", "zz"]
+    assert [one.type for one in made.values()] == [*BUILT_IN, "distance", "lane"]
+    assert [name for name, one in made.items() if not one.enabled] == ["sight"]
+    assert made["aa"].extra_gap == 3.0  # type: ignore[attr-defined]
+    assert made["distance"].extra_gap == 0.0  # type: ignore[attr-defined]
+
+
+def test_the_built_in_barriers_are_all_that_are_registered_with_the_parameters_of_their_types() -> None:
+    importlib.import_module("tidegate.safety")
+    registered = {name: barriers[name] for name in barriers}
+    own = {name: kind.Parameters for name, kind in registered.items() if kind.__module__.startswith("tidegate.")}
+    assert own == BUILT_IN
+
+
+def test_who_only_reads_the_shipped_file_does_not_load_the_filter() -> None:
+    script = (
+        "import sys; from tidegate.settings import load_settings; from tidegate.share import share_path;"
+        "load_settings(share_path('config/car.yaml')); sys.exit('tidegate.safety' in sys.modules)"
+    )
+    assert subprocess.run([sys.executable, "-c", script], check=False).returncode == 0

@@ -22,7 +22,7 @@ def settings_patch(findings: Sequence[Finding], settings: Settings) -> str:
     Raises:
         SettingsError: a measured value is outside what the setting may be.
     """
-    known = {entry.key: entry for entry in entries(Settings)}
+    known = {entry.key: entry for entry in entries(settings)}
     values: dict[str, Any] = {}
     notes = []
     for finding in findings:

@@ -3,18 +3,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from pathlib import Path
 from typing import Annotated
 
 import typer
 from rich.console import Console
 from rich.table import Table
 
-from tidegate.settings import Entry, Settings, entries
+from tidegate.settings import Entry, entries, settings_from
 
 HEADING = """# Settings
 
 Made by `make docs` from the declarations in `tidegate.settings`; the same table validates `config/*.yaml` and makes the
-ROS parameter descriptors (`ros2 param describe`).
+ROS parameter descriptors (`ros2 param describe`). `safety.barriers` takes further barriers
+by name, of these types or of your own: [own_barrier.md](own_barrier.md).
 
 | key | type | unit | default | allowed | meaning |
 | --- | --- | --- | --- | --- | --- |"""
@@ -26,15 +29,19 @@ def settings(markdown: Annotated[bool, typer.Option(help="print the page docs/se
         typer.echo(markdown_page(), nl=False)
         return
     table = Table("key", "type", "unit", "default", "allowed", "meaning")
-    for entry in entries(Settings):
+    for entry in _defaults():
         table.add_row(*cells(entry))
     Console().print(table)
 
 
 def markdown_page() -> str:
     """The page docs/settings.md."""
-    rows = ["| " + " | ".join(cells(entry)) + " |" for entry in entries(Settings)]
+    rows = ["| " + " | ".join(cells(entry)) + " |" for entry in _defaults()]
     return "\n".join([HEADING, *rows]) + "\n"
+
+
+def _defaults() -> Iterator[Entry]:
+    return entries(settings_from({}, "defaults", Path()))
 
 
 def cells(entry: Entry) -> tuple[str, ...]:

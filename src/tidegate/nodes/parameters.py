@@ -53,8 +53,9 @@ def declare(node: Node, own: Sequence[Own], arguments: Sequence[str]) -> Setting
         value = _own_value(item, given.pop(item.name, item.default), source)
         _declare(node, item.name, value, ParameterDescriptor(description=item.description))
     settings = settings_from(_nested(given), source, folder)
-    for entry in entries(Settings):
-        _declare(node, entry.key, _plain(settings, entry.key), descriptor(entry))
+    for entry in entries(settings):
+        value = list(entry.value) if isinstance(entry.value, tuple) else entry.value
+        _declare(node, entry.key, value, descriptor(entry))
     return settings
 
 
@@ -108,10 +109,3 @@ def _nested(given: dict[str, Any]) -> dict[str, Any]:
             place = place.setdefault(section, {})
         place[last] = value
     return nested
-
-
-def _plain(settings: Settings, key: str) -> Any:
-    value: Any = settings
-    for part in key.split("."):
-        value = getattr(value, part)
-    return list(value) if isinstance(value, tuple) else value

@@ -17,14 +17,14 @@ import math
 from abc import ABC, abstractmethod
 from dataclasses import dataclass, field
 from enum import IntEnum
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 
-from tidegate.registry import Registry
+from tidegate import registry
 from tidegate.robot import Car
 from tidegate.safety.lane_tracker import TrackedLane
-from tidegate.settings import Settings
+from tidegate.settings import BarrierParameters, Settings
 
 OFF = -1e29
 """A ``fixed`` below this means: no such row at this tick."""
@@ -61,6 +61,7 @@ class State:
     ``speed`` [m/s]; ``force`` [N] and ``curvature`` [1/m] commanded last; ``force_low``, ``force_high`` [N] the slew
     window of this tick; ``disturbance`` [m/s²] acceleration that the force does not explain (slope, drag).
     ``arc``: nearest thing on the present arc, trusted sensors alone; ``along_lane``: the same along the trusted lane.
+    ``x``, ``y`` [m], ``yaw`` [rad]: pose in the odometry frame, which drifts.
     """
 
     speed: float = 0.0
@@ -72,6 +73,9 @@ class State:
     lane: TrackedLane | None = None
     arc: Ahead = field(default_factory=Ahead)
     along_lane: Ahead = field(default_factory=Ahead)
+    x: float = 0.0
+    y: float = 0.0
+    yaw: float = 0.0
 
 
 Row = tuple[float, float, float, float, float]
@@ -79,17 +83,23 @@ Row = tuple[float, float, float, float, float]
 
 
 class Rows:
-    """The rows of one barrier in the ``table`` of all; ``set`` fills one row, rows not set are None: off."""
+    """The ``count`` rows of one barrier, from ``start`` in the ``table`` of all; a row that is not set is None: off."""
 
-    __slots__ = ("_start", "_table")
+    __slots__ = ("_count", "_start", "_table")
 
-    def __init__(self, table: list[Row | None], start: int) -> None:
-        self._table, self._start = table, start
+    def __init__(self, table: list[Row | None], start: int, count: int) -> None:
+        self._table, self._start, self._count = table, start, count
 
     def set(
         self, row: int, force: float, curvature: float, fixed: float, scaled: float = 0.0, cap: float = math.inf
     ) -> None:
-        """Row ``force``·F + ``curvature``·κ ≥ min(``fixed`` − gain·``scaled``, ``cap``)."""
+        """Row ``force``·F + ``curvature``·κ ≥ min(``fixed`` − gain·``scaled``, ``cap``).
+
+        Raises:
+            IndexError: the barrier declares fewer rows; the next row is another's.
+        """
+        if not 0 <= row < self._count:
+            raise IndexError(f"row {row} of a barrier with {self._count} rows")
         self._table[self._start + row] = (force, curvature, fixed, scaled, cap)
 
 
@@ -97,22 +107,26 @@ class Barrier(ABC):
     """One barrier. The docstring of every subclass states h, relative degree, trusted inputs, guarantee, assumption.
 
     Attributes:
-        name: registered name; in ``BarrierState`` and in the settings.
+        name: of this one in the robot's file and in ``BarrierState``; the filter sets it.
+        Parameters: what the robot's file may say of it; ``parameters`` is what it says.
         priority: when its rows give way.
         rows: how many rows it has at most.
         gain: name of its outermost gain among the policy's gains; '' where it has none that varies.
         learned: whether it uses what the camera says (off while a driver drives).
     """
 
-    name: ClassVar[str]
+    name: str = ""
+    Parameters: ClassVar[type[BarrierParameters]] = BarrierParameters
     priority: ClassVar[Priority]
-    rows: ClassVar[int]
+    rows: int
     gain: ClassVar[str] = ""
     learned: ClassVar[bool] = False
 
-    def __init__(self, settings: Settings, car: Car) -> None:
+    def __init__(self, settings: Settings, car: Car, parameters: Any = None) -> None:
+        """``parameters``: of the type ``Parameters``; None = its defaults."""
         self.settings = settings
         self.car = car
+        self.parameters: Any = parameters or self.Parameters()
         self.period = 1.0 / settings.safety.rate_hz
 
     @abstractmethod
@@ -120,4 +134,4 @@ class Barrier(ABC):
         """Write the rows for ``state`` and return h (inf where the barrier does not apply)."""
 
 
-barriers: Registry[type[Barrier]] = Registry("barriers")
+barriers: registry.Registry[type[Barrier]] = registry.barriers

@@ -4,11 +4,13 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
 from tidegate.robot import GRAVITY, Car
 from tidegate.safety.barrier import Barrier, Priority, Rows, State, barriers
 from tidegate.safety.braking import Braking
 from tidegate.settings import Settings
+from tidegate.settings.barriers import DistanceParameters
 
 
 @barriers.register("distance")
@@ -16,9 +18,10 @@ class Distance(Barrier):
     """Stop before what the range sensor sees.
 
     h = D − S(v, F) − D₀ with S the distance in which the car stops if it goes from the force F commanded last to full
-    guaranteed braking at the brake's torque rate, on the steepest slope, after the brake's lag. Relative degree 1 in
-    discrete time: h(next | F) ≥ (1 − p T) h. S is convex in F, so its chord over this tick's slew window bounds it
-    from above and the row is linear: no sampled-data margin is left out, the hold is inside the row.
+    guaranteed braking at the brake's torque rate, on the steepest slope, after the brake's lag; D₀ is the gap at
+    standstill, ``extra_gap`` and ``noise_m``. Relative degree 1 in discrete time: h(next | F) ≥ (1 − p T) h. S is
+    convex in F, so its chord over this tick's slew window bounds it from above and the row is linear: no sampled-data
+    margin is left out, the hold is inside the row.
     Trusted inputs: range sensor, wheel speed, odometry. The corridor is the car's arc (odometry and commanded
     curvature); the trusted lane's corridor adds a second row that can only tighten.
     Guarantee: the backup, full braking, satisfies its own row (S shrinks by what is driven), so it never has to give
@@ -29,14 +32,15 @@ class Distance(Barrier):
     about 35 m a car is always hit by two); the arc bending away from the road ahead without a lane estimate.
     """
 
-    name = "distance"
+    Parameters = DistanceParameters
     priority = Priority.DISTANCE
     rows = 2
     gain = "distance"
 
-    def __init__(self, settings: Settings, car: Car) -> None:
-        super().__init__(settings, car)
+    def __init__(self, settings: Settings, car: Car, parameters: Any = None) -> None:
+        super().__init__(settings, car, parameters)
         self._distance = settings.safety.distance
+        self._gap = self._distance.standstill_gap + self.parameters.extra_gap
         self._mass = car.effective_mass
         self._braking = Braking(settings, car)
         self._hardest = settings.vehicle.tyre_friction * GRAVITY * settings.safety.traction_share * 0.9
@@ -57,7 +61,7 @@ class Distance(Barrier):
         for row, thing in enumerate(ahead):
             if math.isinf(thing.distance):
                 continue
-            reserve = self._distance.standstill_gap + self._distance.noise_m
+            reserve = self._gap + self._distance.noise_m
             h = thing.distance - thing.approaching * time - way - reserve
             h_least = min(h, h_least)
             if state.speed < self._standstill and h < self._distance.rest_m:

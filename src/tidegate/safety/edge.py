@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import math
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from tidegate.robot import Car
 from tidegate.safety.barrier import Barrier, Priority, Rows, State, barriers
@@ -52,13 +52,12 @@ class Edge(Barrier):
     without a reverse gear gets out of.
     """
 
-    name = "edge"
     priority = Priority.EDGE
     rows = 2
     learned = True
 
-    def __init__(self, settings: Settings, car: Car) -> None:
-        super().__init__(settings, car)
+    def __init__(self, settings: Settings, car: Car, parameters: Any = None) -> None:
+        super().__init__(settings, car, parameters)
         self._cap = settings.safety.lane.bound_cap
         self._room = room(settings, car)
         self._crawl = settings.safety.ladder.standstill_speed

@@ -10,14 +10,13 @@ from itertools import accumulate
 
 import numpy as np
 
-from tidegate.errors import SettingsError
 from tidegate.records import BarrierState, Floats
 from tidegate.robot import Car
 from tidegate.safety.barrier import OFF, Barrier, Row, Rows, State, barriers
 from tidegate.safety.joints import Box
 from tidegate.safety.qp import QPResult
 from tidegate.safety.relaxation import HARD, solve_by_priority
-from tidegate.settings import Settings
+from tidegate.settings import BarrierParameters, Settings
 
 BOX = np.array([[1.0, 0.0], [-1.0, 0.0], [0.0, 1.0], [0.0, -1.0]])
 """Rows of the joint box: force low and high, curvature low and high."""
@@ -53,24 +52,21 @@ class Filter:
     """
 
     def __init__(self, settings: Settings, car: Car, *, disable: frozenset[str] = frozenset()) -> None:
-        """``disable``: names of barriers to leave out, for evaluation.
-
-        Raises:
-            SettingsError: ``safety.barriers`` names an unknown barrier.
-        """
+        """``disable``: names of barriers to leave out, for evaluation."""
         self._settings = settings
         self._filter = settings.safety.filter
-        known = set(barriers)
-        for name in settings.safety.barriers:
-            if name not in known:
-                raise SettingsError(f"safety.barriers: no barrier '{name}'; known: {', '.join(sorted(known))}")
-        kept = [name for name in settings.safety.barriers if name not in disable]
-        self.barriers: tuple[Barrier, ...] = tuple(barriers[name](settings, car) for name in kept)
+        self.barriers: tuple[Barrier, ...] = tuple(
+            _made(name, parameters, settings, car)
+            for name, parameters in settings.safety.barriers.items()
+            if parameters.enabled and name not in disable
+        )
         self._units = car.effective_mass * self._filter.acceleration_scale, self._filter.curvature_scale
         self.scale = np.array(self._units)
         starts = [0, *accumulate(barrier.rows for barrier in self.barriers)]
         self._table: list[Row | None] = [None] * starts.pop()
-        self._rows = [Rows(self._table, start) for start in starts]
+        self._rows = [
+            Rows(self._table, start, barrier.rows) for start, barrier in zip(starts, self.barriers, strict=True)
+        ]
         self._owner = [index for index, barrier in enumerate(self.barriers) for _ in range(barrier.rows)]
         self.gain_names = tuple(sorted({barrier.gain for barrier in self.barriers if barrier.gain}))
         owners = [self.barriers[index] for index in self._owner]
@@ -181,3 +177,10 @@ def _cutting(rows: list[UnitRow], box: Box) -> list[UnitRow]:
         for row in rows
         if not row[0] * (low if row[0] > 0 else high) + row[1] * (left if row[1] > 0 else right) >= row[2]
     ]
+
+
+def _made(name: str, parameters: BarrierParameters, settings: Settings, car: Car) -> Barrier:
+    """One barrier of the robot's file."""
+    made = barriers[parameters.type](settings, car, parameters)
+    made.name = name
+    return made

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
 from tidegate.robot import Car
 from tidegate.safety.barrier import Barrier, Priority, Rows, State, barriers
@@ -27,14 +28,13 @@ class Lane(Barrier):
     The margin covers the hold of one period: ψ̇₁ + p₂ ψ₁ changes by at most T (|d⃛| + (p₁+p₂)|d̈| + p₁p₂|ḋ|) in it.
     """
 
-    name = "lane"
     priority = Priority.LANE
     rows = 2
     gain = "lane"
     learned = True
 
-    def __init__(self, settings: Settings, car: Car) -> None:
-        super().__init__(settings, car)
+    def __init__(self, settings: Settings, car: Car, parameters: Any = None) -> None:
+        super().__init__(settings, car, parameters)
         self._lane = settings.safety.lane
         self._room = room(settings, car)
         self._lateral = settings.vehicle.lateral_acceleration_max

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
 from tidegate.robot import Car
 from tidegate.safety.barrier import Barrier, Priority, Rows, State, barriers
@@ -23,13 +24,12 @@ class Speed(Barrier):
     Its backup is to take the force down at the torque rate, which reaches the row for gains up to about 4 1/s.
     """
 
-    name = "speed"
     priority = Priority.SPEED
     rows = 1
     gain = "speed"
 
-    def __init__(self, settings: Settings, car: Car) -> None:
-        super().__init__(settings, car)
+    def __init__(self, settings: Settings, car: Car, parameters: Any = None) -> None:
+        super().__init__(settings, car, parameters)
         self._limit = settings.vehicle.speed_max - settings.safety.speed_margin
         self._margin = settings.safety.disturbance_margin
         self._mass = car.effective_mass
@@ -49,8 +49,8 @@ class Slowing(Barrier):
     gain = "speed"
     learned = True
 
-    def __init__(self, settings: Settings, car: Car) -> None:
-        super().__init__(settings, car)
+    def __init__(self, settings: Settings, car: Car, parameters: Any = None) -> None:
+        super().__init__(settings, car, parameters)
         self._braking = settings.safety.curve_deceleration
         self._mass = car.effective_mass
 
@@ -73,10 +73,8 @@ class Curve(Slowing):
     commanded curvature to the same limit whatever the camera says).
     """
 
-    name = "curve"
-
-    def __init__(self, settings: Settings, car: Car) -> None:
-        super().__init__(settings, car)
+    def __init__(self, settings: Settings, car: Car, parameters: Any = None) -> None:
+        super().__init__(settings, car, parameters)
         self._lateral = settings.vehicle.lateral_acceleration_max
 
     def fill(self, state: State, rows: Rows) -> float:
@@ -103,10 +101,8 @@ class Sight(Slowing):
     Assumption: the bound is stated; where it is inf (unknown) there is no row.
     """
 
-    name = "sight"
-
-    def __init__(self, settings: Settings, car: Car) -> None:
-        super().__init__(settings, car)
+    def __init__(self, settings: Settings, car: Car, parameters: Any = None) -> None:
+        super().__init__(settings, car, parameters)
         lane, limit = settings.safety.lane, settings.vehicle.speed_max
         self._bounds = lane.bound_cap, max(lane.bound_cap, room(settings, car))
         self._speeds = limit, min(lane.unsure_speed, limit)

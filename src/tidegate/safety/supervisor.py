@@ -34,11 +34,7 @@ class Supervisor:
     """
 
     def __init__(self, settings: Settings, car: Car, *, disable: frozenset[str] = frozenset()) -> None:
-        """``disable``: barrier names, 'image_health' or 'filter' to leave out; for evaluation only.
-
-        Raises:
-            SettingsError: ``safety.barriers`` names an unknown barrier.
-        """
+        """``disable``: barrier names, 'image_health' or 'filter' to leave out; for evaluation only."""
         self._settings, self._car, self._disable = settings, car, disable
         self._period = 1.0 / settings.safety.rate_hz
         self._share = settings.safety.steering_share
@@ -202,6 +198,7 @@ class Supervisor:
     def _fill_state(self, now: int) -> State:
         state, motion = self._state, self._motion
         state.speed, state.disturbance = motion.speed, motion.disturbance
+        state.x, state.y, state.yaw = motion.pose
         state.force_low, state.force_high = self._car.force_window(state.force, self._period)
         lane = self._tracker.lane(self._settings.safety.lane.lag_s)
         state.lane = lane if self._binds(lane) else None

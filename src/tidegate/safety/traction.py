@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
 from tidegate.robot import GRAVITY, Car
 from tidegate.safety.barrier import Barrier, Priority, Rows, State, barriers
@@ -16,19 +17,18 @@ SIDES = 8
 class Traction(Barrier):
     """The friction circle, as an inscribed octagon.
 
-    ‖(F, m v² κ)‖ ≤ share · μ_f m g, relative degree 0: eight rows linear in u at the measured speed.
+    h = share · μ_f g − ‖(F/m, v² κ)‖, relative degree 0: eight rows linear in u at the measured speed.
     Trusted inputs: wheel speed.
     Guarantee: never more than the stated share of the grip is asked for.
     Assumption: the road grips with at least ``tyre_friction``; load transfer and the unloading on a crest are inside
     the share that is kept back.
     """
 
-    name = "traction"
     priority = Priority.GRIP
     rows = SIDES
 
-    def __init__(self, settings: Settings, car: Car) -> None:
-        super().__init__(settings, car)
+    def __init__(self, settings: Settings, car: Car, parameters: Any = None) -> None:
+        super().__init__(settings, car, parameters)
         self._mass = car.effective_mass
         self._grip = settings.safety.traction_share * settings.vehicle.tyre_friction * GRAVITY
         corners = [2 * math.pi * (side + 0.5) / SIDES for side in range(SIDES)]
@@ -55,12 +55,11 @@ class Lateral(Barrier):
     bend) the slew wins and the relaxation is reported.
     """
 
-    name = "lateral"
     priority = Priority.GRIP
     rows = 2
 
-    def __init__(self, settings: Settings, car: Car) -> None:
-        super().__init__(settings, car)
+    def __init__(self, settings: Settings, car: Car, parameters: Any = None) -> None:
+        super().__init__(settings, car, parameters)
         self._limit = settings.vehicle.lateral_acceleration_max
 
     def fill(self, state: State, rows: Rows) -> float:

@@ -3,9 +3,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
-from tidegate.settings.schema import setting
+from tidegate.settings.barriers import BarrierParameters, build_barriers
+from tidegate.settings.schema import named, setting
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,11 +151,7 @@ class SafetySettings:
     )
     range_timeout_s: float = setting(0.2, "s", "age at which the range sensor is late", low=0.01, high=2)
     manual_timeout_s: float = setting(0.2, "s", "age at which a driver's take-over is late", low=0.01, high=2)
-    barriers: tuple[str, ...] = setting(
-        ("distance", "traction", "lateral", "edge", "lane", "speed", "curve", "sight"),
-        "",
-        "barriers in use, by registered name",
-    )
+    barriers: Mapping[str, BarrierParameters] = named(build_barriers)
     steering_share: float = setting(
         0.97, "1", "share of the steering range that is asked for; the servo overshoots into the rest", low=0.1, high=1
     )

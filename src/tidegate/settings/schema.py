@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, cast, get_type_hints
 
@@ -48,25 +48,34 @@ def setting(
     return dataclasses.field(default=default, metadata={"limits": Limits(unit, doc, low, high, choices)})
 
 
+def named(build: Callable[[Any, str, str], Mapping[str, Any]]) -> Any:
+    """Declare a field of sections by name, which only the file tells: ``build(values, source, key)`` makes them."""
+    return dataclasses.field(kw_only=True, metadata={"build": build})
+
+
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """One declared setting: dotted ``key``, Python ``type``, ``limits`` and ``default``."""
+    """One declared setting: dotted ``key``, Python ``type``, ``limits``, ``default``, and its ``value`` where made."""
 
     key: str
     type: type
     limits: Limits
     default: Any
+    value: Any = None
 
 
-def entries(section: type, prefix: str = "") -> Iterator[Entry]:
-    """Walk the settings of a dataclass and of the sections inside it, in the order of declaration."""
-    hints = get_type_hints(section)
+def entries(section: Any, prefix: str = "") -> Iterator[Entry]:
+    """Walk the settings of a made section and of the sections inside it, in the order of declaration."""
+    hints = get_type_hints(type(section))
     for item in dataclasses.fields(section):
-        key = f"{prefix}{item.name}"
-        if dataclasses.is_dataclass(hints[item.name]):
-            yield from entries(hints[item.name], f"{key}.")
+        key, value = f"{prefix}{item.name}", getattr(section, item.name)
+        if isinstance(value, Mapping):
+            for name, one in value.items():
+                yield from entries(one, f"{key}.{name}.")
+        elif dataclasses.is_dataclass(value):
+            yield from entries(value, f"{key}.")
         else:
-            yield Entry(key, hints[item.name], item.metadata["limits"], item.default)
+            yield Entry(key, hints[item.name], item.metadata["limits"], item.default, value)
 
 
 def build(section: type, values: Mapping[str, Any], source: str, prefix: str = "") -> Any:
@@ -83,16 +92,29 @@ def build(section: type, values: Mapping[str, Any], source: str, prefix: str = "
     made: dict[str, Any] = {}
     for name, value in values.items():
         key, kind = f"{prefix}{name}", cast(type, hints[name])
-        if dataclasses.is_dataclass(kind):
-            if not isinstance(value, Mapping):
-                raise SettingsError(f"{source}: '{key}' is {value!r}; it must be a mapping of settings")
-            made[name] = build(kind, value, source, f"{key}.")
+        if "build" in known[name].metadata:
+            made[name] = known[name].metadata["build"](mapping(value, key, source), source, key)
+        elif dataclasses.is_dataclass(kind):
+            made[name] = build(kind, mapping(value, key, source), source, f"{key}.")
         else:
             made[name] = check(value, Entry(key, kind, known[name].metadata["limits"], known[name].default), source)
     for name, kind in hints.items():
-        if name not in made and dataclasses.is_dataclass(kind):
+        if name not in made and "build" in known[name].metadata:
+            made[name] = known[name].metadata["build"]({}, source, f"{prefix}{name}")
+        elif name not in made and dataclasses.is_dataclass(kind):
             made[name] = build(cast(type, kind), {}, source, f"{prefix}{name}.")
     return section(**made)
+
+
+def mapping(value: Any, key: str, source: str) -> Mapping[str, Any]:
+    """``value``, which must be a section.
+
+    Raises:
+        SettingsError: it is not.
+    """
+    if not isinstance(value, Mapping):
+        raise SettingsError(f"{source}: '{key}' is {value!r}; it must be a mapping of settings")
+    return value
 
 
 def check(value: Any, entry: Entry, source: str) -> Any:

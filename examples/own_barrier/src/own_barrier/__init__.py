@@ -1,0 +1,2 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Barriers of a package outside tidegate."""

@@ -1,0 +1,128 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The model that barrier rows are derived from: the control-affine car on its road, no lag, no error."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from tidegate.robot import GRAVITY, Car
+from tidegate.safety.barrier import Ahead, State
+from tidegate.safety.joints import Box, joint_box
+from tidegate.safety.lane_tracker import TrackedLane, interpolate
+from tidegate.settings import Settings
+
+SUBSTEPS = 5
+
+
+@dataclass(slots=True)
+class IdealCar:
+    """A car on a road, and a thing ahead of it; integrated finely between the ticks.
+
+    ``offset`` [m], ``heading`` [rad], ``speed`` [m/s] in the road frame; ``x``, ``y`` [m], ``yaw`` [rad] in odometry;
+    ``force`` [N] and ``curvature`` [1/m] commanded last; ``slope`` (rise over run) along the way. The road's curvature
+    is ``bends`` [1/m] at ``knots`` [m] of its length, linear between; ``station`` [m] is where the car is on it.
+    ``bound`` [m], [rad] are the stated error bounds of offset and heading. ``free`` [m] is left before the bumper to a
+    thing that recedes at ``receding`` [m/s]; ``driven`` [m] is the way so far.
+    """
+
+    settings: Settings
+    car: Car
+    speed: float = 0.0
+    offset: float = 0.0
+    heading: float = 0.0
+    slope: float = 0.0
+    force: float = 0.0
+    curvature: float = 0.0
+    x: float = 0.0
+    y: float = 0.0
+    yaw: float = 0.0
+    knots: tuple[float, ...] = (0.0, 36.0)
+    bends: tuple[float, ...] = (0.0, 0.0)
+    bound: tuple[float, float] = (0.1, 0.02)
+    free: float = math.inf
+    receding: float = 0.0
+    station: float = 0.0
+    driven: float = 0.0
+
+    @property
+    def period(self) -> float:
+        """One tick [s]."""
+        return 1.0 / self.settings.safety.rate_hz
+
+    def state(self) -> State:
+        """What the barriers are told."""
+        low, high = self.car.force_window(self.force, self.period)
+        ahead = Ahead(self.free, self.receding)
+        drift = -GRAVITY * self.slope
+        lane, place = self._lane(), (self.x, self.y, self.yaw)
+        return State(self.speed, self.force, self.curvature, low, high, drift, lane, ahead, ahead, *place)
+
+    def box(self) -> Box:
+        """What the joints can do within the next tick."""
+        return joint_box(self.car, self.force, self.curvature, self.period, self.settings.safety.steering_share)
+
+    def hold(self, force: float, curvature: float) -> None:
+        """Hold a command for one tick."""
+        self.force, self.curvature = force, curvature
+        for _ in range(SUBSTEPS):
+            self._move(force, curvature, self.period / SUBSTEPS)
+
+    def moved(self, force: float, curvature: float, step: float) -> IdealCar:
+        """Where the command takes it in a small ``step`` [s], backwards where negative; what was commanded stays."""
+        made = dataclasses.replace(self)
+        made._move(force, curvature, step)
+        return made
+
+    def _move(self, force: float, curvature: float, step: float) -> None:
+        self.speed += step * (force / self.car.effective_mass - GRAVITY * self.slope)
+        if force < 0 < step:  # brakes hold a car that stands
+            self.speed = max(self.speed, 0.0)
+        way, road = step * self.speed, interpolate(self.station, self.knots, self.bends)
+        along = way * math.cos(self.heading) / max(1 - road * self.offset, 0.2)
+        self.offset += way * math.sin(self.heading)
+        self.heading += way * curvature - road * along
+        self.station += along
+        self.x += way * math.cos(self.yaw)
+        self.y += way * math.sin(self.yaw)
+        self.yaw += way * curvature
+        self.driven += way
+        self.free -= way - step * self.receding
+
+    def _lane(self) -> TrackedLane | None:
+        """The lane as tracked without error; None where the road frame means nothing, as in ``LaneTracker``."""
+        if not (abs(self.offset) < 10.0 and abs(self.heading) < 1.2):
+            return None
+        here = interpolate(self.station, self.knots, self.bends)
+        later = [(knot - self.station, bend) for knot, bend in zip(self.knots, self.bends, strict=True)]
+        ahead, curvature = zip((0.0, here), *(knot for knot in later if knot[0] > 0), strict=True)
+        return TrackedLane(self.offset, self.heading, *self.bound, ahead, curvature, ahead[-1])
+
+
+def draw(rng: np.random.Generator, settings: Settings, car: Car, **given: Any) -> IdealCar:
+    """A random car on a random road, anywhere within ±60 m in odometry; ``given``: attributes that are not drawn."""
+    vehicle, most = settings.vehicle, settings.safety.steering_share * car.curvature_max
+    speed = given.get("speed", rng.uniform(0.0, vehicle.speed_max))
+    limit = min(vehicle.lateral_acceleration_max / max(speed, 1.0) ** 2, most)
+    first, second, bend = rng.uniform(-0.02, 0.02), rng.uniform(-0.05, 0.05), rng.uniform(5.0, 60.0)
+    drawn: dict[str, Any] = {
+        "speed": speed,
+        "offset": rng.uniform(-0.6, 0.6),
+        "heading": rng.uniform(-0.2, 0.2),
+        "slope": rng.uniform(-vehicle.slope_max, vehicle.slope_max),
+        "force": rng.uniform(-vehicle.brake_guaranteed * car.effective_mass, car.force_max),
+        "curvature": rng.uniform(-limit, limit),
+        "x": rng.uniform(-60.0, 60.0),
+        "y": rng.uniform(-60.0, 60.0),
+        "yaw": rng.uniform(-math.pi, math.pi),
+        "free": rng.uniform(5.0, 90.0),
+        "receding": rng.uniform(0.0, 6.0),
+        "knots": (0.0, bend, bend + 12.0),
+        "bends": (first, first, second),
+        "bound": (rng.uniform(0.05, 0.35), rng.uniform(0.0, 0.03)),
+    }
+    return IdealCar(settings, car, **{**drawn, **given})

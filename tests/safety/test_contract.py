@@ -1,0 +1,380 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Every built-in barrier keeps the contract, and the contract notices one that does not."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pytest
+from safety_plant import car, settings
+
+from tidegate import registry
+from tidegate.errors import ContractError
+from tidegate.robot import Car
+from tidegate.safety.barrier import Barrier, Priority, Rows, State
+from tidegate.safety.contract import CHECKS, Contract, IdealCar, draw
+from tidegate.safety.distance import Distance
+from tidegate.safety.lane import Lane
+from tidegate.safety.speed import Speed
+from tidegate.safety.traction import Lateral
+from tidegate.settings import BarrierParameters, Settings, setting
+
+ROAD = ("edge", "lane", "lateral", "traction")
+"""What keeps the car on the road."""
+
+
+def start(**given: Any) -> Callable[[np.random.Generator, Settings, Car], IdealCar]:
+    return lambda rng, robot, body: draw(rng, robot, body, **given)
+
+
+def unsure(rng: np.random.Generator, robot: Settings, body: Car) -> IdealCar:
+    """Around the error bounds at which ``sight`` begins to slow down."""
+    return draw(rng, robot, body, bound=(rng.uniform(0.3, 1.2), 0.02))
+
+
+BUILT_IN = {
+    "speed": Contract(settings(), "speed", speeds=(10.0, 16.0), margin=settings().safety.disturbance_margin),
+    # in the bend itself the row still brakes as if the knot came nearer
+    "curve": Contract(
+        settings(),
+        "curve",
+        start(offset=0.0, heading=0.0),
+        (4.0, 16.0),
+        margin=settings().safety.curve_deceleration,
+        beside=ROAD,
+    ),
+    "sight": Contract(settings(), "sight", unsure, (2.0, 16.0)),
+    # the margin for the hold; what the steering's slew costs stays inside the error bound; a slope is not in the row
+    "lane": Contract(
+        settings(),
+        "lane",
+        start(slope=0.0, bound=(0.1, 0.02)),
+        (1.0, 9.0),
+        margin=0.5,
+        reserve=0.1,
+        beside=("edge", "lateral", "traction", "curve", "speed"),
+    ),
+    "edge": Contract(settings(), "edge", speeds=(0.0, 5.5), reserve=0.05),
+    # the limit falls with the square of a speed that grows during the hold
+    "lateral": Contract(settings(), "lateral", reserve=0.05),
+    # the octagon's sides lie inside the circle
+    "traction": Contract(settings(), "traction", margin=0.6, reserve=0.05),
+    "distance": Contract(settings(), "distance", speeds=(0.0, 16.0), reserve=0.4),
+}
+
+
+@pytest.mark.parametrize("check", CHECKS)
+@pytest.mark.parametrize("name", settings().safety.barriers)
+def test_a_built_in_barrier_keeps_the_contract(name: str, check: str) -> None:
+    getattr(BUILT_IN[name], check)()
+
+
+Try = Callable[..., Contract]
+
+
+@pytest.fixture
+def tried(monkeypatch: pytest.MonkeyPatch) -> Try:
+    """The contract of a class as if the robot's file named it."""
+
+    def made(kind: type[Barrier], **options: Any) -> Contract:
+        monkeypatch.setitem(registry.barriers._parts, "tried", kind)
+        safety = dataclasses.replace(settings().safety, barriers={"tried": kind.Parameters(type="tried")})
+        return Contract(dataclasses.replace(settings(), safety=safety), "tried", **options)
+
+    return made
+
+
+def refused(contract: Contract, check: str, words: str) -> None:
+    with pytest.raises(ContractError, match=words):
+        getattr(contract, check)()
+
+
+def test_a_barrier_that_the_robot_has_not_is_named() -> None:
+    off = dataclasses.replace(
+        settings().safety,
+        barriers={"lane": BarrierParameters(type="lane", enabled=False), "speed": BarrierParameters(type="speed")},
+    )
+    for name in ("walls", "lane"):
+        refused(
+            Contract(dataclasses.replace(settings(), safety=off), name),
+            "docs",
+            f"no barrier '{name}' is in use; safety.barriers has speed$",
+        )
+
+
+SAID = "h = v_max − v, relative degree 1.\nTrusted inputs: x.\nGuarantee: x.\nAssumption: x."
+
+
+@pytest.mark.parametrize(
+    ("gone", "words"),
+    [
+        ("h = ", "does not say h$"),
+        ("degree 1", "relative degree"),
+        ("Trusted inputs", "'Trusted inputs:'"),
+        ("Guarantee", "'Guarantee:'"),
+        ("Assumption", "'Assumption:'"),
+    ],
+)
+def test_what_a_docstring_does_not_say_is_named(tried: Try, gone: str, words: str) -> None:
+    class Silent(Speed):
+        __doc__ = SAID.replace(gone, "")
+
+    refused(tried(Silent), "docs", f"Silent: its docstring .*{words}")
+
+
+def test_a_docstring_is_not_inherited(tried: Try) -> None:
+    class Heir(Speed):
+        pass
+
+    refused(tried(Heir), "docs", "Heir: its docstring does not say h")
+
+
+def test_a_parameter_without_meaning_or_unit_is_named(tried: Try) -> None:
+    @dataclass(frozen=True, slots=True)
+    class Bare(BarrierParameters):
+        gap: float = 1.0
+
+    @dataclass(frozen=True, slots=True)
+    class Unitless(BarrierParameters):
+        gap: float = setting(1.0, "", "kept")
+
+    for parameters, words in ((Bare, "'gap' has no setting"), (Unitless, "'gap' has no unit")):
+
+        class Odd(Speed):
+            __doc__ = SAID
+            Parameters = parameters
+
+        refused(tried(Odd), "docs", f"Odd: parameter {words}")
+
+
+def spoilt(how: Callable[[State, Rows], float]) -> type[Barrier]:
+    """A barrier with two rows that does whatever ``how`` says."""
+
+    class Spoilt(Barrier):
+        __doc__ = SAID
+        priority = Priority.SPEED
+        rows = 2
+
+        def fill(self, state: State, rows: Rows) -> float:
+            return how(state, rows)
+
+    return Spoilt
+
+
+def changes(state: State, rows: Rows) -> float:
+    state.speed += 1.0
+    return 1.0
+
+
+def forgetful(state: State, rows: Rows) -> float:
+    return float(np.random.default_rng().random())
+
+
+def lost(state: State, rows: Rows) -> float:
+    return math.nan
+
+
+def beyond(state: State, rows: Rows) -> float:
+    rows.set(2, -1.0, 0.0, 0.0)
+    return 1.0
+
+
+def endless(state: State, rows: Rows) -> float:
+    rows.set(1, -1.0, 0.0, math.inf)
+    return 1.0
+
+
+def senseless(state: State, rows: Rows) -> float:
+    rows.set(0, math.nan, 0.0, 0.0)
+    return 1.0
+
+
+def aimless(state: State, rows: Rows) -> float:
+    rows.set(0, 0.0, 0.0, -1.0)
+    return 1.0
+
+
+def blind(state: State, rows: Rows) -> float:
+    rows.set(0, 0.0, 1.0, state.lane.offset)  # type: ignore[union-attr]
+    return 1.0
+
+
+def idle(state: State, rows: Rows) -> float:
+    return math.inf
+
+
+@pytest.mark.parametrize(
+    ("how", "words"),
+    [
+        (changes, "changes the state"),
+        (forgetful, "something else when it is asked again"),
+        (lost, "h is nan"),
+        (beyond, "fill raises IndexError: row 2 of a barrier with 2 rows"),
+        (endless, "row 1 is not finite"),
+        (senseless, "row 0 is not finite"),
+        (aimless, "row 0 does not depend on the command"),
+        (blind, "fill raises AttributeError: 'NoneType' .*; with State\\(.* lane=None"),
+        (idle, "of 300 states of 'start' only 0 are such that it has a row"),
+    ],
+)
+def test_rows_that_cannot_be_are_told(tried: Try, how: Callable[[State, Rows], float], words: str) -> None:
+    refused(tried(spoilt(how)), "rows", rf"barrier 'tried' \(Spoilt\): .*{words}")
+
+
+def test_nothing_that_starts_inside_is_told(tried: Try) -> None:
+    refused(tried(spoilt(idle)), "invariance", "draws no car where h ≥ 0")
+
+
+class Late(Speed):
+    """h = v_max − ε − v, relative degree 1, with a row that forgets what the slope does.
+
+    Trusted inputs: wheel speed. Guarantee: none. Assumption: a flat road.
+    """
+
+    def fill(self, state: State, rows: Rows) -> float:
+        """See ``Barrier.fill``."""
+        h = self._limit - state.speed
+        rows.set(0, -1.0 / self._mass, 0.0, 0.0, h, -state.force_low / self._mass)
+        return h
+
+
+class Scaled(Speed):
+    """h = 2 (v_max − ε − v), relative degree 1, with rows of half of it.
+
+    Trusted inputs: x. Guarantee: x. Assumption: x.
+    """
+
+    def fill(self, state: State, rows: Rows) -> float:
+        """See ``Barrier.fill``."""
+        return 2 * super().fill(state, rows)
+
+
+def test_a_row_that_allows_more_than_the_derivative_is_told_with_both_numbers(tried: Try) -> None:
+    downhill = tried(Late, start=start(slope=-0.05), speeds=(10.0, 16.0))
+    refused(downhill, "derivatives", r"row 0 leaves at force .* N, curvature .*it allows too much; the car has speed")
+    dataclasses.replace(downhill, start=start(slope=0.0)).derivatives()
+
+
+def test_a_row_that_keeps_more_than_its_margin_is_told(tried: Try) -> None:
+    class Shy(Speed):
+        __doc__ = SAID
+
+    refused(tried(Shy, speeds=(10.0, 16.0), margin=0.1), "derivatives", "more is kept than the margin 0.1")
+
+
+def rough(state: State, rows: Rows) -> float:
+    h = 1.0 + 0.1 * math.sin(1e7 * state.speed)
+    rows.set(0, -1.0, 0.0, 0.0, h)
+    return h
+
+
+def flickering(state: State, rows: Rows) -> float:
+    h = 30.0 - state.speed
+    rows.set(int(1e7 * state.speed) % 2, -1.0 / car().effective_mass, 0.0, state.disturbance, h)
+    return h
+
+
+@pytest.mark.parametrize("how", [rough, flickering])
+def test_where_h_has_no_derivative_nothing_is_compared(tried: Try, how: Callable[[State, Rows], float]) -> None:
+    refused(
+        tried(spoilt(how), states=50), "derivatives", r"of 50 states of 'start' only \d+ are such that .* h no kink"
+    )
+
+
+def test_h_that_is_not_the_rows_is_told(tried: Try) -> None:
+    refused(tried(Scaled, speeds=(10.0, 16.0), margin=0.15), "derivatives", "ψ of its rows is .*, but h of degree 1 is")
+
+
+def test_a_wrong_relative_degree_is_told(tried: Try) -> None:
+    class Second(Speed):
+        __doc__ = SAID.replace("degree 1", "degree 2")
+
+    refused(tried(Second, speeds=(10.0, 16.0), margin=0.15), "derivatives", "the command changes ḣ .* not of degree 2")
+
+
+def test_an_inner_gain_that_varies_is_told(tried: Try) -> None:
+    class Varying(Lane):
+        __doc__ = SAID.replace("degree 1", "degree 2")
+
+        def fill(self, state: State, rows: Rows) -> float:
+            self._lane = dataclasses.replace(settings().safety.lane, inner_gain=1.5 + 0.05 * state.speed)
+            return super().fill(state, rows)
+
+    contract = tried(Varying, start=start(slope=0.0), speeds=(5.0, 9.0), margin=9.0)
+    refused(contract, "derivatives", "same p₁|allows too much")
+
+
+def test_a_command_that_the_rows_refuse_though_h_allows_it_is_told(tried: Try) -> None:
+    class Tight(Lateral):
+        __doc__ = SAID.replace("degree 1", "degree 0")
+
+        def fill(self, state: State, rows: Rows) -> float:
+            return super().fill(state, rows) + 1.0
+
+    refused(tried(Tight), "derivatives", "its rows leave .*, h of that command is .*more is kept than the margin 0")
+
+
+class Careless(Distance):
+    """h = D − S(v, F) − D₀, relative degree 1 in discrete time; the row believes in half of what is driven in a tick.
+
+    Trusted inputs: x. Guarantee: x. Assumption: x.
+    """
+
+    def fill(self, state: State, rows: Rows) -> float:
+        """See ``Barrier.fill``."""
+        h = super().fill(state, rows)
+        slower = dataclasses.replace(state.arc, receding=state.speed / 2)
+        super().fill(dataclasses.replace(state, arc=slower, along_lane=slower), rows)
+        return h
+
+
+def test_a_next_tick_that_is_worse_than_the_rows_foresee_is_told(tried: Try) -> None:
+    refused(tried(Careless), "derivatives", "its rows allow force .* takes h from .* to .* in a tick, below")
+
+
+def test_a_backup_that_the_joints_do_not_reach_is_told(tried: Try) -> None:
+    class Demanding(Speed):
+        __doc__ = SAID
+
+        def fill(self, state: State, rows: Rows) -> float:
+            h = super().fill(state, rows)
+            rows.set(0, -1.0 / self._mass, 0.0, state.disturbance, h, 9.0)
+            return h
+
+    refused(tried(Demanding), "backup", "row 0 is capped at 9, but the joints reach .* in a tick")
+
+
+def test_a_set_that_is_not_kept_is_told(tried: Try) -> None:
+    class Weak(Speed):
+        __doc__ = SAID
+
+        def fill(self, state: State, rows: Rows) -> float:
+            h = super().fill(state, rows)
+            rows.set(0, -1.0 / self._mass, 0.0, state.disturbance, h, -2.0)  # gives in to 2 m/s²
+            return h
+
+    refused(tried(Weak, speeds=(10.0, math.inf)), "invariance", r"h falls to -.* in a drive \(at least: -?0\)")
+
+
+def test_drives_that_never_come_near_show_nothing_and_say_so(tried: Try) -> None:
+    far = Contract(settings(), "distance", start(free=5000.0), (0.0, 5.0), ticks=200)
+    refused(far, "invariance", "the wishes do not break it without its rows either .*'start'")
+
+
+def test_the_ideal_car_moves_as_the_road_frame_says() -> None:
+    """Oracle: ``Car.road_motion``, the control-affine form."""
+    rng = np.random.default_rng(3)
+    for _ in range(50):
+        one = draw(rng, settings(), car())
+        force, curvature, step = -2000.0, 0.03, 1e-6
+        drift, control = car().road_motion(one.offset, one.heading, one.speed, one.bends[0])
+        before, after = one.moved(force, curvature, -step), one.moved(force, curvature, step)
+        found = [(getattr(after, name) - getattr(before, name)) / (2 * step) for name in ("offset", "heading", "speed")]
+        expected = drift + control @ [force, curvature] - [0.0, 0.0, 9.81 * one.slope]
+        np.testing.assert_allclose(found, expected, rtol=1e-6, atol=1e-6)
+        assert (one.force, one.curvature) == (before.force, before.curvature)
