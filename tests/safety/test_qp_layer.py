@@ -141,6 +141,20 @@ def test_one_bad_sample_harms_no_other() -> None:
         assert torch.isfinite(tensor.grad).all()
 
 
+@pytest.mark.parametrize("count", [0, 3])
+@pytest.mark.parametrize("rows", [0, 2])
+def test_a_batch_in_which_no_row_pushes(count: int, rows: int) -> None:
+    P, q, G, lower = problems(1, count, 3, rows)
+    inputs = [torch.from_numpy(part).requires_grad_() for part in (P, q, G, lower - 1e3)]
+    weight = torch.arange(3.0, dtype=torch.float64)
+    (layer(*inputs) * weight).sum().backward()
+    assert inputs[1].grad is not None
+    np.testing.assert_allclose(
+        inputs[1].grad.numpy(), -np.linalg.solve(P, np.tile(weight.numpy()[:, None], (count, 1, 1)))[..., 0]
+    )
+    assert all((part.grad == 0).all() for part in inputs[2:] if part.grad is not None)
+
+
 def test_rows_that_are_off_do_nothing() -> None:
     P, q, G, lower = problems(3, 20, 3, 8)
     lower[:, 4:], G[:, 4:6], G[:, 6:] = -np.inf, 0.0, np.nan

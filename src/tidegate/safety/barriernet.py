@@ -12,7 +12,6 @@ from typing import Any
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from tidegate.records import Floats
@@ -20,7 +19,7 @@ from tidegate.robot import Car
 from tidegate.safety.barrier import OFF, State
 from tidegate.safety.filter import BOX, Filter
 from tidegate.safety.joints import Box
-from tidegate.safety.qp import QPBatch, QPResult, solve_each
+from tidegate.safety.qp import QPBatch, QPResult, Which, solve_each
 from tidegate.safety.qp_layer import Solver, qp_layer
 from tidegate.safety.relaxation import HARD, solve_by_priority
 from tidegate.settings import Settings
@@ -89,7 +88,7 @@ def filter_solver(priority: Sequence[int], settings: Settings) -> Solver:
     options = settings.safety.filter.slack_cost, settings.safety.filter.tolerance
 
     def solver(_P: Floats, q: Floats, G: Floats, lower: Floats) -> QPBatch:
-        def solve(sample: int, on: NDArray[np.bool_]) -> QPResult:
+        def solve(sample: int, on: Which) -> QPResult:
             return solve_by_priority(-q[sample], G[sample, on], lower[sample, on], ranks[on], *options)
 
         return solve_each(solve, lower, q.shape[1])

@@ -17,6 +17,8 @@ from tidegate.records import Floats
 UNBOUNDED = 1e30
 PUSHES = 1e-9
 """Multiplier above which a row counts as active."""
+Which = NDArray[np.bool_] | slice
+"""Some of the rows (m,) of one programme, or all."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,14 +75,15 @@ def solve_qp(P: Floats, q: Floats, G: Floats, lower: Floats, tolerance: float = 
     """
     rows = lower.shape[0]
     upper, sense = _open(rows)
+    flat = G.ravel()
     # one number tells of any NaN or inf, and of sizes beyond 1e150
-    if not math.isfinite(np.vdot(q, q) + np.vdot(lower, lower) + np.vdot(G, G)):
+    if not math.isfinite(q.dot(q) + lower.dot(lower) + flat.dot(flat)):
         return _nothing(q.shape[0], rows, "failed")
     solution, _, flag, info = daqp.solve(P, q, G, upper, lower, sense)
     if flag != 1:
         return _nothing(q.shape[0], rows, "infeasible" if flag == -1 else "failed")
-    residual = float((lower - G @ solution).max()) if rows else 0.0
-    if not (residual <= tolerance and math.isfinite(np.vdot(solution, solution))):
+    residual = float(np.maximum.reduce(lower - G.dot(solution))) if rows else 0.0
+    if not (residual <= tolerance and math.isfinite(solution.dot(solution))):
         return _nothing(q.shape[0], rows, "failed")
     return QPResult(solution, np.maximum(-info["lam"], 0.0), residual, "solved")
 
@@ -97,17 +100,19 @@ def solve_qps(P: Floats, q: Floats, G: Floats, lower: Floats, tolerance: float =
     """
     P = np.broadcast_to(P, (len(q), *P.shape[-2:])).copy()  # the solver wants to write, though it does not
 
-    def solve(sample: int, on: NDArray[np.bool_]) -> QPResult:
+    def solve(sample: int, on: Which) -> QPResult:
         return solve_qp(P[sample], q[sample], G[sample, on], lower[sample, on], tolerance)
 
     return solve_each(solve, lower, q.shape[1])
 
 
-def solve_each(solve: Callable[[int, NDArray[np.bool_]], QPResult], lower: Floats, size: int) -> QPBatch:
-    """Call ``solve`` for each sample with the rows (m,) that are on: those whose ``lower`` (B, m) is not -inf."""
+def solve_each(solve: Callable[[int, Which], QPResult], lower: Floats, size: int) -> QPBatch:
+    """Call ``solve`` for each sample with the rows that are on: those whose ``lower`` (B, m) is not -inf."""
     count, rows = lower.shape
     batch = QPBatch(np.full((count, size), np.nan), np.zeros((count, rows)), np.empty(count), np.empty(count, "U10"))
-    for sample, on in enumerate(~(lower <= -UNBOUNDED)):  # NaN is on, and fails
+    which = ~(lower <= -UNBOUNDED)  # NaN is on, and fails
+    for sample, every in enumerate(which.all(axis=1).tolist()):
+        on = slice(None) if every else which[sample]  # a view costs less than a copy
         one = solve(sample, on)
         batch.solution[sample], batch.multipliers[sample, on] = one.solution, one.multipliers
         batch.residual[sample], batch.status[sample] = one.residual, one.status

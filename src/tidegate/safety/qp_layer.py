@@ -70,18 +70,22 @@ class _Solve(torch.autograd.Function):
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:
         P, G, x, multipliers, solved = ctx.saved_tensors
+        size = G.shape[2]
         g = gradients[0] * solved[:, None]
         pushing = multipliers > PUSHES
-        active = pushing.to(G.dtype)
+        # few of many rows push: those alone, filled up with zeros to the number that the fullest sample has
+        which = pushing.int().argsort(dim=1, descending=True, stable=True)[
+            :, : max(pushing.sum(dim=1).tolist(), default=0)
+        ]
+        active = pushing.gather(1, which)[..., None]
         # what came with an unsolved sample may be anything, and must stay there
-        A = torch.where(pushing[..., None], G, 0.0)
-        root = torch.linalg.cholesky(torch.where(solved[:, None, None], P, torch.eye(G.shape[2], dtype=P.dtype)))
-        V = torch.cholesky_solve(A.transpose(1, 2), root)  # P⁻¹Aᵀ
-        free = torch.cholesky_solve(g[..., None], root)
-        M = A @ V + torch.diag_embed(1.0 - active)
-        w = torch.linalg.solve(M, A @ free) * active[..., None]
-        u = (free - V @ w).squeeze(-1)
-        w = w.squeeze(-1)
+        A = torch.where(active, G.gather(1, which[..., None].expand(-1, -1, size)), 0.0)
+        root = torch.linalg.cholesky(torch.where(solved[:, None, None], P, torch.eye(size, dtype=P.dtype)))
+        solution = torch.cholesky_solve(torch.cat((A.transpose(1, 2), g[..., None]), dim=2), root)
+        V, free = solution[..., :-1], solution[..., -1:]  # P⁻¹Aᵀ, P⁻¹g
+        few = torch.linalg.solve(A @ V + torch.diag_embed((~active[..., 0]).to(P.dtype)), A @ free)
+        u = (free - V @ few).squeeze(-1)
+        w = torch.zeros_like(multipliers).scatter(1, which, few.squeeze(-1))
         by_P = None
         if ctx.needs_input_grad[0]:
             outer = u[:, :, None] * x[:, None]
