@@ -236,3 +236,12 @@ def test_what_is_late_is_not_judged() -> None:
         alone = Watched()
         for _ in range(60):
             assert alone.see(**{missing: None}) == ()
+
+
+def test_a_gap_between_ticks_longer_than_any_input_may_be_silent_is_a_fault_once() -> None:
+    silence = max(SAFETY.trusted_timeout_s, SAFETY.range_timeout_s)
+    watched = Watched()
+    watched.see()
+    assert watched.see(silence - 1e-6) == ()
+    assert watched.see(silence + 1e-6) == (f"no tick for {silence:.2f} s",)
+    assert watched.see() == ()

@@ -114,6 +114,17 @@ def test_time_may_stand_still_but_not_run_backwards() -> None:
     assert ticks(driving(), change=lambda inputs: dataclasses.replace(inputs, now=-5)).mode == Mode.NORMAL  # the first
 
 
+def test_a_filter_that_slept_stops_the_car_though_all_it_hears_is_young() -> None:
+    drive = driving()
+    last = ticks(drive, 5).command
+    for _ in range(round(0.3 / PERIOD) - 1):  # the world goes on without it
+        drive.sensors.look(drive.plant, (0.0, 0.0))
+        drive.plant.step(last)
+    tick = ticks(drive)
+    assert (tick.mode, tick.reasons) == (Mode.STOPPING, ("no tick for 0.30 s",))
+    assert ticks(drive, 5).mode == Mode.STOPPING
+
+
 @pytest.mark.parametrize("speed", [0.99 * LADDER.standstill_speed, -0.99 * LADDER.standstill_speed])
 def test_standing_is_slow_for_long_enough(speed: float) -> None:
     def crawling(inputs: SafetyInputs) -> SafetyInputs:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Whether the trusted sensors agree with each other and with what a car can do."""
+"""Whether the trusted sensors agree with each other and with what a car can do, and whether somebody watched them."""
 
 from __future__ import annotations
 
@@ -19,6 +19,9 @@ AVERAGED = 20
 class Plausibility:
     """Faults of inputs that are sound and young, one by one: too seldom, frozen, jumping, contradicting each other.
 
+    A process that was stopped and goes on finds its inputs young again. What they did meanwhile nobody has seen: a gap
+    between ticks longer than any trusted input may be silent is a fault too.
+
     Attributes:
         faults: why the trusted inputs are not to be believed at this tick, in words; empty = they are.
     """
@@ -28,6 +31,7 @@ class Plausibility:
         self._limits, self._car = safety.plausibility, car
         self._persist = nanoseconds(self._limits.persist_s)
         often, seldom = safety.trusted_timeout_s / 2, safety.range_timeout_s / 2
+        self._silence = max(safety.trusted_timeout_s, safety.range_timeout_s)
         self._slowest = {"joints": often, "odometry": often, "imu": often, "points": seldom}
         self._interval: dict[str, float] = {}
         self._last: dict[str, Any] = {}
@@ -41,7 +45,7 @@ class Plausibility:
         """Judge the newest records at ``now`` [ns]."""
         step = 0.0 if self._now is None else max(seconds(now - self._now), 0.0)
         self._now = now
-        faults: list[str] = []
+        faults = [f"no tick for {step:.2f} s"] if step > self._silence else []
         fresh = {name: watchdog.newest(name) for name in self._slowest if watchdog.fresh(name)}
         joints, odometry, imu = fresh.get("joints"), fresh.get("odometry"), fresh.get("imu")
         rolled = self._rolled(joints) if joints is not None else None

@@ -1,0 +1,121 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A safety node that dies or freezes at speed: the actuators' own time-out stops the car, and waking up starts nothing.
+
+Real processes and the MuJoCo world, on the clock that the simulator publishes.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+from collections.abc import Callable
+
+import pytest
+from plant import CAR_YAML
+
+from tidegate.errors import GraphError
+from tidegate.messages import TOPICS
+from tidegate.nodes.bringup import Graph, GraphOptions
+from tidegate.nodes.run_graph import read
+from tidegate.nodes.topics import message_class, offered_qos
+from tidegate.records import NANOSECONDS, Mode, SafetyState, Values
+from tidegate.share import share_path
+
+PATIENCE_S = 60.0
+AT_SPEED = 5.0
+"""Speed [m/s] at which the node is hit."""
+STANDING = 0.05
+GAINED = 0.5
+"""Speed [m/s] that is gained at most while the torque of before comes down at its rate."""
+SETTLE_S = 8.0
+"""Real time in which the car comes to stand, on a busy machine too."""
+SEED = 1003
+
+
+class Drive:
+    """A graph that drives, and what its world says of it."""
+
+    def __init__(self) -> None:
+        self.graph = Graph(GraphOptions(share_path("models/car-ltc19"), CAR_YAML, seed=SEED), lambda *_: None)
+        self.truth: list[Values] = []
+        self.states: list[SafetyState] = []
+
+    def listen(self) -> None:
+        """Keep the world's own word and the filter's state."""
+        for topic, kept in (("truth", self.truth), ("safety_node/barriers", self.states)):
+            kind, profile = message_class(TOPICS[topic].type), offered_qos(topic, lock_step=False)
+
+            def heard(data: bytes, topic: str = topic, kept: list = kept) -> None:  # type: ignore[type-arg]
+                kept.append(read(topic, data))
+
+            self.graph.node.create_subscription(kind, topic, heard, profile, raw=True)
+
+    @property
+    def speed(self) -> float:
+        return abs(self.truth[-1].values["speed"]) if self.truth else 0.0
+
+    def until(self, done: Callable[[], bool]) -> None:
+        end = time.monotonic() + PATIENCE_S
+        while not done():
+            assert time.monotonic() < end, (self.speed, self.states[-1:])
+            self.graph.spin(0.05)
+
+    def hit(self, number: int) -> None:
+        os.kill(self.graph.children["safety_node"].pid, number)
+
+
+@pytest.fixture
+def drive() -> Drive:
+    return Drive()
+
+
+def stopped_since(drive: Drive, begun: Values) -> bool:
+    """Whether the car stands, and came to it on twice the way that the guaranteed braking needs on the flat."""
+    way = drive.truth[-1].values["distance"] - begun.values["distance"]
+    limit = begun.values["speed"] ** 2 / drive.graph.settings.vehicle.brake_guaranteed
+    return drive.speed < STANDING and way < limit
+
+
+@pytest.mark.slow
+def test_a_car_whose_safety_node_is_killed_stands_still_by_the_actuators_time_out(drive: Drive) -> None:
+    killed: list[Values] = []
+
+    def kill() -> None:
+        with drive.graph:
+            drive.listen()
+            drive.until(lambda: drive.speed > AT_SPEED)
+            killed.append(drive.truth[-1])
+            drive.hit(signal.SIGKILL)
+            drive.graph.spin(SETTLE_S)  # handles what comes for as long, and only then looks who is alive
+
+    with pytest.raises(GraphError, match=r"safety_node ended by itself \(code -9\)"):
+        kill()
+    assert stopped_since(drive, killed[0]), drive.truth[-1]
+    assert not drive.truth[-1].values["contacts"]
+
+
+@pytest.mark.parametrize("until_it_stands", [False, pytest.param(True, marks=pytest.mark.slow)])
+def test_a_safety_node_that_was_frozen_does_not_drive_on(drive: Drive, until_it_stands: bool) -> None:
+    """It wakes up to young inputs, while the car still rolls or when it has long been standing."""
+    with drive.graph:
+        drive.listen()
+        drive.until(lambda: drive.speed > AT_SPEED and drive.states[-1].mode == Mode.NORMAL)
+        frozen = drive.truth[-1]
+        drive.hit(signal.SIGSTOP)
+        try:
+            if until_it_stands:
+                drive.until(lambda: stopped_since(drive, frozen))
+            else:
+                drive.until(lambda: drive.truth[-1].stamp - frozen.stamp > 0.4 * NANOSECONDS)
+                assert drive.speed > 1.0
+        finally:
+            drive.hit(signal.SIGCONT)
+        woke, ticks = drive.truth[-1], len(drive.states)
+        drive.until(lambda: drive.states[-1].mode == Mode.STOPPED)
+        drive.graph.spin(1.0)
+        assert drive.speed < STANDING
+        fastest = max(truth.values["speed"] for truth in drive.truth if truth.stamp > woke.stamp)
+        assert fastest < woke.values["speed"] + GAINED
+        modes = {state.mode for state in drive.states[ticks:] if state.stamp > woke.stamp}
+        assert modes <= {Mode.STOPPING, Mode.STOPPED}
