@@ -1,15 +1,23 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What every benchmark states beside its figures: the machine, its load, the versions; and where figures are kept."""
+"""What every benchmark states beside its figures: the machine, its load, the versions; how calls are timed, and where
+figures are kept."""
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import platform
+import statistics
 import time
-from importlib.metadata import version
+from collections.abc import Callable, Sequence
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
+
+import numpy as np
+
+Sample = TypeVar("Sample")
 
 FIGURES = Path("out/bench")
 MODEL = Path("models/car-ltc19")
@@ -27,8 +35,53 @@ def machine() -> dict[str, Any]:
         "memory_gib": round(memory[0] / 2**20, 1) if memory else None,
         "load_1min": round(os.getloadavg()[0], 2),
         "python": platform.python_version(),
-        "packages": {name: version(name) for name in PACKAGES},
+        "packages": versions(*PACKAGES),
     }
+
+
+def versions(*names: str) -> dict[str, str]:
+    """Versions of those packages that are installed."""
+    found = {}
+    for name in names:
+        with contextlib.suppress(PackageNotFoundError):
+            found[name] = version(name)
+    return found
+
+
+def race(
+    calls: dict[str, Callable[[Sample], object]], samples: Sequence[Sample], rounds: int
+) -> dict[str, dict[str, float]]:
+    """Time each of ``calls`` on every sample, in turns, round by round.
+
+    Returns for each: mean, median, 99th percentile and maximum [µs], and how many times the first one's it took: the
+    median of the rounds' ratios of medians, with the lowest and the highest.
+    """
+    times: dict[str, list[list[float]]] = {name: [] for name in calls}
+    for _ in range(rounds):
+        for name, call in calls.items():
+            times[name].append([timed(call, sample) for sample in samples])
+    first = [statistics.median(part) for part in next(iter(times.values()))]
+    figures = {}
+    for name, parts in times.items():
+        ratios = sorted(statistics.median(part) / mine for part, mine in zip(parts, first, strict=True))
+        every = np.concatenate(parts)
+        figures[name] = {
+            "mean_us": float(every.mean()),
+            "median_us": float(np.median(every)),
+            "p99_us": float(np.quantile(every, 0.99)),
+            "max_us": float(every.max()),
+            "ratio": statistics.median(ratios),
+            "ratio_low": ratios[0],
+            "ratio_high": ratios[-1],
+        }
+    return figures
+
+
+def timed(call: Callable[[Sample], object], sample: Sample) -> float:
+    """Time of one call [µs]."""
+    start = time.perf_counter_ns()
+    call(sample)
+    return (time.perf_counter_ns() - start) / 1e3
 
 
 def save(name: str, figures: dict[str, Any]) -> Path:

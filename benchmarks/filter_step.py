@@ -4,12 +4,10 @@
 from __future__ import annotations
 
 import argparse
-import time
-from collections.abc import Callable
 
-import cvxpy
 import numpy as np
-from common import SETTINGS, save
+from common import SETTINGS, race, save, versions
+from cvxpy_peer import compiled
 
 from tidegate.robot import Car
 from tidegate.safety.barrier import OFF, Ahead, State
@@ -42,16 +40,10 @@ def situations(car: Car, period: float, count: int) -> list[Situation]:
 
 
 class Peer:
-    """The same programme, compiled once by CVXPY."""
+    """The same programme in CVXPY."""
 
     def __init__(self, own: Filter) -> None:
-        count = len(own.priority)
-        self._filter = own
-        self._z, self._wish = cvxpy.Variable(2), cvxpy.Parameter(2)
-        self._G, self._lower = cvxpy.Parameter((count, 2)), cvxpy.Parameter(count)
-        self._box = cvxpy.Parameter(4)
-        rows = [self._G @ self._z >= self._lower, BOX @ self._z >= self._box]
-        self._problem = cvxpy.Problem(cvxpy.Minimize(cvxpy.sum_squares(self._z - self._wish)), rows)
+        self._filter, self._solve = own, compiled(2, len(BOX) + len(own.priority))
 
     def __call__(self, state: State, wish: tuple[float, float], box: Box) -> np.ndarray | None:
         """Solve for one state; None where the rows contradict: CVXPY has no order in which rows give way."""
@@ -60,20 +52,11 @@ class Peer:
         lower = np.minimum(fixed - own.row_gains({}) * scaled, cap)
         G = G * own.scale
         norm = np.maximum(np.linalg.norm(G, axis=1), 1e-12)
-        self._G.value = G / norm[:, None]
-        self._lower.value = np.where(fixed > OFF, lower / norm, UNBOUNDED)
-        unit = np.repeat(own.scale, 2)
-        self._box.value = np.array([box.force_low, -box.force_high, box.curvature_low, -box.curvature_high]) / unit
-        self._wish.value = np.array(wish) / own.scale
-        self._problem.solve(solver=cvxpy.CLARABEL, ignore_dpp=False)
-        return None if self._z.value is None else self._z.value * own.scale
-
-
-def timed(call: Callable[[], object]) -> float:
-    """Time of one call [µs]."""
-    start = time.perf_counter_ns()
-    call()
-    return (time.perf_counter_ns() - start) / 1e3
+        limits = np.array([box.force_low, -box.force_high, box.curvature_low, -box.curvature_high])
+        rows = np.concatenate((BOX, G / norm[:, None]))
+        bounds = np.concatenate((limits / np.repeat(own.scale, 2), np.where(fixed > OFF, lower / norm, UNBOUNDED)))
+        found = self._solve(np.array(wish) / own.scale, rows, bounds)
+        return None if found is None else found * own.scale
 
 
 def main(arguments: list[str] | None = None) -> None:
@@ -91,31 +74,16 @@ def main(arguments: list[str] | None = None) -> None:
         told, theirs = own(state, wish, {}, box), peer(state, wish, box)
         if theirs is not None and not any(barrier.relaxed for barrier in told.barriers):
             differences.append(float(np.abs((theirs - (told.force, told.curvature)) / own.scale).max()))
-    mine, others, ratios = [], [], []
-    for _ in range(chosen.rounds):
-        ours = [timed(lambda: own(state, wish, {}, box)) for state, wish, box in drawn]  # noqa: B023
-        theirs_ = [timed(lambda: peer(state, wish, box)) for state, wish, box in drawn]  # noqa: B023
-        mine += ours
-        others += theirs_
-        ratios.append(float(np.median(theirs_) / np.median(ours)))
+    calls = {"ours": lambda one: own(one[0], one[1], {}, one[2]), "cvxpy": lambda one: peer(*one)}
     figures = {
         "states": chosen.states,
         "rounds": chosen.rounds,
-        "median_us": float(np.median(mine)),
-        "p99_us": float(np.quantile(mine, 0.99)),
-        "cvxpy_median_us": float(np.median(others)),
-        "cvxpy_p99_us": float(np.quantile(others, 0.99)),
-        "ratio": float(np.median(ratios)),
-        "ratio_low": min(ratios),
-        "ratio_high": max(ratios),
+        "times": race(calls, drawn, chosen.rounds),
         "compared": len(differences),
         "largest_difference": max(differences),
+        "peers": versions("cvxpy", "clarabel"),
     }
-    print(save("filter_step", figures))
-    print(
-        f"{figures['median_us']:.0f} µs median, {figures['p99_us']:.0f} p99; CVXPY {figures['cvxpy_median_us']:.0f}; "
-        f"ratio {figures['ratio']:.1f} ({min(ratios):.1f}…{max(ratios):.1f}); differs by {max(differences):.1e} at most"
-    )
+    print(save("filter_step", figures), *figures["times"].items(), sep="\n")
 
 
 if __name__ == "__main__":

@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """The differentiable programme, forward and backward, against qpth, cvxpylayers and ProxSuite on the same problems.
 
-Each is timed with one thread and with all, and judged by its better one. Those that are not installed are left out.
+Each is timed with one thread and with all, and judged by its better one; its solutions and gradients are compared with
+exact ones, and it is given programmes that have no solution. Those that are not installed are left out.
 """
 
 from __future__ import annotations
@@ -11,133 +12,142 @@ import os
 import statistics
 import time
 import warnings
-from collections.abc import Callable
-from importlib.metadata import version
+from typing import Any
 
 import numpy as np
 import torch
-from common import save
+from common import save, versions
+from layers import LAYERS, TOLERANCE, Layer
+from qp_problems import ROWS, SIZE, Exact, Floats, exact, problems
 from torch import Tensor
 
-from tidegate.safety.qp_layer import qp_layer
-
 BATCHES = (1, 64, 256)
-SIZE, ROWS = 4, 20
-TOLERANCE = 1e-8
-Layer = Callable[[Tensor, Tensor, Tensor, Tensor], Tensor]
+INFEASIBLE = 0.1
+WRONG = 1e-5
+"""Error of a gradient, absolute and relative, from which it counts as wrong."""
 
 
-def problems(count: int) -> list[Tensor]:
-    """P, q, G, b of feasible programmes min ½xᵀPx + qᵀx, G x ≥ b; P is built from its root."""
-    rng = np.random.default_rng(0)
-    root, G = rng.normal(size=(count, SIZE, SIZE)), rng.normal(size=(count, ROWS, SIZE))
-    inside = 0.3 * rng.normal(size=(count, SIZE))
-    lower = np.einsum("bmn,bn->bm", G, inside) - rng.uniform(0.05, 1.0, (count, ROWS))
-    P = root @ root.transpose(0, 2, 1) + np.eye(SIZE)
-    return [torch.from_numpy(part) for part in (P, 3 * rng.normal(size=(count, SIZE)), G, lower)]
-
-
-def ours() -> Layer:
-    return lambda P, q, G, lower: qp_layer(P, q, G, lower, torch.zeros_like(q))[0]
-
-
-def qpth() -> Layer:
-    from qpth.qp import QPFunction
-
-    solve, none = QPFunction(verbose=-1, eps=TOLERANCE), torch.zeros(0, dtype=torch.float64)
-    return lambda P, q, G, lower: solve(P, q, -G, -lower, none, none)
-
-
-def cvxpylayers() -> Layer:
-    import cvxpy
-    from cvxpylayers.torch import CvxpyLayer
-
-    x = cvxpy.Variable(SIZE)
-    root, q = cvxpy.Parameter((SIZE, SIZE)), cvxpy.Parameter(SIZE)
-    G, lower = cvxpy.Parameter((ROWS, SIZE)), cvxpy.Parameter(ROWS)
-    problem = cvxpy.Problem(cvxpy.Minimize(0.5 * cvxpy.sum_squares(root @ x) + q @ x), [G @ x >= lower])
-    layer = CvxpyLayer(problem, parameters=[root, q, G, lower], variables=[x])
-    return lambda P, q, G, lower: layer(torch.linalg.cholesky(P).mT, q, G, lower)[0]
-
-
-def proxsuite() -> Layer:
-    from proxsuite.torch.qplayer import QPFunction
-
-    solve = QPFunction(eps=TOLERANCE, omp_parallel=torch.get_num_threads() > 1)
-
-    def layer(P: Tensor, q: Tensor, G: Tensor, lower: Tensor) -> Tensor:
-        none, nothing = q.new_zeros(len(q), 0, SIZE), q.new_zeros(len(q), 0)
-        found: Tensor = solve(P, q, none, nothing, G, lower, torch.full_like(lower, 1e20))[0]
-        return found
-
-    return layer
-
-
-PEERS = {"qpth": qpth, "cvxpylayers": cvxpylayers, "proxsuite": proxsuite}
-
-
-def once(layer: Layer, parts: list[Tensor], weight: Tensor) -> tuple[Tensor, list[Tensor], float]:
-    """Solution, gradients, and the time of both passes [ms]."""
+def once(layer: Layer, parts: list[Tensor], weight: Tensor) -> tuple[Floats, list[Floats], float]:
+    """Solution, gradients (of a cost only its symmetric part counts), and the time of both passes [ms]."""
     inputs = [part.clone().requires_grad_() for part in parts]
     start = time.perf_counter()
     x = layer(*inputs)
     (x * weight).sum().backward()
     spent = (time.perf_counter() - start) * 1e3
-    return x.detach(), [part.grad for part in inputs if part.grad is not None], spent
+    gradients = [np.asarray(part.grad, np.float64) for part in inputs]
+    gradients[0] = (gradients[0] + gradients[0].transpose(0, 2, 1)) / 2
+    return x.detach().numpy(), gradients, spent
+
+
+def errors(found: tuple[Floats, list[Floats], float], right: Exact) -> tuple[Floats, Floats]:
+    """For each clear sample the largest error of its solution, and of its gradients: absolute, or relative above 1."""
+    x, gradients, _ = found
+    each = [
+        (np.abs(mine - theirs) / (1 + np.abs(theirs))).reshape(len(x), -1).max(axis=1)
+        for mine, theirs in zip(gradients, right.gradients, strict=True)
+    ]
+    return np.abs(x - right.x).max(axis=1)[right.clear], np.max(each, axis=0)[right.clear]
+
+
+def timings(names: list[str], batch: int, rounds: int) -> list[dict[str, Any]]:
+    """A row for each layer: its better median, the ratio to ours with the rounds' spread, and its errors."""
+    parts, _ = problems(batch)
+    weight = torch.from_numpy(np.random.default_rng(1).normal(size=(batch, SIZE)))
+    right, best, worst = exact(parts, weight), {}, {}
+    for threads in sorted({1, os.cpu_count() or 1}):
+        torch.set_num_threads(threads)
+        made = {name: LAYERS[name](SIZE, ROWS, threads) for name in names}
+        for name, layer in made.items():  # the first call may compile
+            worst[name] = [float(part.max(initial=0.0)) for part in errors(once(layer, parts, weight), right)]
+        times: dict[str, list[float]] = {name: [] for name in names}
+        for _ in range(rounds):
+            for name, layer in made.items():
+                times[name].append(once(layer, parts, weight)[2])
+        for name, spent in times.items():
+            if name not in best or statistics.median(spent) < statistics.median(best[name][0]):
+                best[name] = spent, threads
+    table = []
+    for name, (spent, threads) in best.items():
+        ratios = sorted(theirs / mine for theirs, mine in zip(spent, best["ours"][0], strict=True))
+        table.append(
+            {
+                "batch": batch,
+                "layer": name,
+                "threads": threads,
+                "median_ms": statistics.median(spent),
+                "ratio": statistics.median(ratios),
+                "ratio_low": ratios[0],
+                "ratio_high": ratios[-1],
+                "solution_error": worst[name][0],
+                "gradient_error": worst[name][1],
+            }
+        )
+        print({key: f"{value:.3g}" if isinstance(value, float) else value for key, value in table[-1].items()})
+    return table
+
+
+def trial(name: str, count: int) -> dict[str, Any]:
+    """How often a layer is wrong on ``count`` problems, and what it makes of those that have no solution."""
+    layer, size = LAYERS[name](SIZE, ROWS, 1), BATCHES[-1]
+    parts, feasible = problems(count, INFEASIBLE)
+    good = [part[torch.from_numpy(feasible)] for part in parts]
+    weight = torch.from_numpy(np.random.default_rng(1).normal(size=(len(good[1]), SIZE)))
+    x, gradients = [], []
+    for start in range(0, len(weight), size):
+        found = once(layer, [part[start : start + size] for part in good], weight[start : start + size])
+        x.append(found[0])
+        gradients.append(found[1])
+    whole = np.concatenate(x), [np.concatenate(part) for part in zip(*gradients, strict=True)], 0.0
+    _, far = errors(whole, exact(good, weight))
+    return {
+        "layer": name,
+        "feasible": len(weight),
+        "clear": len(far),
+        "wrong": int((far > WRONG).sum()),
+        "largest_error": float(far.max()),
+        **hopeless(layer, [part[~torch.from_numpy(feasible)] for part in parts], whole[0], good),
+    }
+
+
+def hopeless(layer: Layer, bad: list[Tensor], right: Floats, good: list[Tensor]) -> dict[str, Any]:
+    """What comes of programmes without a solution, each in a batch with one that has one: how many end in NaN or in an
+    exception, and how many neighbours get another answer than ``right``."""
+    told, harmed = 0, 0
+    for sample in range(len(bad[1])):
+        batch = [torch.stack((one[sample], other[sample])) for one, other in zip(bad, good, strict=True)]
+        try:
+            x = layer(*batch).numpy()
+        except Exception:  # each has its own; the neighbour has no answer then
+            told, harmed = told + 1, harmed + 1
+            continue
+        told += bool(np.isnan(x[0]).all())
+        harmed += not np.abs(x[1] - right[sample]).max() < WRONG
+    return {"infeasible": len(bad[1]), "told": told, "neighbours_harmed": harmed}
 
 
 def main(arguments: list[str] | None = None) -> None:
-    """Time all in turns; keep medians, ratios with their spread, and how far each is from ours."""
+    """Time all in turns; then try each on many problems."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rounds", type=int, default=7)
+    parser.add_argument("--problems", type=int, default=10_000)
     chosen = parser.parse_args(arguments)
     warnings.simplefilter("ignore")
-    layers, versions = {"ours": ours}, {}
-    for name, make in PEERS.items():
+    names = []
+    for name, make in LAYERS.items():
         try:
-            make()
-            versions[name] = version(name)
-            layers[name] = make
+            make(SIZE, ROWS, 1)
+            names.append(name)
         except ImportError as error:
-            print(f"{name} is left out: {error}")
-    rows = []
-    for batch in BATCHES:
-        parts = problems(batch)
-        weight = torch.from_numpy(np.random.default_rng(1).normal(size=(batch, SIZE)))
-        best: dict[str, list[float]] = {}
-        results = {}
-        for threads in sorted({1, os.cpu_count() or 1}):
-            torch.set_num_threads(threads)
-            made = {name: make() for name, make in layers.items()}
-            for name, layer in made.items():
-                results[name] = once(layer, parts, weight)  # the first call may compile
-            times: dict[str, list[float]] = {name: [] for name in made}
-            for _ in range(chosen.rounds):
-                for name, layer in made.items():
-                    times[name].append(once(layer, parts, weight)[2])
-            for name, spent in times.items():
-                if name not in best or statistics.median(spent) < statistics.median(best[name]):
-                    best[name] = spent
-        for name, spent in best.items():
-            x, gradients, _ = results[name]
-            own_x, own_gradients, _ = results["ours"]
-            ratios = sorted(theirs / mine for theirs, mine in zip(spent, best["ours"], strict=True))
-            far = max(float((a - b).norm() / b.norm()) for a, b in zip(gradients, own_gradients, strict=True))
-            rows.append(
-                {
-                    "batch": batch,
-                    "layer": name,
-                    "median_ms": statistics.median(spent),
-                    "ratio": statistics.median(ratios),
-                    "ratio_low": ratios[0],
-                    "ratio_high": ratios[-1],
-                    "solution_difference": float((x - own_x).abs().max()),
-                    "gradient_difference": far,
-                }
-            )
-            print({key: f"{value:.3g}" if isinstance(value, float) else value for key, value in rows[-1].items()})
-    figures = {"size": SIZE, "rows": ROWS, "rounds": chosen.rounds, "tolerance": TOLERANCE, "peers": versions}
-    print(save("qp_layer", {**figures, "table": rows}))
+            print(f"{name} is left out: {error}; pip install 'tidegate[bench]'")
+    table = [row for batch in BATCHES for row in timings(names, batch, chosen.rounds)]
+    torch.set_num_threads(1)
+    trials = []
+    for name in names:
+        trials.append(trial(name, chosen.problems))
+        print(trials[-1])
+    figures = {"size": SIZE, "rows": ROWS, "rounds": chosen.rounds, "tolerance": TOLERANCE, "problems": chosen.problems}
+    peers = versions("qpth", "cvxpylayers", "diffcp", "scs", "proxsuite")
+    print(save("qp_layer", {**figures, "wrong_from": WRONG, "peers": peers, "table": table, "trials": trials}))
 
 
 if __name__ == "__main__":
