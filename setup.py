@@ -41,7 +41,8 @@ EXTRAS = {
     ],
 }
 EXTRAS["all"] = [requirement for group in EXTRAS.values() for requirement in group]
-EXTRAS["bench"] = ["qpth>=0.0.18,<0.1", "cvxpylayers>=1.0,<2", "proxsuite>=0.7,<1"]  # only what is compared against
+# only what is compared against
+EXTRAS["bench"] = ["qpth>=0.0.18,<0.1", "cvxpylayers>=1.0,<2", "proxsuite>=0.7,<1", "cbfpy>=0.1,<0.2"]
 
 setup(
     packages=find_packages("src"),

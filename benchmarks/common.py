@@ -22,11 +22,12 @@ Sample = TypeVar("Sample")
 FIGURES = Path("out/bench")
 MODEL = Path("models/car-ltc19")
 SETTINGS = "config/car.yaml"
+POLICIES = {os.SCHED_OTHER: "normal", os.SCHED_FIFO: "SCHED_FIFO", os.SCHED_RR: "SCHED_RR"}
 PACKAGES = ("numpy", "onnxruntime", "mujoco", "daqp", "torch", "ncps")
 
 
 def machine() -> dict[str, Any]:
-    """Processor, cores, load over the last minute, Python and package versions."""
+    """Processor, cores, load over the last minute, scheduling, Python and package versions."""
     names = [line.split(":", 1)[1].strip() for line in _lines("/proc/cpuinfo") if line.startswith("model name")]
     memory = [int(line.split()[1]) for line in _lines("/proc/meminfo") if line.startswith("MemTotal")]
     return {
@@ -34,9 +35,17 @@ def machine() -> dict[str, Any]:
         "cores": os.cpu_count(),
         "memory_gib": round(memory[0] / 2**20, 1) if memory else None,
         "load_1min": round(os.getloadavg()[0], 2),
+        "scheduling": policy(),
         "python": platform.python_version(),
         "packages": versions(*PACKAGES),
     }
+
+
+def policy(pid: int = 0) -> str:
+    """How a process is scheduled; 0 is this one."""
+    kind = POLICIES.get(os.sched_getscheduler(pid), "another")
+    priority = os.sched_getparam(pid).sched_priority
+    return f"{kind} {priority}" if priority else kind
 
 
 def versions(*names: str) -> dict[str, str]:

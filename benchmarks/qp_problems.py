@@ -20,7 +20,7 @@ Floats = NDArray[np.float64]
 
 @dataclass(frozen=True, slots=True)
 class Exact:
-    """What is right: ``x`` (B, n), the ``gradients`` of Σ weight·x by P, q, G, lower; ``clear`` (B,): away from kinks."""
+    """``x`` (B, n), the ``gradients`` of Σ weight·x by P, q, G and lower, and which samples are ``clear`` of kinks."""
 
     x: Floats
     gradients: tuple[Floats, ...]

@@ -34,9 +34,12 @@ def source(figures: dict[str, Any]) -> str:
     """Where figures come from."""
     machine = figures["machine"]
     packages = ", ".join(f"{name} {number}" for name, number in machine["packages"].items())
+    scheduling = machine.get("scheduling", "normal")
+    priority = "" if scheduling == "normal" else f", run under {scheduling}"
     return (
         f"*`benchmarks/{figures['name']}.py`, {figures['date']}; {machine['processor']}, {machine['cores']} cores, "
-        f"{machine['memory_gib']} GiB, load {machine['load_1min']} at the end; Python {machine['python']}, {packages}*"
+        f"{machine['memory_gib']} GiB, load {machine['load_1min']} at the end{priority}; "
+        f"Python {machine['python']}, {packages}*"
     )
 
 
@@ -118,43 +121,135 @@ def liquid_step(figures: dict[str, Any]) -> str:
     )
 
 
+def race(times: dict[str, dict[str, float]], names: dict[str, str]) -> str:
+    """The table of calls that were timed in turns, with ``names`` in words."""
+    rows = [
+        (
+            names.get(name, name),
+            *(f"{figures[f'{kind}_us']:.0f}" for kind in ("mean", "median", "p99", "max")),
+            "1" if name == "ours" else ratio(figures, 1),
+        )
+        for name, figures in times.items()
+    ]
+    return table(
+        ("implementation", "mean [µs]", "median [µs]", "99 % [µs]", "largest [µs]", "times ours, of medians"), rows
+    )
+
+
+def peers(figures: dict[str, Any]) -> str:
+    """What was compared against, with versions."""
+    return ", ".join(f"{name} {number}" for name, number in figures["peers"].items())
+
+
 def filter_step(figures: dict[str, Any]) -> str:
     """The filter step against CVXPY."""
-    rows = [
-        ("tidegate, rows to report", f"{figures['median_us']:.0f}", f"{figures['p99_us']:.0f}", "1"),
-        (
-            "CVXPY, parametrised, Clarabel",
-            f"{figures['cvxpy_median_us']:.0f}",
-            f"{figures['cvxpy_p99_us']:.0f}",
-            ratio(figures),
-        ),
-    ]
+    names = {"ours": "tidegate, rows to report", "cvxpy": "CVXPY, parametrised, Clarabel"}
     return (
         f"## Filter step\n\nOne step of the car's filter: barrier rows, programme, check, report; {figures['states']} "
         f"random states, {figures['rounds']} rounds in turns within one process. On the {figures['compared']} states "
-        f"where no row gives way the commands differ by {figures['largest_difference']:.0e} of full scale at most.\n\n"
-        f"{table(('implementation', 'median [µs]', '99 % [µs]', 'times ours'), rows)}"
+        f"where no row gives way the commands differ by {figures['largest_difference']:.0e} of full scale at most. "
+        f"{peers(figures)}.\n\n{race(figures['times'], names)}"
+    )
+
+
+def qp_solve(figures: dict[str, Any]) -> str:
+    """Larger programmes against CVXPY."""
+    names = {"ours": "tidegate `solve_qp`", "cvxpy": "CVXPY, parametrised, Clarabel"}
+    joints, many = figures["joints"], figures["many_rows"]
+    return (
+        f"## Larger programmes\n\n{figures['rounds']} rounds in turns within one process. {peers(figures)}.\n\n"
+        f"Eight joints with limits of position and torque, 32 rows, of which {joints['pushing']:.1f} push on average: "
+        f"rows from the state, solve, check; {joints['samples']} states. Torques of up to 20 N·m differ by "
+        f"{joints['largest_difference']:.0e} at most.\n\n{race(joints['times'], names)}\n\n"
+        f"7 variables, 400 rows, of which {many['pushing']:.1f} push: solve and check; {many['samples']} random "
+        f"programmes. Solutions differ by {many['largest_difference']:.0e} at most.\n\n{race(many['times'], names)}"
+    )
+
+
+def point_robot(figures: dict[str, Any]) -> str:
+    """The point robot against cbfpy."""
+    far = ", ".join(f"{name} {value:.0e}" for name, value in figures["largest_difference"].items())
+    names = {"ours": "tidegate, rows and `solve_qp`"}
+    return (
+        f"## Point robot\n\nThe point robot of cbfpy's demo in its cube: rows from the state, solve; ours checks the "
+        f"result too. {figures['samples']} states, in {figures['intervened']} of which the filter acts; "
+        f"{figures['rounds']} rounds in turns within one process. {peers(figures)}. Largest difference of the force "
+        f"[N] from ours: {far}.\n\n{race(figures['times'], names)}"
     )
 
 
 def qp_layer(figures: dict[str, Any]) -> str:
     """The differentiable programme against its peers."""
+
+    def called(name: str) -> str:
+        return "tidegate `qp_layer`" if name == "ours" else name
+
     rows = [
         (
             row["batch"],
-            "tidegate `qp_layer`" if row["layer"] == "ours" else f"{row['layer']} {figures['peers'][row['layer']]}",
+            called(row["layer"]),
+            row["threads"],
             f"{row['median_ms']:.2f}",
-            "1" if row["layer"] == "ours" else ratio(row),
-            "" if row["layer"] == "ours" else f"{row['solution_difference']:.0e}",
-            "" if row["layer"] == "ours" else f"{row['gradient_difference']:.0e}",
+            "1" if row["layer"] == "ours" else ratio(row, 1),
+            f"{row['solution_error']:.0e}",
+            f"{row['gradient_error']:.0e}",
         )
         for row in figures["table"]
     ]
-    head = ("batch", "layer", "forward and backward [ms], median", "times ours", "solution differs", "gradients differ")
+    tried = [
+        (
+            called(row["layer"]),
+            f"{row['wrong']}/{row['clear']}",
+            f"{row['largest_error']:.0e}",
+            f"{row['told']}/{row['infeasible']}",
+            f"{row['neighbours_harmed']}/{row['infeasible']}",
+        )
+        for row in figures["trials"]
+    ]
+    head = (
+        "batch",
+        "layer",
+        "threads",
+        "forward and backward [ms], median",
+        "times ours",
+        "error of x",
+        "of gradients",
+    )
+    says = ("layer", "gradients wrong", "largest error", "infeasible ones told", "neighbours harmed")
     return (
         f"## Differentiable programme\n\n{figures['size']} variables, {figures['rows']} rows, the same problems for "
         f"all, tolerance {figures['tolerance']:.0e} where it can be set; each layer at its better number of threads, "
-        f"{figures['rounds']} rounds in turns. Differences are from ours, of gradients relative.\n\n{table(head, rows)}"
+        f"{figures['rounds']} rounds in turns. Errors are from exact solutions and gradients, where these are defined: "
+        f"absolute, of gradients relative above 1. {peers(figures)}.\n\n{table(head, rows)}\n\n"
+        f"{figures['problems']} problems, a tenth of them without a solution. A gradient is wrong from "
+        f"{figures['wrong_from']:.0e} on. An infeasible one is told if NaN or an exception comes out, and harms its "
+        f"neighbour if the other programme of a batch of two gets another answer than otherwise, or none.\n\n"
+        f"{table(says, tried)}"
+    )
+
+
+def jitter(figures: dict[str, Any]) -> str:
+    """How evenly the safety node ticks."""
+    names = ("median", "p99", "p99.9", "max")
+    rows = [
+        (words, *(f"{figures[kind][name]:.1f}" for name in names), figures[kind]["over_limit"], figures[kind]["count"])
+        for kind, words in (("ticks", "ticks, by their stamps"), ("arrivals", "arrivals of commands"))
+    ]
+    head = (
+        "gaps between",
+        "median [ms]",
+        "99 % [ms]",
+        "99.9 % [ms]",
+        "largest [ms]",
+        f"over {figures['limit_ms']:g} ms",
+        "of",
+    )
+    policies = ", ".join(f"{name} {kind}" for name, kind in figures["policies"].items())
+    return (
+        f"## Jitter of the safety node\n\nThe real node as a process at {figures['rate_hz']:g} Hz in real time, its "
+        f"inputs over DDS, a busy process per core, {figures['minutes']:g} minutes. Scheduling: {policies}. A "
+        f"hypervisor took {figures['stolen_s']:.1f} s of processor time meanwhile. The node was in NORMAL for "
+        f"{100 * figures['normal']:.0f} % of its ticks.\n\n{table(head, rows)}"
     )
 
 
@@ -203,7 +298,10 @@ TABLES: dict[str, Callable[[dict[str, Any]], str]] = {
     "latency": latency,
     "liquid_step": liquid_step,
     "filter_step": filter_step,
+    "qp_solve": qp_solve,
+    "point_robot": point_robot,
     "qp_layer": qp_layer,
+    "jitter": jitter,
 }
 
 

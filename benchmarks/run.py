@@ -6,9 +6,12 @@ from __future__ import annotations
 import closed_loop
 import coverage
 import filter_step
+import jitter
 import latency
 import liquid_step
+import point_robot
 import qp_layer
+import qp_solve
 import results
 
 
@@ -16,10 +19,13 @@ def main() -> None:
     """Run everything with its defaults."""
     liquid_step.main([])
     filter_step.main([])
+    qp_solve.main([])
+    point_robot.main([])
     qp_layer.main([])
     latency.main([])
     closed_loop.main([])
     coverage.main([])
+    jitter.main([])  # last: it leaves this process in real time
     results.main()
 
 

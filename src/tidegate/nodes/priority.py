@@ -16,8 +16,17 @@ def hasten(node: str) -> str:
     if priority is None:
         return ""
     try:
-        for thread in Path("/proc/self/task").iterdir():
-            os.sched_setscheduler(int(thread.name), os.SCHED_FIFO, os.sched_param(priority))
+        real_time(priority)
     except OSError as error:
         return f"normal priority ({error.strerror}); grant this user rtprio {priority} for one that load cannot delay"
     return f"real-time priority {priority}"
+
+
+def real_time(priority: int) -> None:
+    """Put every thread of this process under SCHED_FIFO.
+
+    Raises:
+        OSError: the system does not grant it.
+    """
+    for thread in Path("/proc/self/task").iterdir():
+        os.sched_setscheduler(int(thread.name), os.SCHED_FIFO, os.sched_param(priority))

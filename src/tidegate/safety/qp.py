@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import cache
 
@@ -15,6 +15,8 @@ from numpy.typing import NDArray
 from tidegate.records import Floats
 
 UNBOUNDED = 1e30
+FLAGS = {1: "solved", -1: "infeasible"}
+"""Of DAQP, as a status; any other means that it failed."""
 PUSHES = 1e-9
 """Multiplier above which a row counts as active."""
 Which = NDArray[np.bool_] | slice
@@ -74,22 +76,22 @@ def solve_qp(P: Floats, q: Floats, G: Floats, lower: Floats, tolerance: float = 
         tolerance: largest violation accepted.
     """
     rows = lower.shape[0]
-    upper, sense = _open(rows)
     flat = G.ravel()
     # one number tells of any NaN or inf, and of sizes beyond 1e150
     if not math.isfinite(q.dot(q) + lower.dot(lower) + flat.dot(flat)):
         return _nothing(q.shape[0], rows, "failed")
-    solution, _, flag, info = daqp.solve(P, q, G, upper, lower, sense)
-    if flag != 1:
-        return _nothing(q.shape[0], rows, "infeasible" if flag == -1 else "failed")
-    residual = float(np.maximum.reduce(lower - G.dot(solution))) if rows else 0.0
+    solution, multipliers, status = _solve(P, q, G, lower)
+    if status != "solved":
+        return _nothing(q.shape[0], rows, status)
+    # einsum, not @: it gives the same bits for one programme and for many
+    residual = float(np.maximum.reduce(lower - np.einsum("mn,n->m", G, solution))) if rows else 0.0
     if not (residual <= tolerance and math.isfinite(solution.dot(solution))):
         return _nothing(q.shape[0], rows, "failed")
-    return QPResult(solution, np.maximum(-info["lam"], 0.0), residual, "solved")
+    return QPResult(solution, np.maximum(-multipliers, 0.0), residual, status)
 
 
 def solve_qps(P: Floats, q: Floats, G: Floats, lower: Floats, tolerance: float = 1e-6) -> QPBatch:
-    """B programmes as in ``solve_qp``, each by itself: one without a solution harms no other.
+    """B programmes as in ``solve_qp``, each by itself: one without a solution harms no other. All are checked at once.
 
     Args:
         P: (B, n, n) positive definite, or (n, n) for all.
@@ -99,24 +101,51 @@ def solve_qps(P: Floats, q: Floats, G: Floats, lower: Floats, tolerance: float =
         tolerance: largest violation accepted.
     """
     P = np.broadcast_to(P, (len(q), *P.shape[-2:])).copy()  # the solver wants to write, though it does not
-
-    def solve(sample: int, on: Which) -> QPResult:
-        return solve_qp(P[sample], q[sample], G[sample, on], lower[sample, on], tolerance)
-
-    return solve_each(solve, lower, q.shape[1])
+    on = ~(lower <= -UNBOUNDED)  # NaN is on, and fails
+    rows, bounds = np.where(on[..., None], G, 0.0), np.where(on, lower, 0.0)
+    solution, multipliers = np.full(q.shape, np.nan), np.zeros(lower.shape)
+    status = np.full(len(q), "failed", "U10")
+    with np.errstate(over="ignore", invalid="ignore"):
+        sound = np.isfinite((q * q).sum(axis=1) + (bounds * bounds).sum(axis=1) + (rows * rows).sum(axis=(1, 2)))
+        for sample, which in _which(on):
+            if sound[sample]:
+                x, pushes, status[sample] = _solve(P[sample], q[sample], G[sample, which], lower[sample, which])
+                solution[sample], multipliers[sample, which] = x, -pushes
+        broken = np.where(on, bounds - np.einsum("bmn,bn->bm", rows, solution), -np.inf)
+        residual = np.where(on.any(axis=1), broken.max(axis=1, initial=-np.inf), 0.0)
+        kept = (residual <= tolerance) & np.isfinite((solution * solution).sum(axis=1))
+    status[~kept & (status == "solved")] = "failed"
+    solved = status == "solved"
+    return QPBatch(
+        np.where(solved[:, None], solution, np.nan),
+        np.where(solved[:, None], np.maximum(multipliers, 0.0), 0.0),
+        np.where(solved, residual, np.inf),
+        status,
+    )
 
 
 def solve_each(solve: Callable[[int, Which], QPResult], lower: Floats, size: int) -> QPBatch:
     """Call ``solve`` for each sample with the rows that are on: those whose ``lower`` (B, m) is not -inf."""
     count, rows = lower.shape
     batch = QPBatch(np.full((count, size), np.nan), np.zeros((count, rows)), np.empty(count), np.empty(count, "U10"))
-    which = ~(lower <= -UNBOUNDED)  # NaN is on, and fails
-    for sample, every in enumerate(which.all(axis=1).tolist()):
-        on = slice(None) if every else which[sample]  # a view costs less than a copy
+    for sample, on in _which(~(lower <= -UNBOUNDED)):  # NaN is on, and fails
         one = solve(sample, on)
         batch.solution[sample], batch.multipliers[sample, on] = one.solution, one.multipliers
         batch.residual[sample], batch.status[sample] = one.residual, one.status
     return batch
+
+
+def _which(on: NDArray[np.bool_]) -> Iterator[tuple[int, Which]]:
+    """Each sample and its rows that are ``on`` (B, m)."""
+    for sample, every in enumerate(on.all(axis=1).tolist()):
+        yield sample, slice(None) if every else on[sample]  # a view costs less than a copy
+
+
+def _solve(P: Floats, q: Floats, G: Floats, lower: Floats) -> tuple[Floats, Floats, str]:
+    """Solution, multipliers ≤ 0 and status in the solver's own word."""
+    upper, sense = _open(lower.shape[0])
+    solution, _, flag, info = daqp.solve(P, q, G, upper, lower, sense)
+    return solution, info["lam"], FLAGS.get(flag, "failed")
 
 
 def _nothing(size: int, rows: int, status: str) -> QPResult:
