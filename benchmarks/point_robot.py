@@ -29,6 +29,8 @@ BACKENDS: dict[str, tuple[str, dict[str, Any]]] = {
 }
 """Package and options: cbfpy's defaults, and ElastiQP with the tolerance of cbfpy's demo."""
 ONE, SIDES = np.eye(3), np.concatenate((-np.eye(3), np.eye(3)))
+DRIFT = np.concatenate((SIDES, 2 * SIDES), axis=1)
+"""What the rows take from the state: of h, and of 2ḣ."""
 Sample = tuple[np.ndarray, np.ndarray]
 """State (6,): place [m] and velocity [m/s]; wanted force (3,) [N]."""
 
@@ -36,8 +38,7 @@ Sample = tuple[np.ndarray, np.ndarray]
 def ours(sample: Sample) -> QPResult:
     """The force nearest to the wanted one with ḧ + 2ḣ + h ≥ 0 for h = 1 ∓ x: both gains are 1, as cbfpy's are."""
     state, wanted = sample
-    reached = SIDES @ state[:3]
-    return solve_qp(ONE, -wanted, SIDES, -2 * (SIDES @ state[3:]) - (1 + reached))
+    return solve_qp(ONE, -wanted, SIDES, -1.0 - DRIFT.dot(state))
 
 
 def theirs(options: dict[str, Any]) -> Callable[[Sample], Any]:
