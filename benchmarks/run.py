@@ -6,6 +6,7 @@ from __future__ import annotations
 import closed_loop
 import coverage
 import filter_step
+import gains
 import jitter
 import latency
 import liquid_step
@@ -25,6 +26,7 @@ def main() -> None:
     latency.main([])
     closed_loop.main([])
     coverage.main([])
+    gains.main([])
     jitter.main([])  # last: it leaves this process in real time
     results.main()
 

@@ -158,7 +158,6 @@ def flatter(lane: LaneEstimate) -> LaneEstimate:
     return replace(lane, curvature=lane.curvature + error, bound=bound)
 
 
-@pytest.mark.xfail(reason="the barrier curve subtracts no error bound: docs/gaps.md")
 def test_bends_that_are_seen_flatter_within_their_bound_do_not_carry_the_car_out_of_its_lane() -> None:
     settings = load_settings(SETTINGS)
 
@@ -178,7 +177,6 @@ def test_a_lane_that_is_remembered_while_the_camera_is_out_keeps_the_car_inside(
 
 
 @pytest.mark.slow
-@pytest.mark.xfail(reason="above edge's speeds the lane row counts no error bound of the heading: docs/gaps.md")
 def test_a_lane_estimate_that_jumps_within_its_bounds_does_not_let_the_car_out() -> None:
     jumping = Episode(SETTINGS, BUNDLE, "truck_standing", 5002, "outward", "wrong", 30.0, 5.0)
     assert "lane" not in run_episode(jumping).violations

@@ -42,6 +42,7 @@ def recipe() -> Recipe:
         ),
         dagger=replace(small.dagger, rounds=1, drives=1),
         calibrate=replace(small.calibrate, drives=1, duration_s=2.0, miscoverage=0.5),
+        gains=replace(small.gains, drives=1, duration_s=2.0, steps=2, batch=4),
     )
 
 

@@ -7,6 +7,8 @@ import dataclasses
 import math
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from safety_plant import PERIOD, car, settings
 
 from tidegate.robot import GRAVITY
@@ -189,7 +191,9 @@ def test_lane_rows_are_the_second_derivative_of_the_road_frame(offset: float, he
     Where driving off would help, the force counts as the least that the torque rate allows.
     """
     state = State(
-        speed=9.0, force_low=-1700.0, lane=lane((road, 0.07), offset=offset, heading=heading, offset_bound=0.2)
+        speed=9.0,
+        force_low=-1700.0,
+        lane=lane((road, 0.07), offset=offset, heading=heading, offset_bound=0.2, heading_bound=0.0),
     )
     force, curvature, step = -1500.0, 0.021, 1e-5
     h_least, rows = rows_of("lane", state)
@@ -216,6 +220,50 @@ def test_lane_rows_are_the_second_derivative_of_the_road_frame(offset: float, he
         change = (psi(side, step) - psi(side, -step)) / (2 * step)
         assert left == pytest.approx(change + GAIN * psi(side, 0.0) - margin, rel=1e-6, abs=1e-6)
         assert row[4] == math.inf
+
+
+@given(
+    speed=st.floats(4.0, 16.0),
+    offset=st.floats(-0.5, 0.5),
+    heading=st.floats(-0.1, 0.1),
+    road=st.floats(-0.03, 0.03),
+    errors=st.tuples(*[st.floats(-1.0, 1.0)] * 3),
+    force=st.floats(-6000.0, 3500.0),
+    gain=st.floats(0.5, 4.0),
+)
+def test_what_the_lane_rows_allow_is_allowed_in_every_lane_within_the_bounds(
+    speed: float,
+    offset: float,
+    heading: float,
+    road: float,
+    errors: tuple[float, float, float],
+    force: float,
+    gain: float,
+) -> None:
+    """The tightest curvature that a row allows for an estimate also keeps the row of the true lane."""
+    capped = SAFETY.lane
+    bounds = 0.1, capped.heading_cap, capped.curvature_cap
+    seen = lane((road, road), offset=offset, heading=heading)
+    seen = dataclasses.replace(seen, offset_bound=bounds[0], heading_bound=9.0, curvature_bound=9.0)  # beyond the caps
+    off, turned, bent = (error * bound for error, bound in zip(errors, bounds, strict=True))
+    true = lane((road + bent, road + bent), offset=offset + off, heading=heading + turned)
+    true = dataclasses.replace(true, offset_bound=0.0, heading_bound=0.0)
+    known, exact = (rows_of("lane", State(speed=speed, force_low=force, lane=one))[1] for one in (seen, true))
+    for row, right in zip(known, exact, strict=True):
+        assert row is not None
+        assert right is not None
+        curvature = (row[2] - gain * row[3] - row[0] * force) / row[1]
+        least = right[2] - gain * right[3]
+        # the hold's margin is taken at either heading, the cosines are those of the estimate
+        assert right[0] * force + right[1] * curvature >= least - 0.05 * abs(right[1] * curvature) - 0.1
+
+
+def test_before_a_bend_the_error_bound_counts_as_curvature_up_to_its_cap() -> None:
+    cap, lateral = SAFETY.lane.curvature_cap, VEHICLE.lateral_acceleration_max
+    for error, counted in ((0.5 * cap, 0.5 * cap), (3 * cap, cap), (math.inf, cap)):
+        here = lane((0.03, 0.0), curvature_bound=error)
+        h, _ = rows_of("curve", State(speed=5.0, lane=here))
+        assert h == pytest.approx(math.sqrt(lateral / (0.03 + counted)) - 5.0)
 
 
 def test_the_corridor_is_narrowed_by_the_error_bound_up_to_its_cap_and_never_closed() -> None:

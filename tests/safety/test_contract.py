@@ -53,7 +53,7 @@ BUILT_IN = {
     "lane": Contract(
         settings(),
         "lane",
-        start(slope=0.0, bound=(0.1, 0.02)),
+        start(slope=0.0, bound=(0.1, 0.0)),  # a heading that may be wrong shifts ψ₁
         (1.0, 9.0),
         margin=0.5,
         reserve=0.1,

@@ -79,6 +79,7 @@ def test_each_sample_carries_the_lane_on_until_the_next(speed: float, turn: floa
     driven = abs(speed) * 0.1
     assert lane.offset_bound == pytest.approx(0.2 + LANE.drift_offset * driven)
     assert lane.heading_bound == pytest.approx(0.03 + LANE.drift_heading * driven)
+    assert lane.curvature_bound == 0.01
     tracker.odometry(odometry(0.3, 0.0, 0.0))
     offset, heading, along = moved(offset, heading, along, 5.0, 0.0, 0.2)
     lane = known(tracker)

@@ -173,8 +173,8 @@ def test_a_driver_who_drives_along_outside_the_narrowed_edge_is_not_held() -> No
 
 @given(
     speed=st.floats(0.0, 7.0),
-    offset=st.floats(-0.3, 0.3),
-    heading=st.floats(-0.08, 0.08),
+    offset=st.floats(-0.25, 0.25),
+    heading=st.floats(-0.04, 0.04),
     road=st.floats(-0.03, 0.03),
     steering=st.floats(-0.01, 0.01),
 )

@@ -10,9 +10,11 @@ from __future__ import annotations
 
 import copy
 import dataclasses
+import itertools
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -21,8 +23,9 @@ import torch
 from tidegate.bundle import Bundle
 from tidegate.evaluation.drivers import BundleDriver
 from tidegate.evaluation.log import DriveLog
-from tidegate.evaluation.pilot import Pilot
+from tidegate.evaluation.pilot import Moment, Pilot
 from tidegate.evaluation.rollout import drive_tick
+from tidegate.learning.recipe import GainsRecipe
 from tidegate.liquid.wiring import Wiring
 from tidegate.records import Floats, Mode
 from tidegate.robot import Car
@@ -31,11 +34,14 @@ from tidegate.safety.barrier import State
 from tidegate.safety.barriernet import BarrierNet
 from tidegate.safety.filter import Filter, Filtered
 from tidegate.safety.joints import Box, joint_box
-from tidegate.settings import Settings
+from tidegate.settings import Settings, load_settings
+from tidegate.settings.policy import PolicySettings
 from tidegate.simulation import Expert, Simulator
+from tidegate.workers import as_they_end
 
 REACH_S = 0.3
 """The filter's answer is looked at with the joints free to move for this long: within one tick no gain shows."""
+SCENES = ("traffic", "road", "truck", "road_whiteout")
 MATTERS = 1e-4
 """A moment counts where the slowest and the fastest gains differ by more than this, in units of deviation."""
 
@@ -50,6 +56,25 @@ class Case:
     neurons: Floats
 
 
+@dataclass(frozen=True, slots=True)
+class Loop:
+    """A closed loop to drive; text and numbers alone, so that it travels to another process."""
+
+    settings: str
+    bundle: str
+    scene: str
+    seed: int
+    longest_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class Learned:
+    """A bundle with gains that were learnt, and ``metrics`` of how."""
+
+    bundle: Bundle
+    metrics: dict[str, Any]
+
+
 class _Listening(Filter):
     """A filter that keeps what it was asked last."""
 
@@ -62,28 +87,71 @@ class _Listening(Filter):
         return super().__call__(state, wanted, gains, box, learned=learned)
 
 
-def drive_for_gains(settings: Settings, bundle: Bundle, scene: str, seed: int, longest_s: float) -> list[Case]:
+def learn_gains(
+    config: Path, path: Path, recipe: GainsRecipe, processes: int, heard: Callable[[str], None] = lambda scene: None
+) -> Learned:
+    """Let the bundle at ``path`` drive behind the filter, then fit its gains; ``heard`` gets each drive's scene.
+
+    Where no gain makes a difference the bundle stays as it is.
+
+    Raises:
+        BundleError: the bundle cannot be run.
+    """
+    settings = load_settings(config)
+    bundle = Bundle.load(path, settings.vehicle.name)
+    seeds = range(recipe.first_seed, recipe.first_seed + recipe.drives)
+    loops = [
+        Loop(str(config), str(path), scene, seed, recipe.duration_s)
+        for scene, seed in zip(itertools.cycle(SCENES), seeds)
+    ]
+    driven: dict[Loop, list[Case]] = {}
+    for loop, cases in as_they_end(drive_for_gains, loops, processes):
+        driven[loop] = cases
+        heard(loop.scene)
+    cases = [case for loop in loops for case in driven[loop]]
+    fitted = fit_gains(settings, Car.from_settings(settings), cases, recipe)
+    if fitted is None:
+        return Learned(bundle, {"moments": 0})
+    weight, bias, losses = fitted
+    gains = read_gains(np.array([case.neurons for case in cases]), weight, bias, bundle.policy)
+    metrics = {"moments": len(cases), "loss": [float(np.mean(losses[:20])), float(np.mean(losses[-20:]))]}
+    ranges = {
+        name: np.quantile(gains[:, place], (0.05, 0.95)).round(3).tolist()
+        for place, name in enumerate(bundle.policy.gain_names)
+    }
+    return Learned(with_gains(bundle, weight, bias), metrics | {"range": ranges})
+
+
+def read_gains(neurons: Floats, weight: Floats, bias: Floats, policy: PolicySettings) -> Floats:
+    """Gains (N, G) [1/s] that the read-out makes of command neurons (N, C)."""
+    share: Floats = 1 / (1 + np.exp(-(neurons @ weight + bias)))
+    return policy.gain_low + (policy.gain_high - policy.gain_low) * share
+
+
+def drive_for_gains(loop: Loop) -> list[Case]:
     """A closed loop of the network and the filter; a case for every frame in which it drives.
 
     Raises:
         BundleError, SceneError: the bundle or the scene is refused.
     """
+    settings = load_settings(loop.settings)
+    bundle = Bundle.load(loop.bundle, settings.vehicle.name)
     cases: list[Case] = []
-    with Simulator(settings, scene, seed) as simulator:
+    with Simulator(settings, loop.scene, loop.seed) as simulator:
         car = simulator.car
         supervisor, expert = Supervisor(settings, car), Expert(settings, simulator)
         supervisor.filter = listening = _Listening(settings, car)
         pilot, log = Pilot(BundleDriver(bundle, settings), supervisor), DriveLog(settings, car)
         command = Wiring.from_dict(bundle.wiring).layers[1]
         looked: list[Any] = []
-        for _ in range(round(longest_s * settings.safety.rate_hz)):
+
+        def watch(moment: Moment) -> None:
+            if moment.step.decision is not None:
+                looked.append(moment.step.decision.neurons)
+
+        for _ in range(round(loop.longest_s * settings.safety.rate_hz)):
             looked.clear()
-            tick = drive_tick(
-                simulator,
-                pilot,
-                log,
-                lambda moment: looked.append(moment.step.decision.neurons) if moment.step.decision else None,
-            )
+            tick = drive_tick(simulator, pilot, log, watch)
             if log.end():
                 break
             if looked and tick.mode is Mode.NORMAL:
@@ -95,16 +163,15 @@ def drive_for_gains(settings: Settings, bundle: Bundle, scene: str, seed: int, l
 
 
 def fit_gains(
-    settings: Settings, car: Car, cases: Sequence[Case], steps: int = 600, batch: int = 256, rate: float = 0.05
-) -> tuple[Floats, Floats, list[float]]:
+    settings: Settings, car: Car, cases: Sequence[Case], recipe: GainsRecipe
+) -> tuple[Floats, Floats, list[float]] | None:
     """Weights (command neurons, gains) and biases (gains,) of the read-out, and the loss of every step.
 
     Adam on batches drawn with seed 0, from the middle of the interval. Only moments in which a gain makes a difference
-    count.
-
-    Raises:
-        ValueError: there is none.
+    count; None where there is none.
     """
+    if not cases:
+        return None
     net, policy = BarrierNet(settings, car), settings.policy
     boxes = [
         joint_box(car, case.state.force, case.state.curvature, REACH_S, settings.safety.steering_share)
@@ -121,14 +188,14 @@ def fit_gains(
     slow, fast = (net(wanted, gains, rows) / scale for gains in ends)
     matters = (slow - fast).abs().amax(dim=1) > MATTERS
     if not matters.any():
-        raise ValueError(f"in none of {len(cases)} moments does a gain make a difference")
+        return None
     rows, wanted, expert, neurons = rows[matters], wanted[matters], expert[matters], neurons[matters]
     weight = torch.zeros(neurons.shape[1], count, dtype=torch.float64, requires_grad=True)
     bias = torch.zeros(count, dtype=torch.float64, requires_grad=True)
-    optimiser, losses = torch.optim.Adam([weight, bias], rate), []
+    optimiser, losses = torch.optim.Adam([weight, bias], recipe.rate), []
     draw = np.random.default_rng(0)
-    for _ in range(steps):
-        some = torch.from_numpy(draw.integers(len(wanted), size=batch))
+    for _ in range(recipe.steps):
+        some = torch.from_numpy(draw.integers(len(wanted), size=recipe.batch))
         share = torch.sigmoid(neurons[some] @ weight + bias)
         gains = policy.gain_low + (policy.gain_high - policy.gain_low) * share
         loss = ((net(wanted[some], gains[:, order], rows[some]) - expert[some]) / scale).square().sum(dim=1).mean()

@@ -20,6 +20,7 @@ from tidegate.bundle import Bundle
 from tidegate.learning.calibrate import Calibration, calibrate
 from tidegate.learning.collect import collect, plan_drives
 from tidegate.learning.dataset import Windows, bags_in, load_drive, split
+from tidegate.learning.gains import learn_gains
 from tidegate.learning.loss import baselines
 from tidegate.learning.recipe import Recipe
 from tidegate.learning.train import Stage, Trainer
@@ -82,7 +83,8 @@ class Pipeline:
             bundle = self._draft(trainer.stack)
         first, count = recipe.calibrate.first_seed, recipe.calibrate.drives
         held_out = self._record("calibration", first, count, bundle=str(bundle))
-        return self._finish(trainer.stack, [self._load(bag) for bag in held_out], out, began)
+        calibrated = self._calibrate(trainer.stack, [self._load(bag) for bag in held_out])
+        return self._finish(self._learn_gains(calibrated), out, began)
 
     def from_bags(self, bags: Sequence[Path], out: Path) -> Bundle:
         """Train on given bags alone; the bags that are held out calibrate.
@@ -93,7 +95,7 @@ class Pipeline:
         began = time.perf_counter()
         self._take(bags_in(bags))
         trainer = self._first_training()
-        return self._finish(trainer.stack, self.held, out, began)
+        return self._finish(self._calibrate(trainer.stack, self.held), out, began)
 
     def _record(self, stage: str, first: int, count: int, **driver: str | float | None) -> list[Path]:
         recipe = self.recipe.collect
@@ -169,22 +171,37 @@ class Pipeline:
         stack.to_bundle(self.name, settings, Car.from_settings(settings).effective_mass).save(path)
         return path
 
-    def _finish(self, stack: Stack, held_out: list[Drive], out: Path, began: float) -> Bundle:
+    def _calibrate(self, stack: Stack, held_out: list[Drive]) -> Bundle:
+        """The network with its error bounds."""
         settings, recipe = load_settings(self.config), self.recipe
         with self._timed("calibrate", 1):
             found: Calibration = calibrate(stack, held_out, self.drives, recipe.calibrate.miscoverage)
         self.metrics["calibration"] = {
             key: [float(f"{value:.4g}") for value in values] for key, values in found.errors.items()
         }
-        self.durations["total"] = time.perf_counter() - began
-        bundle = stack.to_bundle(
+        return stack.to_bundle(
             self.name,
             settings,
             Car.from_settings(settings).effective_mass,
-            training=self._account(),
             conformal=found.conformal.tolist() if np.isfinite(found.conformal).all() else (),
             seen=found.seen,
         )
+
+    def _learn_gains(self, bundle: Bundle) -> Bundle:
+        """The barrier gains, in closed loops of the whole stack; in the middle of their interval where none matters."""
+        recipe, path = self.recipe.gains, self.work / "calibrated"
+        bundle.save(path)
+        with self._timed("gains", recipe.drives):
+            learned = learn_gains(
+                self.config, path, recipe, self.recipe.threads, lambda scene: self.listener.advance(scene)
+            )
+        self.metrics["gains"] = learned.metrics
+        return learned.bundle
+
+    def _finish(self, bundle: Bundle, out: Path, began: float) -> Bundle:
+        """Save with the training record."""
+        self.durations["total"] = time.perf_counter() - began
+        bundle = dataclasses.replace(bundle, training=self._account())
         bundle.save(out)
         return bundle
 

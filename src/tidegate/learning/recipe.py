@@ -131,6 +131,18 @@ class CalibrateRecipe:
 
 
 @dataclass(frozen=True, slots=True)
+class GainsRecipe:
+    """Closed loops of the finished network and the filter, from which the barrier gains are learnt."""
+
+    drives: int = setting(4, "1", "drives; the scenes take turns", low=1, high=10000)
+    duration_s: float = setting(40.0, "s", "length of a drive", low=1, high=600)
+    first_seed: int = setting(700, "1", "seed of the first drive", low=0)
+    steps: int = setting(400, "1", "steps of the fit", low=1, high=10**6)
+    batch: int = setting(256, "1", "moments per step", low=1, high=10**6)
+    rate: float = setting(0.05, "1", "learning rate", low=1e-6, high=1)
+
+
+@dataclass(frozen=True, slots=True)
 class Recipe:
     """From nothing to a bundle."""
 
@@ -141,6 +153,7 @@ class Recipe:
     augment: AugmentRecipe = AugmentRecipe()
     dagger: DaggerRecipe = DaggerRecipe()
     calibrate: CalibrateRecipe = CalibrateRecipe()
+    gains: GainsRecipe = GainsRecipe()
 
     def check(self) -> Recipe:
         """Refuse a recipe that would look at the test roads.
@@ -152,6 +165,7 @@ class Recipe:
         for name, first, count in (
             ("collect", self.collect.first_seed, recorded),
             ("calibrate", self.calibrate.first_seed, self.calibrate.drives),
+            ("gains", self.gains.first_seed, self.gains.drives),
         ):
             if first < TEST_SEEDS.stop and first + count > TEST_SEEDS.start:
                 raise SettingsError(

@@ -17,13 +17,14 @@ class Lane(Barrier):
 
     h± = w ∓ d, w = half lane − half car − error bound, relative degree 2. ψ₁ = ḣ + p₁ h with p₁ a constant of the
     robot; rows ḧ + (p₁ + p₂) ḣ + p₁ p₂ h ≥ margin, written ψ̇₁ ≥ margin − p₂(t) ψ₁, linear in (F, κ) through
-    d̈ = (F/m) sin μ + v cos μ (v κ − κ_r v cos μ / (1 − κ_r d)). Xiao & Belta 2019, design §5.
+    d̈ = (F/m) sin μ + v cos μ (v κ − κ_r v cos μ / (1 − κ_r d)), for each side with μ further out and κ_r further in
+    by their error bounds. Xiao & Belta 2019, design §5.
     Trusted inputs: none alone; the lane is *learned* (offset, heading, curvature), carried on by odometry.
     Guarantee: {h ≥ 0, ψ₁ ≥ 0} is kept, **conditional on the stated error bound** of the lane estimate.
-    Assumption: the bound is true up to ``bound_cap`` (a larger one narrows the corridor no further: it would be
-    empty); the road's curvature changes by at most ``curvature_slope`` per metre; start inside the set. Outside it,
-    the row steers back as far as grip and slew allow. No row below ``crawl_speed``, where v² κ has no authority and
-    the barrier ``edge`` alone holds, nor where the bound is inf (unknown).
+    Assumption: the bounds are true up to ``bound_cap``, ``heading_cap`` and ``curvature_cap`` (a larger one narrows the
+    corridor no further: it would be empty); the road's curvature changes by at most ``curvature_slope`` per metre;
+    start inside the set. Outside it, the row steers back as far as grip and slew allow. No row below ``crawl_speed``,
+    where v² κ has no authority and the barrier ``edge`` alone holds, nor where the bound is inf (unknown).
     Where driving off would bring the car back, the row takes F at its lowest: the lane is not bought with speed.
     The margin covers the hold of one period: ψ̇₁ + p₂ ψ₁ changes by at most T (|d⃛| + (p₁+p₂)|d̈| + p₁p₂|ḋ|) in it.
     """
@@ -49,13 +50,15 @@ class Lane(Barrier):
         if speed < self._lane.crawl_speed:
             return width - abs(lane.offset)
         inner, mass = self._lane.inner_gain, self.car.effective_mass
-        sine, cosine = math.sin(lane.heading), math.cos(lane.heading)
-        curvature = lane.curvature[0]
-        rate = speed * sine
-        drift = -speed * cosine * curvature * speed * cosine / max(1.0 - curvature * lane.offset, 0.2)
-        by_force, by_curvature = sine / mass, speed * speed * cosine
-        margin = self._hold_margin(speed, rate)
+        doubt, curvature = min(lane.heading_bound, self._lane.heading_cap), lane.curvature[0]
+        bend = min(lane.curvature_bound, self._lane.curvature_cap)
         for row, side in enumerate((1.0, -1.0)):
+            # the car may head further out, and the road bend further in, by their error bounds
+            sine, cosine = math.sin(lane.heading + side * doubt), math.cos(lane.heading)
+            rate, road = speed * sine, curvature - side * bend
+            drift = -speed * cosine * road * speed * cosine / max(1.0 - road * lane.offset, 0.2)
+            by_force, by_curvature = sine / mass, speed * speed * cosine
+            margin = self._hold_margin(speed, rate)
             h, h_rate = width - side * lane.offset, -side * rate
             # −side·(drift + by_force F + by_curvature κ) + p1 ḣ + p2 ψ1 ≥ margin
             fixed, push = margin + side * drift - inner * h_rate, -side * by_force

@@ -20,7 +20,7 @@ class TrackedLane:
 
     ``offset`` [m], ``heading`` [rad] as in ``LaneEstimate``, with error bounds that grow while dead reckoning;
     ``ahead`` [m] knots from the rear axle on and ``curvature`` [1/m] there, the first knot at the axle;
-    ``remaining`` [m] how far ahead the lane is trusted.
+    ``remaining`` [m] how far ahead the lane is trusted; ``curvature_bound`` [1/m] the largest of its error bounds.
     """
 
     offset: float
@@ -30,6 +30,7 @@ class TrackedLane:
     ahead: tuple[float, ...]
     curvature: tuple[float, ...]
     remaining: float
+    curvature_bound: float = 0.0
 
     def curvature_at(self, distance: float) -> float:
         """Curvature [1/m] of the lane ``distance`` [m] ahead, linear between knots, constant outside."""
@@ -58,6 +59,7 @@ class _Reckoning:
     heading: float
     offset_bound: float
     heading_bound: float
+    curvature_bound: float
     along: float = 0.0
     driven: float = 0.0
 
@@ -103,9 +105,8 @@ class LaneTracker:
         ``lane`` must be finite (its bounds may be inf).
         """
         curvature = tuple(float(value) for value in lane.curvature)
-        offered = _Reckoning(
-            lane.stamp, curvature, lane.offset, lane.heading, float(lane.bound[0]), float(lane.bound[1])
-        )
+        offset, heading, *bends = lane.bound.tolist()
+        offered = _Reckoning(lane.stamp, curvature, lane.offset, lane.heading, offset, heading, max(bends))
         for (start, speed, yaw_rate), (end, _, _) in pairwise(self._samples):
             if end > lane.stamp:
                 self._advance(offered, seconds(end - max(start, lane.stamp)), speed, yaw_rate)
@@ -137,6 +138,7 @@ class LaneTracker:
             (0.0, *(s for s, _ in later)),
             (interpolate(along, self._preview, kept.curvature), *(k for _, k in later)),
             self._preview[-1] - along,
+            kept.curvature_bound,
         )
 
     def _agrees(self, offered: _Reckoning, known: _Reckoning) -> bool:

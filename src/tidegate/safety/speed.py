@@ -66,24 +66,27 @@ class Slowing(Barrier):
 class Curve(Slowing):
     """Slow enough for the bends ahead.
 
-    h = min over the lane's knots of √(a_lat/|κ_r| + 2 a_c s) − v, relative degree 1: braking at a_c keeps every term.
+    h = min over the lane's knots of √(a_lat/(|κ_r| + b) + 2 a_c s) − v, relative degree 1: braking at a_c keeps every
+    term; b is the curvature's error bound, up to ``curvature_cap``.
     Trusted inputs: wheel speed; the lane's curvature is *learned*.
-    Guarantee: v² |κ_r| ≤ a_lat on reaching the bend, conditional on the lane estimate.
-    Assumption: curvature between the knots is linear; no error bound is subtracted (the lateral barrier holds the
+    Guarantee: v² |κ_r| ≤ a_lat on reaching the bend, conditional on the lane estimate and its error bound.
+    Assumption: curvature between the knots is linear; the bound is true, up to the cap (the lateral barrier holds the
     commanded curvature to the same limit whatever the camera says).
     """
 
     def __init__(self, settings: Settings, car: Car, parameters: Any = None) -> None:
         super().__init__(settings, car, parameters)
         self._lateral = settings.vehicle.lateral_acceleration_max
+        self._cap = settings.safety.lane.curvature_cap
 
     def fill(self, state: State, rows: Rows) -> float:
         """See ``Barrier.fill``."""
         if state.lane is None:
             return math.inf
+        doubt = min(state.lane.curvature_bound, self._cap)
         square = math.inf
         for ahead, curvature in zip(state.lane.ahead, state.lane.curvature, strict=True):
-            square = min(square, self._lateral / max(abs(curvature), 1e-4) + 2 * self._braking * ahead)
+            square = min(square, self._lateral / max(abs(curvature) + doubt, 1e-4) + 2 * self._braking * ahead)
         allowed = math.sqrt(square)
         # d/dt √(c + 2 a s) = −a v/√(c + 2 a s) while the knot comes nearer
         return self.limit(state, rows, allowed, self._braking * min(state.speed / allowed, 1.0))

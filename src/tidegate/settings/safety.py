@@ -44,6 +44,12 @@ class LaneSettings:
     bound_cap: float = setting(
         0.35, "m", "largest error bound that narrows the corridor; a larger bound is not covered", low=0, high=2
     )
+    heading_cap: float = setting(
+        0.02, "rad", "largest error bound of the heading that the lane row counts", low=0, high=0.5
+    )
+    curvature_cap: float = setting(
+        0.004, "1/m", "largest error bound of the curvature that lane and curve count", low=0, high=0.1
+    )
     bound_trusted: float = setting(
         1.0, "m", "an offset whose error bound is larger is not used; the camera then counts as out", low=0.05, high=10
     )
