@@ -4,11 +4,12 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from common import FIGURES
+import gains
+from common import FIGURES, table
 
 PAGE = Path("docs/results.md")
 HEAD = """# Results
@@ -41,13 +42,6 @@ def source(figures: dict[str, Any]) -> str:
         f"{machine['memory_gib']} GiB, load {machine['load_1min']} at the end{priority}; "
         f"Python {machine['python']}, {packages}*"
     )
-
-
-def table(head: Iterable[str], rows: Iterable[Iterable[object]]) -> str:
-    """A Markdown table."""
-    names = list(head)
-    lines = [names, ["---"] * len(names), *([str(cell) for cell in row] for row in rows)]
-    return "\n".join("| " + " | ".join(line) + " |" for line in lines)
 
 
 def ratio(figures: dict[str, Any], digits: int = 0) -> str:
@@ -295,6 +289,7 @@ def _covered(found: dict[str, Any], names: list[str]) -> list[str]:
 TABLES: dict[str, Callable[[dict[str, Any]], str]] = {
     "closed_loop": closed_loop,
     "coverage": coverage,
+    "gains": gains.tell,
     "latency": latency,
     "liquid_step": liquid_step,
     "filter_step": filter_step,

@@ -183,7 +183,6 @@ def test_a_lane_estimate_that_jumps_within_its_bounds_does_not_let_the_car_out()
 
 
 @pytest.mark.slow
-@pytest.mark.xfail(reason="a stop ends with a front wheel over the edge: docs/gaps.md")
 def test_the_worst_profile_that_a_search_found_keeps_the_wheels_inside() -> None:
     plan = (0.62, 0.082, -0.737, -0.984, -0.453, -0.482, -0.151, -0.372, 0.302, 0.048, -0.21, -0.34)
     found = Episode(SETTINGS, BUNDLE, "road", 5002, "profile", "wrong", 10.0, 6.0, plan=plan)

@@ -192,3 +192,18 @@ def test_it_lets_ordinary_driving_be(speed: float, offset: float, heading: float
 def test_it_is_off_where_the_lane_barrier_says_the_same() -> None:
     assert math.isinf(filled(ideal(FASTEST))[0])
     assert filled(ideal(FASTEST - 0.1))[0] == pytest.approx(ROOM - 0.1 - 0.02 * car().wheelbase, abs=0.02)
+
+
+def test_the_road_counts_as_bent_inwards_by_its_error_bound_up_to_its_cap() -> None:
+    edge, cap = Edge(settings(), car()), settings().safety.lane.curvature_cap
+    plant = ideal(5.0, 0.3, 0.05, road=0.01)
+
+    def h(bound: float, road: float = 0.01) -> float:
+        plant.bends = (road, road)
+        state = plant.state()
+        assert state.lane is not None
+        state.lane.curvature_bound = bound
+        return edge.fill(state, Rows([None] * Edge.rows, 0, Edge.rows))
+
+    assert h(0.5 * cap) == h(0.0, 0.01 - 0.5 * cap) < h(0.0)
+    assert h(cap) == h(9 * cap) == h(math.inf) < h(0.5 * cap)

@@ -34,7 +34,8 @@ class Edge(Barrier):
     """Front wheels stay between the lane's edges, from standstill on.
 
     Seen from each side of the lane, outward positive: the front axle is y = d + L sin μ from the centre, and a metre
-    driven takes it c = sin(μ + β) + L cos μ (κ − κ̃) further, κ̃ = κ_r cos μ / (1 − κ_r d), β the heading's error bound.
+    driven takes it c = sin(μ + β) + L cos μ (κ − κ̃) further, κ̃ = κ_r cos μ / (1 − κ_r d), β the heading's error bound
+    and κ_r less its own, up to ``lane.curvature_cap``.
     h = w − y − E, w = half lane − half car − error bound (offset's + L β), and E how far it still gets while the car
     brakes (way S, never faster than v̂) and turns the wheels back at the steering's rate r:
         E = max(c, 0) · min(S, v̂ c / 2ω),  ω = cos μ (L r − v̂ max(κ − κ̃, 0)), the least rate at which c falls;
@@ -46,7 +47,8 @@ class Edge(Barrier):
     Trusted inputs: none alone; the lane is *learned* (offset, heading, curvature), carried on by odometry.
     Guarantee: the backup, to brake and turn the wheels back, satisfies its own row. The front wheels stay inside; so do
     the rear ones, which move outward only where μ > 0, behind the front axle. **Conditional on the stated error
-    bounds**, together up to ``lane.bound_cap``. From outside it takes the backup until the course leads back in.
+    bounds**, offset and heading together up to ``lane.bound_cap``. From outside it takes the backup until the course
+    leads back in.
     Assumption: as ``distance`` of the brakes; the steering turns at ``Car.curvature_rate``; the road's curvature stays
     as it is for E; start inside. Not covered: rolling backwards; a heading beyond the steering's lock, which no car
     without a reverse gear gets out of.
@@ -58,7 +60,7 @@ class Edge(Barrier):
 
     def __init__(self, settings: Settings, car: Car, parameters: Any = None) -> None:
         super().__init__(settings, car, parameters)
-        self._cap = settings.safety.lane.bound_cap
+        self._cap, self._bend_cap = settings.safety.lane.bound_cap, settings.safety.lane.curvature_cap
         self._room = room(settings, car)
         self._crawl = settings.safety.ladder.standstill_speed
         self._lock = settings.safety.steering_share * car.curvature_max
@@ -76,6 +78,7 @@ class Edge(Barrier):
             return math.inf
         length = self.car.wheelbase
         doubt = min(lane.heading_bound, self._cap / length)
+        bend = min(lane.curvature_bound, self._bend_cap)
         width = max(self._room - min(lane.offset_bound + length * doubt, self._cap), 0.1)
         low, high = state.force_low, max(state.force_high, state.force_low + 1.0)
         now = self._stop(speed, state.force, 0.0)
@@ -86,7 +89,7 @@ class Edge(Barrier):
         lock = min(self._lock, self._lateral / max(driven.peak, 1.0) ** 2)
         nearest = math.inf
         for row, side in enumerate((1.0, -1.0)):
-            offset, heading, road = side * lane.offset, side * lane.heading, side * lane.curvature[0]
+            offset, heading, road = side * lane.offset, side * lane.heading, side * lane.curvature[0] - bend
             curvature = side * state.curvature
             back, out = max(curvature - turn, -self._lock), min(curvature + turn, self._lock)
             beyond = max(-road, 0.0) * length * length / 2  # in a bend the front axle is outside of the tangent
