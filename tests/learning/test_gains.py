@@ -95,7 +95,7 @@ def test_fixed_gains_are_what_the_policy_then_says(shipped: Bundle, gain: float)
 def test_a_new_read_out_changes_nothing_else(shipped: Bundle) -> None:
     made = with_gains(shipped, np.ones((COMMAND, 3)), np.zeros(3))
     changed = [name for name, array in made.arrays.items() if not np.array_equal(array, shipped.arrays[name])]
-    assert changed == ["liquid.gain_weight"]
+    assert changed == ["liquid.gain_weight", "liquid.gain_bias"]
 
 
 def test_a_drive_gives_a_case_for_every_frame() -> None:
