@@ -187,12 +187,14 @@ def widest(
     speed: float,
     nominal: Callable[[Plant], tuple[float, float]],
     error: float = 0.0,
+    turned: float = 0.0,
     bound: float = 0.2,
     seconds: float = 4.0,
     road_seen: float | None = None,
 ) -> float:
     """How far [m] beyond the lane's edge (negative: inside) a side of the car gets that rolls at ``speed`` [m/s]; the
-    lane estimate's offset errs by ``error``, its bound is ``bound`` [m]; it sees a road of ``road_seen`` [1/m]."""
+    lane estimate's offset errs by ``error``, its bound is ``bound`` [m], its heading by ``turned`` [rad]; it sees a
+    road of ``road_seen`` [1/m]."""
 
     def change(inputs: SafetyInputs) -> SafetyInputs:
         received = inputs.lane
@@ -200,7 +202,9 @@ def widest(
             return inputs
         seen: LaneEstimate = received.record
         curvature = seen.curvature if road_seen is None else np.full_like(seen.curvature, road_seen)
-        wrong = dataclasses.replace(seen, offset=seen.offset + error, curvature=curvature)
+        wrong = dataclasses.replace(
+            seen, offset=seen.offset + error, heading=seen.heading + turned, curvature=curvature
+        )
         return dataclasses.replace(inputs, lane=Received(wrong, received.age))
 
     drive, most = rolling(plant, speed, change, bound=bound), -math.inf
@@ -224,6 +228,11 @@ def test_a_lane_bound_that_is_not_true_lets_the_car_out_of_its_lane() -> None:
 def test_an_error_beyond_the_cap_of_the_bound_is_not_covered_though_it_is_stated() -> None:
     assert widest(Worse(), 8.0, to_the_left, error=-LANE.bound_cap, bound=LANE.bound_cap) < 0
     assert widest(Worse(), 8.0, to_the_left, error=-0.8, bound=0.8) > 0
+
+
+def test_a_heading_error_beyond_its_cap_is_not_covered() -> None:
+    assert widest(Worse(), 8.0, to_the_left, turned=-LANE.heading_cap) < 0
+    assert widest(Worse(), 8.0, to_the_left, turned=-0.14) > 0
 
 
 def test_a_start_outside_the_kept_set_leads_over_the_edge() -> None:
