@@ -73,7 +73,7 @@ class Series:
             return (sum(efforts[name] for name in WHEEL_JOINTS) / car.wheel_radius,)
         if topic == "joint_states":
             angles = [record.position.item(record.names.index(name)) for name in STEER_JOINTS]
-            return car.curvature(*angles), float(np.median(car.wheel_spins(record))) * car.wheel_radius
+            return car.curvature(*angles), car.rim_speed(record)
         if topic == "safety_node/barriers":
             return (record.allowed[1],)
         turned = record.angular_velocity.item(2)

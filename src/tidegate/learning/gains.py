@@ -14,6 +14,7 @@ import itertools
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -24,8 +25,9 @@ from tidegate.bundle import Bundle
 from tidegate.evaluation.drivers import BundleDriver
 from tidegate.evaluation.log import DriveLog
 from tidegate.evaluation.pilot import Moment, Pilot
-from tidegate.evaluation.rollout import drive_tick
+from tidegate.evaluation.rollout import Task, drive_tick
 from tidegate.learning.recipe import GainsRecipe
+from tidegate.liquid.policy import read_gains
 from tidegate.liquid.wiring import Wiring
 from tidegate.records import Floats, Mode
 from tidegate.robot import Car
@@ -35,7 +37,6 @@ from tidegate.safety.barriernet import BarrierNet
 from tidegate.safety.filter import Filter, Filtered
 from tidegate.safety.joints import Box, joint_box
 from tidegate.settings import Settings, load_settings
-from tidegate.settings.policy import PolicySettings
 from tidegate.simulation import Expert, Simulator
 from tidegate.workers import as_they_end
 
@@ -54,17 +55,6 @@ class Case:
     wanted: tuple[float, float]
     expert: tuple[float, float]
     neurons: Floats
-
-
-@dataclass(frozen=True, slots=True)
-class Loop:
-    """A closed loop to drive; text and numbers alone, so that it travels to another process."""
-
-    settings: str
-    bundle: str
-    scene: str
-    seed: int
-    longest_s: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,15 +90,12 @@ def learn_gains(
     settings = load_settings(config)
     bundle = Bundle.load(path, settings.vehicle.name)
     seeds = range(recipe.first_seed, recipe.first_seed + recipe.drives)
-    loops = [
-        Loop(str(config), str(path), scene, seed, recipe.duration_s)
-        for scene, seed in zip(itertools.cycle(SCENES), seeds)
-    ]
-    driven: dict[Loop, list[Case]] = {}
-    for loop, cases in as_they_end(drive_for_gains, loops, processes):
-        driven[loop] = cases
-        heard(loop.scene)
-    cases = [case for loop in loops for case in driven[loop]]
+    tasks = [Task(str(config), str(path), scene, seed) for scene, seed in zip(itertools.cycle(SCENES), seeds)]
+    driven: dict[Task, list[Case]] = {}
+    for task, cases in as_they_end(partial(drive_for_gains, longest_s=recipe.duration_s), tasks, processes):
+        driven[task] = cases
+        heard(task.scene)
+    cases = [case for task in tasks for case in driven[task]]
     fitted = fit_gains(settings, Car.from_settings(settings), cases, recipe)
     if fitted is None:
         return Learned(bundle, {"moments": 0})
@@ -122,22 +109,16 @@ def learn_gains(
     return Learned(with_gains(bundle, weight, bias), metrics | {"range": ranges})
 
 
-def read_gains(neurons: Floats, weight: Floats, bias: Floats, policy: PolicySettings) -> Floats:
-    """Gains (N, G) [1/s] that the read-out makes of command neurons (N, C)."""
-    share: Floats = 1 / (1 + np.exp(-(neurons @ weight + bias)))
-    return policy.gain_low + (policy.gain_high - policy.gain_low) * share
-
-
-def drive_for_gains(loop: Loop) -> list[Case]:
-    """A closed loop of the network and the filter; a case for every frame in which it drives.
+def drive_for_gains(task: Task, longest_s: float) -> list[Case]:
+    """A closed loop of the network and the filter, at most ``longest_s``; a case for every frame in which it drives.
 
     Raises:
         BundleError, SceneError: the bundle or the scene is refused.
     """
-    settings = load_settings(loop.settings)
-    bundle = Bundle.load(loop.bundle, settings.vehicle.name)
+    settings = load_settings(task.settings)
+    bundle = Bundle.load(task.bundle, settings.vehicle.name)
     cases: list[Case] = []
-    with Simulator(settings, loop.scene, loop.seed) as simulator:
+    with Simulator(settings, task.scene, task.seed) as simulator:
         car = simulator.car
         supervisor, expert = Supervisor(settings, car), Expert(settings, simulator)
         supervisor.filter = listening = _Listening(settings, car)
@@ -149,7 +130,7 @@ def drive_for_gains(loop: Loop) -> list[Case]:
             if moment.step.decision is not None:
                 looked.append(moment.step.decision.neurons)
 
-        for _ in range(round(loop.longest_s * settings.safety.rate_hz)):
+        for _ in range(round(longest_s * settings.safety.rate_hz)):
             looked.clear()
             tick = drive_tick(simulator, pilot, log, watch)
             if log.end():

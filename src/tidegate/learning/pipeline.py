@@ -192,9 +192,7 @@ class Pipeline:
         recipe, path = self.recipe.gains, self.work / "calibrated"
         bundle.save(path)
         with self._timed("gains", recipe.drives):
-            learned = learn_gains(
-                self.config, path, recipe, self.recipe.threads, lambda scene: self.listener.advance(scene)
-            )
+            learned = learn_gains(self.config, path, recipe, self.recipe.threads, self.listener.advance)
         self.metrics["gains"] = learned.metrics
         return learned.bundle
 

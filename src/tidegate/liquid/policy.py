@@ -13,6 +13,7 @@ from tidegate.liquid.live import CfcStep, LtcStep, Step, sigmoid
 from tidegate.liquid.wiring import Wiring
 from tidegate.records import Decision, Features, Floats, Gains, Nominal, Odometry, nanoseconds, seconds
 from tidegate.settings import Settings
+from tidegate.settings.policy import PolicySettings
 
 
 class LiquidPolicy:
@@ -84,11 +85,14 @@ class LiquidPolicy:
         return float(acceleration * self._mass), float(output[1] * self._policy.curvature_scale)
 
     def _decision(self, stamp: int, force: float, curvature: float) -> Decision:
-        weight, bias = self._gains
-        low, high = self._policy.gain_low, self._policy.gain_high
-        gains = low + (high - low) * sigmoid(self._state[self.wiring.layers[1]] @ weight + bias)
+        gains = read_gains(self._state[self.wiring.layers[1]], *self._gains, self._policy)
         named = {name: float(gain) for name, gain in zip(self._policy.gain_names, gains, strict=True)}
         return Decision(Nominal(stamp, force, curvature), Gains(stamp, named), self._state.astype(np.float32))
+
+
+def read_gains(neurons: Floats, weight: Floats, bias: Floats, policy: PolicySettings) -> Floats:
+    """Barrier gains (…, G) [1/s], inside their interval, of the command ``neurons`` (…, C)."""
+    return policy.gain_low + (policy.gain_high - policy.gain_low) * sigmoid(neurons @ weight + bias)
 
 
 def make_step(bundle: Bundle, wiring: Wiring) -> LtcStep | CfcStep:

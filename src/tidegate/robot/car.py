@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
+import statistics
 from dataclasses import dataclass
 
 import numpy as np
@@ -118,6 +119,10 @@ class Car:
     def wheel_spins(self, joints: JointStates) -> list[float]:
         """Measured rate of each wheel [rad/s], in the order of ``WHEEL_JOINTS``, all of which ``joints`` must hold."""
         return [joints.velocity.item(joints.names.index(name)) for name in WHEEL_JOINTS]
+
+    def rim_speed(self, joints: JointStates) -> float:
+        """Median speed of the wheels' rims [m/s]: one wheel that slips or locks does not count."""
+        return statistics.median(self.wheel_spins(joints)) * self.wheel_radius
 
     def wheel_efforts(self, force: float) -> Floats:
         """Torque of each wheel (4,) [N·m] for a longitudinal force [N]: drive on the driven axle, brake on all."""

@@ -26,8 +26,7 @@ class Braking:
         self._mass, self._loaded = car.effective_mass, car.loaded_mass
         self._lag = settings.safety.distance.lag_s
         self._guaranteed = vehicle.brake_guaranteed
-        rate = vehicle.wheel_effort_rate / car.wheel_radius / self._loaded
-        self._release, self._build = rate * len(vehicle.driven), rate * 4
+        self._release, self._build = car.force_rate(1) / self._loaded, car.force_rate(-1) / self._loaded
         self._hold, self._standstill = ladder.hold_deceleration, ladder.standstill_speed
         self._period = 1.0 / settings.safety.rate_hz
         self.slope = GRAVITY * vehicle.slope_max

@@ -52,12 +52,13 @@ class Lane(Barrier):
         inner, mass = self._lane.inner_gain, self.car.effective_mass
         doubt, curvature = min(lane.heading_bound, self._lane.heading_cap), lane.curvature[0]
         bend = min(lane.curvature_bound, self._lane.curvature_cap)
+        cosine = math.cos(lane.heading)
+        by_curvature = speed * speed * cosine
         for row, side in enumerate((1.0, -1.0)):
             # the car may head further out, and the road bend further in, by their error bounds
-            sine, cosine = math.sin(lane.heading + side * doubt), math.cos(lane.heading)
-            rate, road = speed * sine, curvature - side * bend
+            sine, road = math.sin(lane.heading + side * doubt), curvature - side * bend
+            rate, by_force = speed * sine, sine / mass
             drift = -speed * cosine * road * speed * cosine / max(1.0 - road * lane.offset, 0.2)
-            by_force, by_curvature = sine / mass, speed * speed * cosine
             margin = self._hold_margin(speed, rate)
             h, h_rate = width - side * lane.offset, -side * rate
             # −side·(drift + by_force F + by_curvature κ) + p1 ḣ + p2 ψ1 ≥ margin

@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 import math
-import statistics
 from typing import Any
 
 from tidegate.records import Imu, JointStates, Odometry, Points, nanoseconds, seconds
@@ -48,7 +47,7 @@ class Plausibility:
         faults = [f"no tick for {step:.2f} s"] if step > self._silence else []
         fresh = {name: watchdog.newest(name) for name in self._slowest if watchdog.fresh(name)}
         joints, odometry, imu = fresh.get("joints"), fresh.get("odometry"), fresh.get("imu")
-        rolled = self._rolled(joints) if joints is not None else None
+        rolled = self._car.rim_speed(joints) if joints is not None else None
         measured = [abs(speed) for speed in (rolled, odometry and odometry.speed) if speed is not None]
         self._way += step * max(measured, default=0.0)
         for name, record in fresh.items():
@@ -66,10 +65,6 @@ class Plausibility:
             if self._lasts("turn", abs(turn - odometry.yaw_rate) > self._limits.turn_difference, now):
                 faults.append(f"odometry turns by {odometry.yaw_rate:.2f} rad/s, the IMU by {turn:.2f} rad/s")
         self.faults = tuple(faults)
-
-    def _rolled(self, joints: JointStates) -> float:
-        """Median speed of the wheels' rims [m/s]: one wheel that slips or locks does not count."""
-        return statistics.median(self._car.wheel_spins(joints)) * self._car.wheel_radius
 
     def _arrived(self, name: str, before: Any, record: Any) -> list[str]:
         """What is wrong with a new record, seen beside the one before it."""
