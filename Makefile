@@ -22,8 +22,9 @@ test: setup ## the test suite (under 10 minutes on 2 cores); what runs in real t
 	$(PYTHON) -m pytest -m "not slow" $(REAL_TIME) || status=1; exit $$status
 
 check: setup lint ## everything slow: sweeps, soak, closed loops (under an hour); every line of the safety room is tested
-	@$(PYTHON) -m pytest tests/safety tests/robot/test_actuation.py --cov --cov-fail-under=100
-	@$(PYTHON) -m pytest --ignore=tests/safety --deselect=tests/robot/test_actuation.py
+	@$(PYTHON) -m pytest tests/safety tests/robot -n auto --maxprocesses 4 --dist loadfile --cov --cov-fail-under=100
+	@$(PYTHON) -m pytest -n auto --maxprocesses 4 --dist loadfile --ignore=tests/safety --ignore=tests/robot $(REAL_TIME:%=--ignore=%)
+	@$(PYTHON) -m pytest $(REAL_TIME)
 
 mutants: setup ## small faults put into the safety room one by one: does a test notice? (hours; resumable)
 	@$(PYTHON) scripts/mutate.py --write

@@ -21,8 +21,11 @@ from mutation import report  # noqa: E402
 from mutation.make import Mutant, mutants  # noqa: E402
 from mutation.run import NOT_RUN, SURVIVED, UNCOVERED, Map, verdict  # noqa: E402
 
-FILES = [*sorted((ROOT / "src/tidegate/safety").glob("*.py")), ROOT / "src/tidegate/robot/actuation.py"]
-TESTS = ["tests/safety", "tests/robot/test_actuation.py"]
+FILES = [
+    *sorted((ROOT / "src/tidegate/safety").glob("*.py")),
+    *(ROOT / "src/tidegate/robot" / name for name in ("actuation.py", "steering.py")),
+]
+TESTS = ["tests/safety", "tests/robot/test_actuation.py", "tests/robot/test_steering.py"]
 REASONS = ROOT / "tests/safety/survivors.yaml"
 
 

@@ -98,7 +98,7 @@ def _least_gap(settings: Settings, plan: Plan) -> float:
         for _ in range(round(plan.recipe.duration_s * settings.safety.rate_hz)):
             truth = simulator.truth()
             wanted = disturbance.act(truth, disturbance.expert.wish(truth), None)
-            efforts = actuation.efforts(wanted.force, wanted.curvature, simulator.observe().joints)
+            efforts = actuation.efforts(wanted.force, wanted.curvature, simulator.observe().joints, simulator.now)
             simulator.apply(Command(simulator.now, simulator.car.joint_names, efforts))
             simulator.step()
             least = min(least, truth.gap)

@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -27,7 +29,7 @@ def test_any_request_stays_inside_the_limits(requests: list[tuple[float, float, 
     actuation = Actuation(CAR, PERIOD)
     before = actuation.effort
     for force, curvature, angle, rate in requests:
-        efforts = actuation.efforts(force, curvature, measured(np.full(6, angle), np.full(6, rate)))
+        efforts = actuation.efforts(force, curvature, measured(np.full(6, angle), np.full(6, rate)), 0)
         assert (efforts <= actuation.high).all()
         assert (efforts >= actuation.low).all()
         assert (np.abs(efforts - before) <= actuation.step * (1 + 1e-9)).all()
@@ -41,7 +43,7 @@ def test_steering_reaches_the_angle_within_its_speed(curvature: float) -> None:
     actuation, angles, rates = Actuation(CAR, PERIOD), np.zeros(6), np.zeros(6)
     fastest = 0.0
     for _ in range(int(1.5 / PERIOD)):
-        efforts = actuation.efforts(0.0, curvature, measured(angles, rates))
+        efforts = actuation.efforts(0.0, curvature, measured(angles, rates), 0)
         for _ in range(5):  # integrate each axle about its king-pin
             rates = rates + (efforts - 20.0 * rates) / AXLE_INERTIA * PERIOD / 5
             angles = angles + rates * PERIOD / 5
@@ -53,7 +55,7 @@ def test_steering_reaches_the_angle_within_its_speed(curvature: float) -> None:
 def test_a_missing_steering_joint_gets_no_torque() -> None:
     actuation = Actuation(CAR, PERIOD)
     states = JointStates(0, ("other",), np.zeros(1), np.zeros(1), np.zeros(1))
-    assert actuation.efforts(0.0, 0.1, states)[:2] == pytest.approx([0, 0])
+    assert actuation.efforts(0.0, 0.1, states, 0)[:2] == pytest.approx([0, 0])
 
 
 def test_limits_are_those_of_the_joints_per_period() -> None:
@@ -72,7 +74,7 @@ def test_the_servo_is_a_spring_and_damper_about_the_wanted_angle_and_its_rate() 
     actuation, vehicle = Actuation(CAR, PERIOD), CAR.vehicle
     moves = CAR.curvature_rate * PERIOD
     position, velocity = np.array([0.002, -0.001, 0, 0, 0, 0]), np.array([0.9, 0.92, 0, 0, 0, 0])
-    efforts = actuation.efforts(0.0, 0.1, measured(position, velocity))
+    efforts = actuation.efforts(0.0, 0.1, measured(position, velocity), 0)
     assert actuation.curvature == pytest.approx(moves)
     angles = CAR.steering(moves)
     for side in range(2):
@@ -81,19 +83,19 @@ def test_the_servo_is_a_spring_and_damper_about_the_wanted_angle_and_its_rate() 
         )
         assert 0 < abs(wanted) < actuation.step[side]
         assert efforts[side] == pytest.approx(wanted)
-    again = actuation.efforts(0.0, -0.1, measured(position, velocity))
+    again = actuation.efforts(0.0, -0.1, measured(position, velocity), 0)
     assert actuation.curvature == pytest.approx(0.0)
     assert not np.array_equal(again, efforts)
     actuation.reset()
     assert actuation.curvature == 0.0
     np.testing.assert_array_equal(actuation.effort, np.zeros(6))
-    np.testing.assert_array_equal(actuation.efforts(0.0, 0.1, measured(position, velocity)), efforts)
+    np.testing.assert_array_equal(actuation.efforts(0.0, 0.1, measured(position, velocity), 0), efforts)
 
 
 @pytest.mark.parametrize("sign", [-1.0, 1.0])
 def test_curvature_is_asked_for_up_to_what_the_steering_can_do(sign: float) -> None:
     actuation = Actuation(CAR, 10.0)
-    actuation.efforts(0.0, sign * 9.0, measured(np.zeros(6), np.zeros(6)))
+    actuation.efforts(0.0, sign * 9.0, measured(np.zeros(6), np.zeros(6)), 0)
     assert actuation.curvature == sign * CAR.curvature_max
 
 
@@ -102,7 +104,7 @@ def test_forces_go_to_the_driven_wheels_and_braking_to_all() -> None:
     resting = measured(np.zeros(6), np.zeros(6))
     for force in (1500.0, -3000.0):
         actuation.reset()
-        wheels = actuation.efforts(force, 0.0, resting)[len(STEER_JOINTS) :]
+        wheels = actuation.efforts(force, 0.0, resting, 0)[len(STEER_JOINTS) :]
         assert wheels.sum() / CAR.wheel_radius == pytest.approx(force)
         pulling = [name in CAR.vehicle.driven or force < 0 for name in WHEEL_JOINTS]
         assert (wheels != 0).tolist() == pulling
@@ -110,7 +112,7 @@ def test_forces_go_to_the_driven_wheels_and_braking_to_all() -> None:
 
 def test_a_command_handed_out_is_not_the_one_remembered() -> None:
     actuation = Actuation(CAR, PERIOD)
-    sent = actuation.efforts(500.0, 0.05, measured(np.zeros(6), np.zeros(6)))
+    sent = actuation.efforts(500.0, 0.05, measured(np.zeros(6), np.zeros(6)), 0)
     kept = sent.copy()
     sent[:] = 1e9
     np.testing.assert_array_equal(actuation.effort, kept)
@@ -120,16 +122,17 @@ def test_steering_joints_are_found_by_name_in_any_order() -> None:
     names = tuple(reversed(CAR.joint_names))
     position, velocity = np.arange(6) * 1e-4, np.arange(6) * 0.1
     turned = JointStates(0, names, position[::-1].copy(), velocity[::-1].copy(), np.zeros(6))
-    straight = Actuation(CAR, PERIOD).efforts(0.0, 0.05, measured(position, velocity))
-    np.testing.assert_array_equal(Actuation(CAR, PERIOD).efforts(0.0, 0.05, turned), straight)
+    straight = Actuation(CAR, PERIOD).efforts(0.0, 0.05, measured(position, velocity), 0)
+    np.testing.assert_array_equal(Actuation(CAR, PERIOD).efforts(0.0, 0.05, turned, 0), straight)
 
 
 @pytest.mark.parametrize("sign", [-1.0, 1.0])
 def test_what_is_asked_too_much_of_ends_at_the_limit_and_too_fast_at_the_rate(sign: float) -> None:
     far = measured(np.full(6, -sign * 1e6), np.zeros(6))
-    slow, quick = Actuation(CAR, 1.0), Actuation(CAR, PERIOD)
+    car = replace(CAR, vehicle=replace(CAR.vehicle, command_hold_s=0.01))
+    slow, quick = Actuation(car, 1.0), Actuation(car, PERIOD)
     limit = slow.high if sign > 0 else slow.low
-    np.testing.assert_array_equal(slow.efforts(sign * 1e9, 0.0, far), limit)
+    np.testing.assert_array_equal(slow.efforts(sign * 1e9, 0.0, far, 0), limit)
     asked = sign * np.minimum(quick.step, np.abs(limit))
     for times in (1, 2):
-        np.testing.assert_allclose(quick.efforts(sign * 1e9, 0.0, far), times * asked)
+        np.testing.assert_allclose(quick.efforts(sign * 1e9, 0.0, far, 0), times * asked)

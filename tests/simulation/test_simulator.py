@@ -15,7 +15,7 @@ from tidegate.records import Command
 from tidegate.robot import WHEEL_JOINTS, Actuation
 from tidegate.settings import load_settings
 from tidegate.share import share_path
-from tidegate.simulation import SCENES, Expert, Simulator
+from tidegate.simulation import SCENES, Expert, Simulator, Truth
 from tidegate.simulation.scene import CameraFault
 
 SETTINGS = load_settings(share_path("config/car.yaml"))
@@ -33,7 +33,7 @@ class Drive:
 
     def tick(self, force, curvature):
         seen = self.sim.observe()
-        efforts = self.actuation.efforts(force, curvature, seen.joints)
+        efforts = self.actuation.efforts(force, curvature, seen.joints, self.sim.now)
         self.sim.apply(Command(self.sim.now, self.car.joint_names, efforts))
         self.sim.step()
         return seen
@@ -150,6 +150,9 @@ def test_a_violated_limit_is_seen_and_named():
     truth = drive.sim.truth()
     assert truth.limit_worst == "effort rate rear_left_wheel_joint"
     assert truth.limit_excess == pytest.approx(700 / (SETTINGS.vehicle.wheel_effort_rate / 200) - 1)
+    sent = Truth.from_values(truth.stamp, truth.to_values())
+    assert sent.limit_worst == truth.limit_worst
+    assert sent.limit_excess == truth.limit_excess
 
 
 def test_an_unknown_joint_and_an_unknown_scene_are_refused():

@@ -51,8 +51,8 @@ class WrongSensors:
 
     Speed: off by ``speed_margin`` from the truth, by less below 1 m/s. Yaw rate of the odometry: by
     ``lane.drift_heading`` per metre. IMU: by half of ``plausibility.turn_difference``. Range: by ``distance.noise_m``
-    less two deviations of the sensor's own noise. Messages come late, in any order: joint states by up to a tick,
-    odometry and IMU by a quarter of ``trusted_timeout_s``, scans by half of ``range_timeout_s``.
+    less two deviations of the sensor's own noise. Messages come late, in any order: joint states,
+    odometry and IMU by up to a quarter of ``trusted_timeout_s``, scans by half of ``range_timeout_s``.
     """
 
     def __init__(self, rng: np.random.Generator, settings: Settings, true_speed: Callable[[], float]) -> None:
@@ -80,8 +80,7 @@ class WrongSensors:
             Changed("odometry", yaw_rate=lambda rate: rate + sides[1] * drift * true_speed()),
             Changed("imu", angular_velocity=lambda rate: rate + turn),
             Changed("points", xyz=farther),
-            Disordered("joints", 1 / safety.rate_hz, rng),
-            *(Disordered(name, late, rng) for name in ("odometry", "imu")),
+            *(Disordered(name, late, rng) for name in ("joints", "odometry", "imu")),
             Disordered("points", later, rng),
         ]
         self._used = [tamper for tamper in known if rng.random() < 0.5]

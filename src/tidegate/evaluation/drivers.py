@@ -127,7 +127,7 @@ def expert_speed(settings: Settings, scene: str, seed: int, limit_s: float = 300
                 if truth.reached:
                     return truth.distance / seconds(truth.stamp - start)
                 wanted = expert.act(truth)
-            efforts = actuation.efforts(wanted.force, wanted.curvature, simulator.observe().joints)
+            efforts = actuation.efforts(wanted.force, wanted.curvature, simulator.observe().joints, simulator.now)
             simulator.apply(Command(simulator.now, names, efforts))
             simulator.step()
     return 0.0

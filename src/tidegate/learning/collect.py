@@ -124,7 +124,7 @@ def record_drive(plan: Plan) -> None:
                     writer.write("expert/lane", true_lane(truth))
                     decision = network.look(sensors)[1] if network else None
                     wanted = disturbance.act(truth, label, decision.nominal if decision else None)
-                efforts = actuation.efforts(wanted.force, wanted.curvature, sensors.joints)
+                efforts = actuation.efforts(wanted.force, wanted.curvature, sensors.joints, simulator.now)
                 simulator.apply(Command(simulator.now, simulator.car.joint_names, efforts))
                 simulator.step()
                 if sensors.frame is not None:

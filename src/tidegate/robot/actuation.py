@@ -7,6 +7,7 @@ import numpy as np
 
 from tidegate.records import Floats, JointStates
 from tidegate.robot.car import STEER_JOINTS, WHEEL_JOINTS, Car
+from tidegate.robot.steering import SteeringServo
 
 
 class Actuation:
@@ -32,12 +33,15 @@ class Actuation:
         self._low = -np.array(effort)
         rates = [vehicle.steer_effort_rate] * len(STEER_JOINTS) + [vehicle.wheel_effort_rate] * len(WHEEL_JOINTS)
         self._step = np.array(rates) * period
+        self._servo = SteeringServo(car)
         self.reset()
 
     def reset(self) -> None:
         """Forget the last command: no effort, wheels straight."""
         self.effort: Floats = np.zeros(len(self._car.joint_names))
         self.curvature = 0.0
+        self._stamp: int | None = None
+        self._servo.reset()
 
     @property
     def low(self) -> Floats:
@@ -54,24 +58,22 @@ class Actuation:
         """Largest change of each joint's effort (J,) [N·m] from one command to the next."""
         return self._step
 
-    def efforts(self, force: float, curvature: float, joints: JointStates) -> Floats:
+    def efforts(self, force: float, curvature: float, joints: JointStates, now: int) -> Floats:
         """Efforts (J,) [N·m] in the order of ``car.joint_names`` for the next period.
 
-        ``joints`` must hold the steering joints; where it does not, the steering torque falls to zero at its rate.
+        ``effort`` is taken to be in force since the last call. ``joints`` must hold the steering joints; where it does
+        not, the steering torque falls to zero at its rate. ``now`` [ns]: when the efforts begin to act.
         """
-        car, vehicle = self._car, self._car.vehicle
+        car = self._car
+        if self._stamp is not None:
+            self._servo.commanded(self._stamp, self.effort[: len(STEER_JOINTS)])
+        self._stamp = now
         most = car.curvature_rate * self._period
         curvature = min(max(curvature, -car.curvature_max), car.curvature_max)
         target = min(max(curvature, self.curvature - most), self.curvature + most)
         angles, before = car.steering(target), car.steering(self.curvature)
-        servo = [0.0] * len(STEER_JOINTS)
-        for index, name in enumerate(STEER_JOINTS):
-            if name in joints.names:
-                at = joints.names.index(name)
-                rate = (angles[index] - before[index]) / self._period
-                servo[index] = vehicle.steer_stiffness * (
-                    angles[index] - joints.position.item(at)
-                ) + vehicle.steer_damping * (rate - joints.velocity.item(at))
+        rates = (angles[0] - before[0]) / self._period, (angles[1] - before[1]) / self._period
+        servo = self._servo.torques(angles, rates, joints, now)
         wanted = np.concatenate((servo, car.wheel_efforts(force)))
         wanted = np.minimum(np.maximum(wanted, self._low), self._high)
         wanted = np.minimum(np.maximum(wanted, self.effort - self._step), self.effort + self._step)

@@ -110,7 +110,7 @@ class Supervisor:
             filtered = self.filter(state, wanted, gains, box, learned=not conditions.manual)
         allowed = (filtered.force, filtered.curvature)
         joints = watchdog.newest("joints") if watchdog.fresh("joints") else self._no_joints
-        effort = self._limiter(self._actuation.efforts(*allowed, joints))
+        effort = self._limiter(self._actuation.efforts(*allowed, joints, inputs.now))
         self._actuation.effort = effort
         state.force, state.curvature = allowed[0], self._actuation.curvature
         reasons = self.rung.reasons if filtered.solved else (*self.rung.reasons, "the programme had no solution")

@@ -27,6 +27,12 @@ class VehicleSettings:
     steer_velocity_max: float = setting(1.0, "rad/s", "fastest steering angle that is asked for", low=0.01, high=20)
     steer_stiffness: float = setting(4000.0, "N·m/rad", "steering servo: torque per angle error", low=1, high=1e6)
     steer_damping: float = setting(300.0, "N·m·s/rad", "steering servo: torque per angular velocity", low=0, high=1e6)
+    steer_inertia: float = setting(
+        4.6, "kg·m²", "of a steered wheel with its share of rack and motor, about its joint", low=1e-3, high=1e4
+    )
+    command_hold_s: float = setting(
+        0.05, "s", "longest time a command acts until the next, or until the actuators brake", low=0.001, high=1
+    )
     speed_max: float = setting(16.5, "m/s", "never exceeded", low=0.1, high=100)
     lateral_acceleration_max: float = setting(4.0, "m/s²", "never asked for", low=0.1, high=20)
     tyre_friction: float = setting(0.8, "1", "friction that the road is assumed to give at least", low=0.05, high=2)

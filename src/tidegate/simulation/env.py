@@ -100,7 +100,7 @@ class RoadEnv(gymnasium.Env[Observed, NDArray[np.float32]]):  # type: ignore[mis
         simulator, camera = self.simulator, self.settings.camera
         for _ in range(round(self.settings.safety.rate_hz / camera.rate_hz)):
             observation = simulator.observe()
-            efforts = self._actuation.efforts(force, curvature, observation.joints)
+            efforts = self._actuation.efforts(force, curvature, observation.joints, simulator.now)
             simulator.apply(Command(simulator.now, simulator.car.joint_names, efforts))
             simulator.step()
             observation = simulator.observe()

@@ -85,24 +85,27 @@ class Truth:
         return math.isfinite(self.gap)
 
     def to_values(self) -> dict[str, float]:
-        """Numbers and flags by name, for the topic ``truth``: ``curvature_0`` … for the array; text is left out."""
+        """Numbers and flags by name, for the topic ``truth``: ``curvature_0`` … for the array, ``limit_worst/…`` = 1."""
         values: dict[str, float] = {}
         for item in fields(self):
             value = getattr(self, item.name)
             if isinstance(value, np.ndarray):
                 values |= {f"{item.name}_{index}": float(one) for index, one in enumerate(value)}
-            elif item.name != "stamp" and not isinstance(value, str):
+            elif isinstance(value, str):
+                values |= {f"{item.name}/{value}": 1.0} if value else {}
+            elif item.name != "stamp":
                 values[item.name] = float(value)
         return values
 
     @classmethod
     def from_values(cls, stamp: int, values: Mapping[str, float]) -> Truth:
-        """Undo ``to_values``; ``limit_worst`` is empty.
+        """Undo ``to_values``.
 
         Raises:
             KeyError: a number is missing.
         """
-        made: dict[str, Any] = {"stamp": stamp, "limit_worst": ""}
+        worst = [key.partition("/")[2] for key in values if key.startswith("limit_worst/")]
+        made: dict[str, Any] = {"stamp": stamp, "limit_worst": "".join(worst)}
         for name, kind in _kinds().items():
             if name == "curvature":
                 count = sum(key.startswith("curvature_") for key in values)
