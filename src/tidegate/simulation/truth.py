@@ -85,7 +85,7 @@ class Truth:
         return math.isfinite(self.gap)
 
     def to_values(self) -> dict[str, float]:
-        """Numbers and flags by name, for the topic ``truth``: ``curvature_0`` … for the array, ``limit_worst/…`` = 1."""
+        """Numbers and flags by name, for the topic ``truth``: ``curvature_0`` …, ``limit_worst/…`` = 1 for a text."""
         values: dict[str, float] = {}
         for item in fields(self):
             value = getattr(self, item.name)
