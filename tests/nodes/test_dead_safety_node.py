@@ -26,8 +26,8 @@ PATIENCE_S = 60.0
 AT_SPEED = 5.0
 """Speed [m/s] at which the node is hit."""
 STANDING = 0.05
-GAINED = 0.5
-"""Speed [m/s] that is gained at most while the torque of before comes down at its rate."""
+GAINED = 0.05
+"""Speed [m/s] that a car may gain whose brakes are on: none but what a slope and the tick of waking give."""
 SETTLE_S = 8.0
 """Real time in which the car comes to stand, on a busy machine too."""
 SEED = 1003

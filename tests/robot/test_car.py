@@ -42,6 +42,7 @@ def test_all_wheels_roll_about_one_centre(curvature: float) -> None:
 @given(st.floats(CAR.force_min, CAR.force_max))
 def test_wheel_efforts_sum_to_the_force_and_stay_inside_limits(force: float) -> None:
     efforts = CAR.wheel_efforts(force)
+    assert CAR.wheel_force(efforts) == pytest.approx(force)
     assert efforts.sum() / CAR.wheel_radius == pytest.approx(force)
     for name, effort in zip(WHEEL_JOINTS, efforts, strict=True):
         assert abs(effort) <= CAR.limits[name].effort * (1 + 1e-12)

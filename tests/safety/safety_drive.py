@@ -49,9 +49,11 @@ class Drive:
         return self
 
 
-def check_limits(tick: Tick, last: np.ndarray, actuation: Actuation) -> None:
+def check_limits(tick: Tick, last: np.ndarray, actuation: Actuation, since: float = 0.0) -> None:
+    """``since`` [s]: after the last tick; what is longer than a command acts, the actuators have braked meanwhile."""
     effort = tick.command.effort
     assert np.isfinite(effort).all()
     assert (effort >= actuation.low - 1e-9).all()
     assert (effort <= actuation.high + 1e-9).all()
-    assert (np.abs(effort - last) <= actuation.step * (1 + 1e-9)).all()
+    rested = max(since - car().vehicle.command_hold_s, 0.0) / PERIOD
+    assert (np.abs(effort - last) <= (1 + rested) * actuation.step * (1 + 1e-9)).all()

@@ -65,6 +65,20 @@ def test_what_is_allowed_passes_unchanged() -> None:
     np.testing.assert_array_equal(held(wanted), wanted)
 
 
+@given(st.lists(st.floats(-2000, 2000), min_size=6, max_size=6), st.integers(1, 200))
+def test_resting_is_heading_for_the_safe_efforts_period_by_period(before: list[float], periods: int) -> None:
+    rested, called = limiter()[0], limiter()[0]
+    for held in (rested, called):
+        for _ in range(100):
+            held(before)
+    for _ in range(periods):
+        asked = called(np.full(6, np.nan))
+    np.testing.assert_allclose(rested.rest(periods), asked, atol=1e-9)
+    np.testing.assert_allclose(rested.last, asked, atol=1e-9)
+    rested.rest(0.5)[:] = np.nan
+    assert np.isfinite(rested.last).all()
+
+
 @given(force=st.floats(-19000, 3800), curvature=st.floats(-0.2, 0.2))
 @profile(max_examples=200, deadline=None)
 def test_the_box_of_commands_is_what_actuation_can_follow(force: float, curvature: float) -> None:

@@ -131,6 +131,10 @@ class Car:
         share = force * self.wheel_radius / len(self.vehicle.driven)
         return np.array([share if name in self.vehicle.driven else 0.0 for name in WHEEL_JOINTS])
 
+    def wheel_force(self, efforts: Floats) -> float:
+        """Longitudinal force [N] of wheel torques (4,) [N·m]; undoes ``wheel_efforts``."""
+        return float(efforts.sum()) / self.wheel_radius
+
     def force_rate(self, side: int) -> float:
         """Fastest change of the force [N/s] by the torque rate: of the drive (``side`` 1) or the brakes (−1)."""
         wheels = len(self.vehicle.driven) if side > 0 else len(WHEEL_JOINTS)

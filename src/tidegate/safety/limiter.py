@@ -32,3 +32,9 @@ class Limiter:
         # the last command lies in the box, so the slew around it never leaves the box
         self.last = np.minimum(np.maximum(wanted, self.last - self._step), self.last + self._step)
         return self.last.copy()
+
+    def rest(self, periods: float) -> Floats:
+        """Efforts (J,) [N·m] of actuators that have headed for their safe ones by themselves for so many periods."""
+        way = periods * self._step
+        self.last = np.minimum(np.maximum(self._safe, self.last - way), self.last + way)
+        return self.last.copy()

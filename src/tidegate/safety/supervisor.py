@@ -90,6 +90,7 @@ class Supervisor:
         step = max(inputs.now - self._now, 0) if self._now is not None else 0
         backwards = self._now is not None and inputs.now < self._now
         self._now = inputs.now
+        self._wake(step / 1e9 - self._settings.vehicle.command_hold_s)
         watchdog = self._watchdog
         watchdog.check(inputs)
         self._plausibility.check(watchdog, inputs.now)
@@ -125,6 +126,12 @@ class Supervisor:
             filtered.intervened,
             reasons,
         )
+
+    def _wake(self, silent: float) -> None:
+        """After a pause the last command is not what acts: the actuators have braked by themselves, ``silent`` [s]."""
+        if silent > 0:
+            self._actuation.effort = effort = self._limiter.rest(silent / self._period)
+            self._state.force = self._car.wheel_force(effort[-len(WHEEL_JOINTS) :])
 
     def _move(self, step: int) -> None:
         """Speed, pose and lane from odometry; speed from the wheels where odometry is late."""
