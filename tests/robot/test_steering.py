@@ -56,7 +56,7 @@ def swung(age: int, inertia: float, side_to_side_s: float, pause: int = 0) -> tu
     return fastest, widest, float(np.mean(errors))
 
 
-@settings(max_examples=30)
+@settings(max_examples=15)
 @given(st.integers(0, 20), st.floats(0.85, 1.15), st.floats(0.1, 2.0))
 @example(0, 1.0, 0.4)
 @example(20, 0.85, 0.4)
@@ -79,7 +79,7 @@ def test_without_the_prediction_it_would() -> None:
         assert swung(8, VEHICLE.steer_inertia, 0.4)[0] > FASTEST
 
 
-@settings(max_examples=30)
+@settings(max_examples=15)
 @given(st.integers(0, 5), st.integers(1, 6), st.floats(0.9, 1.1), st.floats(0.1, 2.0))
 @example(3, 6, 1.0, 0.4)
 def test_commands_that_stay_away_for_a_while_do_not_make_it_swing(
@@ -102,7 +102,9 @@ def test_no_torque_takes_a_free_wheel_past_its_limit_while_it_may_be_held(
     assert np.abs(late).max() <= FASTEST * (1 + 1e-12)
 
 
+@settings(max_examples=15)
 @given(wheel, st.lists(st.floats(-300, 300), min_size=1, max_size=20), st.integers(0, 20), st.floats(0.0, 0.9))
+@example((0.1, -2.0), [300.0, -250.0, 100.0, 30.0], 2, 0.4)
 def test_it_acts_on_what_the_wheel_does_by_now(
     state: tuple[float, float], torques: list[float], age: int, part: float
 ) -> None:
