@@ -9,7 +9,7 @@ from tidegate.records import Floats, JointStates
 from tidegate.robot.car import STEER_JOINTS, Car
 
 REMEMBERED = 64
-"""Commands that the prediction looks back on; joint states older than that are not for a servo."""
+"""Commands that are kept while no joint states come."""
 
 
 class SteeringServo:
@@ -50,6 +50,8 @@ class SteeringServo:
             joints: as measured, at most as late as the commands that are remembered.
             now: [ns], when the torques begin to act.
         """
+        while len(self._acted) > 1 and self._acted[1][0] <= joints.stamp:
+            self._acted.popleft()  # over before the joints were measured
         servo = [0.0] * len(STEER_JOINTS)
         for side, name in enumerate(STEER_JOINTS):
             if name in joints.names:
