@@ -106,15 +106,16 @@ def _landscape(spec: Any, road: Road, terrain: Terrain, look: Look, seed: int) -
         if name == "hills":
             material.emission = 0.35
     spec.add_material(name="bark", rgba=[0.30, 0.22, 0.15, 1], specular=0.0)
+    # drawn in this order: what lies on top first, so that what it hides need not be shaded
     parts = [
-        ("ground", meshes.ground(road, terrain), "grass"),
-        ("ground_left", meshes.verge(road, terrain, 1), "grass"),
-        ("ground_right", meshes.verge(road, terrain, -1), "grass"),
-        ("ground_hills", meshes.hills(np.random.default_rng([seed, 9])), "hills"),
-        ("road", meshes.surface(road, terrain), "road"),
         ("lines_left", meshes.edge_line(road, terrain, LEFT_LINE, 0.16), "paint"),
         ("lines_right", meshes.edge_line(road, terrain, RIGHT_LINE, 0.16), "paint"),
         ("lines_centre", meshes.dashed_line(road, terrain, CENTRE_LINE, 0.15), "paint"),
+        ("road", meshes.surface(road, terrain), "road"),
+        ("ground_left", meshes.verge(road, terrain, 1), "grass"),
+        ("ground_right", meshes.verge(road, terrain, -1), "grass"),
+        ("ground", meshes.ground(road, terrain), "grass"),
+        ("ground_hills", meshes.hills(np.random.default_rng([seed, 9])), "hills"),
     ]
     for name, mesh, material in parts:
         add_mesh(spec, name, mesh)
