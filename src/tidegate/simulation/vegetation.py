@@ -54,11 +54,13 @@ def add_plants(spec: Any, seed: int, plants: list[Plant], road: Road, terrain: T
     shapes: dict[str, Mesh] = {f"blob{k}": blob(rng) for k in range(3)} | {"cone": cone()}
     x, y = np.array([plant.x for plant in plants]), np.array([plant.y for plant in plants])
     foot = terrain.height(x, y) - dip(road, x, y)
+    # one texture after the other: to change it takes as long as to draw a plant
+    standing = sorted(zip(plants, foot, strict=True), key=lambda place: place[0].leaf)
     made: set[str] = set()
-    for plant, z in zip(plants, foot, strict=True):
+    for plant, z in standing:
         shape = "cone" if plant.kind == "conifer" else f"blob{plant.shape}"
         name = f"{plant.kind}_{shape}_{plant.size}"
-        trunk, middle, size = _sizes(plant)
+        _, middle, size = _sizes(plant)
         if name not in made:
             made.add(name)
             add_mesh(spec, name, shapes[shape].scaled(size))
@@ -71,6 +73,8 @@ def add_plants(spec: Any, seed: int, plants: list[Plant], road: Road, terrain: T
             quat=half,
             pos=[plant.x, plant.y, z + middle],
         )
+    for plant, z in standing:
+        trunk, _, _ = _sizes(plant)
         if trunk > 0:
             _geom(
                 spec,
