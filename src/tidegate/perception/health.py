@@ -44,7 +44,8 @@ class Training:
 
 def saturated_share(small: NDArray[np.uint8], level: int) -> float:
     """Share of the pixels of ``small`` (h, w, 3) of which a channel reaches ``level``."""
-    return float(np.mean(small.max(axis=2) >= level))
+    red, green, blue = np.moveaxis(small, 2, 0)  # max(axis=2) takes ten times as long
+    return float(np.mean(np.maximum(np.maximum(red, green), blue) >= level))
 
 
 class HealthMonitor:

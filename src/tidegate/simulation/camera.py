@@ -57,12 +57,14 @@ class Camera:
         self._look(data)
         image = cv2.resize(self._renderer.render(), self._size, interpolation=cv2.INTER_AREA).astype(np.float32)
         look = self._world.look
-        noise = look.noise * self._rng.standard_normal(image.shape, dtype=np.float32)
+        noise = self._rng.standard_normal(image.shape, dtype=np.float32)
+        noise *= look.noise
         image *= look.exposure
         if fault is CameraFault.WHITE:
             gain = 255.0 / max(float(np.percentile(image.max(axis=2), DARK_SHARE)), 1.0)
             image = (1.0 - VEIL) * gain * image + VEIL * 255.0
-        finished: NDArray[np.uint8] = np.clip(image + noise, 0, 255).astype(np.uint8)
+        image += noise
+        finished: NDArray[np.uint8] = np.clip(image, 0, 255, out=image).astype(np.uint8)
         return finished
 
     def _look(self, data: Any) -> None:

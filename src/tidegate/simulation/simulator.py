@@ -224,7 +224,8 @@ class Simulator:
         """Look up the addresses of joints, pads and vehicles once."""
         model = self._model
         self._wheel_dofs = np.array([model.joint(name).dofadr[0] for name in WHEEL_JOINTS])
-        self._wheel_bodies = [model.body(self.car.description.joint(name).child).id for name in WHEEL_JOINTS]
+        bodies = (self.car.description.joint(name).child for name in WHEEL_JOINTS)
+        self._wheel_bodies = np.array([model.body(name).id for name in bodies])
         self._pads = np.array([model.body(pad_name(index)).mocapid[0] for index in range(len(WHEEL_JOINTS))])
         actors = range(len(self.scene.actors))
         self._vehicles = np.array([model.body(VEHICLE.format(index)).mocapid[0] for index in actors], dtype=int)
@@ -293,8 +294,7 @@ class Simulator:
     def _wheels_off(self) -> bool:
         if abs(self._place.offset) < 0.5:  # within ±0.5 m no wheel can be beyond the edge
             return False
-        wheels = np.array([self._data.xpos[body, :2] for body in self._wheel_bodies])
-        _, offset = self.road.project(wheels, self._place.index, 20.0)
+        _, offset = self.road.project(self._data.xpos[self._wheel_bodies, :2], self._place.index, 20.0)
         return bool((offset < PAVED_RIGHT).any() or (offset > PAVED_LEFT).any())
 
 

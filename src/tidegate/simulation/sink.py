@@ -72,7 +72,7 @@ class Sink:
         if self._commanded:  # in real time a command may overtake the one before: the rate is judged by their stamps
             periods = max(1, round((command.stamp - self._stamp) / nanoseconds(self._period)))
             self._note("effort rate", (np.abs(wanted - self._latched) / (periods * self._step) - 1).tolist())
-        self._latched, self._stamp = np.clip(wanted, self._low, self._high), command.stamp
+        self._latched, self._stamp = np.minimum(np.maximum(wanted, self._low), self._high), command.stamp
         self._last, self._commanded, self._held = now, True, None
 
     def _note(self, kind: str, excess: Sequence[float]) -> None:

@@ -29,10 +29,10 @@ class Terrain:
 
     def planes(self, xy: Floats) -> Floats:
         """Height [m] and slopes dz/dx, dz/dy at points (M, 2): (M, 3)."""
-        angle = xy @ self.wave.T + self.phase
+        angle = xy.dot(self.wave.T) + self.phase  # for so few numbers a call of @ costs twice as much
         made = np.empty((len(xy), 3))
-        made[:, 0] = np.cos(angle) @ self.amplitude
-        made[:, 1:] = (np.sin(angle) * -self.amplitude) @ self.wave
+        made[:, 0] = np.cos(angle).dot(self.amplitude)
+        made[:, 1:] = (np.sin(angle) * -self.amplitude).dot(self.wave)
         return made
 
     def frames(self, xy: Floats, yaw: Sequence[float]) -> tuple[Floats, Floats]:
