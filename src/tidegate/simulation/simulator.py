@@ -123,7 +123,7 @@ class Simulator:
     def truth(self) -> Truth:
         """True state; only evaluation, the expert and training labels may read it."""
         place, car = self._place, self.car
-        x, y, z = (float(value) for value in self._data.qpos[:3])
+        x, y, z = self._data.qpos[:3].tolist()
         yaw = self._yaw()
         gap = self.obstacle()
         _, dx, dy = self.world.terrain.planes(np.array([[x, y]]))[0].tolist()
@@ -281,7 +281,7 @@ class Simulator:
         self._touching = touching
 
     def _yaw(self) -> float:
-        w, x, y, z = (float(value) for value in self._data.qpos[3:7])
+        w, x, y, z = self._data.qpos[3:7].tolist()
         return math.atan2(2 * (w * z + x * y), 1 - 2 * (y * y + z * z))
 
     def _speed(self) -> float:
