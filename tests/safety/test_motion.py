@@ -46,6 +46,33 @@ def test_the_way_driven_is_speed_times_time_and_old_samples_are_ignored() -> Non
     assert moving.driven == pytest.approx(2.5)
 
 
+@pytest.mark.parametrize("force", [-5.0 * MASS, 0.0, 3.0 * MASS])
+def test_speed_falls_no_faster_than_brakes_and_slope_explain(force: float) -> None:
+    """Wheels that slip tell 6 of 10 m/s at once; what drives the car is not counted on to hold it."""
+    moving, tick = motion(), 0.01
+    moving.update(sample(0.0, 10.0, 0.5), force, 0.0)
+    most = -min(force, 0.0) / MASS + GRAVITY * settings().vehicle.slope_max + 0.5
+    for step in range(1, 11):
+        moving.update(sample(step * tick, 6.0, 0.5), force, 0.0)
+        assert moving.speed == pytest.approx(10.0 - step * tick * most)
+    assert moving.driven == pytest.approx(sum(tick * (10.0 - step * tick * most) for step in range(1, 11)))
+    assert moving.curvature < 0.5 / moving.speed
+    moving.update(sample(0.11, 9.9), force, 0.0)
+    assert moving.speed == 9.9  # what is told counts as soon as it is more
+
+
+def test_after_a_gap_what_is_told_counts() -> None:
+    gap = settings().safety.trusted_timeout_s
+    for step, speed in (
+        (gap - 0.001, 10.0 - (gap - 0.001) * (GRAVITY * settings().vehicle.slope_max + 0.5)),
+        (gap + 0.001, 1.0),
+    ):
+        moving = motion()
+        moving.update(sample(0.0, 10.0), 0.0, 0.0)
+        moving.update(sample(step, 1.0), 0.0, 0.0)
+        assert moving.speed == pytest.approx(speed)
+
+
 def test_the_pose_at_a_time_is_the_newest_not_after_it_else_the_oldest() -> None:
     moving = motion()
     for step in range(4):

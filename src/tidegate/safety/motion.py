@@ -17,10 +17,16 @@ OBSERVER_TIME = 0.15
 
 
 class Motion:
-    """Newest motion and a short history of the pose."""
+    """Newest motion and a short history of the pose.
+
+    Attributes:
+        speed: [m/s], as odometry has it, or as it was less what the commanded brakes and the steepest slope can have
+            taken off since, where that is more: wheels that slip while braking tell too little.
+    """
 
     def __init__(self, settings: Settings, car: Car) -> None:
         self._car = car
+        self._gap = settings.safety.trusted_timeout_s
         self._disturbance_max = GRAVITY * settings.vehicle.slope_max + 0.5
         self.speed = 0.0
         self.curvature = 0.0
@@ -36,11 +42,15 @@ class Motion:
             return
         if not self._history:  # a car that is first seen moving was not pushed to that speed
             self._expected = odometry.speed
-        self.driven += odometry.speed * step
+        if 0 < step <= self._gap:
+            braked = min(force, 0.0) / self._car.effective_mass - self._disturbance_max
+            self.speed = max(odometry.speed, self.speed + step * braked)
+        else:  # nothing is known of the time before
+            self.speed = odometry.speed
+        self.driven += self.speed * step
         self._history.append((odometry.stamp, odometry.x, odometry.y, odometry.yaw, self.driven))
-        self.speed = odometry.speed
-        if odometry.speed > CURVATURE_SPEED:
-            measured = odometry.yaw_rate / odometry.speed
+        if self.speed > CURVATURE_SPEED:
+            measured = odometry.yaw_rate / self.speed
             measured = min(max(measured, -self._car.curvature_max), self._car.curvature_max)
             self.curvature += min(step / CURVATURE_TIME, 1.0) * (measured - self.curvature)
         else:

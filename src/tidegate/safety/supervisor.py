@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import numpy as np
 
@@ -139,7 +140,7 @@ class Supervisor:
         if watchdog.fresh("odometry"):
             odometry = watchdog.newest("odometry")
             motion.update(odometry, self._state.force, self._state.curvature)
-            self._tracker.odometry(odometry)
+            self._tracker.odometry(replace(odometry, speed=motion.speed))
         elif watchdog.fresh("joints"):
             motion.from_wheels(watchdog.newest("joints"))
         slow = abs(motion.speed) < self._settings.safety.ladder.standstill_speed
