@@ -146,7 +146,7 @@ def test_returns_farther_off_than_their_stated_error_let_the_wall_be_hit() -> No
 
 def top_speed(change: Change = lambda inputs: inputs, slope: float = 0.0) -> float:
     """Highest speed [m/s] under full throttle, ``slope`` coming when the limit is near; no lane holds the car back."""
-    drive, top = rolling(Worse(), 14.0, disable=frozenset({"lane"})), 0.0
+    drive, top = rolling(Worse(), 14.0, disable=frozenset({"lane", "sight"})), 0.0
     drive.run(1.5, (9000.0, 0.0), change)
     drive.plant.slope = slope
     for _ in range(round(3.0 / PERIOD)):
@@ -233,6 +233,45 @@ def test_an_error_beyond_the_cap_of_the_bound_is_not_covered_though_it_is_stated
 def test_a_heading_error_beyond_its_cap_is_not_covered() -> None:
     assert widest(Worse(), 8.0, to_the_left, turned=-LANE.heading_cap) < 0
     assert widest(Worse(), 8.0, to_the_left, turned=-0.14) > 0
+
+
+def beyond_when_blind(plant: Plant, bend: float, side: float = 0.2, turned: float = 0.0) -> float:
+    """How far [m] beyond the lane's edge (negative: inside) a side of the car gets that keeps to the middle of its lane
+    under full throttle until the camera is lost; the lane that it remembers errs by ``bend`` [1/m] in curvature, by
+    ``side`` [m], its odometry turns by ``turned`` [rad/m]. Errors push the same way; what is stated covers them."""
+
+    def change(inputs: SafetyInputs) -> SafetyInputs:
+        odometry, lane = inputs.odometry, inputs.lane
+        assert odometry is not None
+        turns = odometry.record.yaw_rate + turned * plant.speed
+        made = dataclasses.replace(
+            inputs, odometry=Received(dataclasses.replace(odometry.record, yaw_rate=turns), odometry.age)
+        )
+        if lane is None:
+            return made
+        seen: LaneEstimate = lane.record
+        stated = np.array([side, 0.0, *[abs(bend)] * len(seen.curvature)])
+        offset = seen.offset + math.copysign(side, -bend)
+        wrong = dataclasses.replace(seen, offset=offset, curvature=seen.curvature + bend, bound=stated)
+        return dataclasses.replace(made, lane=Received(wrong, lane.age))
+
+    drive, most = rolling(plant, 12.0, change), -math.inf
+    for _ in range(round(6.0 / PERIOD)):
+        drive.run(PERIOD, (9000.0, plant.road_curvature - 0.2 * plant.heading - 0.01 * plant.offset), change)
+    assert plant.speed > 10.0
+    while plant.speed > 0:
+        drive.run(PERIOD, (9000.0, 0.0), change, camera=False)
+        front = plant.offset + car().wheelbase * math.sin(plant.heading)
+        most = max(most, abs(plant.offset), abs(front))
+    return most + car().width / 2 - LANE.half_width
+
+
+@pytest.mark.parametrize("road", [0.0, 0.02])
+@pytest.mark.parametrize("push", [1.0, -1.0])
+def test_a_lane_that_is_remembered_worse_than_sight_counts_is_left(push: float, road: float) -> None:
+    turned = -push * LANE.drift_heading
+    assert beyond_when_blind(Worse(road_curvature=road), push * LANE.sight_cap, turned=turned) < 0
+    assert beyond_when_blind(Worse(road_curvature=road), push * 4 * LANE.sight_cap, turned=turned) > 0
 
 
 def test_a_start_outside_the_kept_set_leads_over_the_edge() -> None:

@@ -32,10 +32,13 @@ def command(
     return backup.command(mode, speed, seen, 0.017, disturbance, blind=blind, hard=hard)
 
 
-def test_hold_coasts_and_steers_along_the_lane() -> None:
+def test_hold_brakes_and_steers_as_stopping_does() -> None:
     seen = lane(offset=0.3)
-    assert command(Mode.HOLD, seen=seen) == (0.0, Backup(settings(), car()).steer(seen, 8.0))
-    assert command(Mode.HOLD) == (0.0, 0.017)
+    force, curvature = command(Mode.HOLD, seen=seen, blind=True)
+    assert (force, curvature) == command(Mode.STOPPING, seen=seen, blind=True)
+    assert force < 0
+    assert curvature == Backup(settings(), car()).steer(seen, 8.0)
+    assert command(Mode.HOLD) == (-VEHICLE.brake_guaranteed * LOADED, 0.017)
 
 
 def test_what_stands_is_held_with_the_wheels_as_they_are() -> None:

@@ -10,9 +10,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from safety_plant import PERIOD, car, settings
+from scipy.integrate import quad
+from scipy.optimize import brentq
 
 from tidegate.robot import GRAVITY
 from tidegate.safety.barrier import Priority, Row, Rows, State, barriers
+from tidegate.safety.braking import Braking
 from tidegate.safety.lane import room
 from tidegate.safety.lane_tracker import TrackedLane
 from tidegate.settings import Settings
@@ -138,21 +141,44 @@ def test_what_the_camera_says_restrains_nothing_where_there_is_no_lane() -> None
             assert rows_of(name, unknown) == (math.inf, [None] * count)
 
 
-def test_sight_falls_from_the_limit_to_the_unsure_speed_between_cap_and_room() -> None:
-    cap, wide = SAFETY.lane.bound_cap, room(settings(), car())
-    most, unsure = VEHICLE.speed_max, SAFETY.lane.unsure_speed
-    for error, allowed in ((cap, most), ((cap + wide) / 2, (most + unsure) / 2), (wide, unsure), (9.0, unsure)):
-        h, (row,) = rows_of("sight", State(speed=4.0, disturbance=0.3, lane=lane(offset_bound=error)))
-        assert h == pytest.approx(allowed - 4.0)
-        assert row is not None
-        assert row[2:4] == (pytest.approx(0.3), h)
+def way_of_a_blind_stop(speed: float) -> float:
+    """From the last frame that came [m]: until the camera counts as late, then braking."""
+    late = SAFETY.late_periods / settings().camera.rate_hz
+    return speed * late + Braking(settings(), car()).stop(speed, 0.0).way
 
 
-def test_sight_never_allows_more_than_the_limit() -> None:
-    quick = dataclasses.replace(SAFETY, lane=dataclasses.replace(SAFETY.lane, unsure_speed=99.0, bound_cap=2.0))
-    given = dataclasses.replace(settings(), safety=quick)
-    for error in (0.1, 2.0, 9.0):
-        assert rows_of("sight", State(lane=lane(offset_bound=error)), given)[0] == VEHICLE.speed_max
+def strays(way: float, bound: float, bend: float) -> float:
+    """How far [m] the front axle may get off a remembered lane: bound of the offset, and a road that bends away."""
+    heading = bend * way
+    return bound + quad(lambda s: bend * s, 0.0, way)[0] + car().wheelbase * heading
+
+
+@pytest.mark.parametrize("bend", [0.0005, 0.0015, SAFETY.lane.sight_cap, 0.02])
+@pytest.mark.parametrize("error", [0.05, 0.25, 0.45, 0.7])
+def test_sight_allows_the_speed_from_which_a_stop_ends_in_the_remembered_lane(error: float, bend: float) -> None:
+    counted = min(bend, SAFETY.lane.sight_cap) + SAFETY.lane.drift_heading
+    wide, most, unsure = room(settings(), car()), VEHICLE.speed_max, SAFETY.lane.unsure_speed
+
+    def left(speed: float) -> float:
+        return wide - strays(way_of_a_blind_stop(speed), error, counted)
+
+    exact = most if left(most) > 0 else unsure if left(unsure) < 0 else brentq(left, unsure, most)
+    h, (row,) = rows_of("sight", State(speed=4.0, disturbance=0.3, lane=lane(offset_bound=error, curvature_bound=bend)))
+    assert exact - 0.1 <= h + 4.0 <= exact + 1e-9
+    assert row is not None
+    assert row[2:4] == (pytest.approx(0.3), h)
+
+
+def test_sight_never_allows_more_than_the_limit_nor_less_than_the_unsure_speed() -> None:
+    def allowed(unsure: float, error: float, drift: float = 0.0) -> float:
+        known = dataclasses.replace(SAFETY.lane, unsure_speed=unsure, drift_heading=drift)
+        given = dataclasses.replace(settings(), safety=dataclasses.replace(SAFETY, lane=known))
+        return rows_of("sight", State(lane=lane(offset_bound=error, curvature_bound=0.0)), given)[0]
+
+    most = VEHICLE.speed_max
+    assert [allowed(99.0, error) for error in (0.1, 2.0, 9.0)] == [most] * 3
+    assert allowed(4.0, 0.3) == most  # nothing errs along the way
+    assert [allowed(4.0, error, 0.001) for error in (room(settings(), car()), 9.0)] == [4.0] * 2
 
 
 @pytest.mark.parametrize("speed", [0.3, 12.0])

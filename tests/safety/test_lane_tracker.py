@@ -8,7 +8,11 @@ import math
 
 import numpy as np
 import pytest
-from safety_plant import settings
+from hypothesis import given
+from hypothesis import settings as profile
+from hypothesis import strategies as st
+from safety_plant import PERIOD, settings
+from scipy.integrate import solve_ivp, trapezoid
 
 from tidegate.records import LaneEstimate, Odometry, nanoseconds
 from tidegate.safety.lane_tracker import LaneTracker, TrackedLane, centre_line, interpolate
@@ -61,6 +65,15 @@ def test_nothing_is_known_before_the_first_estimate_nor_after_a_reset() -> None:
     assert (tracker.lane(), tracker.stamp) == (None, None)
 
 
+def wider(driven: float, heading: float = 0.03, bend: float = 0.01) -> tuple[float, float]:
+    """Growth of the bounds of offset and heading: sums of what a short piece of the way adds, each up to its cap."""
+    pieces = 4000
+    step, bend = driven / pieces, min(bend, LANE.curvature_cap) + LANE.drift_heading
+    askew = bend * step * np.arange(pieces + 1)
+    side = min(heading, LANE.heading_cap) + LANE.drift_offset + askew
+    return float(trapezoid(side, dx=step)), float(askew[-1])
+
+
 def moved(offset: float, heading: float, along: float, speed: float, turn: float, step: float) -> tuple[float, ...]:
     """One step of the road frame, heading at its middle."""
     bend = float(np.interp(along, PREVIEW, BEND))
@@ -77,14 +90,14 @@ def test_each_sample_carries_the_lane_on_until_the_next(speed: float, turn: floa
     assert (lane.offset, lane.heading) == pytest.approx((offset, heading))
     assert lane.remaining == pytest.approx(PREVIEW[-1] - along)
     driven = abs(speed) * 0.1
-    assert lane.offset_bound == pytest.approx(0.2 + LANE.drift_offset * driven)
-    assert lane.heading_bound == pytest.approx(0.03 + LANE.drift_heading * driven)
+    assert lane.offset_bound == pytest.approx(0.2 + wider(driven)[0])
+    assert lane.heading_bound == pytest.approx(0.03 + wider(driven)[1])
     assert lane.curvature_bound == 0.01
     tracker.odometry(odometry(0.3, 0.0, 0.0))
     offset, heading, along = moved(offset, heading, along, 5.0, 0.0, 0.2)
     lane = known(tracker)
     assert (lane.offset, lane.heading) == pytest.approx((offset, heading))
-    assert lane.offset_bound == pytest.approx(0.2 + LANE.drift_offset * (driven + 1.0))
+    assert lane.offset_bound == pytest.approx(0.2 + wider(driven + 1.0)[0])
 
 
 def test_samples_that_are_not_newer_are_ignored() -> None:
@@ -94,7 +107,7 @@ def test_samples_that_are_not_newer_are_ignored() -> None:
         tracker.odometry(odometry(late, 99.0, 9.0))
     assert known(tracker) == before
     tracker.odometry(odometry(0.2))
-    assert known(tracker).offset_bound == pytest.approx(0.2 + LANE.drift_offset * (1.0 + 0.8))
+    assert known(tracker).offset_bound == pytest.approx(0.2 + wider(1.0 + 0.8)[0])
 
 
 def test_an_estimate_counts_from_when_its_frame_was_exposed() -> None:
@@ -106,12 +119,12 @@ def test_an_estimate_counts_from_when_its_frame_was_exposed() -> None:
     place = moved(*moved(0.2, 0.05, 0.0, 10.0, 0.3, 0.04), 6.0, -0.2, 0.2)
     lane = known(tracker)
     assert (lane.offset, lane.heading, PREVIEW[-1] - lane.remaining) == pytest.approx(place)
-    assert lane.offset_bound == pytest.approx(0.2 + LANE.drift_offset * (10.0 * 0.04 + 6.0 * 0.2))
+    assert lane.offset_bound == pytest.approx(0.2 + wider(10.0 * 0.04 + 6.0 * 0.2)[0])
 
 
 def test_an_estimate_newer_than_the_odometry_waits_for_it() -> None:
     tracker = tracking(estimate(0.05, heading=0.1), odometry(0.0), odometry(0.02), odometry(0.08, 3.0))
-    assert known(tracker).offset_bound == pytest.approx(0.2 + LANE.drift_offset * 10.0 * 0.03)
+    assert known(tracker).offset_bound == pytest.approx(0.2 + wider(10.0 * 0.03)[0])
 
 
 @pytest.mark.parametrize("ahead", [0.1, 0.4])
@@ -151,13 +164,10 @@ def test_far_from_the_road_there_is_no_lane(field: str, limit: float) -> None:
 
 
 @pytest.mark.parametrize("driven", [0.0, 20.0])
-@pytest.mark.parametrize(
-    ("field", "gate", "drift"),
-    [("offset", LANE.gate_offset, LANE.drift_offset), ("heading", LANE.gate_heading, LANE.drift_heading)],
-)
-def test_a_gate_widens_with_the_way_driven(field: str, gate: float, drift: float, driven: float) -> None:
+@pytest.mark.parametrize(("field", "gate"), [("offset", LANE.gate_offset), ("heading", LANE.gate_heading)])
+def test_a_gate_widens_as_the_bounds_do(field: str, gate: float, driven: float) -> None:
     straight = (0.0,) * 4
-    wide = gate + drift * driven
+    wide = gate + wider(driven)[field == "heading"]
     for sign in (-1.0, 1.0):
         for share, taken in ((0.999, True), (1.001, False)):
             tracker = tracking(estimate(curvature=straight), odometry(0.0, driven), odometry(1.0, 0.0))
@@ -205,3 +215,66 @@ def test_the_centre_line_is_the_lane_integrated_from_beside_the_car() -> None:
     fine = centre_line(lane, 24.0, 0.25)
     np.testing.assert_allclose(fine[::4], line, atol=0.05)
     assert len(fine) == 97
+
+
+SPEED = 12.0
+shares = st.floats(-1.0, 1.0)
+
+
+@given(
+    bends=st.tuples(*[st.floats(-0.03, 0.03)] * 4),
+    bounds=st.tuples(st.floats(0.0, LANE.heading_cap), st.floats(0.0, LANE.curvature_cap)),
+    wrong=st.tuples(*[shares] * 4),
+    start=st.tuples(shares, shares),
+    drifts=st.tuples(shares, shares),
+    swing=st.floats(0.5, 3.0),
+)
+@profile(max_examples=40, deadline=None)
+def test_the_true_lane_stays_within_the_bounds_that_grow(
+    bends: tuple[float, ...],
+    bounds: tuple[float, float],
+    wrong: tuple[float, ...],
+    start: tuple[float, float],
+    drifts: tuple[float, float],
+    swing: float,
+) -> None:
+    """Against SciPy's integral of the car in the true road, on which it weaves: every error within its bound, whatever
+    its sign at each knot; besides the odometry's yaw rate and the slip of the axle. First order: 5 % of the bound."""
+    slip, turn = drifts[0] * LANE.drift_offset, drifts[1] * LANE.drift_heading
+    side = 0.2
+
+    def yaw_rate(time: float) -> float:
+        return SPEED * float(np.interp(SPEED * time, PREVIEW, bends)) + 0.1 * math.cos(swing * time)
+
+    def road(time: float, state: np.ndarray) -> list[float]:
+        offset, heading, along = state
+        bend = float(np.interp(along, PREVIEW, bends))
+        advance = SPEED * math.cos(heading) / (1 - bend * offset)
+        return [SPEED * (math.sin(heading) + slip), yaw_rate(time) - bend * advance, advance]
+
+    ends = [0.5, 1.0, 2.0]
+    true = solve_ivp(road, (0.0, ends[-1]), (0.0, 0.0, 0.0), t_eval=ends, max_step=0.05, rtol=1e-7).y.T
+    curvature = np.array(bends) + bounds[1] * np.array(wrong)
+    stated = np.array([side, bounds[0], *[bounds[1]] * 4])
+    tracker = LaneTracker(settings())
+    tracker.odometry(odometry(0.0, SPEED, yaw_rate(0.0)))
+    tracker.offer(LaneEstimate(0, side * start[0], bounds[0] * start[1], curvature, stated), gated=False)
+    for end, (offset, heading, _) in zip(ends, true, strict=True):
+        for time in np.arange(round(end / PERIOD) + 1) * PERIOD:
+            tracker.odometry(odometry(time, SPEED, yaw_rate(time + PERIOD / 2) + turn * SPEED))
+        lane = known(tracker)
+        assert abs(lane.offset - offset) <= 1.05 * lane.offset_bound
+        assert abs(lane.heading - heading) <= 1.05 * lane.heading_bound + 1e-3
+
+
+def test_errors_that_push_the_same_way_reach_the_bounds() -> None:
+    bend, doubt = LANE.curvature_cap, LANE.heading_cap
+    stated = np.array([0.2, doubt, *[bend] * 4])
+    tracker = LaneTracker(settings())
+    tracker.odometry(odometry(0.0, SPEED))
+    tracker.offer(LaneEstimate(0, 0.2, doubt, np.full(4, -bend), stated), gated=False)
+    for time in np.arange(1, 401) * PERIOD:  # the car goes straight, on a straight road
+        tracker.odometry(odometry(time, SPEED, SPEED * LANE.drift_heading))
+    lane = known(tracker)
+    assert lane.offset + LANE.drift_offset * SPEED * 2.0 == pytest.approx(lane.offset_bound, rel=0.03)
+    assert lane.heading == pytest.approx(lane.heading_bound, rel=0.03)

@@ -14,9 +14,10 @@ from ideal import gains, ideal, only, signal
 from safety_plant import PERIOD, car, settings
 
 from tidegate.robot import GRAVITY
+from tidegate.safety.barrier import Rows
 from tidegate.safety.braking import Braking
 from tidegate.safety.joints import joint_box
-from tidegate.safety.lane import room
+from tidegate.safety.speed import Sight
 
 
 @given(seed=st.integers(0, 10**6), slope=st.floats(-0.08, 0.08))
@@ -33,17 +34,17 @@ def test_speed_stays_below_the_limit(seed: int, slope: float) -> None:
 @given(seed=st.integers(0, 10**6), slope=st.floats(-0.08, 0.08), bound=st.floats(0.05, 1.5))
 @profile(max_examples=6, deadline=None)
 def test_the_less_the_lane_is_known_the_slower(seed: int, slope: float, bound: float) -> None:
+    """It comes down to what ``sight`` allows, and stays there."""
     rng, sight = np.random.default_rng(seed), only("sight", "speed")
     plant = ideal(speed=15.0, slope=slope, bound=bound)
-    known, most = settings().safety.lane, settings().vehicle.speed_max
-    unsure = min(max((bound - known.bound_cap) / (room(settings(), car()) - known.bound_cap), 0.0), 1.0)
-    allowed = most - unsure * (most - known.unsure_speed)
-    below = plant.speed <= allowed
+    barrier, unused = Sight(settings(), car()), Rows([None], 0, 1)
+    below = False
     for wanted in np.concatenate([signal(rng, 1000), np.tile([9000.0, 0.0], (1800, 1))]):
-        box, before = joint_box(car(), plant.force, plant.curvature, PERIOD), plant.speed
-        made = sight(plant.state(), tuple(wanted), gains(rng), box)
+        state, before = plant.state(), plant.speed
+        allowed = before + barrier.fill(state, unused)
+        below |= before <= allowed
+        made = sight(state, tuple(wanted), gains(rng), joint_box(car(), plant.force, plant.curvature, PERIOD))
         plant.hold(made.force, 0.0)
-        below |= plant.speed <= allowed
         assert not below or plant.speed <= max(allowed, before) + 1e-9
     assert below
     assert plant.speed <= allowed

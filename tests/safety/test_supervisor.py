@@ -98,11 +98,11 @@ def test_an_unsure_lane_is_driven_slowly_but_not_by_a_driver() -> None:
 def test_a_memory_that_has_drifted_away_neither_steers_nor_refuses_the_lane_that_is_seen_again() -> None:
     def turning(inputs: SafetyInputs) -> SafetyInputs:
         assert inputs.odometry is not None
-        record = dataclasses.replace(inputs.odometry.record, yaw_rate=inputs.odometry.record.yaw_rate + 0.03)
+        record = dataclasses.replace(inputs.odometry.record, yaw_rate=inputs.odometry.record.yaw_rate + 0.1)
         return dataclasses.replace(inputs, odometry=Received(record, inputs.odometry.age))
 
     drive = Drive(disable=frozenset({"image_health", "sight"})).started()  # sight would slow the car down first
-    tick = drive.run(2.0, change=turning, bound=2.0)
+    tick = drive.run(0.8, change=turning, bound=2.0)
     assert tick.intervened == "lane"  # what is remembered says that the car leaves its lane
     tick = drive.run(6.0, change=turning, bound=2.0)
     assert tick.mode == Mode.NORMAL

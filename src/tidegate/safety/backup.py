@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What the car does when the policy is not followed: coast along the lane, stop, stand."""
+"""What the car does when the policy is not followed: brake along the lane, stand."""
 
 from __future__ import annotations
 
@@ -32,15 +32,13 @@ class Backup:
         blind: bool,
         hard: bool,
     ) -> tuple[float, float]:
-        """HOLD coasts, STOPPING brakes, STOPPED holds.
+        """HOLD and STOPPING brake, STOPPED holds.
 
-        STOPPING brakes comfortably, harder where ``blind`` (dead reckoning drifts with the way) or where the trusted
-        lane ends before that stop does, and with the guaranteed deceleration where ``hard``. It steers along the
-        dead-reckoned ``lane``; without one it keeps ``curvature``.
+        They brake comfortably, harder where ``blind`` (dead reckoning drifts with the way) or where the trusted
+        lane ends before that stop does, and with the guaranteed deceleration where ``hard``. They steer along the
+        dead-reckoned ``lane``; without one they keep ``curvature``.
         """
         steering = self.steer(lane, speed) if lane is not None and mode != Mode.STOPPED else curvature
-        if mode == Mode.HOLD:
-            return 0.0, steering
         if mode == Mode.STOPPED or abs(speed) < self._ladder.standstill_speed:
             return -self._ladder.hold_deceleration * self._mass, steering
         if hard or lane is None:

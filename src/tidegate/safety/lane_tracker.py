@@ -68,8 +68,11 @@ class LaneTracker:
     """Dead reckoning of (offset, heading) in the road frame of the last trusted estimate.
 
     ḋ = v sin μ,  μ̇ = ω − κ_r v cos μ / (1 − κ_r d),  ṡ = v cos μ / (1 − κ_r d), integrated over the odometry samples
-    since the frame was exposed. A new estimate is refused where it is farther from the last one than a gate that widens
-    with the way driven: a camera that jumps does not get to move the lane. One that glides away from it slowly does.
+    since the frame was exposed. After a way s the bounds b_d, b_μ that offset and heading had at the frame are
+        b_d + (b_μ + drift_offset) s + k s²/2    and    b_μ + k s,    k = drift_heading + the curvature's bound,
+    to first order in the errors; in what is added b_μ counts up to ``heading_cap``, the curvature's up to
+    ``curvature_cap``. A new estimate is refused where it is farther from the last one than a gate that widens
+    likewise: a camera that jumps does not get to move the lane. One that glides away from it slowly does.
     """
 
     HISTORY = 256
@@ -130,23 +133,31 @@ class LaneTracker:
         if not (abs(offset) < 10.0 and abs(heading) < 1.2):
             return None
         later = [(s - along, k) for s, k in zip(self._preview, kept.curvature, strict=True) if s > along]
+        wider, askew = self._growth(kept)
         return TrackedLane(
             offset,
             heading,
-            kept.offset_bound + self._settings.drift_offset * kept.driven,
-            kept.heading_bound + self._settings.drift_heading * kept.driven,
+            kept.offset_bound + wider,
+            kept.heading_bound + askew,
             (0.0, *(s for s, _ in later)),
             (interpolate(along, self._preview, kept.curvature), *(k for _, k in later)),
             self._preview[-1] - along,
             kept.curvature_bound,
         )
 
+    def _growth(self, kept: _Reckoning) -> tuple[float, float]:
+        """By how much the bounds of offset [m] and heading [rad] have grown since the frame."""
+        counted, driven = self._settings, kept.driven
+        doubt = min(kept.heading_bound, counted.heading_cap) + counted.drift_offset
+        bend = min(kept.curvature_bound, counted.curvature_cap) + counted.drift_heading
+        return driven * (doubt + driven * bend / 2), driven * bend
+
     def _agrees(self, offered: _Reckoning, known: _Reckoning) -> bool:
-        gate, driven = self._settings, known.driven
+        gate, (wider, askew) = self._settings, self._growth(known)
         here, before = (interpolate(part.along, self._preview, part.curvature) for part in (offered, known))
         return (
-            abs(offered.offset - known.offset) <= gate.gate_offset + gate.drift_offset * driven
-            and abs(offered.heading - known.heading) <= gate.gate_heading + gate.drift_heading * driven
+            abs(offered.offset - known.offset) <= gate.gate_offset + wider
+            and abs(offered.heading - known.heading) <= gate.gate_heading + askew
             and abs(here - before) <= gate.gate_curvature
         )
 

@@ -6,11 +6,17 @@ from __future__ import annotations
 import math
 from typing import Any
 
+import numpy as np
+
 from tidegate.robot import Car
 from tidegate.safety.barrier import Barrier, Priority, Rows, State, barriers
+from tidegate.safety.braking import Braking
 from tidegate.safety.lane import room
 from tidegate.safety.lane_tracker import interpolate
 from tidegate.settings import Settings
+
+SPEEDS = 12
+"""At so many speeds ``sight`` knows the stopping way; between them it takes more, for S is convex."""
 
 
 @barriers.register("speed")
@@ -94,24 +100,35 @@ class Curve(Slowing):
 
 @barriers.register("sight")
 class Sight(Slowing):
-    """Slow where the lane is not well known.
+    """No faster than the car can stop inside its lane if this frame was the last.
 
-    h = v_s(b) − v, relative degree 1: v_s is the speed limit up to an error bound b = ``bound_cap`` of the offset, then
-    falls linearly to ``unsure_speed`` where b is the room that the car has in its lane, and stays there.
-    Trusted inputs: wheel speed; the error bound is *learned*.
-    Guarantee: none: the bound may jump. It buys time: an error of the commanded curvature carries the car aside with
-    the square of its speed, and every new frame may correct it.
-    Assumption: the bound is stated; where it is inf (unknown) there is no row.
+    h = v_s − v, relative degree 1. On a way s the front axle gets further off in the remembered lane by k s²/2 + k L s
+    (``LaneTracker``: offset and heading; k = ``drift_heading`` + the curvature's error bound, up to ``sight_cap``; L is
+    the wheelbase), so that the room r that the offset's bound leaves lasts for the way
+        R = √(L² + 2 r / k) − L,
+    and v_s is the speed from which the backup stops within R: on until the camera counts as late, then as ``Braking``.
+    Never below ``unsure_speed``.
+    Trusted inputs: wheel speed; the error bounds are *learned*.
+    Guarantee: none: the bounds may jump, and it brakes no harder than at ``curve_deceleration``. Where they do not, the
+    backup on the remembered lane ends inside it, if the car is in the middle and the lane errs by no more than that.
+    Assumption: heading and curvature together err by no more than k counts. Where the bound is inf there is no row.
     """
 
     def __init__(self, settings: Settings, car: Car, parameters: Any = None) -> None:
         super().__init__(settings, car, parameters)
-        lane, limit = settings.safety.lane, settings.vehicle.speed_max
-        self._bounds = lane.bound_cap, max(lane.bound_cap, room(settings, car))
-        self._speeds = limit, min(lane.unsure_speed, limit)
+        self._lane, self._room = settings.safety.lane, room(settings, car)
+        late = settings.safety.late_periods / settings.camera.rate_hz
+        braking = Braking(settings, car)
+        limit = settings.vehicle.speed_max
+        self._speeds = tuple(np.linspace(min(self._lane.unsure_speed, limit), limit, SPEEDS).tolist())
+        self._ways = tuple(speed * late + braking.stop(speed, 0.0).way for speed in self._speeds)
 
     def fill(self, state: State, rows: Rows) -> float:
         """See ``Barrier.fill``."""
-        if state.lane is None or math.isinf(state.lane.offset_bound):
+        lane = state.lane
+        if lane is None or math.isinf(lane.offset_bound):
             return math.inf
-        return self.limit(state, rows, interpolate(state.lane.offset_bound, self._bounds, self._speeds))
+        length, left = self.car.wheelbase, max(self._room - lane.offset_bound, 0.0)
+        bend = max(self._lane.drift_heading + min(lane.curvature_bound, self._lane.sight_cap), 1e-6)
+        way = math.sqrt(length * length + 2 * left / bend) - length
+        return self.limit(state, rows, interpolate(way, self._ways, self._speeds))

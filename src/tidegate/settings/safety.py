@@ -22,7 +22,11 @@ class LadderSettings:
         high=8,
     )
     blind_deceleration: float = setting(
-        5.5, "m/s²", "deceleration of STOPPING while the camera is out and the lane is dead-reckoned", low=0.5, high=8
+        5.5,
+        "m/s²",
+        "deceleration of HOLD and STOPPING while the camera is out; never more than brake_guaranteed",
+        low=0.5,
+        high=8,
     )
     hold_deceleration: float = setting(2.0, "m/s²", "brake request that holds the standing car", low=1, high=8)
     standstill_speed: float = setting(0.1, "m/s", "slower than this is standing", low=0.001, high=1)
@@ -53,21 +57,18 @@ class LaneSettings:
     bound_trusted: float = setting(
         1.0, "m", "an offset whose error bound is larger is not used; the camera then counts as out", low=0.05, high=10
     )
-    unsure_speed: float = setting(
-        5.0,
-        "m/s",
-        "speed limit where the bound is the car's room in the lane; it falls from bound_cap on",
-        low=1,
-        high=100,
+    sight_cap: float = setting(
+        0.002, "1/m", "largest error bound of the curvature that sight counts along a stop", low=0, high=0.1
     )
+    unsure_speed: float = setting(5.0, "m/s", "sight never slows the car below this", low=1, high=100)
     inner_gain: float = setting(1.5, "1/s", "p1 of the lane row, a constant of the robot", low=0.1, high=20)
     crawl_speed: float = setting(1.0, "m/s", "below this speed the lane row has no authority: off", low=0.1)
     lag_s: float = setting(0.05, "s", "steering lag over which the lane state is predicted forward", low=0, high=0.5)
     curvature_slope: float = setting(
         0.004, "1/m²", "fastest change of the road's curvature per metre that the hold margin covers", low=0, high=0.1
     )
-    drift_offset: float = setting(0.02, "1", "growth of the offset's error bound per metre of dead reckoning", low=0)
-    drift_heading: float = setting(0.002, "rad/m", "growth of the heading's error bound per metre", low=0)
+    drift_offset: float = setting(0.005, "1", "sideways slip of the rear axle per metre of dead reckoning", low=0)
+    drift_heading: float = setting(0.0005, "rad/m", "error of the odometry's yaw rate, per metre driven", low=0)
     gate_offset: float = setting(0.7, "m", "an estimate this far off the dead-reckoned offset is refused", low=0.05)
     gate_heading: float = setting(0.15, "rad", "… off the dead-reckoned heading is refused", low=0.01)
     gate_curvature: float = setting(
