@@ -22,7 +22,7 @@ class LadderSettings:
         high=8,
     )
     blind_deceleration: float = setting(
-        5.5,
+        5.0,
         "m/s²",
         "deceleration of HOLD and STOPPING while the camera is out; never more than brake_guaranteed",
         low=0.5,
