@@ -20,6 +20,10 @@ class BundleError(TidegateError, ValueError):
     """A model bundle is missing, corrupt, too new, or made for another robot."""
 
 
+class ConversionError(TidegateError, ValueError):
+    """A network cannot be expressed in the other package; the message names the parameter or the synapse."""
+
+
 class BagError(TidegateError, ValueError):
     """A bag cannot be read, lacks a topic, or is no time series."""
 

@@ -12,8 +12,9 @@ from torch import Tensor, nn
 
 from tidegate.bundle import Bundle
 from tidegate.errors import BundleError
+from tidegate.liquid.generators import ncp
 from tidegate.liquid.wired import WiredPolicy
-from tidegate.liquid.wiring import Wiring, ncp
+from tidegate.liquid.wiring import Wiring
 from tidegate.perception.backbone import Backbone
 from tidegate.perception.export import backbone_weights, export_backbone
 from tidegate.perception.health import Training

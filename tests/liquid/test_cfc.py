@@ -5,7 +5,7 @@ import numpy as np
 import torch
 
 from tidegate.liquid.cfc import CfC
-from tidegate.liquid.wiring import ncp
+from tidegate.liquid.generators import ncp
 from tidegate.settings.policy import PolicySettings
 
 WIRING = ncp(5, PolicySettings(), 1)

@@ -13,9 +13,10 @@ from ncps.wirings import Wiring as PublicWiring
 from scipy.integrate import solve_ivp
 from torch.nn.functional import softplus
 
+from tidegate.liquid.generators import ncp
 from tidegate.liquid.live import LtcStep
 from tidegate.liquid.ltc import LTC, TAU_FAST, TAU_SLOW, _Sequence
-from tidegate.liquid.wiring import Wiring, ncp
+from tidegate.liquid.wiring import Wiring
 from tidegate.settings.policy import PolicySettings
 
 WIRING = ncp(5, PolicySettings(), 1)

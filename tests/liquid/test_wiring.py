@@ -11,8 +11,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tidegate.errors import SettingsError
-from tidegate.liquid.drawing import EXCITATORY, INHIBITORY, draw_wiring
-from tidegate.liquid.wiring import Wiring, ncp
+from tidegate.liquid.drawing import EXCITATORY, INHIBITORY, draw_policy
+from tidegate.liquid.generators import ncp
+from tidegate.liquid.wiring import Wiring
 from tidegate.settings.policy import PolicySettings
 
 
@@ -89,7 +90,7 @@ def test_what_is_no_synapse_is_refused(synapse: list[int]) -> None:
 
 def test_the_picture_shows_every_neuron_and_every_synapse_in_the_colour_of_its_sign() -> None:
     wiring = ncp(33, PolicySettings(), 3)
-    root = ElementTree.fromstring(draw_wiring(wiring, "a <b> & c"))
+    root = ElementTree.fromstring(draw_policy(wiring, "a <b> & c"))
     space = "{http://www.w3.org/2000/svg}"
     strokes = [path.get("stroke") for path in root.iter(f"{space}path")]
     signs = np.concatenate([wiring.sensory.ravel(), wiring.recurrent.ravel()])

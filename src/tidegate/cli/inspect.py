@@ -13,7 +13,7 @@ from rich.table import Table
 
 from tidegate.bundle import Bundle
 from tidegate.errors import BundleError
-from tidegate.liquid.drawing import draw_wiring
+from tidegate.liquid.drawing import draw_policy
 from tidegate.liquid.live import LtcStep
 from tidegate.liquid.policy import make_step
 from tidegate.liquid.wiring import Wiring
@@ -36,7 +36,7 @@ def inspect(
         console.print(_training(loaded))
     if svg is not None:
         svg.parent.mkdir(parents=True, exist_ok=True)
-        svg.write_text(draw_wiring(wiring, f"{loaded.name} · {loaded.policy.cell.upper()}"), encoding="utf-8")
+        svg.write_text(draw_policy(wiring, f"{loaded.name} · {loaded.policy.cell.upper()}"), encoding="utf-8")
         console.print(f"wiring drawn to {svg}")
 
 

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from tidegate.insight import attribution, tree
 from tidegate.insight.page import Section, picture, table
-from tidegate.liquid.drawing import draw_wiring
+from tidegate.liquid.drawing import draw_policy
 from tidegate.liquid.wiring import MOTORS, Wiring
 from tidegate.perception import Perception
 from tidegate.records import Floats, Frame
@@ -25,7 +25,7 @@ Image = NDArray[np.uint8]
 def wiring_section(wiring: Wiring) -> Section:
     """The circuit that computes: every synapse drawn is one that exists, and no other does."""
     note = f"{wiring.neurons} liquid neurons, {wiring.synapses} synapses; each neuron is a differential equation."
-    return Section("Wiring", note, draw_wiring(wiring, ""))
+    return Section("Wiring", note, draw_policy(wiring, ""))
 
 
 def neuron_names(wiring: Wiring) -> list[str]:

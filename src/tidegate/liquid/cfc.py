@@ -1,10 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Closed-form continuous-time network on a wiring, for training (Hasani et al. 2022, Nature Machine Intelligence).
 
-    x(t + dt) = (1 − s) ⊙ g + s ⊙ h,   s = σ(a·dt + b),   with g = tanh(·), h = tanh(·), a, b affine
-
-in the inputs and the states a neuron is wired to. Every branch has weights for existing synapses and the neuron's own
-state only, the time branches a and b too: the graph that is drawn is the graph that computes.
+Every affine map of ``closed_form`` has weights for existing synapses and the neuron's own state only, the time
+branches too: the graph that is drawn is the graph that computes. The one exception is a wiring marked ``dense_time``.
 """
 
 from __future__ import annotations
@@ -12,7 +10,9 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from tidegate.liquid.live import BRANCHES, TIME_UNIT, closed_form_reads
+from tidegate.liquid.closed_form import MAPS, ClosedForm
+from tidegate.liquid.live import closed_form_reads, dense_time_reads
+from tidegate.liquid.ragged import present
 from tidegate.liquid.wiring import Wiring
 
 
@@ -21,34 +21,71 @@ class CfC(nn.Module):
 
     row: Tensor
     target: Tensor
+    dense_time_row: Tensor
+    dense_time_target: Tensor
 
-    def __init__(self, wiring: Wiring, random: torch.Generator) -> None:
+    def __init__(self, wiring: Wiring, random: torch.Generator, form: str = "default") -> None:
+        """Draw weights from ``random``; ``form`` is one of ``closed_form.MAPS``.
+
+        Raises:
+            ValueError: there is no such form.
+        """
         super().__init__()
-        self.inputs = wiring.inputs
-        self.neurons = wiring.neurons
-        self.layers = wiring.layers
+        self.wiring = wiring
+        self.neurons, self.motor = wiring.neurons, wiring.motor
+        self.layers = [layer for layer in wiring.layers if layer.start < layer.stop]
+        self.closed_form = ClosedForm(form, self.neurons)
+        maps = MAPS[form]
         row, target = closed_form_reads(wiring)
         self.register_buffer("row", torch.from_numpy(row), persistent=False)
         self.register_buffer("target", torch.from_numpy(target), persistent=False)
         fan_in = torch.bincount(self.target, minlength=self.neurons)[self.target]
-        spread = 2 * torch.rand(BRANCHES, len(row), generator=random) - 1
+        spread = 2 * torch.rand(maps, len(row), generator=random) - 1
         self.weight = nn.Parameter(spread * (3.0 / fan_in).sqrt())
-        self.bias = nn.Parameter(torch.zeros(BRANCHES, self.neurons))
+        self.bias = nn.Parameter(torch.zeros(maps, self.neurons))
+        if wiring.dense_time:
+            row, target = dense_time_reads(wiring)
+            self.register_buffer("dense_time_row", torch.from_numpy(row), persistent=False)
+            self.register_buffer("dense_time_target", torch.from_numpy(target), persistent=False)
+            self.dense_time_weight = nn.Parameter(torch.zeros(max(maps - 2, 0), len(row)))
 
-    def forward(self, inputs: Tensor, dt: Tensor, state: Tensor | None = None) -> Tensor:
-        """States (B, T, N) after each step; ``inputs`` (B, T, I), ``dt`` (B, T) [s], ``state`` (B, N) or None."""
-        dense = self.weight.new_zeros(BRANCHES, self.inputs + self.neurons, self.neurons)
-        dense = dense.index_put((torch.arange(BRANCHES)[:, None], self.row, self.target), self.weight)
-        sensory = torch.einsum("bti,kin->btkn", inputs, dense[:, : self.inputs]) + self.bias  # (B, T, 4, N)
-        recurrent = dense[:, self.inputs :]
+    def matrices(self) -> Tensor:
+        """Weights (K, I + N, N) of the K maps from inputs and states, zero where there is no synapse."""
+        maps = len(self.weight)
+        dense = self.weight.new_zeros(maps, self.wiring.inputs + self.neurons, self.neurons)
+        dense = dense.index_put((torch.arange(maps)[:, None], self.row, self.target), self.weight)
+        if self.wiring.dense_time:
+            at = (torch.arange(2, maps)[:, None], self.dense_time_row, self.dense_time_target)
+            dense = dense.index_put(at, self.dense_time_weight)
+        return dense
+
+    def forward(self, inputs: Tensor, dt: Tensor, state: Tensor | None = None, mask: Tensor | None = None) -> Tensor:
+        """States (B, T, N) after each step.
+
+        Args:
+            inputs: (B, T, I).
+            dt: (B, T) [s], length of each step.
+            state: (B, N) before the first step; None = zero.
+            mask: (B, T), False where there is no sample: the state is held.
+
+        Raises:
+            ValueError: ``dt`` or ``mask`` is not (B, T).
+        """
+        inputs, dt = present(inputs, dt, mask)
+        dense = self.matrices()
+        sensors = self.wiring.inputs
+        sensory = torch.einsum("bti,kin->btkn", inputs, dense[:, :sensors]) + self.bias  # (B, T, K, N)
+        recurrent = dense[:, sensors:]
         if state is None:
             state = inputs.new_zeros(len(inputs), self.neurons)
         states = []
         for t in range(inputs.shape[1]):
+            before = state
             for layer in self.layers:
-                branch = sensory[:, t, :, layer] + torch.einsum("bm,kmn->bkn", state, recurrent[:, :, layer])
-                gate = torch.sigmoid(branch[:, 2] * (dt[:, t, None] / TIME_UNIT) + branch[:, 3])
-                updated = (1 - gate) * torch.tanh(branch[:, 0]) + gate * torch.tanh(branch[:, 1])
+                maps = sensory[:, t, :, layer] + torch.einsum("bm,kmn->bkn", state, recurrent[:, :, layer])
+                updated = self.closed_form(maps, dt[:, t, None], layer)
                 state = torch.cat([state[:, : layer.start], updated, state[:, layer.stop :]], dim=1)
+            if mask is not None:
+                state = torch.where(mask[:, t, None], state, before)
             states.append(state)
         return torch.stack(states, dim=1)

@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from tidegate.liquid.wiring import MOTORS, Polarity, Wiring
 
 EXCITATORY, INHIBITORY = "#2a78b8", "#d1593b"
@@ -16,9 +18,19 @@ Place = tuple[float, float, float]
 """x, y and radius of a drawn neuron."""
 
 
-def draw_wiring(wiring: Wiring, title: str) -> str:
-    """The picture as an SVG document; the last input is the speed, the others are features."""
-    inputs = _column(0, wiring.inputs)
+def draw_policy(wiring: Wiring, title: str) -> str:
+    """The circuit that drives: its last input is the speed, the others are features, its motor neurons the command."""
+    features = [f"feature {index}" for index in range(wiring.inputs - 1)]
+    return draw_wiring(wiring, title, [*features, "speed"], MOTORS)
+
+
+def draw_wiring(
+    wiring: Wiring, title: str, inputs: Sequence[str] | None = None, motors: Sequence[str] | None = None
+) -> str:
+    """The picture as an SVG document; ``inputs`` and ``motors`` are names, None = numbers."""
+    inputs = [f"input {index}" for index in range(wiring.inputs)] if inputs is None else inputs
+    motors = [f"output {index}" for index in range(wiring.motor)] if motors is None else motors
+    sensors = _column(0, wiring.inputs)
     sizes = (wiring.inter, wiring.command, wiring.motor)
     neurons = [place for layer, size in enumerate(sizes, start=1) for place in _column(layer, size)]
     parts = [
@@ -26,22 +38,24 @@ def draw_wiring(wiring: Wiring, title: str) -> str:
         ' font-family="Helvetica, Arial, sans-serif">',
         f'<rect width="{WIDTH}" height="{HEIGHT}" fill="{PAPER}"/>',
         _text(28, 34, title, size=18, weight="bold"),
-        *_curves(wiring, wiring.sensory, inputs, neurons, width=1.0),
+        *_curves(wiring, wiring.sensory, sensors, neurons, width=1.0),
         *_curves(wiring, wiring.recurrent, neurons, neurons, width=1.6),
     ]
-    for (name, colour), places in zip(LAYERS, [inputs, *(neurons[part] for part in wiring.layers)], strict=True):
+    for (name, colour), places in zip(LAYERS, [sensors, *(neurons[part] for part in wiring.layers)], strict=True):
+        if not places:
+            continue
         parts.append(_text(places[0][0], 68, f"{name} · {len(places)}", anchor="middle", size=14, weight="bold"))
         parts += [
             f'<circle cx="{x:.1f}" cy="{y:.1f}" r="{r}" fill="{colour}" stroke="{PAPER}" stroke-width="1.5"/>'
             for x, y, r in places
         ]
     parts += [
-        _text(x - 12, y + 3, "speed" if i == wiring.inputs - 1 else f"feature {i}", anchor="end", size=9, ink=QUIET)
-        for i, (x, y, _) in enumerate(inputs)
+        _text(x - 12, y + 3, name, anchor="end", size=9, ink=QUIET)
+        for name, (x, y, _) in zip(inputs, sensors, strict=True)
     ]
     parts += [
         _text(x + r + 8, y + 5, name, size=14)
-        for name, (x, y, r) in zip(MOTORS, neurons[wiring.layers[2]], strict=True)
+        for name, (x, y, r) in zip(motors, neurons[wiring.layers[2]], strict=True)
     ]
     parts += _legend(wiring)
     return "\n".join([*parts, "</svg>\n"])
@@ -50,9 +64,9 @@ def draw_wiring(wiring: Wiring, title: str) -> str:
 def _column(layer: int, count: int) -> list[Place]:
     """Evenly spaced places of one layer, top to bottom; small layers keep away from the edges."""
     room = HEIGHT - TOP - BOTTOM
-    step = min(room / count, 150.0)
+    step = min(room / max(count, 1), 150.0)
     first = TOP + (room - step * (count - 1)) / 2
-    return [(COLUMNS[layer], first + step * index, RADII[layer]) for index in range(count)]
+    return [(COLUMNS[layer], first + step * index, min(RADII[layer], 0.45 * step)) for index in range(count)]
 
 
 def _curves(wiring: Wiring, adjacency: Polarity, sources: list[Place], targets: list[Place], width: float) -> list[str]:
@@ -64,7 +78,7 @@ def _curves(wiring: Wiring, adjacency: Polarity, sources: list[Place], targets: 
             path = f"M{start:.1f} {y:.1f}C{start + bend:.1f} {y:.1f} {end - bend:.1f} {to_y:.1f} {end:.1f} {to_y:.1f}"
         elif source == target:
             path = f"M{x + r:.1f} {y - 4:.1f}c26 -26 26 34 0 8"
-        else:  # within a layer: an arc beside the column, upward ones further out so that pairs stay apart
+        else:  # within a layer or back: an arc beside the column, upward ones further out so that pairs stay apart
             out = x + r + (22 if to_y > y else 44) + 0.22 * abs(to_y - y)
             path = f"M{x + r:.1f} {y:.1f}C{out:.1f} {y:.1f} {out:.1f} {to_y:.1f} {to_x + to_r:.1f} {to_y:.1f}"
         colour = EXCITATORY if polarity > 0 else INHIBITORY
@@ -79,6 +93,8 @@ def _legend(wiring: Wiring) -> list[str]:
         parts.append(f'<line x1="{x}" y1="{y}" x2="{x + 26}" y2="{y}" stroke="{colour}" stroke-width="3"/>')
         parts.append(_text(x + 34, y + 4, word, size=13))
     counted = f"{wiring.neurons} neurons, {wiring.synapses} synapses"
+    if wiring.dense_time:
+        counted += "; time branches are dense, not drawn"
     return [*parts, _text(WIDTH - 28, y + 4, counted, anchor="end", size=13, ink=QUIET)]
 
 

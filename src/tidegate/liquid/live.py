@@ -36,6 +36,23 @@ def closed_form_reads(wiring: Wiring) -> tuple[NDArray[np.int64], NDArray[np.int
     return row, target
 
 
+def dense_time_reads(wiring: Wiring) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Row (D,) and target (D,) that the time branches of a ``dense_time`` network hear besides their synapses.
+
+    That is all of the neuron's own layer and of the layer before, or the inputs, as in the public ``ncps`` package.
+    """
+    heard = np.zeros((wiring.inputs + wiring.neurons, wiring.neurons), bool)
+    before = slice(0, wiring.inputs)
+    for layer in wiring.layers:
+        if layer.start < layer.stop:
+            own = slice(wiring.inputs + layer.start, wiring.inputs + layer.stop)
+            heard[before, layer] = heard[own, layer] = True
+            before = own
+    heard[closed_form_reads(wiring)] = False
+    row, target = np.nonzero(heard)
+    return row, target
+
+
 def softplus(value: NDArray[Any]) -> Floats:
     """log(1 + eˣ), without overflow, in double precision."""
     return np.logaddexp(0.0, value.astype(np.float64))
@@ -100,6 +117,9 @@ class CfcStep:
         row, target = closed_form_reads(wiring)
         dense = np.zeros((BRANCHES, wiring.inputs + wiring.neurons, wiring.neurons))
         dense[:, row, target] = arrays["weight"]
+        if wiring.dense_time:
+            row, target = dense_time_reads(wiring)
+            dense[2:, row, target] = arrays["dense_time_weight"]
         self._layers = wiring.layers
         self._sensory, self._recurrent = dense[:, : wiring.inputs], dense[:, wiring.inputs :]
         self._bias = arrays["bias"].astype(np.float64)

@@ -18,10 +18,14 @@ from torch import Tensor, nn
 from torch.nn.functional import softplus
 
 from tidegate.liquid import kernels
+from tidegate.liquid.ragged import present
 from tidegate.liquid.wiring import Wiring
 
 TAU_FAST, TAU_SLOW = 0.05, 1.0
 """Time constants at the start of training [s]: one camera frame to one second."""
+
+HOLDING = 2.0**100
+"""Inertia of a step that a mask leaves out: beside it every current vanishes, and a power of two rounds nothing."""
 
 
 def inverse_softplus(value: Tensor) -> Tensor:
@@ -69,14 +73,24 @@ class LTC(nn.Module):
         wiring: who is wired to whom.
         substeps: fused Euler sub-steps per step.
         random: source of the initial parameters.
-        compiled: run the numba kernels; otherwise the eager reference, several times slower.
+        compiled: run the numba kernels on the CPU; otherwise, and under ``torch.compile``, the eager reference,
+            several times slower. ``torch.func`` needs the latter.
+        tau: time constants at the start [s], fastest and slowest: about one step and the memory that the data ask for.
     """
 
-    def __init__(self, wiring: Wiring, substeps: int, random: torch.Generator, compiled: bool = True) -> None:
+    def __init__(
+        self,
+        wiring: Wiring,
+        substeps: int,
+        random: torch.Generator,
+        compiled: bool = True,
+        tau: tuple[float, float] = (TAU_FAST, TAU_SLOW),
+    ) -> None:
         super().__init__()
+        self.wiring = wiring
         self.substeps = substeps
         self.compiled = compiled
-        self.neurons = wiring.neurons
+        self.neurons, self.motor = wiring.neurons, wiring.motor
         self.sensory = Synapses(wiring, wiring.sensory, random)
         self.recurrent = Synapses(wiring, wiring.recurrent, random)
         leak = 0.05 + 0.45 * torch.rand(wiring.neurons, generator=random)
@@ -87,10 +101,12 @@ class LTC(nn.Module):
         half_open = leak + 0.5 * sum(
             softplus(s.raw_weight.detach()) @ s.scatter for s in (self.sensory, self.recurrent)
         )
-        tau = [torch.logspace(np.log10(TAU_FAST), np.log10(TAU_SLOW), n) for n in (wiring.inter, wiring.command)]
-        self.raw_capacitance = nn.Parameter(
-            inverse_softplus(torch.cat([*tau, torch.full((wiring.motor,), TAU_FAST)]) * half_open)
-        )
+        fast, slow = tau
+        spread = [torch.logspace(np.log10(fast), np.log10(slow), n) for n in (wiring.inter, wiring.command)]
+        motors = torch.full((wiring.motor,), fast)
+        if wiring.motor == wiring.neurons:  # there is no other layer to remember
+            motors = torch.logspace(np.log10(fast), np.log10(slow), wiring.motor)
+        self.raw_capacitance = nn.Parameter(inverse_softplus(torch.cat([*spread, motors]) * half_open))
 
     def time_constants(self) -> Tensor:
         """τ (N,) [s] of every neuron with all its synapses half open."""
@@ -99,24 +115,31 @@ class LTC(nn.Module):
             conductance = conductance + 0.5 * softplus(synapses.raw_weight) @ synapses.scatter
         return softplus(self.raw_capacitance) / conductance
 
-    def forward(self, inputs: Tensor, dt: Tensor, state: Tensor | None = None) -> Tensor:
+    def forward(self, inputs: Tensor, dt: Tensor, state: Tensor | None = None, mask: Tensor | None = None) -> Tensor:
         """States (B, T, N) after each step.
 
         Args:
             inputs: (B, T, I), held over their step.
             dt: (B, T) [s], length of each step.
             state: (B, N) before the first step; None = zero.
+            mask: (B, T), False where there is no sample: the state is held.
+
+        Raises:
+            ValueError: ``dt`` or ``mask`` is not (B, T).
         """
+        inputs, dt = present(inputs, dt, mask)
         slope, shift, weight, current = self.sensory.folded()
         opening = torch.sigmoid(torch.addcmul(shift, slope, inputs[..., self.sensory.source]))  # (B, T, E)
         leak = softplus(self.raw_leak)
         drive = opening @ (self.sensory.scatter * current[:, None]) + leak * self.rest
         conductance = opening @ (self.sensory.scatter * weight[:, None]) + leak
         inertia = softplus(self.raw_capacitance) * (self.substeps / dt)[..., None]
+        if mask is not None:
+            inertia = torch.where(mask[..., None], inertia, HOLDING)
         if state is None:
             state = drive.new_zeros(len(inputs), self.neurons)
         recurrent = self.recurrent.folded()
-        if self.compiled:
+        if self.compiled and drive.device.type == "cpu" and not torch.compiler.is_compiling():
             states: Tensor = _Sequence.apply(
                 drive,
                 conductance,

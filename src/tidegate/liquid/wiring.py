@@ -1,20 +1,21 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Neural circuit policy: who is wired to whom, and with which sign (Lechner et al. 2020, Nature Machine Intelligence).
+"""Who is wired to whom, and with which sign.
 
-Four layers, sensory → inter → command → motor, sparse between layers, recurrent only among the command neurons.
-Neurons are numbered inter first, then command, then motor; sensory inputs have numbers of their own.
+Neurons are numbered inter first, then command, then motor; sensory inputs have numbers of their own. A layer may be
+empty: a fully connected network has motor and inter neurons only.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
+import yaml
 from numpy.typing import NDArray
 
 from tidegate.errors import SettingsError
-from tidegate.settings.policy import PolicySettings
 
 MOTORS = ("acceleration", "curvature")
 
@@ -28,6 +29,8 @@ class Wiring:
     Attributes:
         sensory: (I, N), +1 excitatory, −1 inhibitory, 0 no synapse, from input i to neuron j.
         recurrent: (N, N), the same from neuron i to neuron j.
+        dense_time: the time branches of a closed form hear every neuron of their layer and all that the layer before
+            tells, wired or not. Only networks that were trained so in ``ncps`` need it; for an LTC it means nothing.
     """
 
     inter: int
@@ -35,6 +38,7 @@ class Wiring:
     motor: int
     sensory: Polarity
     recurrent: Polarity
+    dense_time: bool = False
 
     @property
     def inputs(self) -> int:
@@ -62,6 +66,27 @@ class Wiring:
         source, target = np.nonzero(adjacency)
         return source, target, adjacency[source, target].astype(np.float64)
 
+    def check(self) -> None:
+        """See that no neuron is left out.
+
+        Raises:
+            SettingsError: naming the neurons that no input reaches and those that reach no motor neuron.
+        """
+        deaf, mute = np.flatnonzero(~self.reached()), np.flatnonzero(~self.leading())
+        if len(deaf) or len(mute):
+            raise SettingsError(
+                f"wiring of {self.neurons} neurons: no input reaches neurons {deaf.tolist()}, and neurons"
+                f" {mute.tolist()} reach no motor neuron; both lists must be empty"
+            )
+
+    def reached(self) -> NDArray[np.bool_]:
+        """(N,) whether a path leads there from an input."""
+        return _closure(self.sensory.any(axis=0), self.recurrent)
+
+    def leading(self) -> NDArray[np.bool_]:
+        """(N,) whether a path leads from there to a motor neuron, which itself counts."""
+        return _closure(np.arange(self.neurons) >= self.layers[2].start, self.recurrent.T)
+
     def to_dict(self) -> dict[str, Any]:
         """Plain values for JSON: layer sizes and one ``[source, target, polarity]`` per synapse."""
         listed = {
@@ -69,7 +94,8 @@ class Wiring:
             for name, adjacency in (("sensory", self.sensory), ("recurrent", self.recurrent))
         }
         sizes = {"inputs": self.inputs, "inter": self.inter, "command": self.command, "motor": self.motor}
-        return {**sizes, **listed}
+        marked = {"dense_time": True} if self.dense_time else {}
+        return {**sizes, **marked, **listed}
 
     @classmethod
     def from_dict(cls, values: dict[str, Any]) -> Wiring:
@@ -87,54 +113,37 @@ class Wiring:
                 if polarity not in (-1, 1) or source < 0 or target < 0:
                     raise ValueError(f"{name} synapse {[source, target, polarity]} is none")
                 adjacency[source, target] = polarity
-        return cls(inter, command, motor, sensory, recurrent)
+        return cls(inter, command, motor, sensory, recurrent, bool(values.get("dense_time", False)))
 
 
-def ncp(inputs: int, settings: PolicySettings, seed: int) -> Wiring:
-    """Draw a neural circuit policy with one motor neuron per command (``MOTORS``).
-
-    Each source picks ``fanout`` targets at random; a neuron that nobody picked then gets as many synapses as its
-    layer has on average, and a command neuron that no motor heard is given one.
+def load_wiring(path: str | Path) -> Wiring:
+    """Read a wiring that was written by hand or saved: YAML (or JSON) of what ``Wiring.to_dict`` gives.
 
     Raises:
-        SettingsError: a fan-out or fan-in is larger than the layer it chooses from.
+        SettingsError: the file cannot be read, is no wiring, or leaves neurons out.
     """
-    inter, command, motor = settings.inter_neurons, settings.command_neurons, len(MOTORS)
-    for name, value, most in (
-        ("sensory_fanout", settings.sensory_fanout, inter),
-        ("inter_fanout", settings.inter_fanout, command),
-        ("command_recurrent", settings.command_recurrent, command**2),
-        ("motor_fanin", settings.motor_fanin, command),
-    ):
-        if value > most:
-            raise SettingsError(f"'policy.{name}' is {value}; with these layer sizes it must be at most {most}")
-    random = np.random.default_rng(seed)
-    wiring = Wiring(
-        inter,
-        command,
-        motor,
-        np.zeros((inputs, inter + command + motor), np.int8),
-        np.zeros((inter + command + motor,) * 2, np.int8),
-    )
-    inters, commands, motors = wiring.layers
-    _fan_out(wiring.sensory[:, inters], settings.sensory_fanout, random)
-    _fan_out(wiring.recurrent[inters, commands], settings.inter_fanout, random)
-    among = wiring.recurrent[commands, commands]
-    chosen = random.choice(command**2, settings.command_recurrent, replace=False)
-    among[np.unravel_index(chosen, among.shape)] = _signs(len(chosen), random)
-    _fan_out(wiring.recurrent[commands, motors].T, settings.motor_fanin, random)
+    try:
+        wiring = Wiring.from_dict(yaml.safe_load(Path(path).read_text(encoding="utf-8")))
+        wiring.check()
+    except OSError as error:
+        raise SettingsError(f"{path}: cannot be read ({error.strerror or error})") from error
+    except SettingsError as error:
+        raise SettingsError(f"{path}: {error}") from error
+    except KeyError as error:
+        raise SettingsError(
+            f"{path}: has no {error}; a wiring has inputs, inter, command, motor, and sensory and recurrent synapses"
+            " [source, target, 1 or -1]"
+        ) from error
+    except (yaml.YAMLError, UnicodeDecodeError, ValueError, IndexError, TypeError) as error:
+        raise SettingsError(f"{path}: is no wiring: {' '.join(str(error).split())}") from error
     return wiring
 
 
-def _signs(count: int, random: np.random.Generator) -> Polarity:
-    return random.choice(np.array([-1, 1], np.int8), count)
-
-
-def _fan_out(block: Polarity, fanout: int, random: np.random.Generator) -> None:
-    """Fill ``block`` (sources, targets) in place: ``fanout`` targets per row, then no column left empty."""
-    sources, targets = block.shape
-    for row in block:
-        row[random.choice(targets, fanout, replace=False)] = _signs(fanout, random)
-    average = min(sources, max(1, round(sources * fanout / targets)))
-    for target in np.flatnonzero(~block.any(axis=0)):
-        block[random.choice(sources, average, replace=False), target] = _signs(average, random)
+def _closure(start: NDArray[np.bool_], adjacency: Polarity) -> NDArray[np.bool_]:
+    """All that ``start`` (N,) leads to along ``adjacency`` (N, N), itself included."""
+    found = start
+    while True:
+        more = found | (adjacency[found] != 0).any(axis=0)
+        if (more == found).all():
+            return found
+        found = more
