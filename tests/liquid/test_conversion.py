@@ -118,12 +118,12 @@ def test_a_network_of_the_public_package_gives_the_same_outputs_here_and_after_t
 def networks() -> dict[str, LiquidNetwork]:
     """Ours, as many kinds as the public package can hold."""
     random = torch.Generator().manual_seed(0)
-    made = {f"ltc {kind}": LiquidNetwork(LTC(wiring, 3, random), Affine(3), Affine(wiring.motor)) for kind, wiring in (
-        ("ncp", auto_ncp(3, 12, 2, 0)), ("full", fully_connected(3, 7, 2, 0)), ("sparse", random_sparse(3, 9, 9, 0, 0.7))
-    )}  # fmt: skip
-    made["ltc bare, memory"] = LiquidNetwork(
-        LTC(auto_ncp(3, 12, 2, 0), 3, random), None, None, lstm_memory(3, 12, random)
-    )
+    graphs = (auto_ncp(3, 12, 2, 0), fully_connected(3, 7, 2, 0), random_sparse(3, 9, 9, 0, 0.7))
+    made = {
+        f"ltc {kind}": LiquidNetwork(LTC(wiring, 3, random), Affine(3), Affine(wiring.motor))
+        for kind, wiring in zip(("ncp", "full", "sparse"), graphs, strict=True)
+    }
+    made["ltc bare, memory"] = LiquidNetwork(LTC(graphs[0], 3, random), memory=lstm_memory(3, 12, random))
     for form in MAPS:
         made[f"cfc {form}"] = LiquidNetwork(CfC(auto_ncp(3, 12, 2, 1), random, form), None, nn.Linear(2, 5))
         made[f"dense {form}"] = LiquidNetwork(DenseCfC(3, 8, random, form, 16), None, None, lstm_memory(3, 8, random))
