@@ -2,10 +2,11 @@
 """The closed form: it computes on the drawn graph only, every branch of it."""
 
 import numpy as np
+import pytest
 import torch
 
 from tidegate.liquid.cfc import CfC
-from tidegate.liquid.generators import ncp
+from tidegate.liquid.generators import ncp, random_sparse
 from tidegate.settings.policy import PolicySettings
 
 WIRING = ncp(5, PolicySettings(), 1)
@@ -74,3 +75,36 @@ def test_it_has_weights_for_its_wires_only() -> None:
     net = network()
     without_autapses = WIRING.synapses - np.count_nonzero(np.diag(WIRING.recurrent))
     assert sum(p.numel() for p in net.parameters()) == 4 * (without_autapses + 19) + 4 * 19
+
+
+@pytest.mark.parametrize("form", ["three_branch", "no_gate", "pure"])
+def test_the_other_forms_are_what_their_formulas_say(form: str) -> None:
+    """One layer of motor neurons, so that every map hears the old state."""
+    net = CfC(random_sparse(4, 6, 6, 0, 0.5), torch.Generator().manual_seed(0), form)
+    with torch.no_grad():
+        for parameter in net.parameters():
+            parameter.add_(0.3 * torch.randn(parameter.shape, generator=torch.Generator().manual_seed(1)))
+    random = np.random.default_rng(0)
+    inputs, state, dt = random.normal(size=4), random.uniform(-1, 1, 6), 0.08
+    weight = np.zeros((len(net.weight), 10, 6))
+    weight[:, net.row.numpy(), net.target.numpy()] = net.weight.detach().numpy()
+    maps = np.concatenate([inputs, state]) @ weight + net.bias.detach().numpy()
+    if form == "pure":
+        rate = np.log1p(np.exp(net.closed_form.raw_rate.detach().numpy()))
+        asymptote = net.closed_form.asymptote.detach().numpy()
+        expected = asymptote - asymptote * np.exp(-(rate + np.abs(maps[0])) * dt) * maps[0]
+    elif form == "three_branch":
+        g, h, f = maps  # σ(−f t) g + (1 − σ(−f t)) h, as the paper writes it
+        open_to_g = 1 / (1 + np.exp(f * dt / 0.05))
+        expected = open_to_g * np.tanh(g) + (1 - open_to_g) * np.tanh(h)
+    else:
+        g, h, a, b = maps
+        expected = np.tanh(g) + np.tanh(h) / (1 + np.exp(-a * dt / 0.05 - b))
+    held, start = torch.from_numpy(inputs).float()[None, None], torch.from_numpy(state).float()[None]
+    found = net(held, torch.tensor([[dt]]), start)[0, 0].detach().numpy()
+    np.testing.assert_allclose(found, expected, atol=1e-5)
+
+
+def test_a_form_that_there_is_not_is_refused() -> None:
+    with pytest.raises(ValueError, match="closed form 'open': must be one of default, three_branch, no_gate, pure"):
+        CfC(WIRING, torch.Generator(), "open")
