@@ -115,6 +115,34 @@ def liquid_step(figures: dict[str, Any]) -> str:
     )
 
 
+def closed_form(figures: dict[str, Any]) -> str:
+    """The closed form against solvers."""
+    names = {
+        "closed": "closed form, eq. 2",
+        "fused 1": "fused Euler step, 1 per piece",
+        "fused 3": "fused Euler step, 3",
+        "fused 6": "fused Euler step, 6",
+        "rk45": "SciPy RK45, default tolerances",
+    }
+    rows = [
+        (
+            words,
+            f"{figures['errors'][name]['median']:.2g}",
+            f"{figures['errors'][name]['p99']:.2g}",
+            f"{figures['times'][name]['median_us'] / 1000:.1f}",
+            "1" if name == "closed" else ratio(figures["times"][name], 1),
+        )
+        for name, words in names.items()
+    ]
+    head = ("method", "error, median", "99 %", "time [ms], median", "times the closed form's")
+    return (
+        f"## Closed form and solvers\n\nThe equation of the closed-form paper, {figures['neurons']} neurons, "
+        f"{figures['pieces']} pieces of constant input of 10 ms to 0.3 s, {figures['problems']} problems, "
+        f"{figures['rounds']} rounds in turns, all in NumPy. Errors against the exact solution, as a share of "
+        f"|x₀ − A|.\n\n{table(head, rows)}"
+    )
+
+
 def race(times: dict[str, dict[str, float]], names: dict[str, str]) -> str:
     """The table of calls that were timed in turns, with ``names`` in words."""
     rows = [
@@ -292,6 +320,7 @@ TABLES: dict[str, Callable[[dict[str, Any]], str]] = {
     "gains": gains.tell,
     "latency": latency,
     "liquid_step": liquid_step,
+    "closed_form": closed_form,
     "filter_step": filter_step,
     "qp_solve": qp_solve,
     "point_robot": point_robot,

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import closed_form
 import closed_loop
 import coverage
 import filter_step
@@ -19,6 +20,7 @@ import results
 def main() -> None:
     """Run everything with its defaults."""
     liquid_step.main([])
+    closed_form.main([])
     filter_step.main([])
     qp_solve.main([])
     point_robot.main([])
