@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """The closed form against solvers of the equation that it approximates (Hasani et al. 2022), one neuron a time series.
 
-ẋ = −(w + f(I(t)))(x − A) with f = σ(γ(I − μ)) and piecewise constant I, whose exact solution is known; the closed form is
-x̃(t) = (x₀ − A) exp(−(w + f(I(t))) t) f(−I(t)) + A, the paper's eq. 2.
+ẋ = −(w + f(I(t)))(x − A) with f = σ(γ(I − μ)) and piecewise constant I, whose exact solution is known; the closed form
+is x̃(t) = (x₀ − A) exp(−(w + f(I(t))) t) f(−I(t)) + A, the paper's eq. 2.
 """
 
 from __future__ import annotations

@@ -212,6 +212,10 @@ def test_the_memory_is_an_lstm_step_before_each_liquid_step(kind: str) -> None:
         neurons = network.cell(network.input_map(inputs[:, t : t + 1]), dt[:, t : t + 1], neurons)[:, 0]
         torch.testing.assert_close(found[:, t], network.output_map(neurons[:, -network.cell.motor :]))
     torch.testing.assert_close(last, State(neurons, kept))
+    start = torch.full((3, NEURONS), 0.1)
+    torch.testing.assert_close(
+        network(inputs, dt, State(start)), network(inputs, dt, State(start, torch.zeros(3, NEURONS)))
+    )
 
 
 def test_a_memory_starts_by_keeping_most_of_what_it_holds() -> None:

@@ -6,6 +6,7 @@ import pytest
 import torch
 
 from tidegate.liquid.cfc import CfC
+from tidegate.liquid.dense_cfc import DenseCfC
 from tidegate.liquid.generators import ncp, random_sparse
 from tidegate.settings.policy import PolicySettings
 
@@ -108,3 +109,5 @@ def test_the_other_forms_are_what_their_formulas_say(form: str) -> None:
 def test_a_form_that_there_is_not_is_refused() -> None:
     with pytest.raises(ValueError, match="closed form 'open': must be one of default, three_branch, no_gate, pure"):
         CfC(WIRING, torch.Generator(), "open")
+    with pytest.raises(ValueError, match="activation 'step': must be one of lecun_tanh, tanh"):
+        DenseCfC(2, 3, torch.Generator(), activation="step")

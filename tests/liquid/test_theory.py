@@ -272,17 +272,17 @@ def test_the_fused_step_converges_to_the_equation_with_first_order_in_dt(count: 
         net = LTC(wiring_of(np.random.default_rng(seed)), 1, torch.Generator().manual_seed(seed)).double()
         inputs = np.random.default_rng(seed).normal(size=INPUTS)
         solved = solve_ivp(
-            right_hand_side(net, inputs), (0, 0.5), np.zeros(net.neurons), method="DOP853", rtol=1e-9, atol=1e-11
+            right_hand_side(net, inputs), (0, 0.5), np.zeros(net.neurons), method="DOP853", rtol=1e-7, atol=1e-9
         )
         errors = []
-        for steps in (64, 128):
+        for steps in (32, 64):
             held = torch.from_numpy(inputs).expand(1, steps, INPUTS)
             with torch.no_grad():
                 state = net(held, torch.full((1, steps), 0.5 / steps, dtype=torch.float64))[0, -1].numpy()
             errors.append(np.linalg.norm(state - solved.y[:, -1]))
         assert errors[1] < errors[0], seed
         orders.append(np.log2(errors[0] / errors[1]))
-    assert np.median(orders) == pytest.approx(1.0, abs=0.03)
+    assert np.median(orders) == pytest.approx(1.0, abs=0.05)
     assert np.quantile(orders, [0.05, 0.95]) == pytest.approx([1.0, 1.0], abs=0.3)
 
 

@@ -53,9 +53,10 @@ class CfC(nn.Module):
         """Weights (K, I + N, N) of the K maps from inputs and states, zero where there is no synapse."""
         maps = len(self.weight)
         dense = self.weight.new_zeros(maps, self.wiring.inputs + self.neurons, self.neurons)
-        dense = dense.index_put((torch.arange(maps)[:, None], self.row, self.target), self.weight)
+        each = torch.arange(maps, device=dense.device)[:, None]
+        dense = dense.index_put((each, self.row, self.target), self.weight)
         if self.wiring.dense_time:
-            at = (torch.arange(2, maps)[:, None], self.dense_time_row, self.dense_time_target)
+            at = (each[2:], self.dense_time_row, self.dense_time_target)
             dense = dense.index_put(at, self.dense_time_weight)
         return dense
 

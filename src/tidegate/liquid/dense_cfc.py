@@ -42,6 +42,9 @@ class DenseCfC(nn.Module):
         hidden: units of each hidden layer.
         layers: hidden layers; 0 = the maps read inputs and states.
         activation: one of ``ACTIVATIONS``.
+
+    Raises:
+        ValueError: there is no such form or activation.
     """
 
     def __init__(
@@ -55,6 +58,8 @@ class DenseCfC(nn.Module):
         activation: str = "lecun_tanh",
     ) -> None:
         super().__init__()
+        if activation not in ACTIVATIONS:
+            raise ValueError(f"activation '{activation}': must be one of {', '.join(ACTIVATIONS)}")
         self.neurons = self.motor = neurons
         self.closed_form = ClosedForm(form, neurons)
         widths = [inputs + neurons] + [hidden] * layers

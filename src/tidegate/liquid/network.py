@@ -89,7 +89,8 @@ class LiquidNetwork(nn.Module):
     ) -> tuple[Tensor, State]:
         """Neurons (B, T, N) and the last state where the memory writes them before each step."""
         zero = inputs.new_zeros(len(inputs), self.cell.neurons)
-        neurons, kept = (zero, zero) if state is None or state.memory is None else (state.neurons, state.memory)
+        neurons = zero if state is None else state.neurons
+        kept = zero if state is None or state.memory is None else state.memory
         mapped, states = self.input_map(inputs), []
         for t in range(inputs.shape[1]):
             step = slice(t, t + 1)
