@@ -18,14 +18,16 @@ def share(folder: str) -> list[tuple[str, list[str]]]:
 
 NODES = ("perception", "policy", "safety", "simulator", "recorder")
 CVXPY = "cvxpy>=1.5,<2"
+ONNX = "onnx>=1.16,<2"
 EXTRAS = {
     "ros": ["ros-jazzy-rclpy", "ros-jazzy-rmw-fastrtps-cpp", "ros-jazzy-common-interfaces"],
     "sim": ["mujoco>=3.3,<5", "gymnasium>=1.0,<2"],
     "attack": ["cma>=4,<5"],
-    "learn": ["torch>=2.4,<2.15", "onnx>=1.16,<2", "numba>=0.59,<1"],
+    "learn": ["torch>=2.4,<2.15", ONNX, "numba>=0.59,<1"],
     "cvxpy": [CVXPY],  # constraints that a user writes; the tests' oracle as well
     "insight": ["matplotlib>=3.8,<4", "scikit-learn>=1.4,<2", "av>=12,<19"],
     "calibrate": ["scipy>=1.11,<2"],
+    "export": [ONNX],
     "dev": [
         "pytest>=8,<10",
         "pytest-timeout>=2.3,<3",
@@ -47,7 +49,7 @@ EXTRAS["bench"] = ["qpth>=0.0.18,<0.1", "cvxpylayers>=1.0,<2", "proxsuite>=0.7,<
 setup(
     packages=find_packages("src"),
     package_dir={"": "src"},
-    package_data={"tidegate": ["py.typed"]},
+    package_data={"tidegate": ["py.typed", "export/c/*"]},
     data_files=[
         ("share/ament_index/resource_index/packages", ["resource/tidegate"]),
         ("share/tidegate", ["package.xml"]),

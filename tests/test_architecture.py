@@ -27,6 +27,7 @@ LEVEL = {
     "safety": 4,
     "stack": 5,
     "simulation": 5,
+    "export": 5,
     "learning": 6,
     "evaluation": 6,
     "attack": 6,

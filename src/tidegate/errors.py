@@ -50,3 +50,7 @@ class GraphError(TidegateError, RuntimeError):
 
 class ContractError(TidegateError, AssertionError):
     """A barrier does not keep what every barrier must; the message says what, where, and what was found instead."""
+
+
+class ExportError(TidegateError, ValueError):
+    """An export has an unknown target, would overwrite something, or is of a network that the target cannot hold."""

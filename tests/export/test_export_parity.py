@@ -1,0 +1,119 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Every target gives what the live path gives, over a drive with lost frames, to 1e-5 of full scale."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from export_drive import CELLS, Drive
+
+from tidegate.bundle import Bundle
+from tidegate.export.network import Network
+from tidegate.export.numpy_folder import numpy_step
+from tidegate.export.onnx_model import export_onnx, onnx_step
+from tidegate.export.parity import TOLERANCE, Parity, Step
+from tidegate.export.standalone import share_off
+from tidegate.perception.image import prepare
+from tidegate.records import Floats
+from tidegate.settings import Settings
+from tidegate.stack import Stack
+
+BUILDS = {  # name: compiler, flags to link, what runs the program
+    "x86-64": ("gcc", (), ()),
+    "aarch64": ("aarch64-linux-gnu-gcc", ("-static",), ("qemu-aarch64",)),
+    "armhf": ("arm-linux-gnueabihf-gcc", ("-static",), ("qemu-arm",)),
+}
+HARNESS = Path(__file__).with_name("frames.c")
+
+
+def stepped(step: Step, drive: Drive, network: Network) -> Floats:
+    state, rows = np.zeros(sum(network.facts["neurons"].values()), np.float32), []
+    for image, speed, dt in zip(drive.images, drive.speed, drive.dt, strict=True):
+        outputs, state = step(image, float(speed), float(dt), state)
+        rows.append(outputs)
+    return np.array(rows)
+
+
+def run_c(build: str, folder: Path, drive: Drive, network: Network, tmp_path: Path) -> Floats:
+    compiler, flags, runner = BUILDS[build]
+    for tool in (compiler, *runner):
+        if shutil.which(tool) is None:
+            pytest.skip(f"{tool} is not installed")
+    sources = [
+        HARNESS,
+        *(folder / f"{name}.c" for name in ("liquid", "cell", "camera", "liquid_weights", "camera_weights")),
+    ]
+    program = tmp_path / "frames"
+    options = ("-std=c99", "-O2", "-Wall", "-Wextra", "-Werror", "-Wconversion", "-pedantic", f"-I{folder}")
+    subprocess.run([compiler, *options, *flags, "-o", program, *sources, "-lm"], check=True)
+    given = b"".join(
+        np.float32([speed, dt]).tobytes() + image.tobytes()
+        for image, speed, dt in zip(drive.images, drive.speed, drive.dt, strict=True)
+    )
+    made = subprocess.run([*runner, program], input=given, capture_output=True, check=True).stdout
+    neurons = sum(network.facts["neurons"].values())
+    return np.frombuffer(made, np.float32).reshape(len(drive.images), -1)[:, :-neurons].astype(np.float64)
+
+
+def agree(found: Floats, expected: Floats, network: Network) -> None:
+    assert found.shape == expected.shape
+    full_scale = np.array(network.facts["full_scale"])[: expected.shape[1]]
+    assert share_off(found, expected, full_scale) <= TOLERANCE
+
+
+def target_step(target: str, network: Network, bundle: Bundle, parity: Parity) -> Step:
+    return numpy_step(network) if target == "numpy" else onnx_step(export_onnx(network, bundle.backbone, parity))
+
+
+@pytest.mark.parametrize("cell", CELLS)
+@pytest.mark.parametrize("target", ["onnx", "numpy"])
+def test_python_targets_follow_the_live_path(target, cell, bundles, networks, parities, car_settings, short_drive):
+    step = target_step(target, networks[cell], bundles[cell], parities[cell])
+    agree(stepped(step, short_drive, networks[cell]), short_drive.live(bundles[cell], car_settings), networks[cell])
+
+
+EMULATED_TWICE = pytest.mark.slow  # the camera part, which takes the time, is the same for both cells
+
+
+@pytest.mark.parametrize(
+    ("build", "cell"),
+    [
+        ("x86-64", "ltc"),
+        ("x86-64", "cfc"),
+        ("aarch64", "ltc"),
+        ("armhf", "ltc"),
+        pytest.param("aarch64", "cfc", marks=EMULATED_TWICE),
+        pytest.param("armhf", "cfc", marks=EMULATED_TWICE),
+    ],
+)
+def test_c_follows_the_live_path(build, cell, bundles, networks, c_folders, car_settings, short_drive, tmp_path):
+    found = run_c(build, c_folders[cell], short_drive, networks[cell], tmp_path)
+    agree(found, short_drive.live(bundles[cell], car_settings), networks[cell])
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("target", ["onnx", "numpy", *BUILDS])
+def test_a_whole_drive(target, bundles, networks, parities, c_folders, car_settings, whole_drive, tmp_path):
+    network, bundle = networks["ltc"], bundles["ltc"]
+    if target in BUILDS:
+        found = run_c(target, c_folders["ltc"], whole_drive, network, tmp_path)
+    else:
+        found = stepped(target_step(target, network, bundle, parities["ltc"]), whole_drive, network)
+    agree(found, whole_drive.live(bundle, car_settings), network)
+    commands = trained(bundle, car_settings, whole_drive)
+    agree(found[:, : commands.shape[1]], commands, network)
+
+
+def trained(bundle: Bundle, settings: Settings, drive: Drive) -> Floats:
+    """Command and gains (T, 2 + G) of the stack as torch computes it in training."""
+    images = np.stack([prepare(image, bundle.perception) for image in drive.images])
+    dt = np.where(drive.dt == 0, 1 / settings.camera.rate_hz, drive.dt).astype(np.float32)
+    with torch.no_grad():
+        output = Stack.from_bundle(bundle)(*(torch.from_numpy(array)[None] for array in (images, drive.speed, dt)))
+    force = output.acceleration * bundle.mass_kg
+    return torch.cat([force[..., None], output.curvature[..., None], output.gains], dim=-1)[0].double().numpy()
