@@ -8,6 +8,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import compiled_drive
+import exported
 import gains
 from common import FIGURES, table
 
@@ -316,11 +318,13 @@ def _covered(found: dict[str, Any], names: list[str]) -> list[str]:
 
 TABLES: dict[str, Callable[[dict[str, Any]], str]] = {
     "closed_loop": closed_loop,
+    "compiled_drive": compiled_drive.tell,
     "coverage": coverage,
     "gains": gains.tell,
     "latency": latency,
     "liquid_step": liquid_step,
     "closed_form": closed_form,
+    "exported": exported.tell,
     "filter_step": filter_step,
     "qp_solve": qp_solve,
     "point_robot": point_robot,

@@ -5,7 +5,9 @@ from __future__ import annotations
 
 import closed_form
 import closed_loop
+import compiled_drive
 import coverage
+import exported
 import filter_step
 import gains
 import jitter
@@ -21,12 +23,14 @@ def main() -> None:
     """Run everything with its defaults."""
     liquid_step.main([])
     closed_form.main([])
+    exported.main([])
     filter_step.main([])
     qp_solve.main([])
     point_robot.main([])
     qp_layer.main([])
     latency.main([])
     closed_loop.main([])
+    compiled_drive.main([])
     coverage.main([])
     gains.main([])
     jitter.main([])  # last: it leaves this process in real time

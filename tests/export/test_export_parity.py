@@ -97,6 +97,7 @@ def test_c_follows_the_live_path(build, cell, bundles, networks, c_folders, car_
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(1200)  # emulated, on a busy machine
 @pytest.mark.parametrize("target", ["onnx", "numpy", *BUILDS])
 def test_a_whole_drive(target, bundles, networks, parities, c_folders, car_settings, whole_drive, tmp_path):
     network, bundle = networks["ltc"], bundles["ltc"]

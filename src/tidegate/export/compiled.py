@@ -22,7 +22,7 @@ from tidegate.export.parity import Images
 from tidegate.records import Floats
 
 SOURCES = ("liquid.c", "cell.c", "liquid_weights.c", "camera.c", "camera_weights.c")
-FLAGS = ("-std=c99", "-O2", "-fPIC", "-shared")
+FLAGS = ("-std=c99", "-O2", "-ftree-vectorize", "-fPIC", "-shared")
 
 Singles = NDArray[np.float32]
 

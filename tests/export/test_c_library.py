@@ -1,0 +1,151 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The C library: strict, small, without a heap, calm about any input, and it notices when it is wrong."""
+
+from __future__ import annotations
+
+import math
+import shutil
+import subprocess
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from export_drive import CELLS
+
+from tidegate.export.c_library import export_c
+from tidegate.export.c_source import comment, literal
+from tidegate.export.compiled import Compiled, compiler
+from tidegate.export.network import Network
+from tidegate.liquid import LiquidPolicy
+from tidegate.records import Features, Odometry, nanoseconds
+
+pytestmark = pytest.mark.skipif(compiler() is None, reason="no C compiler is installed")
+
+ALLOWED = {"expf", "tanhf", "rintf", "fminf", "fmaxf", "memcpy"}
+"""What the library may call: libm, and what a compiler makes of copying; no heap, no input or output."""
+
+
+def make(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(["make", "-s", *arguments], cwd=folder, capture_output=True, text=True, check=False)
+
+
+@pytest.fixture(params=CELLS)
+def copied(request, c_folders, tmp_path) -> Path:
+    """A folder to build in."""
+    return Path(shutil.copytree(c_folders[request.param], tmp_path / request.param))
+
+
+def test_it_checks_itself_and_is_clean_under_the_sanitizers(copied):
+    flags = "-O1 -g -fsanitize=address,undefined -fno-sanitize-recover=all"
+    done = make(copied, "check", f"CFLAGS={flags}")
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.rstrip().endswith("right")
+
+
+def test_it_notices_a_changed_weight(copied):
+    assert make(copied, "check").returncode == 0
+    source = copied / "liquid_weights.c"
+    text = source.read_text("utf-8")
+    start = text.index("tidegate_gain_weight")
+    first = text[text.index("{", text.index("{", start) + 1) + 1 :].split(",")[0]
+    source.write_text(text[:start] + text[start:].replace(first, f"{float(first[:-1]) * 1.01:.6f}F", 1), "utf-8")
+    done = make(copied, "check")
+    assert done.returncode != 0
+    assert "WRONG" in done.stdout
+
+
+def test_it_needs_libm_alone(copied):
+    assert make(copied, "all").returncode == 0
+    listed = subprocess.run(["nm", copied / "libtidegate.a"], capture_output=True, text=True, check=True).stdout
+    kinds: dict[str, set[str]] = {}
+    for words in (line.split()[-2:] for line in listed.splitlines() if line and not line.endswith(":")):
+        kinds.setdefault(words[0], set()).add(words[1])
+    own = set().union(*(names for kind, names in kinds.items() if kind != "U"))
+    assert kinds["U"] - own - {"_GLOBAL_OFFSET_TABLE_"} <= ALLOWED
+    assert not kinds.keys() & {"B", "b", "C"}, "a variable of the library's own"
+
+
+def test_the_liquid_part_is_small_and_stands_alone(copied):
+    assert make(copied, "libtidegate_liquid.a").returncode == 0
+    listed = subprocess.run(
+        ["size", copied / "libtidegate_liquid.a"], capture_output=True, text=True, check=True
+    ).stdout
+    rows = [line.split() for line in listed.splitlines()[1:]]
+    assert len(rows) == 3
+    assert sum(int(text) + int(data) + int(bss) for text, data, bss, *_ in rows) <= 64 * 1024
+    program = copied / "alone.c"
+    program.write_text(
+        '#include "tidegate.h"\nint main(void)\n{\n    float features[TIDEGATE_FEATURES] = {0.0F};\n'
+        "    float neurons[TIDEGATE_NEURONS] = {0.0F};\n    tidegate_decision decision;\n"
+        "    tidegate_decide(features, 5.0F, 0.0F, neurons, &decision);\n"
+        "    return (decision.gains[0] >= TIDEGATE_GAIN_LOW) ? 0 : 1;\n}\n",
+        "utf-8",
+    )
+    build = [str(compiler()), "-std=c99", "-o", "alone", "alone.c", "libtidegate_liquid.a", "-lm"]
+    subprocess.run(build, cwd=copied, check=True)
+    assert subprocess.run([copied / "alone"], check=False).returncode == 0
+
+
+@pytest.mark.skipif(shutil.which("cmake") is None, reason="cmake is not installed")
+def test_cmake_builds_it_too(c_folders, tmp_path):
+    for command in (
+        ["cmake", "-S", c_folders["ltc"], "-B", tmp_path],
+        ["cmake", "--build", tmp_path],
+        ["ctest", "--test-dir", tmp_path],
+    ):
+        subprocess.run(command, check=True, capture_output=True)
+
+
+@pytest.mark.parametrize("cell", CELLS)
+def test_it_keeps_time_as_the_policy_does(cell, bundles, networks, parities, car_settings):
+    """Late, lost, doubled and reversed frames, features and speeds that are none: the policy by stamps, C by dt."""
+    policy, bundle = LiquidPolicy(bundles[cell], car_settings), bundles[cell]
+    library = Compiled(networks[cell], export_c(networks[cell], parities[cell]))
+    random = np.random.default_rng(0)
+    neurons, stamp, decided = np.zeros(policy.wiring.neurons, np.float32), 10**18, None
+    kinds = {"reset": 0, "not finite": 0}
+    full = np.array(networks[cell].facts["full_scale"])[:2]
+    for _ in range(2000):
+        stamp += nanoseconds(random.choice([0.02, 0.05, 0.1, 0.3, car_settings.policy.dt_max_s, 0.6, -0.2]))
+        features = random.normal(0, 2, bundle.perception.features).astype(np.float32)
+        speed = float(random.uniform(-1, 20))
+        if random.random() < 0.1:
+            speed = random.choice([math.nan, math.inf])
+        elif random.random() < 0.1:
+            features[random.integers(len(features))] = random.choice([math.nan, -math.inf])
+        expected = policy.step(Features(stamp, features), Odometry(stamp, 0.0, 0.0, 0.0, speed, 0.0))
+        passed = 0.0 if decided is None else (stamp - decided) / 1e9
+        force, curvature, *gains = library.decide(features, speed, passed, neurons)
+        if not 0 < passed <= car_settings.policy.dt_max_s:
+            decided = None
+            kinds["reset"] += 1
+        np.testing.assert_allclose(neurons, expected.neurons, atol=2e-5)
+        np.testing.assert_allclose(gains, list(expected.gains.values.values()), atol=5e-5)
+        if math.isnan(expected.nominal.force):
+            assert math.isnan(force)
+            assert math.isnan(curvature)
+            kinds["not finite"] += 1
+        else:
+            decided = stamp
+            off = np.array([force - expected.nominal.force, curvature - expected.nominal.curvature]) / full
+            assert np.abs(off).max() < 2e-5
+    assert min(kinds.values()) > 100
+
+
+@pytest.mark.parametrize("number", [0.1, -1e-30, 3.0, 1 / 3, 16777217.0, 7, np.int64(3), math.inf, -math.inf])
+def test_literals_read_back_as_they_were(number, tmp_path):
+    code = (
+        f'#include <math.h>\n#include <stdio.h>\nint main(void)\n{{\n    printf("%a", (double){literal(number)});\n}}\n'
+    )
+    (tmp_path / "main.c").write_text(code, "utf-8")
+    subprocess.run([str(compiler()), "-std=c99", "-o", "main", "main.c"], cwd=tmp_path, check=True)
+    told = subprocess.run([tmp_path / "main"], capture_output=True, text=True, check=True).stdout
+    assert float.fromhex(told) == np.float32(number)
+
+
+def test_a_name_cannot_end_a_comment(networks: dict[str, Network], parities):
+    facts = {**networks["ltc"].facts, "name": "evil */ int x; /* \n#error"}
+    hostile = replace(networks["ltc"], facts=facts)
+    Compiled(hostile, export_c(hostile, parities["ltc"]))
+    assert comment("a */ b").count("*/") == 1
