@@ -158,7 +158,7 @@ def tell(figures: dict[str, Any]) -> str:
     return (
         f"## Exported C library\n\nThe shipped network, `{figures['flags']}`; {figures['rounds']} rounds of "
         f"{figures['repeats']} calls (100 times as many of the C step), in turns. Text + data in bytes: "
-        f"{', '.join(parts)}.\n\n{table(('what', 'time [µs], median', 'times C'), rows)}"
+        f"{', '.join(parts)}.\n\n{table(('what', 'processor time [µs], median', 'times C'), rows)}"
     )
 
 

@@ -20,6 +20,7 @@ from tidegate.cli.app import app
 from tidegate.errors import BundleError, ExportError
 from tidegate.export import compiled, targets
 from tidegate.export.network import Network
+from tidegate.export.numpy_folder import numpy_step
 from tidegate.export.targets import export_bundle
 
 
@@ -119,6 +120,12 @@ def test_a_backbone_of_another_kind_is_refused_by_name(bundles, car_settings):
         Network.of(replace(bundle, backbone=lacking.SerializeToString()), car_settings)
 
 
+def test_an_unknown_cell_is_refused(bundles, car_settings):
+    other = replace(bundles["ltc"], policy=replace(bundles["ltc"].policy, cell="gru"))
+    with pytest.raises(ExportError, match="cell is 'gru'; exported are ltc, cfc"):
+        Network.of(other, car_settings)
+
+
 def test_a_camera_smaller_than_the_input_is_refused(bundles, car_settings):
     small = replace(car_settings, camera=replace(car_settings.camera, width=80))
     with pytest.raises(ExportError, match="96 × 48 px; the cropped image of the camera is 80 × 56 px"):
@@ -130,3 +137,17 @@ def test_a_corrupt_bundle_is_refused(bundles, car_settings, tmp_path):
     with pytest.raises(BundleError, match="corrupt"):
         export_bundle(replace(bundles["ltc"], arrays=arrays), car_settings, "c", tmp_path / "c")
     assert not (tmp_path / "c").exists()
+
+
+@pytest.mark.parametrize("wrong", [np.nan, 0.03])
+def test_an_export_that_differs_is_refused(wrong, networks, parities):
+    right = numpy_step(networks["ltc"])
+
+    def step(image, speed, dt, neurons):
+        outputs, after = right(image, speed, dt, neurons)
+        outputs[1] += wrong if speed == 8 else 0  # one output of one frame
+        return outputs, after
+
+    assert parities["ltc"].hold(right, networks["ltc"].facts) <= 1e-5
+    with pytest.raises(ExportError, match="of full scale off the live path"):
+        parities["ltc"].hold(step, networks["ltc"].facts)

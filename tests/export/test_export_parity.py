@@ -16,15 +16,15 @@ from tidegate.bundle import Bundle
 from tidegate.export.network import Network
 from tidegate.export.numpy_folder import numpy_step
 from tidegate.export.onnx_model import export_onnx, onnx_step
-from tidegate.export.parity import TOLERANCE, Parity, Step
-from tidegate.export.standalone import share_off
+from tidegate.export.parity import Parity, Step
+from tidegate.export.standalone import TOLERANCE, share_off
 from tidegate.perception.image import prepare
 from tidegate.records import Floats
 from tidegate.settings import Settings
 from tidegate.stack import Stack
 
 BUILDS = {  # name: compiler, flags to link, what runs the program
-    "x86-64": ("gcc", (), ()),
+    "native": ("cc", (), ()),
     "aarch64": ("aarch64-linux-gnu-gcc", ("-static",), ("qemu-aarch64",)),
     "armhf": ("arm-linux-gnueabihf-gcc", ("-static",), ("qemu-arm",)),
 }
@@ -83,8 +83,8 @@ EMULATED_TWICE = pytest.mark.slow  # the camera part, which takes the time, is t
 @pytest.mark.parametrize(
     ("build", "cell"),
     [
-        ("x86-64", "ltc"),
-        ("x86-64", "cfc"),
+        ("native", "ltc"),
+        ("native", "cfc"),
         ("aarch64", "ltc"),
         ("armhf", "ltc"),
         pytest.param("aarch64", "cfc", marks=EMULATED_TWICE),

@@ -9,7 +9,8 @@ from importlib.resources import files
 from tidegate.export.c_camera import camera_sizes, camera_weights
 from tidegate.export.c_source import defines, literal, table
 from tidegate.export.network import Network
-from tidegate.export.parity import TOLERANCE, Parity
+from tidegate.export.parity import Parity
+from tidegate.export.standalone import TOLERANCE
 
 SOURCES = ("tidegate.h", "liquid.h", "liquid.c", "camera.h", "camera.c", "check.c", "Makefile", "CMakeLists.txt")
 

@@ -44,10 +44,13 @@ class Network:
         """Fold ``bundle``; the camera and the longest step are those of ``settings``.
 
         Raises:
-            ExportError: an image smaller than the network's input, or a backbone that is not the usual chain.
+            ExportError: an unknown cell, an image smaller than the network's input, or a backbone that is not the usual
+                chain.
             KeyError, ValueError, IndexError: arrays are missing or do not fit the wiring.
         """
         wiring, policy = Wiring.from_dict(bundle.wiring), bundle.policy
+        if policy.cell not in CELLS:
+            raise ExportError(f"bundle '{bundle.name}': its cell is '{policy.cell}'; exported are {', '.join(CELLS)}")
         arrays = bundle.part("liquid")
         speed = np.ones(wiring.inputs)
         speed[-1] = 1 / policy.speed_scale
@@ -65,7 +68,7 @@ class Network:
             "output_bias": arrays["output_bias"] * command,
             "gain_weight": arrays["gain_weight"],
             "gain_bias": arrays["gain_bias"],
-            **(_ltc if policy.cell == "ltc" else _cfc)(bundle, wiring),
+            **CELLS[policy.cell](bundle, wiring),
         }
         return cls(_facts(bundle, settings, wiring, command, unit), {k: _single(v) for k, v in folded.items()})
 
@@ -145,8 +148,9 @@ def _backbone(bundle: Bundle) -> dict[str, NDArray[Any]]:
     for place, (found, expected) in enumerate(zip(nodes, usual, strict=False)):
         if found != expected:
             raise ExportError(
-                f"bundle '{bundle.name}': node {place} of its backbone is '{found.op_type}' of {', '.join(found.input)}; "
-                f"exported is the usual chain, with '{expected.op_type}' of {', '.join(expected.input)} there"
+                f"bundle '{bundle.name}': node {place} of its backbone is '{found.op_type}' of "
+                f"{', '.join(found.input)}; exported is the usual chain, with '{expected.op_type}' of "
+                f"{', '.join(expected.input)} there"
             )
     return weights
 
@@ -191,3 +195,6 @@ def _cfc(bundle: Bundle, wiring: Wiring) -> dict[str, NDArray[Any]]:
         "weight": (arrays["weight"] * per_second)[:, order],
         "bias": arrays["bias"] * per_second,
     }
+
+
+CELLS = {"ltc": _ltc, "cfc": _cfc}

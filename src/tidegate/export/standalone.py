@@ -23,6 +23,9 @@ from numpy.typing import NDArray
 
 Array = NDArray[Any]
 
+TOLERANCE = 1e-5
+"""Allowed difference from the live path, as a share of full scale."""
+
 
 class Output(NamedTuple):
     """What the network says about a frame.
@@ -171,17 +174,16 @@ def share_off(found: Array, expected: Array, full_scale: Array) -> float:
 def check(folder: Path) -> float:
     """Largest difference from ``parity.npz``, as a share of full scale."""
     model = Model.load(folder)
-    neurons, worst = model.start(), 0.0
-    with np.load(folder / "parity.npz", allow_pickle=False) as parity:
-        frames = [parity[name] for name in ("images", "speed", "dt", "outputs")]
-        full_scale = parity["full_scale"]
-    for image, speed, dt, expected in zip(*frames, strict=True):
-        out, neurons = model.step(image, float(speed), float(dt), neurons)
-        worst = max(worst, share_off(np.concatenate([out[:2], *out[2:]]), expected, full_scale))
-    return worst
+    with np.load(folder / "parity.npz", allow_pickle=False) as archive:
+        parity = dict(archive)
+    neurons, rows = model.start(), []
+    for image, speed, dt in zip(parity["images"], parity["speed"], parity["dt"], strict=True):
+        output, neurons = model.step(image, float(speed), float(dt), neurons)
+        rows.append(np.hstack(output))
+    return share_off(np.array(rows), parity["outputs"], parity["full_scale"])
 
 
 if __name__ == "__main__":
     difference = check(Path(__file__).parent)
-    print(f"differs from the live path by {difference:.1e} of full scale; allowed 1e-05")
-    sys.exit(not difference <= 1e-5)
+    print(f"differs from the live path by {difference:.1e} of full scale; allowed {TOLERANCE:g}")
+    sys.exit(not difference <= TOLERANCE)

@@ -15,18 +15,18 @@ void tidegate_cell_step(const float inputs[TIDEGATE_INPUTS], float neurons[TIDEG
         float moved[TIDEGATE_NEURONS];
         for (int i = first; i < last; i++) {
             tidegate_branches sum = tidegate_bias[i];
-            while ((e < TIDEGATE_READS) && (tidegate_reads[e].target == i)) {
+            while ((e < TIDEGATE_READS) && ((int)tidegate_reads[e].target == i)) {
                 const tidegate_read *r = &tidegate_reads[e];
-                const float value = (r->source < TIDEGATE_INPUTS) ? inputs[r->source]
-                                                                  : neurons[r->source - TIDEGATE_INPUTS];
+                const int source = (int)r->source;
+                const float value = (source < TIDEGATE_INPUTS) ? inputs[source] : neurons[source - TIDEGATE_INPUTS];
                 sum.start += r->weight.start * value;
                 sum.end += r->weight.end * value;
                 sum.rate += r->weight.rate * value;
                 sum.offset += r->weight.offset * value;
                 e++;
             }
-            const float gate = tidegate_sigmoid(sum.rate * dt + sum.offset);
-            moved[i] = (1.0F - gate) * tanhf(sum.start) + gate * tanhf(sum.end);
+            const float gate = tidegate_sigmoid((sum.rate * dt) + sum.offset);
+            moved[i] = ((1.0F - gate) * tanhf(sum.start)) + (gate * tanhf(sum.end));
         }
         for (int i = first; i < last; i++) {
             neurons[i] = moved[i]; /* only now: neurons of one layer read each other as they were */

@@ -9,7 +9,7 @@ static void add_currents(const tidegate_synapse synapses[], int count, const flo
 {
     for (int e = 0; e < count; e++) {
         const tidegate_synapse *s = &synapses[e];
-        const float opening = tidegate_sigmoid(s->slope * values[s->source] + s->shift);
+        const float opening = tidegate_sigmoid((s->slope * values[s->source]) + s->shift);
         top[s->target] += s->current * opening;
         total[s->target] += s->weight * opening;
     }
@@ -30,7 +30,7 @@ void tidegate_cell_step(const float inputs[TIDEGATE_INPUTS], float neurons[TIDEG
         float top[TIDEGATE_NEURONS];
         float total[TIDEGATE_NEURONS];
         for (int i = 0; i < TIDEGATE_NEURONS; i++) {
-            top[i] = inertia[i] * neurons[i] + held[i];
+            top[i] = (inertia[i] * neurons[i]) + held[i];
             total[i] = held_total[i];
         }
         add_currents(tidegate_recurrent, TIDEGATE_RECURRENT, neurons, top, total);

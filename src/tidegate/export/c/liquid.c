@@ -2,6 +2,8 @@
 /* Features and speed to command and gains: input map, liquid cell, read-out. */
 #include "liquid.h"
 
+#include <stdbool.h>
+
 #include "tidegate.h"
 
 void tidegate_decide(const float features[TIDEGATE_FEATURES], float speed, float dt, float neurons[TIDEGATE_NEURONS],
@@ -15,18 +17,18 @@ void tidegate_decide(const float features[TIDEGATE_FEATURES], float speed, float
         }
     }
     float inputs[TIDEGATE_INPUTS];
-    int finite = isfinite(speed) ? 1 : 0;
+    bool finite = (isfinite(speed) != 0);
     for (int i = 0; i < TIDEGATE_FEATURES; i++) {
-        inputs[i] = features[i] * tidegate_input_weight[i] + tidegate_input_bias[i];
-        finite = ((finite != 0) && isfinite(features[i])) ? 1 : 0;
+        inputs[i] = (features[i] * tidegate_input_weight[i]) + tidegate_input_bias[i];
+        finite = finite && (isfinite(features[i]) != 0);
     }
     inputs[TIDEGATE_FEATURES] =
-        speed * tidegate_input_weight[TIDEGATE_FEATURES] + tidegate_input_bias[TIDEGATE_FEATURES];
-    if (finite != 0) {
+        (speed * tidegate_input_weight[TIDEGATE_FEATURES]) + tidegate_input_bias[TIDEGATE_FEATURES];
+    if (finite) {
         tidegate_cell_step(inputs, neurons, step);
         const float *motor = &neurons[TIDEGATE_INTER + TIDEGATE_COMMAND];
-        decision->drive_force = motor[0] * tidegate_output_weight[0] + tidegate_output_bias[0];
-        decision->path_curvature = motor[1] * tidegate_output_weight[1] + tidegate_output_bias[1];
+        decision->drive_force = (motor[0] * tidegate_output_weight[0]) + tidegate_output_bias[0];
+        decision->path_curvature = (motor[1] * tidegate_output_weight[1]) + tidegate_output_bias[1];
     } else {
         decision->drive_force = NAN;
         decision->path_curvature = NAN;
@@ -36,6 +38,6 @@ void tidegate_decide(const float features[TIDEGATE_FEATURES], float speed, float
         for (int i = 0; i < TIDEGATE_COMMAND; i++) {
             sum += neurons[TIDEGATE_INTER + i] * tidegate_gain_weight[i][g];
         }
-        decision->gains[g] = TIDEGATE_GAIN_LOW + (TIDEGATE_GAIN_HIGH - TIDEGATE_GAIN_LOW) * tidegate_sigmoid(sum);
+        decision->gains[g] = TIDEGATE_GAIN_LOW + ((TIDEGATE_GAIN_HIGH - TIDEGATE_GAIN_LOW) * tidegate_sigmoid(sum));
     }
 }

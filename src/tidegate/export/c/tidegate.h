@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* A camera frame and the speed in, the wanted command out. Nothing here allocates or remembers: state is the caller's. */
+/* Camera frame and speed in, wanted command out. Nothing here allocates or remembers: the state is the caller's. */
 #ifndef TIDEGATE_H
 #define TIDEGATE_H
 
