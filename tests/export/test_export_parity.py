@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import shutil
 import subprocess
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -13,11 +14,13 @@ import torch
 from export_drive import CELLS, Drive
 
 from tidegate.bundle import Bundle
+from tidegate.export.compiled import compiler
 from tidegate.export.network import Network
 from tidegate.export.numpy_folder import numpy_step
 from tidegate.export.onnx_model import export_onnx, onnx_step
 from tidegate.export.parity import Parity, Step
 from tidegate.export.standalone import TOLERANCE, share_off
+from tidegate.export.targets import TARGETS, export_bundle
 from tidegate.perception.image import prepare
 from tidegate.records import Floats
 from tidegate.settings import Settings
@@ -94,6 +97,56 @@ EMULATED_TWICE = pytest.mark.slow  # the camera part, which takes the time, is t
 def test_c_follows_the_live_path(build, cell, bundles, networks, c_folders, car_settings, short_drive, tmp_path):
     found = run_c(build, c_folders[cell], short_drive, networks[cell], tmp_path)
     agree(found, short_drive.live(bundles[cell], car_settings), networks[cell])
+
+
+@pytest.mark.parametrize("cell", CELLS)
+@pytest.mark.parametrize("target", ["onnx", "numpy"])
+def test_a_speed_that_is_none_commands_nothing_and_is_not_remembered(target, cell, bundles, networks, parities):
+    step = target_step(target, networks[cell], bundles[cell], parities[cell])
+    image, rest = parities[cell].images[0], np.zeros(19, np.float32)
+    before, neurons = step(image, 3.0, 0.0, rest)
+    for speed in (np.nan, np.inf):
+        outputs, after = step(image, speed, 0.05, neurons)
+        assert np.isnan(outputs[:2]).all()
+        np.testing.assert_array_equal(after, neurons)
+        np.testing.assert_allclose(outputs[2:], before[2:], rtol=1e-6)
+        for dt in (0.6, -0.1, np.nan):
+            np.testing.assert_array_equal(step(image, speed, dt, neurons)[1], rest)
+    for dt in (0.6, -0.1, np.nan):  # the neurons start anew, as with the first frame
+        np.testing.assert_array_equal(step(image, 3.0, dt, neurons)[0], before)
+
+
+@pytest.mark.parametrize("target", TARGETS)
+@pytest.mark.parametrize("cell", CELLS)
+def test_other_sizes_of_everything(target, cell, car_settings, tmp_path):
+    """What the shipped sizes hide: odd maps, numbers of features and lane values that fill no block of channels."""
+    settings = replace(
+        car_settings,
+        camera=replace(car_settings.camera, height=121, width=203, rate_hz=13.0),
+        perception=replace(
+            car_settings.perception,
+            crop_top=0.2,
+            crop_bottom=0.1,
+            input_height=41,
+            input_width=70,
+            features=7,
+            preview_m=(5.0,),
+        ),
+        policy=replace(
+            car_settings.policy,
+            cell=cell,
+            inter_neurons=7,
+            command_neurons=5,
+            motor_fanin=4,
+            command_recurrent=3,
+            substeps=2,
+        ),
+    )
+    bundle = Stack.from_settings(settings, 1).to_bundle("odd", settings, 900.0, conformal=[1.0, 2.0, 3.0])
+    off = export_bundle(bundle, settings, target, tmp_path / "out")
+    assert off is None or off <= TOLERANCE
+    if target == "c" and shutil.which("make") and compiler():
+        subprocess.run(["make", "-s", "check"], cwd=tmp_path / "out", check=True, stdout=subprocess.DEVNULL)
 
 
 @pytest.mark.slow
