@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 import ctypes
-import os
 import shutil
 import subprocess
 import tempfile
@@ -28,8 +27,8 @@ Singles = NDArray[np.float32]
 
 
 def compiler() -> str | None:
-    """The C compiler: what ``CC`` names, or ``cc``; None where there is none."""
-    return shutil.which(os.environ.get("CC", "cc"))
+    """The C compiler for this machine; None where there is none. ``CC`` may be one for another machine: not asked."""
+    return shutil.which("cc")
 
 
 class Compiled:
@@ -43,7 +42,7 @@ class Compiled:
         """
         command = compiler()
         if command is None:
-            raise ExportError("no C compiler is installed; name one in CC or type: apt-get install gcc")
+            raise ExportError("no C compiler (cc) is installed; type: apt-get install gcc")
         with tempfile.TemporaryDirectory() as folder:
             for name, text in files.items():
                 (Path(folder) / name).write_text(text, encoding="utf-8")
