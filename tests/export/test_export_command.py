@@ -124,6 +124,9 @@ def test_an_unknown_cell_is_refused(bundles, car_settings):
     other = replace(bundles["ltc"], policy=replace(bundles["ltc"].policy, cell="gru"))
     with pytest.raises(ExportError, match="cell is 'gru'; exported are ltc, cfc"):
         Network.of(other, car_settings)
+    arrays = {**bundles["cfc"].arrays, "liquid.cell.dense_time_weight": np.zeros((2, 5), np.float32)}
+    with pytest.raises(ExportError, match="parameters dense_time_weight; exported are bias, weight"):
+        Network.of(replace(bundles["cfc"], arrays=arrays), car_settings)
 
 
 def test_a_camera_smaller_than_the_input_is_refused(bundles, car_settings):

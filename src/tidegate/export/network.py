@@ -12,9 +12,9 @@ from numpy.typing import NDArray
 
 from tidegate.bundle import Bundle
 from tidegate.errors import ExportError, ImageError
+from tidegate.export.cell import fold_cell
 from tidegate.export.resize import area_weights
-from tidegate.liquid.live import TIME_UNIT, Arrays, closed_form_reads, softplus
-from tidegate.liquid.wiring import Polarity, Wiring
+from tidegate.liquid.wiring import Wiring
 from tidegate.perception.export import backbone_weights, export_backbone
 from tidegate.perception.image import crop_rows
 from tidegate.perception.lane import SCALE_ADDED
@@ -44,13 +44,11 @@ class Network:
         """Fold ``bundle``; the camera and the longest step are those of ``settings``.
 
         Raises:
-            ExportError: an unknown cell, an image smaller than the network's input, or a backbone that is not the usual
-                chain.
+            ExportError: a cell that is not known, an image smaller than the network's input, or a backbone that is
+                not the usual chain.
             KeyError, ValueError, IndexError: arrays are missing or do not fit the wiring.
         """
         wiring, policy = Wiring.from_dict(bundle.wiring), bundle.policy
-        if policy.cell not in CELLS:
-            raise ExportError(f"bundle '{bundle.name}': its cell is '{policy.cell}'; exported are {', '.join(CELLS)}")
         arrays = bundle.part("liquid")
         speed = np.ones(wiring.inputs)
         speed[-1] = 1 / policy.speed_scale
@@ -68,7 +66,7 @@ class Network:
             "output_bias": arrays["output_bias"] * command,
             "gain_weight": arrays["gain_weight"],
             "gain_bias": arrays["gain_bias"],
-            **CELLS[policy.cell](bundle, wiring),
+            **fold_cell(bundle, wiring),
         }
         return cls(_facts(bundle, settings, wiring, command, unit), {k: _single(v) for k, v in folded.items()})
 
@@ -153,48 +151,3 @@ def _backbone(bundle: Bundle) -> dict[str, NDArray[Any]]:
                 f"{', '.join(expected.input)} there"
             )
     return weights
-
-
-def _ltc(bundle: Bundle, wiring: Wiring) -> dict[str, NDArray[Any]]:
-    """Folded as ``live.LtcStep`` folds it; ``inertia`` (N,) is C · substeps, to be divided by dt."""
-    arrays = bundle.part("liquid.cell")
-    leak = softplus(arrays["raw_leak"])
-    return {
-        **_synapses(wiring, wiring.sensory, arrays, "sensory"),
-        **_synapses(wiring, wiring.recurrent, arrays, "recurrent"),
-        "leak": leak,
-        "rest": leak * arrays["rest"],
-        "inertia": softplus(arrays["raw_capacitance"]) * bundle.policy.substeps,
-    }
-
-
-def _synapses(wiring: Wiring, adjacency: Polarity, arrays: Arrays, prefix: str) -> dict[str, NDArray[Any]]:
-    """Source, target, slope, shift, weight and current (E,) of each synapse."""
-    source, target, polarity = wiring.edges(adjacency)
-    slope, weight = softplus(arrays[f"{prefix}.raw_slope"]), softplus(arrays[f"{prefix}.raw_weight"])
-    folded = {
-        "source": source,
-        "target": target,
-        "slope": slope,
-        "shift": -slope * arrays[f"{prefix}.midpoint"],
-        "weight": weight,
-        "current": weight * polarity * softplus(arrays[f"{prefix}.raw_reversal"]),
-    }
-    return {f"{prefix}_{name}": array for name, array in folded.items()}
-
-
-def _cfc(bundle: Bundle, wiring: Wiring) -> dict[str, NDArray[Any]]:
-    """What each neuron reads, by target: source (E,), inputs first; weight (4, E), bias (4, N); the rate per second."""
-    arrays = bundle.part("liquid.cell")
-    source, target = closed_form_reads(wiring)
-    order = np.argsort(target, kind="stable")
-    per_second = np.array([1, 1, 1 / TIME_UNIT, 1])[:, None]
-    return {
-        "source": source[order],
-        "target": target[order],
-        "weight": (arrays["weight"] * per_second)[:, order],
-        "bias": arrays["bias"] * per_second,
-    }
-
-
-CELLS = {"ltc": _ltc, "cfc": _cfc}
