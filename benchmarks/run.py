@@ -3,10 +3,10 @@
 
 from __future__ import annotations
 
+import bound_coverage
 import closed_form
 import closed_loop
 import compiled_drive
-import coverage
 import exported
 import filter_step
 import gains
@@ -31,7 +31,7 @@ def main() -> None:
     latency.main([])
     closed_loop.main([])
     compiled_drive.main([])
-    coverage.main([])
+    bound_coverage.main([])
     gains.main([])
     jitter.main([])  # last: it leaves this process in real time
     results.main()
