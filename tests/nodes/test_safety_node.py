@@ -23,6 +23,8 @@ from tidegate.settings import Settings
 
 ARGUMENTS = ["--ros-args", "--params-file", str(CAR_YAML)]
 LOCK_STEP = [*ARGUMENTS, "-p", "lock_step:=true", "-p", "auto_reset:=true"]
+STANDS = 300
+"""Ticks after which a plant that stood at once is believed: no stop is that its brakes cannot make."""
 
 
 @pytest.fixture
@@ -134,7 +136,7 @@ def test_a_short_emergency_stop_stops_for_good_until_a_reset(plant: Plant, node:
     plant.publish("emergency_stop", False)
     until(plant.executor, lambda: plant.round().mode == Mode.STOPPING, "STOPPING")
     plant.speed = 0.0
-    assert plant.rounds(100).mode == Mode.STOPPED
+    assert plant.rounds(STANDS).mode == Mode.STOPPED
     assert plant.rounds(50).mode == Mode.STOPPED
     assert call(plant, "safety_node/reset").success
     assert plant.rounds(3).mode == Mode.NORMAL
@@ -179,7 +181,7 @@ def test_stop_is_a_service(plant: Plant, node: SafetyNode) -> None:
     assert call(plant, "safety_node/stop").success
     assert plant.round().mode == Mode.STOPPING
     plant.speed = 0.0
-    assert plant.rounds(100).mode == Mode.STOPPED
+    assert plant.rounds(STANDS).mode == Mode.STOPPED
 
 
 def test_joints_of_another_robot_keep_it_stopped_and_say_so(plant: Plant, node: SafetyNode) -> None:
