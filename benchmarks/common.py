@@ -72,18 +72,21 @@ def race(
     first = [statistics.median(part) for part in next(iter(times.values()))]
     figures = {}
     for name, parts in times.items():
-        ratios = sorted(statistics.median(part) / mine for part, mine in zip(parts, first, strict=True))
         every = np.concatenate(parts)
         figures[name] = {
             "mean_us": float(every.mean()),
             "median_us": float(np.median(every)),
             "p99_us": float(np.quantile(every, 0.99)),
             "max_us": float(every.max()),
-            "ratio": statistics.median(ratios),
-            "ratio_low": ratios[0],
-            "ratio_high": ratios[-1],
+            **spread(statistics.median(part) / mine for part, mine in zip(parts, first, strict=True)),
         }
     return figures
+
+
+def spread(ratios: Iterable[float]) -> dict[str, float]:
+    """The median of the rounds' ratios, the lowest and the highest."""
+    known = sorted(ratios)
+    return {"ratio": statistics.median(known), "ratio_low": known[0], "ratio_high": known[-1]}
 
 
 def timed(call: Callable[[Sample], object], sample: Sample) -> float:
@@ -91,6 +94,14 @@ def timed(call: Callable[[Sample], object], sample: Sample) -> float:
     start = time.perf_counter_ns()
     call(sample)
     return (time.perf_counter_ns() - start) / 1e3
+
+
+def mean_time(call: Callable[[], object], repeats: int, clock: Callable[[], float] = time.perf_counter) -> float:
+    """Mean time of one call [µs] by ``clock`` [s]."""
+    start = clock()
+    for _ in range(repeats):
+        call()
+    return (clock() - start) / repeats * 1e6
 
 
 def save(name: str, figures: dict[str, Any]) -> Path:

@@ -9,32 +9,29 @@ import statistics
 import subprocess
 import tempfile
 import time
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import onnxruntime
 import torch
-from common import MODEL, SETTINGS, save, table
-from ncps.torch import LTCCell
-from ncps.wirings import NCP
+from common import MODEL, SETTINGS, mean_time, save, spread, table
+from liquid_step import DT, public_cell
 
 from tidegate.bundle import Bundle
+from tidegate.export.compiled import FLAGS, SOURCES
 from tidegate.export.targets import export_bundle
 from tidegate.liquid.policy import make_step
 from tidegate.liquid.wiring import Wiring
 from tidegate.perception.image import prepare
 from tidegate.settings import load_settings
 
-FLAGS = ("-std=c99", "-O2", "-ftree-vectorize")
-LIQUID = ("liquid", "cell", "liquid_weights")
-DT = 0.05
+LIQUID, CAMERA = SOURCES[:3], SOURCES[3:]
 
 
 def build(folder: Path, where: Path, compiler: str) -> Path:
     """The timing program with the exported library."""
-    sources = [folder / f"{name}.c" for name in (*LIQUID, "camera", "camera_weights")]
+    sources = [folder / name for name in SOURCES]
     own = Path(__file__).with_suffix(".c")
     subprocess.run([compiler, *FLAGS, f"-I{folder}", "-o", where, own, *sources, "-lm"], check=True)
     return where
@@ -43,23 +40,18 @@ def build(folder: Path, where: Path, compiler: str) -> Path:
 def size(folder: Path, names: tuple[str, ...], compiler: str) -> dict[str, int]:
     """``text`` and ``data`` [bytes] of the objects of some sources."""
     with tempfile.TemporaryDirectory() as made:
-        sources = [str(folder / f"{name}.c") for name in names]
+        sources = [str(folder / name) for name in names]
         subprocess.run([compiler, *FLAGS, f"-I{folder}", "-c", *sources], cwd=made, check=True)
         told = subprocess.run(["size", *os.listdir(made)], cwd=made, check=True, capture_output=True, text=True).stdout
     rows = [line.split() for line in told.splitlines()[1:]]
     return {"text": sum(int(row[0]) for row in rows), "data": sum(int(row[1]) + int(row[2]) for row in rows)}
 
 
-def timed(call: Callable[[], object], repeats: int) -> float:
-    """Mean processor time of one call [µs], as the C program measures it: other load does not count."""
-    start = time.process_time()
-    for _ in range(repeats):
-        call()
-    return (time.process_time() - start) / repeats * 1e6
-
-
 def main(arguments: list[str] | None = None) -> None:
-    """Time all in turns, round by round, and keep medians, ratios to C and their spread."""
+    """Time all in turns, round by round, and keep medians, ratios to C and their spread.
+
+    Processor time, as the C program measures it: other load does not count.
+    """
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rounds", type=int, default=15)
     parser.add_argument("--repeats", type=int, default=300)
@@ -67,19 +59,9 @@ def main(arguments: list[str] | None = None) -> None:
     chosen = parser.parse_args(arguments)
     torch.set_num_threads(1)
     settings, bundle = load_settings(SETTINGS), Bundle.load(MODEL)
-    wiring, policy = Wiring.from_dict(bundle.wiring), bundle.policy
+    wiring = Wiring.from_dict(bundle.wiring)
     step = make_step(bundle, wiring)
-    circuit = NCP(
-        wiring.inter,
-        wiring.command,
-        wiring.motor,
-        policy.sensory_fanout,
-        policy.inter_fanout,
-        policy.command_recurrent,
-        policy.motor_fanin,
-        seed=0,
-    )
-    peer = LTCCell(circuit, wiring.inputs, ode_unfolds=policy.substeps)
+    peer = public_cell(wiring, bundle.policy)
     values, state = np.random.default_rng(0).normal(size=wiring.inputs), np.zeros(wiring.neurons)
     tensor, hidden = torch.tensor(values[None], dtype=torch.float32), torch.zeros(1, wiring.neurons)
     options = onnxruntime.SessionOptions()
@@ -102,15 +84,15 @@ def main(arguments: list[str] | None = None) -> None:
             rounds.append(
                 {
                     "decide": decide,
-                    "numpy": timed(lambda: step(values, state, DT), chosen.repeats),
-                    "ncps": timed(lambda: peer(tensor, hidden, DT), chosen.repeats),
+                    "numpy": mean_time(lambda: step(values, state, DT), chosen.repeats, time.process_time),
+                    "ncps": mean_time(lambda: peer(tensor, hidden, DT), chosen.repeats, time.process_time),
                     "see": see,
-                    "onnxruntime": timed(look, chosen.repeats),
+                    "onnxruntime": mean_time(look, chosen.repeats, time.process_time),
                 }
             )
         sizes = {
             "liquid": size(folder, LIQUID, chosen.cc),
-            "camera": size(folder, ("camera", "camera_weights"), chosen.cc),
+            "camera": size(folder, CAMERA, chosen.cc),
         }
     figures: dict[str, Any] = {
         "rounds": chosen.rounds,
@@ -125,12 +107,10 @@ def main(arguments: list[str] | None = None) -> None:
         ("see", "see"),
         ("onnxruntime", "see"),
     ):
-        ratios = sorted(one[name] / one[base] for one in rounds[1:])  # the first round warms up
+        warm = rounds[1:]  # the first round warms up
         figures[name] = {
-            "us": statistics.median(one[name] for one in rounds[1:]),
-            "ratio": statistics.median(ratios),
-            "ratio_low": ratios[0],
-            "ratio_high": ratios[-1],
+            "us": statistics.median(one[name] for one in warm),
+            **spread(one[name] / one[base] for one in warm),
         }
     print(save("exported", figures), *(f"{name} {figures[name]['us']:.2f} µs" for name in rounds[0]))
 

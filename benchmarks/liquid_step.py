@@ -5,16 +5,17 @@ from __future__ import annotations
 
 import argparse
 import statistics
-import time
 import warnings
-from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 import torch
-from common import SETTINGS, save
+from common import SETTINGS, mean_time, save, spread
 
 from tidegate.liquid.policy import make_step
+from tidegate.liquid.wiring import Wiring
 from tidegate.settings import load_settings
+from tidegate.settings.policy import PolicySettings
 from tidegate.stack import Stack
 
 with warnings.catch_warnings():
@@ -26,12 +27,19 @@ DT = 0.05
 SEED = 0
 
 
-def timed(call: Callable[[], object], repeats: int) -> float:
-    """Mean time of one call [µs]."""
-    start = time.perf_counter()
-    for _ in range(repeats):
-        call()
-    return (time.perf_counter() - start) / repeats * 1e6
+def public_cell(wiring: Wiring, policy: PolicySettings) -> Any:
+    """The LTC cell of ``ncps`` of the same size, fan-outs and sub-steps."""
+    circuit = NCP(
+        wiring.inter,
+        wiring.command,
+        wiring.motor,
+        policy.sensory_fanout,
+        policy.inter_fanout,
+        policy.command_recurrent,
+        policy.motor_fanin,
+        seed=SEED,
+    )
+    return LTCCell(circuit, wiring.inputs, ode_unfolds=policy.substeps)
 
 
 def main(arguments: list[str] | None = None) -> None:
@@ -46,20 +54,7 @@ def main(arguments: list[str] | None = None) -> None:
     wiring = stack.wiring
     ours = make_step(stack.to_bundle("bench", settings, 1200.0), wiring)
     policy = settings.policy
-    peer = LTCCell(
-        NCP(
-            wiring.inter,
-            wiring.command,
-            wiring.motor,
-            policy.sensory_fanout,
-            policy.inter_fanout,
-            policy.command_recurrent,
-            policy.motor_fanin,
-            seed=SEED,
-        ),
-        wiring.inputs,
-        ode_unfolds=policy.substeps,
-    )
+    peer = public_cell(wiring, policy)
     values = np.random.default_rng(SEED).normal(size=wiring.inputs)
     state = np.zeros(wiring.neurons)
     tensor, hidden = torch.tensor(values[None], dtype=torch.float32), torch.zeros(1, wiring.neurons)
@@ -73,9 +68,11 @@ def main(arguments: list[str] | None = None) -> None:
         hidden = peer(tensor, hidden, DT)[1]
 
     with torch.inference_mode():
-        timed(step_ours, 50), timed(step_peer, 50)
-        pairs = [(timed(step_ours, chosen.repeats), timed(step_peer, chosen.repeats)) for _ in range(chosen.rounds)]
-    ratios = sorted(theirs / mine for mine, theirs in pairs)
+        mean_time(step_ours, 50), mean_time(step_peer, 50)
+        pairs = [
+            (mean_time(step_ours, chosen.repeats), mean_time(step_peer, chosen.repeats)) for _ in range(chosen.rounds)
+        ]
+    ratios = spread(theirs / mine for mine, theirs in pairs)
     figures = {
         "neurons": wiring.neurons,
         "inputs": wiring.inputs,
@@ -84,11 +81,9 @@ def main(arguments: list[str] | None = None) -> None:
         "repeats": chosen.repeats,
         "ours_us": statistics.median(mine for mine, _ in pairs),
         "ncps_us": statistics.median(theirs for _, theirs in pairs),
-        "ratio": statistics.median(ratios),
-        "ratio_low": ratios[0],
-        "ratio_high": ratios[-1],
+        **ratios,
     }
-    print(save("liquid_step", figures), f"ratio {figures['ratio']:.1f} ({ratios[0]:.1f}…{ratios[-1]:.1f})")
+    print(save("liquid_step", figures), "ratio {ratio:.1f} ({ratio_low:.1f}…{ratio_high:.1f})".format(**ratios))
 
 
 if __name__ == "__main__":

@@ -16,7 +16,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from common import save, versions
+from common import save, spread, versions
 from layers import LAYERS, TOLERANCE, Layer
 from qp_problems import ROWS, SIZE, Exact, Floats, exact, problems
 from torch import Tensor
@@ -68,16 +68,13 @@ def timings(names: list[str], batch: int, rounds: int) -> list[dict[str, Any]]:
                 best[name] = spent, threads
     table = []
     for name, (spent, threads) in best.items():
-        ratios = sorted(theirs / mine for theirs, mine in zip(spent, best["ours"][0], strict=True))
         table.append(
             {
                 "batch": batch,
                 "layer": name,
                 "threads": threads,
                 "median_ms": statistics.median(spent),
-                "ratio": statistics.median(ratios),
-                "ratio_low": ratios[0],
-                "ratio_high": ratios[-1],
+                **spread(theirs / mine for theirs, mine in zip(spent, best["ours"][0], strict=True)),
                 "solution_error": worst[name][0],
                 "gradient_error": worst[name][1],
             }

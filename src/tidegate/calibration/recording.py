@@ -70,7 +70,7 @@ class Series:
                 raise BagError(f"{self._source}: '{topic}' lacks joint '{absent[0]}'; it has {', '.join(record.names)}")
         if topic == "command":
             efforts = dict(zip(record.names, record.effort.tolist(), strict=True))
-            return (sum(efforts[name] for name in WHEEL_JOINTS) / car.wheel_radius,)
+            return (car.wheel_force(np.array([efforts[name] for name in WHEEL_JOINTS])),)
         if topic == "joint_states":
             angles = [record.position.item(record.names.index(name)) for name in STEER_JOINTS]
             return car.curvature(*angles), car.rim_speed(record)

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from tidegate.bundle import Bundle
 from tidegate.errors import ExportError
-from tidegate.liquid.live import TIME_UNIT, Arrays, closed_form_reads, softplus
+from tidegate.liquid.live import TIME_UNIT, Arrays, closed_form_reads, fold_synapses, softplus
 from tidegate.liquid.wiring import Polarity, Wiring
 
 SYNAPSE = ("raw_slope", "midpoint", "raw_weight", "raw_reversal")
@@ -58,17 +58,8 @@ def _ltc(wiring: Wiring, arrays: Arrays, substeps: int) -> Folded:
 
 def _synapses(wiring: Wiring, adjacency: Polarity, arrays: Arrays, prefix: str) -> Folded:
     """Source, target, slope, shift, weight and current = weight · reversal potential of each synapse, (E,)."""
-    source, target, polarity = wiring.edges(adjacency)
-    slope, weight = softplus(arrays[f"{prefix}.raw_slope"]), softplus(arrays[f"{prefix}.raw_weight"])
-    folded = {
-        "source": source,
-        "target": target,
-        "slope": slope,
-        "shift": -slope * arrays[f"{prefix}.midpoint"],
-        "weight": weight,
-        "current": weight * polarity * softplus(arrays[f"{prefix}.raw_reversal"]),
-    }
-    return {f"{prefix}_{name}": array for name, array in folded.items()}
+    folded = fold_synapses(wiring, adjacency, arrays, prefix)
+    return {f"{prefix}_{name}": array for name, array in folded._asdict().items()}
 
 
 def _cfc(wiring: Wiring, arrays: Arrays) -> Folded:

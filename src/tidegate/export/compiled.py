@@ -21,7 +21,7 @@ from tidegate.export.parity import Images
 from tidegate.records import Floats
 
 SOURCES = ("liquid.c", "cell.c", "liquid_weights.c", "camera.c", "camera_weights.c")
-FLAGS = ("-std=c99", "-O2", "-ftree-vectorize", "-fPIC", "-shared")
+FLAGS = ("-std=c99", "-O2", "-ftree-vectorize")
 
 Singles = NDArray[np.float32]
 
@@ -46,7 +46,7 @@ class Compiled:
         with tempfile.TemporaryDirectory() as folder:
             for name, text in files.items():
                 (Path(folder) / name).write_text(text, encoding="utf-8")
-            build = [command, *FLAGS, "-o", "library.so", *SOURCES, "-lm"]
+            build = [command, *FLAGS, "-fPIC", "-shared", "-o", "library.so", *SOURCES, "-lm"]
             made = subprocess.run(build, cwd=folder, capture_output=True, text=True, check=False)
             if made.returncode:
                 raise ExportError(f"{command} cannot compile the exported library: {made.stderr.strip()}")

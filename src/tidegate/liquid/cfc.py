@@ -61,17 +61,7 @@ class CfC(nn.Module):
         return dense
 
     def forward(self, inputs: Tensor, dt: Tensor, state: Tensor | None = None, mask: Tensor | None = None) -> Tensor:
-        """States (B, T, N) after each step.
-
-        Args:
-            inputs: (B, T, I).
-            dt: (B, T) [s], length of each step.
-            state: (B, N) before the first step; None = zero.
-            mask: (B, T), False where there is no sample: the state is held.
-
-        Raises:
-            ValueError: ``dt`` or ``mask`` is not (B, T).
-        """
+        """States (B, T, N) after each step; arguments and errors as ``LTC.forward``."""
         inputs, dt = present(inputs, dt, mask)
         dense = self.matrices()
         sensors = self.wiring.inputs

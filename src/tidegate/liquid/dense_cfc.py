@@ -69,7 +69,7 @@ class DenseCfC(nn.Module):
         self.heads = _linear(widths[-1], MAPS[form] * neurons, random)
 
     def forward(self, inputs: Tensor, dt: Tensor, state: Tensor | None = None, mask: Tensor | None = None) -> Tensor:
-        """States (B, T, N) after each step; arguments and errors as ``CfC.forward``."""
+        """States (B, T, N) after each step; arguments and errors as ``LTC.forward``."""
         inputs, dt = present(inputs, dt, mask)
         if state is None:
             state = inputs.new_zeros(len(inputs), self.neurons)

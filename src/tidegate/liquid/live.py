@@ -7,7 +7,7 @@ About 40 µs per frame; a compiled step would be faster but costs a compiler in 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -64,18 +64,40 @@ def sigmoid(value: Floats) -> Floats:
     return result
 
 
+class FoldedSynapses(NamedTuple):
+    """Synapses e = (source → target), each (E,), as in ``kernels.forward``: opening σ(slope · x[source] + shift)."""
+
+    source: NDArray[np.int64]
+    target: NDArray[np.int64]
+    slope: Floats
+    shift: Floats
+    weight: Floats
+    current: Floats
+
+
+def fold_synapses(wiring: Wiring, adjacency: Polarity, arrays: Arrays, prefix: str) -> FoldedSynapses:
+    """The synapses of ``wiring.sensory`` or ``recurrent`` from their parameters ``prefix.raw_slope``…
+
+    Raises:
+        KeyError: a parameter is missing.
+    """
+    source, target, polarity = wiring.edges(adjacency)
+    slope, weight = softplus(arrays[f"{prefix}.raw_slope"]), softplus(arrays[f"{prefix}.raw_weight"])
+    shift = -slope * arrays[f"{prefix}.midpoint"]
+    current = weight * polarity * softplus(arrays[f"{prefix}.raw_reversal"])
+    return FoldedSynapses(source, target, slope, shift, weight, current)
+
+
 class _Synapses:
     """Folded synapses of one adjacency: opening = σ(slope · x[source] + shift); ``pull`` (E, 2N) sums both currents."""
 
     def __init__(self, wiring: Wiring, adjacency: Polarity, arrays: Arrays, prefix: str) -> None:
-        self.source, target, polarity = wiring.edges(adjacency)
-        self.slope = softplus(arrays[f"{prefix}.raw_slope"])
-        self.shift = -self.slope * arrays[f"{prefix}.midpoint"]
-        weight = softplus(arrays[f"{prefix}.raw_weight"])
-        each = np.arange(len(target))
+        folded = fold_synapses(wiring, adjacency, arrays, prefix)
+        self.source, self.slope, self.shift = folded.source, folded.slope, folded.shift
+        each, target = np.arange(len(folded.target)), folded.target
         self.pull = np.zeros((len(target), 2 * wiring.neurons))
-        self.pull[each, target] = weight * polarity * softplus(arrays[f"{prefix}.raw_reversal"])
-        self.pull[each, wiring.neurons + target] = weight
+        self.pull[each, target] = folded.current
+        self.pull[each, wiring.neurons + target] = folded.weight
 
     def __call__(self, values: Floats) -> Floats:
         pulled: Floats = sigmoid(self.slope * values[self.source] + self.shift) @ self.pull

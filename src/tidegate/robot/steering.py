@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from collections import deque
 
-from tidegate.records import Floats, JointStates
+from tidegate.records import Floats, JointStates, seconds
 from tidegate.robot.car import STEER_JOINTS, Car
 
 REMEMBERED = 64
@@ -69,7 +69,7 @@ class SteeringServo:
         commands = self._acted
         for index, (since, torques) in enumerate(commands):
             until = commands[index + 1][0] if index + 1 < len(commands) else now
-            step = (min(until, now) - max(since, stamp)) / 1e9
+            step = seconds(min(until, now) - max(since, stamp))
             if step > 0:
                 friction = self._friction[side]
                 gained = step * (torques[side] - friction * rate) / (self._inertia + friction * step / 2)  # midpoint

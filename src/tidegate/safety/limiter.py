@@ -29,12 +29,13 @@ class Limiter:
             wanted = self._safe
         wanted = np.where(np.isfinite(wanted), wanted, self._safe)
         wanted = np.minimum(np.maximum(wanted, self._low), self._high)
-        # the last command lies in the box, so the slew around it never leaves the box
-        self.last = np.minimum(np.maximum(wanted, self.last - self._step), self.last + self._step)
-        return self.last.copy()
+        return self._head_for(wanted, self._step)
 
     def rest(self, periods: float) -> Floats:
         """Efforts (J,) [N·m] of actuators that have headed for their safe ones by themselves for so many periods."""
-        way = periods * self._step
-        self.last = np.minimum(np.maximum(self._safe, self.last - way), self.last + way)
+        return self._head_for(self._safe, periods * self._step)
+
+    def _head_for(self, wanted: Floats, way: Floats) -> Floats:
+        # the last command lies in the box, so the slew around it never leaves the box
+        self.last = np.minimum(np.maximum(wanted, self.last - way), self.last + way)
         return self.last.copy()

@@ -8,7 +8,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from tidegate.records import Command, Floats, JointStates, Level, Mode, SafetyInputs, Tick, nanoseconds
+from tidegate.records import Command, Floats, JointStates, Level, Mode, SafetyInputs, Tick, nanoseconds, seconds
 from tidegate.robot import WHEEL_JOINTS, Actuation, Car
 from tidegate.safety.backup import Backup
 from tidegate.safety.barrier import Ahead, State
@@ -91,7 +91,7 @@ class Supervisor:
         step = max(inputs.now - self._now, 0) if self._now is not None else 0
         backwards = self._now is not None and inputs.now < self._now
         self._now = inputs.now
-        self._wake(step / 1e9 - self._settings.vehicle.command_hold_s)
+        self._wake(seconds(step) - self._settings.vehicle.command_hold_s)
         watchdog = self._watchdog
         watchdog.check(inputs)
         self._plausibility.check(watchdog, inputs.now)
