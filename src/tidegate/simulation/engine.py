@@ -8,6 +8,9 @@ import os
 from tidegate.errors import DependencyError
 
 os.environ.setdefault("MUJOCO_GL", "egl")
+# Mesa's software renderer draws in the calling thread: waiting for threads of its own takes longer than so small a
+# picture, and other drives use the other cores
+os.environ.setdefault("LP_NUM_THREADS", "0")
 
 _INSTALL_GL = "install it with 'apt-get install libegl1 libgl1', or 'apt-get install libosmesa6' and MUJOCO_GL=osmesa"
 
