@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 import math
-from dataclasses import replace
 
 import numpy as np
 
@@ -76,8 +75,7 @@ class Supervisor:
     def tick(self, inputs: SafetyInputs) -> Tick:
         """The command for the next period. Never raises: a fault inside brakes the car and stays until a reset."""
         try:
-            with np.errstate(all="ignore"):
-                return self._tick(inputs)
+            return self._tick(inputs)
         except Exception as error:  # the one place where everything is caught: the car must get a command
             reason = f"fault in the safety filter: {type(error).__name__}: {error}"
             self.rung = Rung(Mode.STOPPING, inputs.now, (reason,), latched=True)
@@ -140,7 +138,7 @@ class Supervisor:
         if watchdog.fresh("odometry"):
             odometry = watchdog.newest("odometry")
             motion.update(odometry, self._state.force, self._state.curvature)
-            self._tracker.odometry(replace(odometry, speed=motion.speed))
+            self._tracker.odometry(odometry.stamp, motion.speed, odometry.yaw_rate)
         elif watchdog.fresh("joints"):
             motion.from_wheels(watchdog.newest("joints"))
         slow = abs(motion.speed) < self._settings.safety.ladder.standstill_speed
