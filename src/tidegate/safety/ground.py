@@ -46,13 +46,14 @@ class GroundFilter:
         far = np.full((self._rings, self._beams), np.inf)
         height = np.zeros((self._rings, self._beams))
         far[cell], height[cell] = reach[good], z[good]
-        thing = (height > self._distance.rise_max * far) & np.isfinite(far)
+        seen = np.isfinite(far)
+        thing = seen & (height > self._distance.rise_max * far)
         for gap in (1, 2):  # the next ring, and the one after it where a return is missing
             lower, upper = far[:-gap], far[gap:]
             stands = upper - lower <= (height[gap:] - height[:-gap]) / self._distance.steepness
-            stands &= np.isfinite(upper) & np.isfinite(lower)
+            stands &= seen[gap:] & seen[:-gap]
             if gap == 2:
-                stands &= ~np.isfinite(far[1:-1])
+                stands &= ~seen[1:-1]
             thing[gap:] |= stands
             thing[:-gap] |= stands & (lower <= upper + 1.0)
         thing &= height < self._distance.height_max
