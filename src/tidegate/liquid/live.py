@@ -65,7 +65,7 @@ def sigmoid(value: Floats) -> Floats:
 
 
 class FoldedSynapses(NamedTuple):
-    """Synapses e = (source → target), each (E,), as in ``kernels.forward``: opening σ(slope · x[source] + shift)."""
+    """Synapses e = (source → target), each (E,), as in ``ltc_kernels``: opening σ(slope · x[source] + shift)."""
 
     source: NDArray[np.int64]
     target: NDArray[np.int64]
