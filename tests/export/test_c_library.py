@@ -133,6 +133,42 @@ def test_it_keeps_time_as_the_policy_does(cell, bundles, networks, parities, car
     assert min(kinds.values()) > 100
 
 
+@pytest.mark.parametrize("flags", ["-O0", "-O2 -ftree-vectorize", "-O1 -fsanitize=undefined -fno-sanitize-recover=all"])
+def test_its_sigmoid_is_exact_to_single_precision_and_keeps_nan(flags, c_folders, tmp_path):
+    code = """
+    #include "liquid.h"
+    #include <stdio.h>
+    int main(void)
+    {
+        static float x[1024];
+        while (fread(x, sizeof(x), 1, stdin) == 1) {
+            for (int i = 0; i < 1024; i++) {
+                x[i] = tidegate_sigmoid(x[i]);
+            }
+            (void)fwrite(x, sizeof(x), 1, stdout);
+        }
+    }
+    """
+    (tmp_path / "main.c").write_text(code, "utf-8")
+    build = [str(compiler()), "-std=c99", *flags.split(), f"-I{c_folders['ltc']}", "-o", "main", "main.c", "-lm"]
+    subprocess.run(build, cwd=tmp_path, check=True)
+    random = np.random.default_rng(0)
+    special = [0, -0.0, np.nan, -np.nan, np.inf, -np.inf, 3e38, -3e38, 1e-45, 86.99999, 87, 87.00001, -87, -87.00001]
+    given = np.concatenate(
+        [special, np.linspace(-90, 90, 2**19 - len(special))[random.permutation(2**19 - len(special))]]
+    )
+    given = given.astype(np.float32)
+    done = subprocess.run([tmp_path / "main"], input=given.tobytes(), capture_output=True, check=True)
+    found = np.frombuffer(done.stdout, np.float32)
+    with np.errstate(over="ignore"):
+        exact = 1 / (1 + np.exp(-given.astype(np.float64)))
+    np.testing.assert_array_equal(np.isnan(found), np.isnan(given))
+    inside = np.abs(given) <= 87
+    np.testing.assert_allclose(found[inside], exact[inside], rtol=1.5e-7, atol=0)
+    outside = np.abs(given) > 87
+    np.testing.assert_allclose(found[outside], exact[outside], rtol=1e-7, atol=2e-38)
+
+
 @pytest.mark.parametrize("number", [0.1, -1e-30, 3.0, 1 / 3, 16777217.0, 7, np.int64(3), math.inf, -math.inf])
 def test_literals_read_back_as_they_were(number, tmp_path):
     code = (

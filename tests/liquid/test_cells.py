@@ -24,10 +24,11 @@ CELLS: dict[str, Callable[[torch.Generator], Cell]] = {
     "ltc eager": lambda random: LTC(WIRING, 3, random, compiled=False),
     "ltc full": lambda random: LTC(fully_connected(INPUTS, NEURONS, 2, 0), 2, random),
     **{f"cfc {form}": lambda random, form=form: CfC(WIRING, random, form) for form in MAPS},
+    "cfc eager": lambda random: CfC(WIRING, random, compiled=False),
     "cfc sparse": lambda random: CfC(random_sparse(INPUTS, NEURONS, 2, 0, 0.6), random),
     "dense": lambda random: DenseCfC(INPUTS, NEURONS, random, hidden=8),
 }
-EAGER = [name for name in CELLS if name not in {"ltc", "ltc full"}]
+EAGER = [name for name in CELLS if name not in {"ltc", "ltc full", "cfc default", "cfc sparse"}]
 
 
 def cell_of(kind: str, seed: int = 0) -> Cell:

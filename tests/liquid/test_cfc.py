@@ -1,13 +1,17 @@
 # SPDX-License-Identifier: Apache-2.0
 """The closed form: it computes on the drawn graph only, every branch of it."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
+from torch.func import functional_call
 
 from tidegate.liquid.cfc import CfC
 from tidegate.liquid.dense_cfc import DenseCfC
 from tidegate.liquid.generators import ncp, random_sparse
+from tidegate.liquid.wiring import Wiring
 from tidegate.settings.policy import PolicySettings
 
 WIRING = ncp(5, PolicySettings(), 1)
@@ -76,6 +80,60 @@ def test_it_has_weights_for_its_wires_only() -> None:
     net = network()
     without_autapses = WIRING.synapses - np.count_nonzero(np.diag(WIRING.recurrent))
     assert sum(p.numel() for p in net.parameters()) == 4 * (without_autapses + 19) + 4 * 19
+
+
+def with_feedback(seed: int) -> Wiring:
+    """Every layer is heard by every layer, later ones by earlier ones too."""
+    drawn = random_sparse(3, 9, 9, seed, 0.5)
+    return Wiring(4, 3, 2, drawn.sensory, drawn.recurrent)
+
+
+@pytest.mark.parametrize(
+    "wiring",
+    [WIRING, with_feedback(0), random_sparse(5, 7, 3, 0, 0.5), replace(WIRING, dense_time=True)],
+    ids=["ncp", "feedback", "two layers", "dense time"],
+)
+@pytest.mark.parametrize("ragged", [False, True])
+def test_the_kernels_agree_with_the_eager_form_in_values_and_gradients(wiring: Wiring, ragged: bool) -> None:
+    random = torch.Generator().manual_seed(0)
+    mask = torch.rand(8, 12, generator=random) < 0.7 if ragged else None
+    given = {
+        "inputs": torch.randn(8, 12, wiring.inputs, generator=random),
+        "dt": 0.02 + 0.2 * torch.rand(8, 12, generator=random),
+        "state": 2 * torch.rand(8, wiring.neurons, generator=random) - 1,
+    }
+    found: list[tuple[torch.Tensor, dict[str, torch.Tensor]]] = []
+    for compiled in (True, False):
+        net = CfC(wiring, torch.Generator().manual_seed(0), compiled=compiled)
+        with torch.no_grad():
+            for parameter in net.parameters():
+                parameter.add_(0.3 * torch.randn(parameter.shape, generator=torch.Generator().manual_seed(1)))
+        leaves = {name: value.clone().requires_grad_() for name, value in given.items()}
+        states = net(**leaves, mask=mask)
+        (states.square().sum() + states[:, -1].sum()).backward()
+        gradients = {name: value.grad for name, value in (*net.named_parameters(), *leaves.items())}
+        found.append((states.detach(), gradients))
+    (states, gradients), (expected, reference) = found
+    torch.testing.assert_close(states, expected, atol=1e-6, rtol=1e-6)
+    for name, gradient in reference.items():
+        error = (gradients[name] - gradient).abs().max() / gradient.abs().max()
+        assert error < 1e-5, (name, error)
+
+
+def test_the_adjoint_passes_gradcheck_in_double_precision() -> None:
+    net = CfC(with_feedback(1), torch.Generator().manual_seed(0)).double()
+    random = torch.Generator().manual_seed(1)
+    inputs, dt, state = (
+        torch.rand(*shape, generator=random, dtype=torch.float64) for shape in ((2, 3, 3), (2, 3), (2, 9))
+    )
+    mask = torch.tensor([[True, True, False], [True, False, True]])
+    names = [name for name, _ in net.named_parameters()]
+
+    def states(*given: torch.Tensor) -> torch.Tensor:
+        return functional_call(net, dict(zip(names, given[3:], strict=True)), (*given[:3], mask))
+
+    leaves = [value.detach().requires_grad_() for value in (inputs, dt, state, *net.parameters())]
+    assert torch.autograd.gradcheck(states, leaves)
 
 
 @pytest.mark.parametrize("form", ["three_branch", "no_gate", "pure"])

@@ -78,18 +78,22 @@ def test_the_adjoint_passes_gradcheck_in_double_precision() -> None:
     def draw(*shape: int, low: float = -1.0, high: float = 1.0) -> torch.Tensor:
         return (low + (high - low) * torch.rand(*shape, generator=random, dtype=torch.float64)).requires_grad_()
 
-    source, target = torch.tensor([0, 1, 2, 2, 1]), torch.tensor([1, 2, 0, 2, 0])
+    sensory = np.array([0, 1, 1, 0]), np.array([0, 0, 1, 2])
+    recurrent = np.array([0, 1, 2, 2, 1]), np.array([1, 2, 0, 2, 0])
+
+    def synapses(count: int) -> list[torch.Tensor]:
+        return [draw(count, low=1.0, high=4.0), draw(count), draw(count, low=0.1), draw(count)]
+
     tensors = [
-        draw(2, 3, 3),
-        draw(2, 3, 3, low=0.1),
+        draw(2, 3, 2),
         draw(2, 3, 3, low=0.5, high=5.0),
-        draw(5, low=1.0, high=4.0),
-        draw(5),
-        draw(5, low=0.1),
-        draw(5),
         draw(2, 3),
+        draw(3, low=0.1),
+        draw(3),
+        *synapses(4),
+        *synapses(5),
     ]
-    assert torch.autograd.gradcheck(lambda *given: _Sequence.apply(*given, source, target, 2), tensors)
+    assert torch.autograd.gradcheck(lambda *given: _Sequence.apply(sensory, recurrent, 2, *given), tensors)
 
 
 @pytest.mark.parametrize("compiled", [True, False])

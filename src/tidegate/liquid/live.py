@@ -65,7 +65,7 @@ def sigmoid(value: Floats) -> Floats:
 
 
 class FoldedSynapses(NamedTuple):
-    """Synapses e = (source → target), each (E,), as in ``kernels.forward``: opening σ(slope · x[source] + shift)."""
+    """Synapses e = (source → target), each (E,), as in ``ltc_kernels``: opening σ(slope · x[source] + shift)."""
 
     source: NDArray[np.int64]
     target: NDArray[np.int64]
@@ -89,18 +89,24 @@ def fold_synapses(wiring: Wiring, adjacency: Polarity, arrays: Arrays, prefix: s
 
 
 class _Synapses:
-    """Folded synapses of one adjacency: opening = σ(slope · x[source] + shift); ``pull`` (E, 2N) sums both currents."""
+    """Folded synapses of one adjacency: opening = σ(slope · x[source] + shift); ``pull`` (E, 2N) sums both currents.
+
+    Slopes and shifts are halved for σ(x) = (1 + tanh(x/2))/2. ``dot`` does what @ does, a microsecond sooner.
+    """
 
     def __init__(self, wiring: Wiring, adjacency: Polarity, arrays: Arrays, prefix: str) -> None:
         folded = fold_synapses(wiring, adjacency, arrays, prefix)
-        self.source, self.slope, self.shift = folded.source, folded.slope, folded.shift
+        self.source, self.half_slope, self.half_shift = folded.source, 0.5 * folded.slope, 0.5 * folded.shift
         each, target = np.arange(len(folded.target)), folded.target
         self.pull = np.zeros((len(target), 2 * wiring.neurons))
         self.pull[each, target] = folded.current
         self.pull[each, wiring.neurons + target] = folded.weight
 
     def __call__(self, values: Floats) -> Floats:
-        pulled: Floats = sigmoid(self.slope * values[self.source] + self.shift) @ self.pull
+        opening = np.tanh(self.half_slope * values[self.source] + self.half_shift)
+        opening *= 0.5
+        opening += 0.5
+        pulled: Floats = opening.dot(self.pull)
         return pulled
 
 
@@ -136,22 +142,28 @@ class CfcStep:
     """The closed-form step of ``cfc.CfC``; ``arrays`` holds that module's state dictionary."""
 
     def __init__(self, wiring: Wiring, arrays: Arrays) -> None:
+        reads = wiring.inputs + wiring.neurons
+        dense = np.zeros((reads + 1, BRANCHES, wiring.neurons))  # from inputs, neurons and a one
+        dense[-1] = arrays["bias"]
         row, target = closed_form_reads(wiring)
-        dense = np.zeros((BRANCHES, wiring.inputs + wiring.neurons, wiring.neurons))
-        dense[:, row, target] = arrays["weight"]
+        dense[row, :, target] = arrays["weight"].T
         if wiring.dense_time:
             row, target = dense_time_reads(wiring)
-            dense[2:, row, target] = arrays["dense_time_weight"]
-        self._layers = wiring.layers
-        self._sensory, self._recurrent = dense[:, : wiring.inputs], dense[:, wiring.inputs :]
-        self._bias = arrays["bias"].astype(np.float64)
+            dense[row, 2:, target] = arrays["dense_time_weight"].T
+        dense[:, 2:] *= 0.5  # for σ(x) = (1 + tanh(x/2))/2
+        self._layers = [
+            (slice(wiring.inputs + layer.start, wiring.inputs + layer.stop), dense[:, :, layer].reshape(reads + 1, -1))
+            for layer in wiring.layers
+        ]
+        self._inputs, self._one = wiring.inputs, np.ones(1)
 
     def __call__(self, inputs: Floats, state: Floats, dt: float) -> Floats:
         """State (N,) after ``dt`` [s] with ``inputs`` (I,) held."""
-        held = inputs @ self._sensory + self._bias  # (4, N)
-        state = state.copy()
-        for layer in self._layers:
-            first, second, rate, offset = held[:, layer] + state @ self._recurrent[:, :, layer]
-            gate = sigmoid(rate * (dt / TIME_UNIT) + offset)
-            state[layer] = (1 - gate) * np.tanh(first) + gate * np.tanh(second)
-        return state
+        values = np.concatenate((inputs, state, self._one))
+        for layer, weight in self._layers:
+            maps = values.dot(weight).reshape(BRANCHES, -1)
+            maps[2] *= dt / TIME_UNIT
+            maps[2] += maps[3]
+            first, second, gate = np.tanh(maps[:3])
+            values[layer] = 0.5 * (first + second + gate * (second - first))
+        return values[self._inputs : -1]

@@ -14,12 +14,18 @@ from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn.functional import softplus
 
-from tidegate.liquid import kernels
-from tidegate.liquid.ragged import present
+from tidegate.liquid import ltc_kernels
+from tidegate.liquid.live import FoldedSynapses
+from tidegate.liquid.ragged import present, samples_first, samples_last
 from tidegate.liquid.wiring import Wiring
+
+Array = NDArray[Any]
+Wires = tuple[Array, Array]
+Folded = tuple[Tensor, Tensor, Tensor, Tensor]
 
 TAU_FAST, TAU_SLOW = 0.05, 1.0
 """Time constants at the start of training [s]: one camera frame to one second."""
@@ -60,7 +66,12 @@ class Synapses(nn.Module):
         self.midpoint = nn.Parameter(between(0.3, 0.8) * (1 - 2 * torch.randint(2, (count,), generator=random)))
         self.raw_reversal = nn.Parameter(inverse_softplus(torch.ones(count)))
 
-    def folded(self) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    @property
+    def wires(self) -> Wires:
+        """Source and target of each synapse, (E,)."""
+        return self.source.numpy(), self.target.numpy()
+
+    def folded(self) -> Folded:
         """Slope γ, shift −γμ, weight w and current w·A of each synapse, (E,)."""
         slope, weight = softplus(self.raw_slope), softplus(self.raw_weight)
         return slope, -slope * self.midpoint, weight, weight * self.polarity * softplus(self.raw_reversal)
@@ -128,43 +139,28 @@ class LTC(nn.Module):
             ValueError: ``dt`` or ``mask`` is not (B, T).
         """
         inputs, dt = present(inputs, dt, mask)
-        slope, shift, weight, current = self.sensory.folded()
-        opening = torch.sigmoid(torch.addcmul(shift, slope, inputs[..., self.sensory.source]))  # (B, T, E)
         leak = softplus(self.raw_leak)
-        drive = opening @ (self.sensory.scatter * current[:, None]) + leak * self.rest
-        conductance = opening @ (self.sensory.scatter * weight[:, None]) + leak
         inertia = softplus(self.raw_capacitance) * (self.substeps / dt)[..., None]
         if mask is not None:
             inertia = torch.where(mask[..., None], inertia, HOLDING)
         if state is None:
-            state = drive.new_zeros(len(inputs), self.neurons)
-        recurrent = self.recurrent.folded()
-        if self.compiled and drive.device.type == "cpu" and not torch.compiler.is_compiling():
-            states: Tensor = _Sequence.apply(
-                drive,
-                conductance,
-                inertia,
-                *recurrent,
-                state,
-                self.recurrent.source,
-                self.recurrent.target,
-                self.substeps,
-            )  # type: ignore[no-untyped-call]
+            state = inputs.new_zeros(len(inputs), self.neurons)
+        sensory, recurrent = self.sensory.folded(), self.recurrent.folded()
+        if self.compiled and inputs.device.type == "cpu" and not torch.compiler.is_compiling():
+            given = inputs, inertia, state, leak, leak * self.rest, *sensory, *recurrent
+            states: Tensor = _Sequence.apply(self.sensory.wires, self.recurrent.wires, self.substeps, *given)  # type: ignore[no-untyped-call]
             return states
-        return self._eager(drive, conductance, inertia, *recurrent, state)
+        return self._eager(inputs, inertia, leak, sensory, recurrent, state)
 
     def _eager(
-        self,
-        drive: Tensor,
-        conductance: Tensor,
-        inertia: Tensor,
-        slope: Tensor,
-        shift: Tensor,
-        weight: Tensor,
-        current: Tensor,
-        state: Tensor,
+        self, inputs: Tensor, inertia: Tensor, leak: Tensor, sensory: Folded, recurrent: Folded, state: Tensor
     ) -> Tensor:
         """The same arithmetic in plain torch, differentiated by autograd: what the kernels are tested against."""
+        slope, shift, weight, current = sensory
+        opening = torch.sigmoid(torch.addcmul(shift, slope, inputs[..., self.sensory.source]))  # (B, T, E)
+        drive = opening @ (self.sensory.scatter * current[:, None]) + leak * self.rest
+        conductance = opening @ (self.sensory.scatter * weight[:, None]) + leak
+        slope, shift, weight, current = recurrent
         to_top, to_total = self.recurrent.scatter * current[:, None], self.recurrent.scatter * weight[:, None]
         states = []
         for t in range(drive.shape[1]):
@@ -177,27 +173,37 @@ class LTC(nn.Module):
 
 
 class _Sequence(torch.autograd.Function):
-    """``kernels.forward`` and ``kernels.backward`` as one differentiable operation."""
+    """``ltc_kernels.forward`` and ``ltc_kernels.backward`` as one differentiable operation."""
 
     @staticmethod
-    def forward(ctx: Any, *arguments: Any) -> Tensor:
-        *tensors, source, target, substeps = arguments
-        drive, leak, inertia, slope, shift, weight, current, start = (
-            tensor.detach().contiguous().numpy() for tensor in tensors
-        )
-        batch, steps, neurons = drive.shape
-        states = np.empty((batch, steps * substeps + 1, neurons), drive.dtype)
-        totals = np.empty((batch, steps * substeps, neurons), drive.dtype)
-        wires = (source.numpy(), target.numpy())
-        kernels.forward(drive, leak, inertia, slope, shift, weight, current, *wires, start, substeps, states, totals)
-        ctx.kept = (inertia, slope, shift, weight, current, *wires, substeps, states, totals)
-        return torch.from_numpy(states[:, substeps::substeps].copy())
+    def forward(ctx: Any, sensory_wires: Wires, recurrent_wires: Wires, substeps: int, *tensors: Tensor) -> Tensor:
+        inputs, inertia, start = (samples_last(each) for each in tensors[:3])
+        leak, rest, *parameters = (each.detach().numpy() for each in tensors[3:])
+        sensory = FoldedSynapses(*sensory_wires, *parameters[:4])
+        recurrent = FoldedSynapses(*recurrent_wires, *parameters[4:])
+        steps, neurons, batch = inertia.shape
+
+        def empty(count: int, size: int) -> Array:
+            return np.empty((count, size, batch), inertia.dtype)
+
+        states, totals = empty(steps * substeps + 1, neurons), empty(steps * substeps, neurons)
+        sensed, opened = empty(steps, len(sensory.source)), empty(steps * substeps, len(recurrent.source))
+        states[0] = start
+        ctx.kept = (inputs, inertia, sensory, recurrent, substeps, states, totals, sensed, opened)
+        ltc_kernels.forward(inputs, inertia, leak, rest, *ctx.kept[2:])
+        return samples_first(states[substeps::substeps])
 
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:
-        (gradient,) = gradients
-        inertia, slope, *_, states, _ = ctx.kept
-        found = [np.zeros_like(inertia) for _ in range(3)] + [np.zeros_like(slope) for _ in range(4)]
-        found.append(np.zeros_like(states[:, 0]))
-        kernels.backward(gradient.contiguous().numpy(), *ctx.kept, *found)
-        return (*(torch.from_numpy(array) for array in found), None, None, None)
+        inputs, inertia, sensory, recurrent, _, states, *_ = ctx.kept
+        to_inputs, to_inertia, to_start, to_leak, to_rest = (
+            np.zeros_like(like) for like in (inputs, inertia, states[0], states[0], states[0])
+        )
+        to_sensory, to_recurrent = (
+            np.zeros((4, len(synapses.source), inertia.shape[-1]), inertia.dtype) for synapses in (sensory, recurrent)
+        )
+        found = to_inputs, to_inertia, to_leak, to_rest, to_sensory, to_recurrent, to_start
+        ltc_kernels.backward(samples_last(gradients[0]), *ctx.kept, *found)
+        shared = to_leak, to_rest, *to_sensory, *to_recurrent
+        of_samples = (samples_first(each) for each in (to_inputs, to_inertia, to_start))
+        return (None, None, None, *of_samples, *(torch.from_numpy(each.sum(axis=-1)) for each in shared))

@@ -3,7 +3,11 @@
 
 from __future__ import annotations
 
+from typing import Any
+
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 
@@ -21,3 +25,13 @@ def present(inputs: Tensor, dt: Tensor, mask: Tensor | None) -> tuple[Tensor, Te
     if mask is None:
         return inputs, dt
     return torch.where(mask[..., None], inputs, 0.0), torch.where(mask, dt, 1.0)
+
+
+def samples_last(value: Tensor) -> NDArray[Any]:
+    """A copy of (B, T, …) as (T, …, B), as the kernels take them."""
+    return np.array(np.moveaxis(value.detach().numpy(), 0, -1), order="C")
+
+
+def samples_first(value: NDArray[Any]) -> Tensor:
+    """A copy of (T, …, B) as (B, T, …)."""
+    return torch.from_numpy(np.array(np.moveaxis(value, -1, 0), order="C"))

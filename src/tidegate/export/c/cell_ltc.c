@@ -5,13 +5,20 @@
 #include "cell.h"
 #include "liquid.h"
 
+#define MOST ((TIDEGATE_SENSORY > TIDEGATE_RECURRENT) ? TIDEGATE_SENSORY : TIDEGATE_RECURRENT)
+
 static void add_currents(const tidegate_synapse synapses[], int count, const float values[], float top[], float total[])
 {
+    float opening[MOST];
     for (int e = 0; e < count; e++) {
-        const tidegate_synapse *s = &synapses[e];
-        const float opening = tidegate_sigmoid((s->slope * values[s->source]) + s->shift);
-        top[s->target] += s->current * opening;
-        total[s->target] += s->weight * opening;
+        opening[e] = (synapses[e].slope * values[synapses[e].source]) + synapses[e].shift;
+    }
+    for (int e = 0; e < count; e++) { /* by itself: it becomes vector instructions */
+        opening[e] = tidegate_sigmoid(opening[e]);
+    }
+    for (int e = 0; e < count; e++) {
+        top[synapses[e].target] += synapses[e].current * opening[e];
+        total[synapses[e].target] += synapses[e].weight * opening[e];
     }
 }
 

@@ -4,6 +4,7 @@
 #define TIDEGATE_LIQUID_H
 
 #include <math.h>
+#include <stdint.h>
 
 #include "sizes.h"
 
@@ -17,10 +18,35 @@ extern const float tidegate_gain_bias[TIDEGATE_GAINS];
 /* Moves the neurons by dt [s] with the inputs held. */
 void tidegate_cell_step(const float inputs[TIDEGATE_INPUTS], float neurons[TIDEGATE_NEURONS], float dt);
 
-/* An expf that overflows gives 0, as it should; NaN stays NaN. */
+typedef union {
+    float value;
+    uint32_t bits;
+} tidegate_bits;
+
+/* 1 / (1 + e^-x), off by 1.5e-7 of itself at most; NaN stays NaN. No call and no branch, so that a loop over it becomes
+   vector instructions under strict rules too. e^-x = 2^n e^r with |r| <= ln(2) / 2; polynomial of Cephes' expf. */
 static inline float tidegate_sigmoid(float x)
 {
-    return 1.0F / (1.0F + expf(-x));
+    tidegate_bits y;
+    tidegate_bits power;
+    y.value = x;
+    const uint32_t size = y.bits & 0x7FFFFFFFU;
+    const uint32_t most = (y.bits & 0x80000000U) | 0x42AE0000U; /* 87 with the sign of x: 2^n must not overflow */
+    y.bits = ((size > 0x42AE0000U) && (size <= 0x7F800000U)) ? most : y.bits;
+
+    power.value = (y.value * -1.44269504F) + 12582912.0F; /* at this size floats are the whole numbers */
+    const float n = power.value - 12582912.0F;
+    const float r = (-y.value - (n * 0.693359375F)) + (n * 2.12194440e-4F); /* ln(2) in two parts */
+    power.bits = (power.bits + 127U) << 23; /* n as an exponent: 2^n */
+
+    float p = 1.9875691500e-4F;
+    p = (p * r) + 1.3981999507e-3F;
+    p = (p * r) + 8.3334519073e-3F;
+    p = (p * r) + 4.1665795894e-2F;
+    p = (p * r) + 1.6666665459e-1F;
+    p = (p * r) + 5.0000001201e-1F;
+    p = ((p * r) * r) + r + 1.0F;
+    return 1.0F / (1.0F + (p * power.value));
 }
 
 #endif
