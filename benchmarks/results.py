@@ -9,8 +9,10 @@ from pathlib import Path
 from typing import Any
 
 import compiled_drive
+import emulated
 import exported
 import gains
+import start
 from common import FIGURES, table
 
 PAGE = Path("docs/results.md")
@@ -325,6 +327,8 @@ TABLES: dict[str, Callable[[dict[str, Any]], str]] = {
     "liquid_step": liquid_step,
     "closed_form": closed_form,
     "exported": exported.tell,
+    "start": start.tell,
+    "emulated": emulated.tell,
     "filter_step": filter_step,
     "qp_solve": qp_solve,
     "point_robot": point_robot,

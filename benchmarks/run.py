@@ -7,6 +7,7 @@ import bound_coverage
 import closed_form
 import closed_loop
 import compiled_drive
+import emulated
 import exported
 import filter_step
 import gains
@@ -17,6 +18,7 @@ import point_robot
 import qp_layer
 import qp_solve
 import results
+import start
 
 
 def main() -> None:
@@ -24,6 +26,8 @@ def main() -> None:
     liquid_step.main([])
     closed_form.main([])
     exported.main([])
+    start.main([])
+    emulated.main([])
     filter_step.main([])
     qp_solve.main([])
     point_robot.main([])
