@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Plugin of qemu-user (API 1: QEMU 5 to 8) that counts the instructions of the guest and tells them on stderr at its
-   end. Debian has no qemu-plugin.h, so what is used of it is declared here. */
+/* Plugin of qemu-user (its API 1, as in QEMU 7.2) that counts the instructions of the guest and tells them on stderr at
+   its end. Debian 12 has no qemu-plugin.h, so what is used of it is declared here. */
 #include <inttypes.h>
 #include <stdatomic.h>
 #include <stdio.h>

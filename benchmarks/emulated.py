@@ -125,9 +125,14 @@ def measure_python() -> tuple[dict[str, float], dict[str, Any]]:
 def main(arguments: list[str] | None = None) -> None:
     """Count everything, measure what this machine takes, and keep both."""
     argparse.ArgumentParser(description=__doc__).parse_args(arguments)
-    missing = [tool for tools in C_BUILDS.values() for tool in tools if shutil.which(tool) is None]
-    if missing:
+    tools = [*(tool for build in C_BUILDS.values() for tool in build), "apt-get", "dpkg-deb"]
+    if missing := [tool for tool in tools if shutil.which(tool) is None]:
         print(f"emulated: not run, {', '.join(missing)} not installed")
+        return
+    try:
+        python = arm_python(ARM64)
+    except subprocess.CalledProcessError as error:
+        print(f"emulated: not run, no Python for 64-bit Arm ({error})")
         return
     settings, bundle = load_settings(SETTINGS), Bundle.load(MODEL)
     with tempfile.TemporaryDirectory() as made:
@@ -136,7 +141,7 @@ def main(arguments: list[str] | None = None) -> None:
         export_bundle(bundle, settings, "c", folder)
         counts = {name: count_c(plugin, folder, Path(made) / name, *tools) for name, tools in C_BUILDS.items()}
         c_times = measure_c(Path(made) / "x86-64")
-        found, command = count_python(plugin, *arm_python(ARM64))
+        found, command = count_python(plugin, *python)
     counts["aarch64"] |= found
     python_times, ends = measure_python()
     off = np.abs(np.subtract(command, ends["command"])) / np.abs(ends["command"])
