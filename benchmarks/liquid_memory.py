@@ -177,12 +177,13 @@ def tell(figures: dict[str, Any]) -> str:
         )
         for name, told in words.items()
     ]
+    several = f"median of {figures['rounds']}, which lie within {figures['spread_mb']:.0f} MB"
+    among = several if figures["rounds"] > 1 else "one process each"
     head = ("implementation", "a step, batch 1 [MB]", "training step [MB]", "model [kB]")
     return (
-        f"## Memory of the liquid part\n\nMost memory that a fresh process held, code included, median of "
-        f"{figures['rounds']}, which lie within {figures['spread_mb']:.0f} MB; Python with NumPy alone: "
-        f"{figures['bare_mb']:.0f} MB. Training: forward and backward over 64 windows of 32 steps. Model: the liquid "
-        f"part as a file of safetensors, ONNX or `torch.save`. The exported C: see there.\n\n{table(head, rows)}"
+        f"## Memory of the liquid part\n\nMost memory that a fresh process held, code included, {among}; Python with "
+        f"NumPy alone: {figures['bare_mb']:.0f} MB. Training: forward and backward over 64 windows of 32 steps. Model: "
+        f"the liquid part as a file of safetensors, ONNX or `torch.save`. The exported C: see below.\n\n{table(head, rows)}"
     )
 
 
