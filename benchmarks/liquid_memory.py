@@ -183,7 +183,8 @@ def tell(figures: dict[str, Any]) -> str:
     return (
         f"## Memory of the liquid part\n\nMost memory that a fresh process held, code included, {among}; Python with "
         f"NumPy alone: {figures['bare_mb']:.0f} MB. Training: forward and backward over 64 windows of 32 steps. Model: "
-        f"the liquid part as a file of safetensors, ONNX or `torch.save`. The exported C: see below.\n\n{table(head, rows)}"
+        f"the liquid part as a file of safetensors, ONNX or `torch.save`. The exported C: see below.\n\n"
+        f"{table(head, rows)}"
     )
 
 

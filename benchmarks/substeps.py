@@ -118,13 +118,14 @@ ROWS: list[tuple[str, Solver, int, int]] = [
 def lap(bundle: Bundle) -> tuple[Floats, NDArray[np.float64]]:
     """Inputs (T, I) of the cell in a lap of the road and the time [s] since the frame before, every tenth lost."""
     settings, liquid = load_settings(SETTINGS), bundle.part("liquid")
-    rows, stamps = [], []
+    rows, stamps, speeds = [], [], {}
 
     def watch(moment: Moment) -> None:
+        speeds[moment.sensors.odometry.stamp] = moment.sensors.odometry.speed / bundle.policy.speed_scale
         if moment.step.percept is not None:
-            speed = moment.sensors.odometry.speed / bundle.policy.speed_scale
-            rows.append(np.append(moment.step.percept.features.values, speed))
-            stamps.append(moment.step.percept.features.stamp)
+            features = moment.step.percept.features
+            rows.append(np.append(features.values, speeds[features.stamp]))
+            stamps.append(features.stamp)
 
     task = Task(SETTINGS, str(MODEL), "road", 1000)
     roll(settings, task, driver_of(settings, bundle), watch, camera=True)
