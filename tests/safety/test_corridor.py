@@ -53,7 +53,7 @@ def test_between_measured_and_commanded_arc_everything_counts() -> None:
     left, right = (np.array([math.sin(k * way), 1 - math.cos(k * way)]) / k for k in (high, low))
     for share in np.linspace(0, 1, 7):
         place = tuple(share * left + (1 - share) * right)
-        nearest = min(float(along_arc(at(place), bend)[0]) for bend in (low, high)) - FRONT
+        nearest = min(along_arc(*place, bend) for bend in (low, high)) - FRONT
         assert on_arc(at(place), low, high) == pytest.approx(nearest)
     for place in ((left[0], left[1] + HALF + 0.5), (right[0], right[1] - HALF - 0.5)):
         assert math.isinf(on_arc(at(place), low, high))
@@ -62,7 +62,7 @@ def test_between_measured_and_commanded_arc_everything_counts() -> None:
 
 def test_an_arc_of_no_curvature_is_as_long_as_it_is_far() -> None:
     for bend in (0.0, 9e-7, -9e-7, 2e-6):
-        assert along_arc(at((20.0, 1.0)), bend)[0] == pytest.approx(20.0, abs=1e-3)
+        assert along_arc(20.0, 1.0, bend) == pytest.approx(20.0, abs=1e-3)
 
 
 def test_the_lane_is_watched_to_either_side_and_not_beyond_its_end() -> None:

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from safety_plant import PERIOD, settings
 from scipy.integrate import solve_ivp, trapezoid
 
-from tidegate.records import LaneEstimate, Odometry, nanoseconds
+from tidegate.records import LaneEstimate, nanoseconds
 from tidegate.safety.lane_tracker import LaneTracker, TrackedLane, centre_line, interpolate
 
 LANE, PREVIEW = settings().safety.lane, settings().perception.preview_m
@@ -26,17 +26,21 @@ def estimate(time: float = 0.0, curvature: tuple[float, ...] = BEND, **changes: 
     return dataclasses.replace(made, **changes)  # type: ignore[arg-type]
 
 
-def odometry(time: float, speed: float = 10.0, yaw_rate: float = 0.0) -> Odometry:
-    return Odometry(nanoseconds(time), 0.0, 0.0, 0.0, speed, yaw_rate)
+Sample = tuple[int, float, float]
+"""Of odometry: stamp [ns], speed [m/s], yaw rate [rad/s]."""
 
 
-def tracking(lane: LaneEstimate, *samples: Odometry) -> LaneTracker:
+def odometry(time: float, speed: float = 10.0, yaw_rate: float = 0.0) -> Sample:
+    return nanoseconds(time), speed, yaw_rate
+
+
+def tracking(lane: LaneEstimate, *samples: Sample) -> LaneTracker:
     """A tracker that was given the first sample, then the lane, then the other samples."""
     tracker = LaneTracker(settings())
-    tracker.odometry(samples[0])
+    tracker.odometry(*samples[0])
     assert tracker.offer(lane, gated=True)
     for sample in samples[1:]:
-        tracker.odometry(sample)
+        tracker.odometry(*sample)
     return tracker
 
 
@@ -57,8 +61,8 @@ def test_between_knots_linear_outside_constant_as_numpy_does() -> None:
 def test_nothing_is_known_before_the_first_estimate_nor_after_a_reset() -> None:
     tracker = LaneTracker(settings())
     assert (tracker.lane(), tracker.lane(0.1), tracker.stamp) == (None, None, None)
-    tracker.odometry(odometry(0.0))
-    tracker.odometry(odometry(0.1))
+    tracker.odometry(*odometry(0.0))
+    tracker.odometry(*odometry(0.1))
     tracker.offer(estimate(0.05), gated=True)
     assert tracker.stamp == nanoseconds(0.05)
     tracker.reset()
@@ -93,7 +97,7 @@ def test_each_sample_carries_the_lane_on_until_the_next(speed: float, turn: floa
     assert lane.offset_bound == pytest.approx(0.2 + wider(driven)[0])
     assert lane.heading_bound == pytest.approx(0.03 + wider(driven)[1])
     assert lane.curvature_bound == 0.01
-    tracker.odometry(odometry(0.3, 0.0, 0.0))
+    tracker.odometry(*odometry(0.3, 0.0, 0.0))
     offset, heading, along = moved(offset, heading, along, 5.0, 0.0, 0.2)
     lane = known(tracker)
     assert (lane.offset, lane.heading) == pytest.approx((offset, heading))
@@ -104,9 +108,9 @@ def test_samples_that_are_not_newer_are_ignored() -> None:
     tracker = tracking(estimate(), odometry(0.0, 10.0, 0.1), odometry(0.1, 8.0, 0.2))
     before = known(tracker)
     for late in (0.1, 0.05):
-        tracker.odometry(odometry(late, 99.0, 9.0))
+        tracker.odometry(*odometry(late, 99.0, 9.0))
     assert known(tracker) == before
-    tracker.odometry(odometry(0.2))
+    tracker.odometry(*odometry(0.2))
     assert known(tracker).offset_bound == pytest.approx(0.2 + wider(1.0 + 0.8)[0])
 
 
@@ -114,7 +118,7 @@ def test_an_estimate_counts_from_when_its_frame_was_exposed() -> None:
     """Exposed between two samples, arriving after a third: carried on by the rest of the first, and by the second."""
     tracker = LaneTracker(settings())
     for sample in (odometry(0.0, 10.0, 0.3), odometry(0.1, 6.0, -0.2), odometry(0.3, 1.0, 0.0)):
-        tracker.odometry(sample)
+        tracker.odometry(*sample)
     tracker.offer(estimate(0.06, offset=0.2, heading=0.05), gated=True)
     place = moved(*moved(0.2, 0.05, 0.0, 10.0, 0.3, 0.04), 6.0, -0.2, 0.2)
     lane = known(tracker)
@@ -257,11 +261,11 @@ def test_the_true_lane_stays_within_the_bounds_that_grow(
     curvature = np.array(bends) + bounds[1] * np.array(wrong)
     stated = np.array([side, bounds[0], *[bounds[1]] * 4])
     tracker = LaneTracker(settings())
-    tracker.odometry(odometry(0.0, SPEED, yaw_rate(0.0)))
+    tracker.odometry(*odometry(0.0, SPEED, yaw_rate(0.0)))
     tracker.offer(LaneEstimate(0, side * start[0], bounds[0] * start[1], curvature, stated), gated=False)
     for end, (offset, heading, _) in zip(ends, true, strict=True):
         for time in np.arange(round(end / PERIOD) + 1) * PERIOD:
-            tracker.odometry(odometry(time, SPEED, yaw_rate(time + PERIOD / 2) + turn * SPEED))
+            tracker.odometry(*odometry(time, SPEED, yaw_rate(time + PERIOD / 2) + turn * SPEED))
         lane = known(tracker)
         assert abs(lane.offset - offset) <= 1.05 * lane.offset_bound
         assert abs(lane.heading - heading) <= 1.05 * lane.heading_bound + 1e-3
@@ -271,10 +275,10 @@ def test_errors_that_push_the_same_way_reach_the_bounds() -> None:
     bend, doubt = LANE.curvature_cap, LANE.heading_cap
     stated = np.array([0.2, doubt, *[bend] * 4])
     tracker = LaneTracker(settings())
-    tracker.odometry(odometry(0.0, SPEED))
+    tracker.odometry(*odometry(0.0, SPEED))
     tracker.offer(LaneEstimate(0, 0.2, doubt, np.full(4, -bend), stated), gated=False)
     for time in np.arange(1, 401) * PERIOD:  # the car goes straight, on a straight road
-        tracker.odometry(odometry(time, SPEED, SPEED * LANE.drift_heading))
+        tracker.odometry(*odometry(time, SPEED, SPEED * LANE.drift_heading))
     lane = known(tracker)
     assert lane.offset + LANE.drift_offset * SPEED * 2.0 == pytest.approx(lane.offset_bound, rel=0.03)
     assert lane.heading == pytest.approx(lane.heading_bound, rel=0.03)

@@ -108,10 +108,10 @@ def test_in_a_steady_bend_own_lane_is_watched_and_the_other_is_not(curvature: fl
             place = foot + beside * np.array([-math.sin(heading), math.cos(heading)])
             found = corridor.on_arc(place[None], curvature, curvature)
             assert math.isfinite(found) == seen
-            assert beside_arc(place[None], curvature)[0] == pytest.approx(beside, abs=1e-9)
+            assert beside_arc(*place, curvature) == pytest.approx(beside, abs=1e-9)
             if seen:
                 assert found == pytest.approx(way - car().front, abs=1e-6)
-                assert along_arc(place[None], curvature)[0] == pytest.approx(way, abs=1e-6)
+                assert along_arc(*place, curvature) == pytest.approx(way, abs=1e-6)
 
 
 def test_the_lane_corridor_sees_round_the_bend_that_the_arc_misses() -> None:

@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 import itertools
-from dataclasses import replace
 
 import pytest
 
@@ -24,37 +23,37 @@ TABLE = [
     (Rung(N), OUT, H),
     (Rung(N), BLIND, S),
     (Rung(N), STOP, S),
-    (Rung(N), replace(OUT, manual=True), N),
+    (Rung(N), OUT._replace(manual=True), N),
     (Rung(N, manual=True), FINE, N),
     (Rung(N, manual=True), OUT, S),
-    (Rung(N), replace(FINE, reset=True), N),
+    (Rung(N), FINE._replace(reset=True), N),
     (Rung(H, since=0), FINE, N),
     (Rung(H, since=0), OUT, H),
     (Rung(H, since=-HOLD), OUT, S),
     (Rung(H, since=-HOLD), FINE, N),
-    (Rung(H), replace(OUT, manual=True), N),
+    (Rung(H), OUT._replace(manual=True), N),
     (Rung(H), BLIND, S),
     (Rung(H), STOP, S),
     (Rung(S), FINE, S),
-    (Rung(S), replace(FINE, reset=True), S),
-    (Rung(S), replace(FINE, standing=True), D),
-    (Rung(S), replace(FINE, standing=True, reset=True), D),
+    (Rung(S), FINE._replace(reset=True), S),
+    (Rung(S), FINE._replace(standing=True), D),
+    (Rung(S), FINE._replace(standing=True, reset=True), D),
     (Rung(S), DRIVER, N),
-    (Rung(S), replace(DRIVER, camera=("lane is late",)), N),
-    (Rung(S), replace(DRIVER, trusted=("joints is late",)), S),
-    (Rung(S), replace(DRIVER, stop=("emergency stop",)), S),
+    (Rung(S), DRIVER._replace(camera=("lane is late",)), N),
+    (Rung(S), DRIVER._replace(trusted=("joints is late",)), S),
+    (Rung(S), DRIVER._replace(stop=("emergency stop",)), S),
     (Rung(S, latched=True), DRIVER, S),
-    (Rung(S, latched=True), replace(FINE, standing=True), D),
+    (Rung(S, latched=True), FINE._replace(standing=True), D),
     (Rung(D), FINE, D),
-    (Rung(D), replace(FINE, standing=True), D),
-    (Rung(D), replace(FINE, reset=True), D),
-    (Rung(D), replace(FINE, reset=True, standing=True), N),
-    (Rung(D, latched=True), replace(FINE, reset=True, standing=True), N),
-    (Rung(D), replace(OUT, reset=True, standing=True), D),
-    (Rung(D), replace(OUT, reset=True, standing=True, manual=True), N),
-    (Rung(D), replace(BLIND, reset=True, standing=True), D),
-    (Rung(D), replace(STOP, reset=True, standing=True), D),
-    (Rung(D), replace(DRIVER, standing=True), D),
+    (Rung(D), FINE._replace(standing=True), D),
+    (Rung(D), FINE._replace(reset=True), D),
+    (Rung(D), FINE._replace(reset=True, standing=True), N),
+    (Rung(D, latched=True), FINE._replace(reset=True, standing=True), N),
+    (Rung(D), OUT._replace(reset=True, standing=True), D),
+    (Rung(D), OUT._replace(reset=True, standing=True, manual=True), N),
+    (Rung(D), BLIND._replace(reset=True, standing=True), D),
+    (Rung(D), STOP._replace(reset=True, standing=True), D),
+    (Rung(D), DRIVER._replace(standing=True), D),
 ]
 
 
@@ -74,7 +73,7 @@ def test_a_new_rung_says_since_when_and_why() -> None:
 def test_an_emergency_stop_stays_after_the_button_is_released() -> None:
     rung = advance(Rung(N), STOP, 0, HOLD)
     for now in range(1, 5):
-        rung = advance(rung, replace(DRIVER, standing=now > 2), now, HOLD)
+        rung = advance(rung, DRIVER._replace(standing=now > 2), now, HOLD)
     assert (rung.mode, rung.latched) == (D, True)
     assert "emergency stop" in rung.reasons
     late = advance(Rung(S), STOP, 0, HOLD)
@@ -93,7 +92,7 @@ def test_no_way_from_any_state_to_normal_past_a_stop() -> None:
         Mode, flags, flags, flags, flags, flags, flags, ("stop", "trusted")
     ):
         seen = Conditions(("x",) if camera else (), manual=manual, standing=standing, reset=reset)
-        seen = replace(seen, **{halt: ("y",)})
+        seen = seen._replace(**{halt: ("y",)})
         after = advance(Rung(mode, 0, (), latched, was), seen, 10, HOLD).mode
         assert after in (S, D)
         assert mode != D or after == D
@@ -113,13 +112,13 @@ def test_it_starts_stopped_since_ever_and_says_what_it_waits_for() -> None:
         (Rung(N, since=3), FINE),
         (Rung(H, since=3), FINE),
         (Rung(S, since=3), DRIVER),
-        (Rung(D, since=3), replace(FINE, reset=True, standing=True)),
+        (Rung(D, since=3), FINE._replace(reset=True, standing=True)),
     ],
 )
 def test_normal_remembers_who_drives_and_since_when(before: Rung, seen: Conditions, manual: bool) -> None:
     if before.mode == S and not manual:
         return  # only a driver leads out of STOPPING
-    rung = advance(before, replace(seen, manual=manual), 50, HOLD)
+    rung = advance(before, seen._replace(manual=manual), 50, HOLD)
     assert rung.mode == N
     assert rung.manual == manual
     assert rung.reasons == (("a driver drives",) if manual else ())
@@ -140,14 +139,14 @@ def test_the_longest_hold_is_kept_to_the_nanosecond() -> None:
 
 @pytest.mark.parametrize("manual", [False, True])
 def test_what_stops_remembers_why_once_and_whether_on_purpose(manual: bool) -> None:
-    stop = replace(STOP, trusted=("imu is late",), manual=manual)
+    stop = STOP._replace(trusted=("imu is late",), manual=manual)
     rung = advance(Rung(N), stop, 50, HOLD)
     assert rung == Rung(S, 50, ("emergency stop", "imu is late"), True, manual)
     for now in (60, 70):  # asked for again: said once
         assert advance(rung, stop, now, HOLD) == rung
-    other = advance(rung, replace(stop, stop=("stop requested",)), 80, HOLD)
+    other = advance(rung, stop._replace(stop=("stop requested",)), 80, HOLD)
     assert other.reasons == ("emergency stop", "imu is late", "stop requested")
-    unlatched = advance(Rung(S, 5, ("x",)), replace(FINE, manual=False, trusted=("y",)), 60, HOLD)
+    unlatched = advance(Rung(S, 5, ("x",)), FINE._replace(manual=False, trusted=("y",)), 60, HOLD)
     assert unlatched == Rung(S, 5, ("x",), False, False)
 
 

@@ -324,13 +324,13 @@ def test_dead_reckoning_follows_the_road(curvature: float, seed: int) -> None:
     now = 0
     for tick in range(200):
         now = tick * 5_000_000
-        tracker.odometry(plant.odometry(now))
+        tracker.odometry(now, plant.speed, plant.odometry(now).yaw_rate)
         lanes.append(plant.lane(now))
         if tick == 10:
             assert tracker.offer(lanes[4], gated=True)  # arrives 30 ms after its exposure
         plant.steer = np.array(steer)
         plant.step_coasting()
-    tracker.odometry(plant.odometry(now + 5_000_000))
+    tracker.odometry(now + 5_000_000, plant.speed, plant.odometry(now).yaw_rate)
     lane = tracker.lane()
     assert lane is not None
     assert lane.offset == pytest.approx(plant.offset, abs=0.03)
@@ -340,7 +340,7 @@ def test_dead_reckoning_follows_the_road(curvature: float, seed: int) -> None:
 
 def test_an_estimate_that_contradicts_dead_reckoning_is_refused() -> None:
     plant, tracker = Plant(speed=10.0), LaneTracker(settings())
-    tracker.odometry(plant.odometry(0))
+    tracker.odometry(0, plant.speed, 0.0)
     assert tracker.offer(plant.lane(0), gated=True)
     jumped = dataclasses.replace(plant.lane(1), offset=1.5)
     assert not tracker.offer(jumped, gated=True)

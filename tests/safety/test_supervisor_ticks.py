@@ -298,7 +298,7 @@ def test_a_fault_brakes_and_says_what_it_was(monkeypatch: pytest.MonkeyPatch) ->
 def test_hard_braking_where_a_trusted_input_is_out_or_the_stop_was_ordered() -> None:
     def braking(change: Change = lambda inputs: inputs, latched: bool = False) -> float:
         drive = driving(10.0, Mode.STOPPING)
-        drive.supervisor.rung = dataclasses.replace(drive.supervisor.rung, latched=latched)
+        drive.supervisor.rung = drive.supervisor.rung._replace(latched=latched)
         drive.supervisor._motion._expected = 10.0  # as if it had been watched until here
         return -drive.run(3 * PERIOD, change=change).wanted[0] / car().loaded_mass
 

@@ -156,7 +156,7 @@ def test_an_input_is_fresh_up_to_its_own_limit(name: str) -> None:
         watchdog, inputs = Watchdog(settings(), car()), sound()
         record = getattr(inputs, name).record
         watchdog.check(SafetyInputs(now=0, **{name: Received(record, limit[name] + late)}))
-        assert watchdog.fresh(name) == (not late)
+        assert (watchdog.usable(name) is None) == late
         assert watchdog.late(name) == ((f"{name} is late ({(limit[name] + 1) / 1e6:.0f} ms)",) if late else ())
         assert watchdog.age(name) == limit[name] + late
 
@@ -165,7 +165,7 @@ def test_what_never_came_is_not_fresh_and_has_no_age() -> None:
     watchdog = Watchdog(settings(), car())
     watchdog.check(SafetyInputs(now=0))
     for name in INPUTS:
-        assert (watchdog.newest(name), watchdog.age(name), watchdog.fresh(name)) == (None, -1, False)
+        assert (watchdog.newest(name), watchdog.age(name), watchdog.usable(name)) == (None, -1, None)
         assert watchdog.late(name) == (f"{name} never arrived",)
 
 
@@ -211,4 +211,4 @@ def test_inputs_are_judged_each_by_itself() -> None:
     for _ in range(2):  # the second time every record was seen before
         watchdog.check(dataclasses.replace(inputs, **broken))
         for name in INPUTS:
-            assert watchdog.fresh(name) == (name not in broken)
+            assert (watchdog.usable(name) is None) == (name in broken)

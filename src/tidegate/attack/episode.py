@@ -133,7 +133,7 @@ class Hearing:
 
     def begin(self, simulator: Simulator) -> Tamper:
         """What the filter hears in this world."""
-        wrong = WrongSensors(self._rng, self._settings, lambda: simulator.truth().speed) if self._wrong else None
+        wrong = WrongSensors(self._rng, self._settings, lambda: simulator.speed) if self._wrong else None
         fault = faults(self._settings)[self.fault] if self.fault else None
         broken = fault.make() if fault is not None else None
 

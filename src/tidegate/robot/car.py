@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import dataclasses
 import math
-import statistics
 from dataclasses import dataclass
 
 import numpy as np
@@ -122,7 +121,8 @@ class Car:
 
     def rim_speed(self, joints: JointStates) -> float:
         """Median speed of the wheels' rims [m/s]: one wheel that slips or locks does not count."""
-        return statistics.median(self.wheel_spins(joints)) * self.wheel_radius
+        _, low, high, _ = sorted(self.wheel_spins(joints))
+        return (low + high) / 2 * self.wheel_radius
 
     def wheel_efforts(self, force: float) -> Floats:
         """Torque of each wheel (4,) [N·m] for a longitudinal force [N]: drive on the driven axle, brake on all."""
@@ -145,10 +145,9 @@ class Car:
         driven, wheels, step = len(self.vehicle.driven), len(WHEEL_JOINTS), self.vehicle.wheel_effort_rate * period
         torque = force * self.wheel_radius / (driven if force > 0 else wheels)
         low, high = torque - step, torque + step
-        to_force = [driven if side > 0 else wheels for side in (low, high)]
         return (
-            max(low * to_force[0] / self.wheel_radius, self.force_min),
-            min(high * to_force[1] / self.wheel_radius, self.force_max),
+            max(low * (driven if low > 0 else wheels) / self.wheel_radius, self.force_min),
+            min(high * (driven if high > 0 else wheels) / self.wheel_radius, self.force_max),
         )
 
     def road_motion(self, offset: float, heading: float, speed: float, road_curvature: float) -> tuple[Floats, Floats]:

@@ -73,16 +73,10 @@ class Corridor:
 
     def on_arc(self, things: Floats, low: float, high: float) -> float:
         """Distance [m] from the bumper to the nearest of ``things`` (N, 2) between arcs ``low`` ≤ ``high`` [1/m]."""
-        if not len(things):
-            return math.inf
-        inside = (
-            (beside_arc(things, low) >= -self._half)
-            & (beside_arc(things, high) <= self._half)
-            & (things[:, 0] > self._front)
-        )
-        if not inside.any():
-            return math.inf
-        nearest = min(float(along_arc(things[inside], bend).min()) for bend in (low, high))
+        nearest = math.inf
+        for x, y in things.tolist():  # they are few: plain numbers are quicker than arrays
+            if x > self._front and beside_arc(x, y, high) <= self._half and beside_arc(x, y, low) >= -self._half:
+                nearest = min(nearest, along_arc(x, y, low), along_arc(x, y, high))
         return nearest - self._front
 
     def along_lane(self, things: Floats, line: Floats) -> float:
@@ -105,21 +99,15 @@ class Corridor:
         return float((near[inside] * step + over[inside]).min()) - self._front
 
 
-def beside_arc(points: Floats, curvature: float) -> Floats:
-    """Signed distance (N,) [m], left positive, of points (N, 2) from the arc through the origin; no division by κ."""
-    x, y = points[:, 0], points[:, 1]
+def beside_arc(x: float, y: float, curvature: float) -> float:
+    """Signed distance [m], left positive, of the point (x, y) from the arc through the origin; no division by κ."""
     q = 2 * y - curvature * (x * x + y * y)
-    distance: Floats = q / (1 + np.sqrt(np.maximum(1 - curvature * q, 0)))
-    return distance
+    return q / (1 + math.sqrt(max(1 - curvature * q, 0.0)))
 
 
-def along_arc(points: Floats, curvature: float) -> Floats:
-    """Length (N,) [m] of the arc to the foot of each point (N, 2)."""
-    x: Floats = points[:, 0]
-    if abs(curvature) < 1e-6:
-        return x
-    length: Floats = np.arctan2(curvature * x, 1 - curvature * points[:, 1]) / curvature
-    return length
+def along_arc(x: float, y: float, curvature: float) -> float:
+    """Length [m] of the arc to the foot of the point (x, y)."""
+    return x if abs(curvature) < 1e-6 else math.atan2(curvature * x, 1 - curvature * y) / curvature
 
 
 def moved(things: Floats, then: Pose, now: Pose) -> Floats:
@@ -128,8 +116,8 @@ def moved(things: Floats, then: Pose, now: Pose) -> Floats:
     cos_now, sin_now = math.cos(now[2]), math.sin(now[2])
     turn = then[2] - now[2]
     cos_turn, sin_turn = math.cos(turn), math.sin(turn)
-    rotation = np.array([[cos_turn, sin_turn], [-sin_turn, cos_turn]])
-    made: Floats = np.matmul(things, rotation)
-    made[:, 0] += cos_now * dx + sin_now * dy
-    made[:, 1] += -sin_now * dx + cos_now * dy
+    turn_and_shift = np.array(
+        [[cos_turn, sin_turn], [-sin_turn, cos_turn], [cos_now * dx + sin_now * dy, -sin_now * dx + cos_now * dy]]
+    )
+    made: Floats = things @ turn_and_shift[:2] + turn_and_shift[2]
     return made

@@ -7,8 +7,6 @@ import math
 from collections import deque
 from dataclasses import dataclass, field
 
-import numpy as np
-
 from tidegate.records import Floats, seconds
 from tidegate.robot import Car
 from tidegate.safety.corridor import Pose, along_arc, beside_arc
@@ -50,31 +48,36 @@ class Crossing:
         found = math.inf
         kept: list[_Edge] = []
         for cluster in self._clusters(things):
-            across = beside_arc(cluster, curvature)
-            along = along_arc(cluster, curvature)
-            if np.abs(across).min() <= self._half or along.min() > self._settings.crossing_reach_m:
+            across = [beside_arc(x, y, curvature) for x, y in cluster]
+            along = [along_arc(x, y, curvature) for x, y in cluster]
+            aside = [abs(distance) for distance in across]
+            if min(aside) <= self._half or min(along) > self._settings.crossing_reach_m:
                 continue
-            near = int(np.abs(across).argmin())
-            x, y = cluster[near].tolist()
+            near = aside.index(min(aside))
+            x, y = cluster[near]
             edge = self._match(stamp, *_to_odometry(x, y, pose))
             kept.append(edge)
-            heading = pose[2] + curvature * float(along[near])
-            towards, forward, time = self._velocity(edge, heading, math.copysign(1.0, float(across[near])))
+            heading = pose[2] + curvature * along[near]
+            towards, forward, time = self._velocity(edge, heading, math.copysign(1.0, across[near]))
             sure = self._beam * math.hypot(x, y) + self._settings.crossing_noise_m
             if towards * time < sure or abs(forward) > 0.7 * towards + 1.0:
                 continue
-            enters = (abs(float(across[near])) - self._half) / towards
-            distance = max(float(along.min()) - self._front, 0.0)
+            enters = (aside[near] - self._half) / towards
+            distance = max(min(along) - self._front, 0.0)
             if enters <= distance / max(speed, 1.0) + self._settings.crossing_margin_s:
                 found = min(found, distance)
         self._edges = kept
         return found
 
-    def _clusters(self, things: Floats) -> list[Floats]:
-        if not len(things):
-            return []
-        step = np.diff(things, axis=0)
-        return np.split(things, np.flatnonzero(np.hypot(step[:, 0], step[:, 1]) > self._settings.track_gate) + 1)
+    def _clusters(self, things: Floats) -> list[list[list[float]]]:
+        """Things that lie side by side, (x, y) each [m]."""
+        clusters: list[list[list[float]]] = []
+        for thing in things.tolist():
+            if clusters and math.dist(thing, clusters[-1][-1]) <= self._settings.track_gate:
+                clusters[-1].append(thing)
+            else:
+                clusters.append([thing])
+        return clusters
 
     def _match(self, stamp: int, x: float, y: float) -> _Edge:
         """The known edge nearest to (x, y), or a new one; each is handed out once."""

@@ -5,8 +5,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
 from itertools import accumulate
+from typing import NamedTuple
 
 import numpy as np
 
@@ -26,8 +26,7 @@ UnitRow = tuple[float, float, float, int, int]
 """A row of unit norm in units of deviation: by force and by curvature, bound; its priority, its barrier's index."""
 
 
-@dataclass(frozen=True, slots=True)
-class Filtered:
+class Filtered(NamedTuple):
     """What the filter let through; ``solved`` False means that the backup command was taken instead."""
 
     force: float

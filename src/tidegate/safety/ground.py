@@ -34,26 +34,26 @@ class GroundFilter:
         self._beams = ranging.beams
         self._sector = 2 * self._half / (ranging.beams - 1)
 
+    @np.errstate(all="ignore")  # whatever a scan holds; and no return less no return
     def things(self, points: Points) -> Floats:
         """Nearest return of a thing per azimuth sector, (N, 2) x and y in the base frame [m]."""
-        xyz, ring = points.xyz.astype(np.float64), points.ring
-        good = np.isfinite(xyz).all(axis=1) & (ring >= 0) & (ring < self._rings)
-        xyz, ring = xyz[good], ring[good]
-        x, y, z = xyz[:, 0] - self._x, xyz[:, 1], xyz[:, 2]
-        sector = np.rint((np.arctan2(y, x) + self._half) / self._sector).astype(np.intp)
-        inside = (sector >= 0) & (sector < self._beams)
-        cell = self._row[ring[inside]], sector[inside]
+        x, y, z = points.xyz.T.astype(np.float64)
+        x, ring = x - self._x, points.ring
+        reach, sector = np.hypot(x, y), np.rint((np.arctan2(y, x) + self._half) / self._sector)
+        good = np.isfinite(reach) & np.isfinite(z) & (ring >= 0) & (ring < self._rings)
+        good &= (sector >= 0) & (sector < self._beams)
+        cell = self._row[ring[good]], sector[good].astype(np.intp)
         far = np.full((self._rings, self._beams), np.inf)
         height = np.zeros((self._rings, self._beams))
-        far[cell], height[cell] = np.hypot(x, y)[inside], z[inside]
-        thing = (height > self._distance.rise_max * far) & np.isfinite(far)
+        far[cell], height[cell] = reach[good], z[good]
+        seen = np.isfinite(far)
+        thing = seen & (height > self._distance.rise_max * far)
         for gap in (1, 2):  # the next ring, and the one after it where a return is missing
             lower, upper = far[:-gap], far[gap:]
-            with np.errstate(invalid="ignore"):
-                stands = upper - lower <= (height[gap:] - height[:-gap]) / self._distance.steepness
-            stands &= np.isfinite(upper) & np.isfinite(lower)
+            stands = upper - lower <= (height[gap:] - height[:-gap]) / self._distance.steepness
+            stands &= seen[gap:] & seen[:-gap]
             if gap == 2:
-                stands &= ~np.isfinite(far[1:-1])
+                stands &= ~seen[1:-1]
             thing[gap:] |= stands
             thing[:-gap] |= stands & (lower <= upper + 1.0)
         thing &= height < self._distance.height_max

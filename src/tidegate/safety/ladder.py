@@ -3,13 +3,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from tidegate.records import Mode
 
 
-@dataclass(frozen=True, slots=True)
-class Conditions:
+class Conditions(NamedTuple):
     """What the ladder decides on; the tuples hold reasons in words, empty = fine.
 
     ``camera``: what depends on the camera (nominal, lane, image health) and is late or not to be trusted.
@@ -25,8 +24,7 @@ class Conditions:
     reset: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Rung:
+class Rung(NamedTuple):
     """Where the ladder stands: ``since`` [ns]; ``latched``: stopped on purpose, a driver cannot take over either."""
 
     mode: Mode = Mode.STOPPED

@@ -4,13 +4,14 @@
 from __future__ import annotations
 
 import math
+from bisect import bisect_right
 from collections import deque
 from dataclasses import dataclass
 from itertools import pairwise
 
 import numpy as np
 
-from tidegate.records import Floats, LaneEstimate, Odometry, seconds
+from tidegate.records import Floats, LaneEstimate, seconds
 from tidegate.settings import Settings
 
 
@@ -92,15 +93,15 @@ class LaneTracker:
         """Stamp of the estimate in use; None = there is none."""
         return None if self._now is None else self._now.stamp
 
-    def odometry(self, odometry: Odometry) -> None:
-        """Advance by one odometry sample; samples that are not newer are ignored."""
+    def odometry(self, stamp: int, speed: float, yaw_rate: float) -> None:
+        """Advance by one sample, ``speed`` [m/s] and ``yaw_rate`` [rad/s]; samples that are not newer are ignored."""
         if self._samples:
-            last, speed, yaw_rate = self._samples[-1]
-            if odometry.stamp <= last:
+            last, *held = self._samples[-1]
+            if stamp <= last:
                 return
             if self._now is not None:
-                self._advance(self._now, seconds(odometry.stamp - max(last, self._now.stamp)), speed, yaw_rate)
-        self._samples.append((odometry.stamp, odometry.speed, odometry.yaw_rate))
+                self._advance(self._now, seconds(stamp - max(last, self._now.stamp)), *held)
+        self._samples.append((stamp, speed, yaw_rate))
 
     def offer(self, lane: LaneEstimate, *, gated: bool) -> bool:
         """Take a new estimate unless it contradicts dead reckoning; ``gated`` False takes it anyway.
@@ -110,9 +111,13 @@ class LaneTracker:
         curvature = tuple(float(value) for value in lane.curvature)
         offset, heading, *bends = lane.bound.tolist()
         offered = _Reckoning(lane.stamp, curvature, lane.offset, lane.heading, offset, heading, max(bends))
-        for (start, speed, yaw_rate), (end, _, _) in pairwise(self._samples):
-            if end > lane.stamp:
-                self._advance(offered, seconds(end - max(start, lane.stamp)), speed, yaw_rate)
+        since = []  # the samples after the frame and the one that held at it, newest first
+        for sample in reversed(self._samples):
+            since.append(sample)
+            if sample[0] <= lane.stamp:
+                break
+        for (start, speed, yaw_rate), (end, _, _) in pairwise(reversed(since)):
+            self._advance(offered, seconds(end - max(start, lane.stamp)), speed, yaw_rate)
         if gated and self._now is not None and not self._agrees(offered, self._now):
             return False
         self._now = offered
@@ -132,15 +137,15 @@ class LaneTracker:
             offset, heading, along = self._moved(kept, ahead_s, speed, yaw_rate)
         if not (abs(offset) < 10.0 and abs(heading) < 1.2):
             return None
-        later = [(s - along, k) for s, k in zip(self._preview, kept.curvature, strict=True) if s > along]
+        later = bisect_right(self._preview, along)
         wider, askew = self._growth(kept)
         return TrackedLane(
             offset,
             heading,
             kept.offset_bound + wider,
             kept.heading_bound + askew,
-            (0.0, *(s for s, _ in later)),
-            (interpolate(along, self._preview, kept.curvature), *(k for _, k in later)),
+            (0.0, *[knot - along for knot in self._preview[later:]]),
+            (interpolate(along, self._preview, kept.curvature), *kept.curvature[later:]),
             self._preview[-1] - along,
             kept.curvature_bound,
         )

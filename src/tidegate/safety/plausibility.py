@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass
 from typing import Any
 
 from tidegate.records import Imu, JointStates, Odometry, Points, nanoseconds, seconds
@@ -13,6 +14,36 @@ from tidegate.settings import Settings
 
 AVERAGED = 20
 """Records over which the rate of an input is averaged."""
+
+
+@dataclass(slots=True)
+class _Stream:
+    """The records of one input: the mean interval between them, and since where they have been the same.
+
+    ``slowest`` [s] is the longest mean, ``frozen`` [m] the longest way with one content; 0 = any.
+    """
+
+    name: str
+    slowest: float
+    frozen: float
+    last: Any = None
+    interval: float = 0.0
+    content: Any = None
+    since: float = 0.0
+
+    def arrived(self, record: Any, interval: float, way: float) -> list[str]:
+        """What is wrong with a record, ``interval`` [s] after the one before it and ``way`` [m] from the start."""
+        found = []
+        # a gap is lateness, and over when it is over: it counts as two slow intervals, no more
+        self.interval += (min(interval, 2 * self.slowest) - self.interval) / AVERAGED
+        if self.interval > self.slowest:
+            found.append(f"{self.name} comes too seldom ({1 / self.interval:.0f} Hz, at least {1 / self.slowest:.0f})")
+        content = _content(record)
+        if content is None or content != self.content:
+            self.content, self.since = content, way
+        elif way - self.since > self.frozen > 0:
+            found.append(f"{self.name} is frozen: the same to the last digit over {way - self.since:.1f} m")
+        return found
 
 
 class Plausibility:
@@ -27,14 +58,13 @@ class Plausibility:
 
     def __init__(self, settings: Settings, car: Car) -> None:
         safety = settings.safety
-        self._limits, self._car = safety.plausibility, car
-        self._persist = nanoseconds(self._limits.persist_s)
+        self._limits = limits = safety.plausibility
+        self._car = car
+        self._persist = nanoseconds(limits.persist_s)
         often, seldom = safety.trusted_timeout_s / 2, safety.range_timeout_s / 2
         self._silence = max(safety.trusted_timeout_s, safety.range_timeout_s)
-        self._slowest = {"joints": often, "odometry": often, "imu": often, "points": seldom}
-        self._interval: dict[str, float] = {}
-        self._last: dict[str, Any] = {}
-        self._content: dict[str, tuple[Any, float]] = {}
+        self._streams = [_Stream(name, often, limits.frozen_m) for name in ("joints", "odometry", "imu")]
+        self._streams.append(_Stream("points", seldom, limits.frozen_scan_m))
         self._since: dict[str, int] = {}
         self._way = 0.0
         self._now: int | None = None
@@ -45,17 +75,19 @@ class Plausibility:
         step = 0.0 if self._now is None else max(seconds(now - self._now), 0.0)
         self._now = now
         faults = [f"no tick for {step:.2f} s"] if step > self._silence else []
-        fresh = {name: watchdog.newest(name) for name in self._slowest if watchdog.fresh(name)}
-        joints, odometry, imu = fresh.get("joints"), fresh.get("odometry"), fresh.get("imu")
-        rolled = self._car.rim_speed(joints) if joints is not None else None
+        joints, odometry, imu = watchdog.usable("joints"), watchdog.usable("odometry"), watchdog.usable("imu")
+        rolled = None if joints is None else self._car.rim_speed(joints)
         measured = [abs(speed) for speed in (rolled, odometry and odometry.speed) if speed is not None]
         self._way += step * max(measured, default=0.0)
-        for name, record in fresh.items():
-            before = self._last.get(name)
-            if record is not before:
-                self._last[name] = record
+        for stream in self._streams:
+            record, before = watchdog.usable(stream.name), stream.last
+            if record is not None and record is not before:
+                stream.last = record
                 if before is not None:
-                    faults += self._arrived(name, before, record)
+                    interval = seconds(record.stamp - before.stamp)
+                    faults += stream.arrived(record, interval, self._way)
+                    if record is odometry:
+                        faults += self._jumped(before, odometry, interval)
         if rolled is not None and odometry is not None:
             most = self._limits.speed_difference + self._limits.speed_share * max(measured)
             if self._lasts("speed", abs(rolled - odometry.speed) > most, now):
@@ -66,30 +98,16 @@ class Plausibility:
                 faults.append(f"odometry turns by {odometry.yaw_rate:.2f} rad/s, the IMU by {turn:.2f} rad/s")
         self.faults = tuple(faults)
 
-    def _arrived(self, name: str, before: Any, record: Any) -> list[str]:
-        """What is wrong with a new record, seen beside the one before it."""
+    def _jumped(self, before: Odometry, record: Odometry, interval: float) -> list[str]:
+        """Where the pose changed by more than speed and yaw rate tell in ``interval`` [s]."""
         found = []
-        interval = seconds(record.stamp - before.stamp)
-        mean = self._interval.get(name, 0.0)
-        # a gap is lateness, and over when it is over: it counts as two slow intervals, no more
-        mean += (min(interval, 2 * self._slowest[name]) - mean) / AVERAGED
-        self._interval[name] = mean
-        if mean > self._slowest[name]:
-            found.append(f"{name} comes too seldom ({1 / mean:.0f} Hz, at least {1 / self._slowest[name]:.0f})")
-        content = _content(record)
-        known, since = self._content.get(name, (None, 0.0))
-        if content is None or content != known:
-            self._content[name] = content, self._way
-        elif self._way - since > (self._limits.frozen_scan_m if name == "points" else self._limits.frozen_m) > 0:
-            found.append(f"{name} is frozen: the same to the last digit over {self._way - since:.1f} m")
-        if name == "odometry":
-            moved = math.hypot(record.x - before.x, record.y - before.y)
-            excess = moved - max(abs(before.speed), abs(record.speed)) * interval
-            if excess > self._limits.jump_m:
-                found.append(f"odometry jumped by {moved:.2f} m in {interval * 1e3:.0f} ms")
-            turned = abs(math.remainder(record.yaw - before.yaw, 2 * math.pi))
-            if turned - max(abs(before.yaw_rate), abs(record.yaw_rate)) * interval > self._limits.jump_rad:
-                found.append(f"odometry turned by {turned:.2f} rad in {interval * 1e3:.0f} ms")
+        moved = math.hypot(record.x - before.x, record.y - before.y)
+        excess = moved - max(abs(before.speed), abs(record.speed)) * interval
+        if excess > self._limits.jump_m:
+            found.append(f"odometry jumped by {moved:.2f} m in {interval * 1e3:.0f} ms")
+        turned = abs(math.remainder(record.yaw - before.yaw, 2 * math.pi))
+        if turned - max(abs(before.yaw_rate), abs(record.yaw_rate)) * interval > self._limits.jump_rad:
+            found.append(f"odometry turned by {turned:.2f} rad in {interval * 1e3:.0f} ms")
         return found
 
     def _lasts(self, name: str, wrong: bool, now: int) -> bool:

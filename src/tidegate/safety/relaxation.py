@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import cache
+from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
@@ -45,24 +46,26 @@ def relaxed(
     wanted: Floats, rows: Floats, lower: Floats, priority: Priorities, slack_cost: float, tolerance: float
 ) -> Floats:
     """``lower`` (m,), lowered as described in ``solve_by_priority``."""
-    size = wanted.shape[0]
-    lower, priority = lower.copy(), np.asarray(priority)
-    kept = np.flatnonzero(priority == HARD)
-    soft_cost = np.diag([1.0] * size + [slack_cost])
-    for level in sorted(Priority, reverse=True):
-        mine = np.flatnonzero(priority == level)
-        if not mine.size:
+    size, priority = wanted.shape[0], np.asarray(priority)
+    order = np.argsort(-priority, kind="stable")  # what is above a level comes before it
+    rows, reached = rows[order], lower[order]
+    # the programme with slack has one variable more
+    soft_cost, soft_wanted, soft_rows = np.eye(size + 1), np.zeros(size + 1), np.zeros((len(rows), size + 1))
+    soft_cost[size, size], soft_wanted[:size], soft_rows[:, :size] = slack_cost, wanted, rows
+    ends = np.bincount(priority, minlength=HARD + 1)[::-1].cumsum().tolist()  # of HARD first, then of each level
+    for start, end in pairwise(ends):
+        if start == end:
             continue
-        both = np.concatenate((kept, mine))
-        if solve_qp(_unit_cost(size), -wanted, rows[both], lower[both], tolerance).status != "solved":
-            soft = np.zeros((both.size, size + 1))
-            soft[:, :size] = rows[both]
-            soft[kept.size :, size] = 1.0
-            result = solve_qp(soft_cost, np.append(-wanted, 0.0), soft, lower[both], 10 * tolerance)
+        if solve_qp(_unit_cost(size), -wanted, rows[:end], reached[:end], tolerance).status != "solved":
+            mine = slice(start, end)
+            soft_rows[:, size] = 0.0
+            soft_rows[mine, size] = 1.0
+            result = solve_qp(soft_cost, -soft_wanted, soft_rows[:end], reached[:end], 10 * tolerance)
             if result.status == "solved":
                 # a little below what was reached, so that the next solve is not on the edge of feasibility
-                lower[mine] = np.minimum(lower[mine], rows[mine] @ result.solution[:size] - 5 * tolerance)
-        kept = both
+                reached[mine] = np.minimum(reached[mine], rows[mine] @ result.solution[:size] - 5 * tolerance)
+    lower = np.empty_like(lower)
+    lower[order] = reached
     return lower
 
 

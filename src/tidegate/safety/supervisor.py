@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 import math
-from dataclasses import replace
 
 import numpy as np
 
@@ -76,8 +75,7 @@ class Supervisor:
     def tick(self, inputs: SafetyInputs) -> Tick:
         """The command for the next period. Never raises: a fault inside brakes the car and stays until a reset."""
         try:
-            with np.errstate(all="ignore"):
-                return self._tick(inputs)
+            return self._tick(inputs)
         except Exception as error:  # the one place where everything is caught: the car must get a command
             reason = f"fault in the safety filter: {type(error).__name__}: {error}"
             self.rung = Rung(Mode.STOPPING, inputs.now, (reason,), latched=True)
@@ -108,10 +106,11 @@ class Supervisor:
         if "filter" in self._disable:
             filtered = Filtered(*box.clip(*wanted), (), "", True)
         else:
-            gains = watchdog.newest("gains").values if watchdog.fresh("gains") and mode == Mode.NORMAL else {}
+            told = watchdog.usable("gains") if mode == Mode.NORMAL else None
+            gains = {} if told is None else told.values
             filtered = self.filter(state, wanted, gains, box, learned=not conditions.manual)
         allowed = (filtered.force, filtered.curvature)
-        joints = watchdog.newest("joints") if watchdog.fresh("joints") else self._no_joints
+        joints = watchdog.usable("joints") or self._no_joints
         effort = self._limiter(self._actuation.efforts(*allowed, joints, inputs.now))
         self._actuation.effort = effort
         state.force, state.curvature = allowed[0], self._actuation.curvature
@@ -136,16 +135,15 @@ class Supervisor:
 
     def _move(self, step: int) -> None:
         """Speed, pose and lane from odometry; speed from the wheels where odometry is late."""
-        watchdog, motion = self._watchdog, self._motion
-        if watchdog.fresh("odometry"):
-            odometry = watchdog.newest("odometry")
+        motion, odometry, joints = self._motion, self._watchdog.usable("odometry"), self._watchdog.usable("joints")
+        if odometry is not None:
             motion.update(odometry, self._state.force, self._state.curvature)
-            self._tracker.odometry(replace(odometry, speed=motion.speed))
-        elif watchdog.fresh("joints"):
-            motion.from_wheels(watchdog.newest("joints"))
+            self._tracker.odometry(odometry.stamp, motion.speed, odometry.yaw_rate)
+        elif joints is not None:
+            motion.from_wheels(joints)
         slow = abs(motion.speed) < self._settings.safety.ladder.standstill_speed
-        sees_speed = watchdog.fresh("odometry") or watchdog.fresh("joints")
-        self._standing = self._standing + step / 1e9 if slow and sees_speed else 0.0
+        blind = odometry is None and joints is None
+        self._standing = self._standing + step / 1e9 if slow and not blind else 0.0
 
     def _camera(self) -> tuple[str, ...]:
         """Take a new lane estimate if its frame can be trusted; say what about the camera is out."""
@@ -173,7 +171,7 @@ class Supervisor:
                     self._lane_age = watchdog.age("lane")
         if not 0 <= self._lane_age <= self._camera_late:
             offered = lane is not None and lane.stamp == self._lane_stamp != self._tracker.stamp
-            refused = offered and watchdog.fresh("lane") and not sick
+            refused = offered and watchdog.usable("lane") is not None and not sick
             out += ("lane estimate contradicts odometry",) if refused else watchdog.late("lane") or ("no lane",)
         return sick + out
 
@@ -190,15 +188,15 @@ class Supervisor:
             stop += ("emergency stop",)
         if inputs.stop_requested:
             stop += ("stop requested",)
-        manual = watchdog.newest("manual")
+        manual = watchdog.usable("manual")
         ladder = self._settings.safety.ladder
-        blind = not (watchdog.fresh("odometry") or watchdog.fresh("joints"))
+        blind = watchdog.usable("odometry") is None and watchdog.usable("joints") is None
         waited = self.rung.mode == Mode.STOPPING and inputs.now - self.rung.since > nanoseconds(ladder.blind_stop_s)
         return Conditions(
             camera=camera,
             trusted=trusted,
             stop=stop,
-            manual=manual is not None and bool(manual.engaged) and watchdog.fresh("manual"),
+            manual=manual is not None and bool(manual.engaged),
             standing=waited if blind else self._standing >= ladder.standstill_s,
             reset=bool(inputs.reset_requested),
         )
@@ -265,7 +263,7 @@ class Supervisor:
                 min(max(float(asked.curvature), -car.curvature_max), car.curvature_max),
             )
         state = self._state
-        lane = self._tracker.lane() if self._watchdog.fresh("odometry") else None
+        lane = self._tracker.lane() if self._watchdog.usable("odometry") is not None else None
         hard = bool(conditions.trusted) or self.rung.latched
         blind = bool(conditions.camera)
         return self._backup.command(mode, state.speed, lane, state.curvature, state.disturbance, blind=blind, hard=hard)

@@ -32,14 +32,14 @@ class Traction(Barrier):
         self._mass = car.effective_mass
         self._grip = settings.safety.traction_share * settings.vehicle.tyre_friction * GRAVITY
         corners = [2 * math.pi * (side + 0.5) / SIDES for side in range(SIDES)]
-        self._normals = [(math.cos(angle), math.sin(angle)) for angle in corners]
+        self._normals = [(-math.cos(angle) / self._mass, -math.sin(angle)) for angle in corners]
         self._inner = self._grip * math.cos(math.pi / SIDES)
 
     def fill(self, state: State, rows: Rows) -> float:
         """See ``Barrier.fill``; h is the grip left by the last command [m/s²]."""
         square = max(state.speed, 1.0) ** 2
         for row, (along, across) in enumerate(self._normals):
-            rows.set(row, -along / self._mass, -across * square, -self._inner)
+            rows.set(row, along, across * square, -self._inner)
         return self._grip - math.hypot(state.force / self._mass, square * state.curvature)
 
 

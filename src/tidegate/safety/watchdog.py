@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -31,6 +32,42 @@ from tidegate.settings import Settings
 PLACE_POSSIBLE, SPEED_POSSIBLE, TURN_POSSIBLE, CURVATURE_POSSIBLE = 1e7, 200.0, 50.0, 10.0
 
 
+@dataclass(slots=True)
+class _Input:
+    """One input: its ``newest`` *sound* record, ``age`` [ns] old, and the ``fault`` of what came after it, in words."""
+
+    name: str
+    sound: Callable[[Any], bool]
+    oldest: int
+    newest: Any = None
+    age: int = -1
+    seen: Any = None
+    fault: str = ""
+
+    def check(self, received: Received[Any] | None, step: int) -> None:
+        """Take in what was received at a tick, ``step`` [ns] after the last one."""
+        if received is not None:
+            record = received.record
+            if record is not self.seen:
+                self.seen = record
+                self.fault = "" if _holds(self.sound, record) else f"{self.name} is not usable (NaN, shape or names)"
+            if not self.fault:
+                self.newest, self.age = record, received.age
+                return
+        if self.newest is not None:
+            self.age += step
+
+    def late(self) -> tuple[str, ...]:
+        """Why it cannot be used, in words; empty = it can."""
+        if self.newest is not None and self.age <= self.oldest:
+            return ()
+        if self.fault:
+            return (self.fault,)
+        if self.newest is None:
+            return (f"{self.name} never arrived",)
+        return (f"{self.name} is late ({self.age / 1e6:.0f} ms)",)
+
+
 class Watchdog:
     """Keeps the newest *sound* record of each input; a record with NaN, of wrong shape or without its joints is none.
 
@@ -43,77 +80,42 @@ class Watchdog:
         trusted, ranging = nanoseconds(safety.trusted_timeout_s), nanoseconds(safety.range_timeout_s)
         self._joint_names = car.joint_names
         self._knots = len(settings.perception.preview_m)
-        self._sound: dict[str, Callable[[Any], bool]] = {
-            "nominal": _nominal,
-            "gains": _gains,
-            "lane": self._lane,
-            "health": _health,
-            "joints": self._joints,
-            "odometry": _odometry,
-            "imu": _imu,
-            "points": _points,
-            "manual": _manual,
+        self._inputs = {
+            "nominal": _Input("nominal", _nominal, camera),
+            "gains": _Input("gains", _gains, camera),
+            "lane": _Input("lane", self._lane, camera),
+            "health": _Input("health", _health, camera),
+            "joints": _Input("joints", self._joints, trusted),
+            "odometry": _Input("odometry", _odometry, trusted),
+            "imu": _Input("imu", _imu, trusted),
+            "points": _Input("points", _points, ranging),
+            "manual": _Input("manual", _manual, nanoseconds(safety.manual_timeout_s)),
         }
-        self._limits = {
-            "nominal": camera,
-            "lane": camera,
-            "health": camera,
-            "gains": camera,
-            "joints": trusted,
-            "odometry": trusted,
-            "imu": trusted,
-            "points": ranging,
-            "manual": nanoseconds(safety.manual_timeout_s),
-        }
-        self._kept: dict[str, tuple[Any, int]] = {}
-        self._seen: dict[str, Any] = {}
-        self._faults: dict[str, str] = {}
         self._now: int | None = None
 
     def check(self, inputs: SafetyInputs) -> None:
         """Take in the inputs of one tick."""
         step = max(inputs.now - self._now, 0) if self._now is not None else 0
         self._now = inputs.now
-        for name, sound in self._sound.items():
-            received: Received[Any] | None = getattr(inputs, name)
-            if received is not None:
-                record = received.record
-                if record is self._seen.get(name):  # checked before
-                    if name not in self._faults:
-                        self._kept[name] = record, received.age
-                        continue
-                else:
-                    self._seen[name] = record
-                    if _holds(sound, record):
-                        self._faults.pop(name, None)
-                        self._kept[name] = record, received.age
-                        continue
-                    self._faults[name] = f"{name} is not usable (NaN, shape or names)"
-            if name in self._kept:
-                record, age = self._kept[name]
-                self._kept[name] = record, age + step
+        for name, kept in self._inputs.items():
+            kept.check(getattr(inputs, name), step)
 
     def newest(self, name: str) -> Any:
         """The newest sound record of an input, whatever its age; None = never."""
-        return self._kept[name][0] if name in self._kept else None
+        return self._inputs[name].newest
 
     def age(self, name: str) -> int:
         """Age [ns] of the newest sound record; -1 = never."""
-        return self._kept[name][1] if name in self._kept else -1
+        return self._inputs[name].age
 
-    def fresh(self, name: str) -> bool:
-        """Whether an input is there, sound and young enough."""
-        return name in self._kept and self._kept[name][1] <= self._limits[name]
+    def usable(self, name: str) -> Any:
+        """The newest sound record of an input if it is young enough, else None."""
+        kept = self._inputs[name]
+        return kept.newest if kept.age <= kept.oldest else None
 
     def late(self, name: str) -> tuple[str, ...]:
         """Why an input cannot be used, in words; empty = it can."""
-        if self.fresh(name):
-            return ()
-        if name in self._faults:
-            return (self._faults[name],)
-        if name not in self._kept:
-            return (f"{name} never arrived",)
-        return (f"{name} is late ({self._kept[name][1] / 1e6:.0f} ms)",)
+        return self._inputs[name].late()
 
     def _lane(self, lane: LaneEstimate) -> bool:
         return (

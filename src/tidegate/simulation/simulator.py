@@ -88,6 +88,11 @@ class Simulator:
         """Simulated time [ns]."""
         return EPOCH + self._tick * self._period
 
+    @property
+    def speed(self) -> float:
+        """True speed [m/s], as in ``truth``."""
+        return self._ego.speed
+
     def observe(self) -> Observation:
         """What the sensors deliver at this tick; asking twice gives the same."""
         if self._observation is None:

@@ -13,7 +13,6 @@ from tidegate.errors import RobotError
 from tidegate.records import Command, Floats, nanoseconds
 from tidegate.robot import STEER_JOINTS, WHEEL_JOINTS, Actuation, Car
 from tidegate.settings import Settings
-from tidegate.simulation.engine import mujoco
 from tidegate.simulation.excess import ROUNDING
 
 
@@ -30,6 +29,7 @@ class Sink:
         limits = Actuation(car, self._period)
         self._low, self._high, self._step = limits.low, limits.high, limits.step
         self._most = np.where(self._high > 0, self._high, np.inf)
+        self._motor = np.concatenate((self._low[: len(STEER_JOINTS)], np.zeros(len(WHEEL_JOINTS))))
         names = car.joint_names
         self._actuator = np.array([model.actuator(name).id for name in names])
         self._steer, self._wheels = slice(0, len(STEER_JOINTS)), slice(len(STEER_JOINTS), len(names))
@@ -87,10 +87,8 @@ class Sink:
         """Set the motors and brakes for the period that starts at ``now`` [ns]."""
         if self._last is None or now - self._last > self._timeout:
             self._brake(data)
-        wheels = self._latched[self._wheels]
-        data.ctrl[self._actuator[self._steer]] = self._latched[self._steer]
-        data.ctrl[self._actuator[self._wheels]] = np.maximum(wheels, 0.0)
-        self._model.dof_frictionloss[self._wheel_dof] = np.maximum(-wheels, 0.0)
+        data.ctrl[self._actuator] = np.maximum(self._latched, self._motor)  # no motor of a wheel turns it backwards
+        self._model.dof_frictionloss[self._wheel_dof] = np.maximum(-self._latched[self._wheels], 0.0)
 
     def _brake(self, data: Any) -> None:
         """Brake at the torque rate and hold the steering angles of the moment when the commands stopped."""
@@ -110,7 +108,7 @@ class Sink:
         """Torque (J,) [N·m] that acts in each joint: the motor's, and what the brake really takes up."""
         acting: Floats = data.ctrl[self._actuator]
         if self._latched[self._wheels].min() < 0:
-            rows = np.flatnonzero(data.efc_type == mujoco.mjtConstraint.mjCNSTR_FRICTION_DOF)
+            rows = slice(data.ne, data.ne + data.nf)  # dry friction comes right after the equalities
             force = dict(zip(data.efc_id[rows].tolist(), data.efc_force[rows].tolist(), strict=True))
             acting[self._wheels] += [force.get(dof, 0.0) for dof in self._wheel_dof.tolist()]
         return acting
