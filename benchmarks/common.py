@@ -22,7 +22,13 @@ Sample = TypeVar("Sample")
 FIGURES = Path("out/bench")
 MODEL = Path("models/car-ltc19")
 SETTINGS = "config/car.yaml"
-POLICIES = {os.SCHED_OTHER: "normal", os.SCHED_FIFO: "SCHED_FIFO", os.SCHED_RR: "SCHED_RR"}
+POLICIES = {
+    os.SCHED_OTHER: "normal",
+    os.SCHED_FIFO: "SCHED_FIFO",
+    os.SCHED_RR: "SCHED_RR",
+    os.SCHED_BATCH: "SCHED_BATCH",
+    os.SCHED_IDLE: "SCHED_IDLE",
+}
 PACKAGES = ("numpy", "onnxruntime", "mujoco", "daqp", "torch", "ncps")
 
 
@@ -65,10 +71,8 @@ def race(
     Returns for each: mean, median, 99th percentile and maximum [µs], and how many times the first one's it took: the
     median of the rounds' ratios of medians, with the lowest and the highest.
     """
-    times: dict[str, list[list[float]]] = {name: [] for name in calls}
-    for _ in range(rounds):
-        for name, call in calls.items():
-            times[name].append([timed(call, sample) for sample in samples])
+    runs = {name: lambda call=call: [timed(call, sample) for sample in samples] for name, call in calls.items()}
+    times = in_turns(runs, rounds)
     first = [statistics.median(part) for part in next(iter(times.values()))]
     figures = {}
     for name, parts in times.items():
@@ -81,6 +85,17 @@ def race(
             **spread(statistics.median(part) / mine for part, mine in zip(parts, first, strict=True)),
         }
     return figures
+
+
+def in_turns(runs: dict[str, Callable[[], list[float]]], rounds: int) -> dict[str, list[list[float]]]:
+    """The times [µs] that each of ``runs`` gives, round by round, after a round that warms up."""
+    times: dict[str, list[list[float]]] = {name: [] for name in runs}
+    for number in range(rounds + 1):
+        for name, run in runs.items():
+            found = run()
+            if number:
+                times[name].append(found)
+    return times
 
 
 def spread(ratios: Iterable[float]) -> dict[str, float]:

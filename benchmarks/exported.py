@@ -1,5 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The exported C library against NumPy, ``ncps`` and onnxruntime, in turns; and the sizes of what is exported."""
+"""The exported C library's image and CNN against onnxruntime, in turns; and the sizes of what is exported.
+
+Its liquid step is in liquid_step.py.
+"""
 
 from __future__ import annotations
 
@@ -14,26 +17,22 @@ from typing import Any
 
 import numpy as np
 import onnxruntime
-import torch
-from common import MODEL, SETTINGS, mean_time, save, spread, table
-from liquid_step import DT, public_cell
+from common import MODEL, SETTINGS, in_turns, mean_time, save, spread, table
 
 from tidegate.bundle import Bundle
 from tidegate.export.compiled import FLAGS, SOURCES
 from tidegate.export.targets import export_bundle
-from tidegate.liquid.policy import make_step
-from tidegate.liquid.wiring import Wiring
 from tidegate.perception.image import prepare
 from tidegate.settings import load_settings
 
 LIQUID, CAMERA = SOURCES[:3], SOURCES[3:]
+PROGRAM = Path(__file__).with_suffix(".c")
 
 
-def build(folder: Path, where: Path, compiler: str) -> Path:
-    """The timing program with the exported library."""
+def build(program: Path, folder: Path, where: Path, compiler: str) -> Path:
+    """A timing ``program`` with the library exported to ``folder``, compiled to ``where``."""
     sources = [folder / name for name in SOURCES]
-    own = Path(__file__).with_suffix(".c")
-    subprocess.run([compiler, *FLAGS, f"-I{folder}", "-o", where, own, *sources, "-lm"], check=True)
+    subprocess.run([compiler, *FLAGS, f"-I{folder}", "-o", where, program, *sources, "-lm"], check=True)
     return where
 
 
@@ -57,13 +56,7 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--repeats", type=int, default=300)
     parser.add_argument("--cc", default="cc")
     chosen = parser.parse_args(arguments)
-    torch.set_num_threads(1)
     settings, bundle = load_settings(SETTINGS), Bundle.load(MODEL)
-    wiring = Wiring.from_dict(bundle.wiring)
-    step = make_step(bundle, wiring)
-    peer = public_cell(wiring, bundle.policy)
-    values, state = np.random.default_rng(0).normal(size=wiring.inputs), np.zeros(wiring.neurons)
-    tensor, hidden = torch.tensor(values[None], dtype=torch.float32), torch.zeros(1, wiring.neurons)
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = options.inter_op_num_threads = 1
     backbone = onnxruntime.InferenceSession(bundle.backbone, options, providers=["CPUExecutionProvider"])
@@ -73,23 +66,17 @@ def main(arguments: list[str] | None = None) -> None:
     def look() -> object:
         return backbone.run(["features", "lane", "lane_scale"], {"image": prepare(image, bundle.perception)[None]})
 
-    with tempfile.TemporaryDirectory() as made, torch.inference_mode():
+    with tempfile.TemporaryDirectory() as made:
         folder = Path(made) / "c"
         export_bundle(bundle, settings, "c", folder)
-        program = build(folder, Path(made) / "exported", chosen.cc)
-        rounds: list[dict[str, float]] = []
-        for _ in range(chosen.rounds + 1):
-            command = [str(program), str(100 * chosen.repeats), str(chosen.repeats)]
-            decide, see = map(float, subprocess.run(command, check=True, capture_output=True).stdout.split())
-            rounds.append(
-                {
-                    "decide": decide,
-                    "numpy": mean_time(lambda: step(values, state, DT), chosen.repeats, time.process_time),
-                    "ncps": mean_time(lambda: peer(tensor, hidden, DT), chosen.repeats, time.process_time),
-                    "see": see,
-                    "onnxruntime": mean_time(look, chosen.repeats, time.process_time),
-                }
-            )
+        program = build(PROGRAM, folder, Path(made) / "exported", chosen.cc)
+
+        def see() -> list[float]:
+            command = [str(program), str(chosen.repeats)]
+            return [float(subprocess.run(command, check=True, capture_output=True).stdout)]
+
+        runs = {"see": see, "onnxruntime": lambda: [mean_time(look, chosen.repeats, time.process_time)]}
+        times = in_turns(runs, chosen.rounds)
         sizes = {
             "liquid": size(folder, LIQUID, chosen.cc),
             "camera": size(folder, CAMERA, chosen.cc),
@@ -100,27 +87,15 @@ def main(arguments: list[str] | None = None) -> None:
         "flags": " ".join(FLAGS),
         "sizes": sizes,
     }
-    for name, base in (
-        ("decide", "decide"),
-        ("numpy", "decide"),
-        ("ncps", "decide"),
-        ("see", "see"),
-        ("onnxruntime", "see"),
-    ):
-        warm = rounds[1:]  # the first round warms up
-        figures[name] = {
-            "us": statistics.median(one[name] for one in warm),
-            **spread(one[name] / one[base] for one in warm),
-        }
-    print(save("exported", figures), *(f"{name} {figures[name]['us']:.2f} µs" for name in rounds[0]))
+    for name, parts in times.items():
+        ratios = spread(mine[0] / base[0] for mine, base in zip(parts, times["see"], strict=True))
+        figures[name] = {"us": statistics.median(part[0] for part in parts), **ratios}
+    print(save("exported", figures), *(f"{name} {figures[name]['us']:.0f} µs" for name in times))
 
 
 def tell(figures: dict[str, Any]) -> str:
     """The table of docs/results.md."""
     words = {
-        "decide": "liquid step, exported C",
-        "numpy": "liquid step, NumPy (live)",
-        "ncps": "liquid step, `ncps` LTCCell, torch, one thread",
         "see": "image and CNN, exported C",
         "onnxruntime": "image and CNN, OpenCV and onnxruntime (live), one thread",
     }
@@ -129,7 +104,7 @@ def tell(figures: dict[str, Any]) -> str:
             told,
             f"{figures[name]['us']:.3g}",
             "1"
-            if name in ("decide", "see")
+            if name == "see"
             else f"{figures[name]['ratio']:.3g} ({figures[name]['ratio_low']:.3g}–{figures[name]['ratio_high']:.3g})",
         )
         for name, told in words.items()
@@ -137,7 +112,7 @@ def tell(figures: dict[str, Any]) -> str:
     parts = [f"{part} {size['text']:,} + {size['data']:,}" for part, size in figures["sizes"].items()]
     return (
         f"## Exported C library\n\nThe shipped network, `{figures['flags']}`; {figures['rounds']} rounds of "
-        f"{figures['repeats']} calls (100 times as many of the C step), in turns. Text + data in bytes: "
+        f"{figures['repeats']} calls, in turns. Text + data in bytes: "
         f"{', '.join(parts)}.\n\n{table(('what', 'processor time [µs], median', 'times C'), rows)}"
     )
 

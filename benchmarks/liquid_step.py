@@ -1,89 +1,215 @@
 # SPDX-License-Identifier: Apache-2.0
-"""One step of the 19 liquid neurons, batch 1, against the public ``ncps`` package, in turns within one process."""
+"""One step of the 19 liquid neurons, batch 1, one thread: every implementation against the public ``ncps`` package."""
 
 from __future__ import annotations
 
 import argparse
 import statistics
-import warnings
-from typing import Any
+import subprocess
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, NamedTuple
 
+import ncps_peer
 import numpy as np
+import onnxruntime
 import torch
-from common import SETTINGS, mean_time, save, spread
+from common import MODEL, SETTINGS, in_turns, save, spread, table
+from exported import build
+from kernel_step import kernel_step
+from numpy.typing import NDArray
 
+from tidegate.bundle import Bundle
+from tidegate.export.network import Network
+from tidegate.export.onnx_graph import policy_model
+from tidegate.export.targets import export_bundle
+from tidegate.liquid.live import Step
 from tidegate.liquid.policy import make_step
 from tidegate.liquid.wiring import Wiring
-from tidegate.settings import load_settings
-from tidegate.settings.policy import PolicySettings
+from tidegate.records import Floats
+from tidegate.settings import Settings, load_settings
 from tidegate.stack import Stack
 
-with warnings.catch_warnings():
-    warnings.simplefilter("ignore")
-    from ncps.torch import LTCCell
-    from ncps.wirings import NCP
-
 DT = 0.05
-SEED = 0
+PROGRAM = Path(__file__).with_suffix(".c")
 
 
-def public_cell(wiring: Wiring, policy: PolicySettings) -> Any:
-    """The LTC cell of ``ncps`` of the same size, fan-outs and sub-steps."""
-    circuit = NCP(
-        wiring.inter,
-        wiring.command,
-        wiring.motor,
-        policy.sensory_fanout,
-        policy.inter_fanout,
-        policy.command_recurrent,
-        policy.motor_fanin,
-        seed=SEED,
-    )
-    return LTCCell(circuit, wiring.inputs, ode_unfolds=policy.substeps)
+class Inputs(NamedTuple):
+    """The same inputs as each implementation takes them: (I,) double, (1, I) single, (1, I) tensor."""
+
+    double: Floats
+    single: NDArray[np.float32]
+    tensor: torch.Tensor
+
+
+Call = Callable[[Inputs], object]
+"""One step; the state is carried along inside."""
+
+
+def carried(step: Step, neurons: int) -> Call:
+    """A step as the live path takes it."""
+    state = np.zeros(neurons)
+
+    def call(inputs: Inputs) -> None:
+        nonlocal state
+        state = step(inputs.double, state, DT)
+
+    return call
+
+
+def onnx(network: Network) -> Call:
+    """What is exported behind the CNN, under onnxruntime: the step with input map and read-out."""
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = options.inter_op_num_threads = 1
+    model = policy_model(network).SerializeToString()
+    session = onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
+    outputs = [output.name for output in session.get_outputs()]
+    given = {one.name: np.zeros(one.shape, np.float32) for one in session.get_inputs()}
+    given["dt"] = np.array(DT, np.float32)
+
+    def call(inputs: Inputs) -> None:
+        given["features"] = inputs.single[:, :-1]
+        given["neurons"] = session.run(outputs, given)[-1]
+
+    return call
+
+
+def public(cell: torch.nn.Module, neurons: int) -> Call:
+    """A cell of ``ncps``."""
+    state = torch.zeros(1, neurons)
+
+    def call(inputs: Inputs) -> None:
+        nonlocal state
+        state = cell(inputs.tensor, state, DT)[1]
+
+    return call
+
+
+def lstm(inputs: int, neurons: int) -> Call:
+    """An LSTM cell with as many neurons."""
+    cell, state = torch.nn.LSTMCell(inputs, neurons), None
+
+    def call(inputs: Inputs) -> None:
+        nonlocal state
+        state = cell(inputs.tensor, state)
+
+    return call
+
+
+def program(bundle: Bundle, settings: Settings, folder: Path) -> Callable[[int], list[float]]:
+    """The exported C step with input map and read-out, compiled: from a number of calls to their times [µs]."""
+    export_bundle(bundle, settings, "c", folder / "c")
+    made = build(PROGRAM, folder / "c", folder / "program", "cc")
+
+    def run(calls: int) -> list[float]:
+        told = subprocess.run([made, str(calls)], check=True, capture_output=True, text=True).stdout
+        return [float(line) / 1e3 for line in told.split()]
+
+    return run
+
+
+def bundles(settings: Settings) -> Iterator[Bundle]:
+    """The shipped LTC, and a CfC of the same sizes, not trained."""
+    yield Bundle.load(MODEL)
+    closed_form = replace(settings, policy=replace(settings.policy, cell="cfc"))
+    yield Stack.from_settings(closed_form, 0).to_bundle("bench", closed_form, 1200.0)
 
 
 def main(arguments: list[str] | None = None) -> None:
-    """Time both in turns and keep the medians, the ratio and its spread."""
+    """Time all in turns; keep medians, 99th percentiles and how many times as fast as ``ncps`` each is."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rounds", type=int, default=15)
-    parser.add_argument("--repeats", type=int, default=300)
+    parser.add_argument("--steps", type=int, default=300)
     chosen = parser.parse_args(arguments)
     torch.set_num_threads(1)
     settings = load_settings(SETTINGS)
-    stack = Stack.from_settings(settings, SEED)
-    wiring = stack.wiring
-    ours = make_step(stack.to_bundle("bench", settings, 1200.0), wiring)
-    policy = settings.policy
-    peer = public_cell(wiring, policy)
-    values = np.random.default_rng(SEED).normal(size=wiring.inputs)
-    state = np.zeros(wiring.neurons)
-    tensor, hidden = torch.tensor(values[None], dtype=torch.float32), torch.zeros(1, wiring.neurons)
+    figures: dict[str, Any] = vars(chosen).copy()
+    with torch.inference_mode(), ExitStack() as kept:
+        for bundle in bundles(settings):
+            policy, wiring = bundle.policy, Wiring.from_dict(bundle.wiring)
+            drawn = np.random.default_rng(0).normal(size=(chosen.steps, wiring.inputs))
+            samples = [Inputs(one, (single := np.float32(one[None])), torch.from_numpy(single)) for one in drawn]
+            peer = (ncps_peer.ltc_cell if policy.cell == "ltc" else ncps_peer.cfc_cell)(wiring, policy)
+            calls = {
+                "ncps": public(peer, wiring.neurons),
+                "numpy": carried(make_step(bundle, wiring), wiring.neurons),
+                "onnxruntime": onnx(Network.of(bundle, settings)),
+                "lstm": lstm(wiring.inputs, wiring.neurons),
+            }
+            if policy.cell == "ltc":
+                step = kernel_step(wiring, bundle.part("liquid.cell"), policy.substeps)
+                calls["numba"] = carried(step, wiring.neurons)
+            run = program(bundle, settings, Path(kept.enter_context(tempfile.TemporaryDirectory())))
+            runs = {
+                name: lambda call=call, samples=samples: [taken(call, sample) for sample in samples]
+                for name, call in calls.items()
+            }
+            runs["c"] = lambda run=run: run(100 * chosen.steps)
+            figures |= {"neurons": wiring.neurons, "inputs": wiring.inputs, "substeps": policy.substeps}
+            figures[policy.cell] = summed_up(in_turns(runs, chosen.rounds))
+    print(save("liquid_step", figures), *(f"\n{cell} {figures[cell]}" for cell in ("ltc", "cfc")))
 
-    def step_ours() -> None:
-        nonlocal state
-        state = ours(values, state, DT)
 
-    def step_peer() -> None:
-        nonlocal hidden
-        hidden = peer(tensor, hidden, DT)[1]
+def taken(call: Call, sample: Inputs) -> float:
+    """Processor time of one call [µs]: other load does not count."""
+    start = time.thread_time_ns()
+    call(sample)
+    return (time.thread_time_ns() - start) / 1e3
 
-    with torch.inference_mode():
-        mean_time(step_ours, 50), mean_time(step_peer, 50)
-        pairs = [
-            (mean_time(step_ours, chosen.repeats), mean_time(step_peer, chosen.repeats)) for _ in range(chosen.rounds)
-        ]
-    ratios = spread(theirs / mine for mine, theirs in pairs)
-    figures = {
-        "neurons": wiring.neurons,
-        "inputs": wiring.inputs,
-        "substeps": policy.substeps,
-        "rounds": chosen.rounds,
-        "repeats": chosen.repeats,
-        "ours_us": statistics.median(mine for mine, _ in pairs),
-        "ncps_us": statistics.median(theirs for _, theirs in pairs),
-        **ratios,
+
+def summed_up(times: dict[str, list[list[float]]]) -> dict[str, dict[str, float]]:
+    """Of each implementation: median and 99th percentile [µs]; by how many times it is faster than ``ncps``."""
+    peer = [statistics.median(part) for part in times["ncps"]]
+    return {
+        name: {
+            "median_us": float(np.median(np.concatenate(parts))),
+            "p99_us": float(np.quantile(np.concatenate(parts), 0.99)),
+            **spread(theirs / statistics.median(part) for theirs, part in zip(peer, parts, strict=True)),
+        }
+        for name, parts in times.items()
     }
-    print(save("liquid_step", figures), "ratio {ratio:.1f} ({ratio_low:.1f}…{ratio_high:.1f})".format(**ratios))
+
+
+def microseconds(value: float) -> str:
+    """Three digits, or all before the point."""
+    return f"{value:.3g}" if value < 100 else f"{value:.0f}"
+
+
+def tell(figures: dict[str, Any]) -> str:
+    """The table of docs/results.md."""
+    words = {
+        "ncps": "`ncps` {}, torch",
+        "numpy": "tidegate, NumPy (live)",
+        "c": "tidegate, exported C with input map and read-out",
+        "onnxruntime": "tidegate, exported ONNX with input map and read-out, onnxruntime",
+        "numba": "tidegate, training kernel, double precision",
+        "lstm": "`torch.nn.LSTMCell`",
+    }
+    cells = {"ltc": ("LTC", "LTCCell"), "cfc": ("CfC", "WiredCfCCell")}
+    rows = [
+        (
+            cells[cell][0],
+            told.format(cells[cell][1]),
+            microseconds(found["median_us"]),
+            microseconds(found["p99_us"]),
+            f"{found['p99_us'] / found['median_us']:.1f}",
+            "1" if name == "ncps" else f"{found['ratio']:.3g} ({found['ratio_low']:.3g}–{found['ratio_high']:.3g})",
+        )
+        for cell in cells
+        for name, told in words.items()
+        if (found := figures[cell].get(name))
+    ]
+    head = ("cell", "implementation", "median [µs]", "99 % [µs]", "99 % by median", "times as fast as `ncps`")
+    return (
+        f"## Liquid step\n\n{figures['neurons']} neurons, {figures['inputs']} inputs, {figures['substeps']} sub-steps "
+        f"of the LTC, batch 1, one thread; {figures['rounds']} rounds of {figures['steps']} steps (in C 100 times as "
+        f"many), in turns. Processor time of each step by itself, in C wall time, where reading the clock takes less. "
+        f"The ratio is of medians, its spread that of the rounds.\n\n{table(head, rows)}"
+    )
 
 
 if __name__ == "__main__":

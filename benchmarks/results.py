@@ -13,6 +13,10 @@ import emulated
 import exported
 import gains
 import start
+import liquid_memory
+import liquid_step
+import liquid_training
+import substeps
 from common import FIGURES, table
 
 PAGE = Path("docs/results.md")
@@ -99,23 +103,6 @@ def latency(figures: dict[str, Any]) -> str:
         f"From the moment a frame was rendered to the publication of the first command computed from it.\n\n"
         f"{table(('median [ms]', '90 % [ms]', '99 % [ms]', 'largest [ms]'), rows)}\n\n"
         f"{table(('node', 'PSS [MB]'), memory)}"
-    )
-
-
-def liquid_step(figures: dict[str, Any]) -> str:
-    """The liquid step against ncps."""
-    rows = [
-        ("tidegate, NumPy (live)", f"{figures['ours_us']:.0f}", "1"),
-        (
-            "`ncps` LTCCell, torch, one thread",
-            f"{figures['ncps_us']:.0f}",
-            ratio(figures, 1),
-        ),
-    ]
-    return (
-        f"## Liquid step\n\n{figures['neurons']} neurons, {figures['inputs']} inputs, {figures['substeps']} sub-steps, "
-        f"batch 1; {figures['rounds']} rounds of {figures['repeats']} steps, in turns within one process. The ratio's "
-        f"spread is that of the rounds.\n\n{table(('implementation', 'step [µs], median', 'times ours'), rows)}"
     )
 
 
@@ -324,7 +311,10 @@ TABLES: dict[str, Callable[[dict[str, Any]], str]] = {
     "coverage": coverage,
     "gains": gains.tell,
     "latency": latency,
-    "liquid_step": liquid_step,
+    "liquid_step": liquid_step.tell,
+    "liquid_training": liquid_training.tell,
+    "liquid_memory": liquid_memory.tell,
+    "substeps": substeps.tell,
     "closed_form": closed_form,
     "exported": exported.tell,
     "start": start.tell,

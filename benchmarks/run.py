@@ -13,17 +13,23 @@ import filter_step
 import gains
 import jitter
 import latency
+import liquid_memory
 import liquid_step
+import liquid_training
 import point_robot
 import qp_layer
 import qp_solve
 import results
 import start
+import substeps
 
 
 def main() -> None:
     """Run everything with its defaults."""
     liquid_step.main([])
+    liquid_training.main([])
+    liquid_memory.main([])
+    substeps.main([])
     closed_form.main([])
     exported.main([])
     start.main([])
