@@ -12,10 +12,10 @@ import compiled_drive
 import emulated
 import exported
 import gains
-import start
 import liquid_memory
 import liquid_step
 import liquid_training
+import start
 import substeps
 from common import FIGURES, table
 
