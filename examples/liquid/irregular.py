@@ -5,17 +5,15 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import ClassVar
 
 import torch
-from examples.liquid.models import Kind
 from examples.liquid.task import Data, Series, Task
 from torch import Tensor
 
 from tidegate.liquid.generators import fully_connected
 from tidegate.liquid.wiring import Wiring
 
-SAMPLES = 48
+SAMPLES = 32
 SLOW, FAST = (0.3, 0.7), (0.7, 1.5)
 """Frequencies of the two sines of a signal [Hz]."""
 NOISE = 0.05
@@ -42,22 +40,18 @@ class Irregular(Task):
     period, ahead, tau = 0.05, 0.1, (0.05, 1.0)
     shown = 0, "signal"
     blind = True
-    rates: ClassVar = {Kind.LTC: 0.01, Kind.CFC: 0.01, Kind.LSTM: 0.01, Kind.GRU: 0.01}
 
-    steps: int = 250
+    steps: int = 300
     batch: int = 32
     train: int = 256
-    validation: int = 64
     test: int = 256
 
     def draw(self) -> Data:
-        train, validation, test = (
-            self.some(count, seed) for seed, count in enumerate((self.train, self.validation, self.test))
-        )
-        return Data(train, validation, {"test": test, "every second sample": thinned(test)})
+        test = self.some(self.test, 1)
+        return Data(self.some(self.train, 0), {"test": test, "every second sample": thinned(test)})
 
     def wiring(self, seed: int) -> Wiring:
-        return fully_connected(self.inputs, 20, 20, seed)
+        return fully_connected(self.inputs, 16, 16, seed)
 
     def some(self, count: int, seed: int) -> Series:
         """``count`` series."""

@@ -16,7 +16,7 @@ from examples.liquid.models import Kind
 from examples.liquid.pictures import draw
 from examples.liquid.sine import Sine
 from examples.liquid.task import Task
-from examples.liquid.training import Job, error, run
+from examples.liquid.training import RATE, Job, error, run
 from examples.liquid.walker import Walker
 
 from tidegate.workers import as_they_end
@@ -31,7 +31,7 @@ def run_task(task: Task, seeds: int) -> dict[str, Any]:
     start = time.perf_counter()
     data = task.draw()
     told = (True, False) if task.blind else (True,)
-    jobs = [Job(task, kind, each, seed, task.rates[kind]) for each in told for kind in Kind for seed in range(seeds)]
+    jobs = [Job(task, kind, each, seed) for each in told for kind in Kind for seed in range(seeds)]
     outcomes = {job: outcome for (job, _), outcome in as_they_end(run, [(job, data) for job in jobs], PROCESSES)}
     models: dict[str, Any] = {}
     for job in jobs:
@@ -39,7 +39,6 @@ def run_task(task: Task, seeds: int) -> dict[str, Any]:
         found = models.setdefault(
             job.name,
             {
-                "rate": job.rate,
                 "parameters": [],
                 "seconds": [],
                 "errors": {test: [] for test in data.tests},
@@ -59,6 +58,7 @@ def run_task(task: Task, seeds: int) -> dict[str, Any]:
         "series": {"training": len(data.train.dt), **{test: len(each.dt) for test, each in data.tests.items()}},
         "steps": task.steps,
         "batch": task.batch,
+        "rate": RATE,
         "repeated": {test: error(each.repeated, each.targets) for test, each in data.tests.items()},
         "shown": {
             "time": (first.dt[0].cumsum(dim=0) + task.ahead).tolist(),

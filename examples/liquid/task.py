@@ -4,12 +4,10 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import ClassVar
 
 import torch
-from examples.liquid.models import Kind
 from torch import Tensor
 
 from tidegate.liquid.wiring import Wiring
@@ -41,7 +39,6 @@ class Data:
     """One split, the same for all models; ``tests`` by name, the first one is drawn."""
 
     train: Series
-    validation: Series
     tests: dict[str, Series]
 
 
@@ -65,8 +62,6 @@ class Task(ABC):
     """Output that is drawn, and what it is."""
     blind: ClassVar[bool] = False
     """Whether the models are also trained without being told dt."""
-    rates: ClassVar[Mapping[Kind, float]]
-    """Learning rate of each model, chosen by ``rates.py``."""
 
     steps: int
     """Of the optimiser, for every model."""

@@ -13,19 +13,18 @@ from torch import Tensor
 
 from tidegate.liquid.network import LiquidNetwork
 
-RATES = (0.003, 0.01, 0.03)
-"""Learning rates that are tried."""
+RATE = 0.03
+"""Of learning, for every model."""
 
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """Train ``kind`` on ``task`` with a learning ``rate``; ``told``: whether the model learns of dt."""
+    """Train ``kind`` on ``task``; ``told``: whether the model learns of dt."""
 
     task: Task
     kind: Kind
     told: bool
     seed: int
-    rate: float
 
     @property
     def name(self) -> str:
@@ -59,7 +58,7 @@ def error(answers: Tensor, targets: Tensor) -> float:
 def train(model: LiquidNetwork | Gated, series: Series, job: Job) -> None:
     """Adam with a cosine, the same batches for every model of a seed; gradients clipped at norm 1."""
     task, random = job.task, torch.Generator().manual_seed(job.seed)
-    optimiser = torch.optim.Adam(model.parameters(), lr=job.rate)
+    optimiser = torch.optim.Adam(model.parameters(), lr=RATE)
     schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimiser, task.steps)
     for _ in range(task.steps):
         batch = torch.randperm(len(series.dt), generator=random)[: task.batch]

@@ -9,12 +9,11 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 from importlib.resources import files
-from typing import Any, ClassVar
+from typing import Any
 
 import mujoco
 import numpy as np
 import torch
-from examples.liquid.models import Kind
 from examples.liquid.task import Data, Series, Task
 from numpy.typing import NDArray
 
@@ -53,18 +52,16 @@ class Walker(Task):
     inputs, outputs = 17, 17
     period, ahead, tau = 0.008, 0.008, (0.008, 0.4)
     shown = 11, "change of the right thigh's velocity [standard deviations]"
-    rates: ClassVar = {Kind.LTC: 0.01, Kind.CFC: 0.01, Kind.LSTM: 0.01, Kind.GRU: 0.01}
 
     steps: int = 250
     batch: int = 32
     train: int = 192
-    validation: int = 32
     test: int = 96
 
     def draw(self) -> Data:
         parts = [
             [np.stack(part) for part in zip(*(sequence(seed, index) for index in range(count)), strict=True)]
-            for seed, count in enumerate((self.train, self.validation, self.test))
+            for seed, count in enumerate((self.train, self.test))
         ]
         states, _, changes = parts[0]
         mean, spread, unit = states.mean(axis=(0, 1)), states.std(axis=(0, 1)), changes.std(axis=(0, 1))
@@ -73,11 +70,11 @@ class Walker(Task):
             numbers = ((states - mean) / spread, dt, changes / unit, np.zeros_like(changes))
             return Series(*(torch.from_numpy(part).float() for part in numbers))
 
-        train, validation, test = (series(*part) for part in parts)
-        return Data(train, validation, {"test": test})
+        train, test = (series(*part) for part in parts)
+        return Data(train, {"test": test})
 
     def wiring(self, seed: int) -> Wiring:
-        return fully_connected(self.inputs, 24, 24, seed)
+        return fully_connected(self.inputs, 20, 20, seed)
 
 
 def sequence(*seed: int) -> tuple[Array, Array, Array]:

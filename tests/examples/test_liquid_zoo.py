@@ -21,8 +21,8 @@ from examples.liquid.walker import FASTEST, LEFT_OUT, SAMPLES, Walker, sequence
 
 SMALL: dict[str, Task] = {
     "sine": Sine(steps=60),
-    "irregular": Irregular(steps=40, batch=16, train=64, validation=8, test=32),
-    "walker": Walker(steps=40, batch=8, train=16, validation=2, test=4),
+    "irregular": Irregular(steps=40, batch=16, train=64, test=32),
+    "walker": Walker(steps=40, batch=8, train=16, test=4),
 }
 
 
@@ -45,7 +45,7 @@ def test_the_data_are_the_same_whoever_draws_them(name: str, drawn: dict[str, Da
 @pytest.mark.parametrize("name", SMALL)
 def test_shapes_belong_together_and_time_passes(name: str, drawn: dict[str, Data]) -> None:
     task = SMALL[name]
-    for series in (drawn[name].train, drawn[name].validation, *drawn[name].tests.values()):
+    for series in (drawn[name].train, *drawn[name].tests.values()):
         shape = series.dt.shape
         assert series.inputs.shape == (*shape, task.inputs)
         assert series.targets.shape == series.repeated.shape == (*shape, task.outputs)
@@ -53,12 +53,12 @@ def test_shapes_belong_together_and_time_passes(name: str, drawn: dict[str, Data
 
 
 @pytest.mark.parametrize("name", ["irregular", "walker"])
-def test_nothing_of_validation_or_test_is_in_training(name: str, drawn: dict[str, Data]) -> None:
+def test_nothing_of_the_test_is_in_training(name: str, drawn: dict[str, Data]) -> None:
     data = drawn[name]
-    parts = [data.train, data.validation, data.tests["test"]]
+    parts = (data.train, data.tests["test"])
     starts = torch.cat([part.inputs[:, :4].flatten(1) for part in parts])
     assert len(starts.unique(dim=0)) == len(starts)
-    fewer: Any = replace(SMALL[name], validation=1, test=1)  # type: ignore[call-arg]
+    fewer: Any = replace(SMALL[name], test=1)  # type: ignore[call-arg]
     assert same(fewer.draw().train, data.train)  # normalisation too is the training's own
 
 
@@ -146,11 +146,10 @@ def test_an_answer_depends_on_dt_and_on_nothing_later(kind: Kind, drawn: dict[st
 def test_a_few_steps_teach_every_model_something(kind: Kind, name: str, drawn: dict[str, Data]) -> None:
     task, data = SMALL[name], drawn[name]
     data = replace(data, tests={"trained": data.train})
-    rate = task.rates[kind]
-    before, after = (train((Job(replace(task, steps=steps), kind, True, 0, rate), data)) for steps in (1, task.steps))
+    before, after = (train((Job(replace(task, steps=steps), kind, True, 0), data)) for steps in (1, task.steps))
     assert after.errors["trained"] < 0.95 * before.errors["trained"]
     assert before.parameters == after.parameters
-    assert train((Job(replace(task, steps=1), kind, True, 0, rate), data)).errors == before.errors
+    assert train((Job(replace(task, steps=1), kind, True, 0), data)).errors == before.errors
 
 
 def test_the_error_is_the_share_of_the_variance_that_is_left() -> None:
@@ -162,7 +161,6 @@ def test_the_error_is_the_share_of_the_variance_that_is_left() -> None:
 def test_the_page_says_what_the_figures_say(tmp_path: Path) -> None:
     models = {
         name: {
-            "rate": 0.01,
             "parameters": [1200, 1201],
             "seconds": [2.0, 4.0],
             "errors": {"test": [level, 3 * level]},
@@ -184,6 +182,7 @@ def test_the_page_says_what_the_figures_say(tmp_path: Path) -> None:
         "series": {"training": 7, "test": 5},
         "steps": 11,
         "batch": 13,
+        "rate": 0.5,
         "repeated": {"test": 0.456},
         "shown": {"time": [0.0, 0.1], "target": [0.0, 1.0]},
         "models": models,
@@ -194,11 +193,11 @@ def test_the_page_says_what_the_figures_say(tmp_path: Path) -> None:
     (out / "irregular.json").write_text(json.dumps(record), encoding="utf-8")
     run.main("", 2, out, page)
     text = page.read_text("utf-8")
-    assert "| LSTM | 1200–1201 | 0.01 | 1 ± 0.71 | 3.0 |" in text
-    assert "| repeat |  |  | 45.6 |  |" in text
+    assert "| LSTM | 1200–1201 | 1 ± 0.71 | 3.0 |" in text
+    assert "| repeat |  | 45.6 |  |" in text
     assert "Least error: LSTM; next LTC, 2.00 times that." in text
     assert "an abacus, 2 cores, load 9.87" in text
-    assert "123 s" in text
+    assert "11 steps of 13 at 0.5; 2 seeds. 123 s in 2 processes, 24 s of processor time for training" in text
     assert Sine.title not in text
     assert (page.parent / "zoo/irregular.png").stat().st_size > 0
 
