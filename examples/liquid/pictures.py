@@ -28,7 +28,8 @@ def draw(task: Task, record: dict[str, Any], folder: Path) -> Path:
     for kind, colour in COLOURS.items():
         left.plot(shown["time"], models[kind.value]["trace"], color=colour, linewidth=1.2, label=kind.value)
     left.set(xlabel="t [s]", ylabel=task.shown[1], title=task.title)
-    left.legend(fontsize=7, ncols=5)
+    left.margins(y=0.2)
+    left.legend(fontsize=7, ncols=5, loc="upper left")
     tests = next(iter(models.values()))["errors"]
     for row, (name, found) in enumerate(models.items()):
         colour = COLOURS[Kind(name.partition(",")[0])]
@@ -40,7 +41,7 @@ def draw(task: Task, record: dict[str, Any], folder: Path) -> Path:
     right.invert_yaxis()
     right.set(xscale="log", xlabel="error of each seed [%]")
     if len(tests) > 1:
-        right.legend(fontsize=7)
+        right.legend(fontsize=7, ncols=3, loc="lower center", bbox_to_anchor=(0.5, 1.0))
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / f"{task.name}.png"
     figure.savefig(path, dpi=DPI)
