@@ -35,11 +35,12 @@ train: setup ## from nothing to models/car-ltc19 (at most 30 minutes on 2 cores)
 bench: setup ## the tables of docs/results.md
 	@$(PYTHON) benchmarks/run.py
 
-examples: setup ## BarrierNet's published cases, trained from nothing; writes docs/barriernet.md
+examples: setup ## BarrierNet's published cases and a zoo of time series; writes docs/barriernet.md and docs/zoo.md
 	@$(PYTHON) examples/barriernet/run.py
+	@$(PYTHON) -m examples.liquid.run
 
 lint: setup ## ruff and mypy
-	@$(PYTHON) -m ruff check . && $(PYTHON) -m ruff format --check . && $(PYTHON) -m mypy && $(PYTHON) -m mypy examples/barriernet && $(PYTHON) -m mypy examples/own_barrier/src examples/own_barrier/drive.py
+	@$(PYTHON) -m ruff check . && $(PYTHON) -m ruff format --check . && $(PYTHON) -m mypy && $(PYTHON) -m mypy examples/barriernet && $(PYTHON) -m mypy -p examples.liquid && $(PYTHON) -m mypy examples/own_barrier/src examples/own_barrier/drive.py
 
 docs: setup ## the pages that are made from the code
 	@$(TIDEGATE) settings --markdown > docs/settings.md

@@ -1,9 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The examples are scripts that import one another by name."""
+"""The examples' scripts import one another by name; the zoo is a package of the repository's folder."""
 
 from __future__ import annotations
 
 import sys
 from pathlib import Path
 
-sys.path.append(str(Path(__file__).parents[2] / "examples/barriernet"))
+ROOT = Path(__file__).parents[2]
+sys.path += [str(ROOT / "examples/barriernet"), str(ROOT)]
