@@ -39,7 +39,8 @@ def draw(task: Task, record: dict[str, Any], folder: Path) -> Path:
             right.plot(values, [row] * len(values), marker, color=colour, markersize=5, label=label)
     right.set_yticks(range(len(models)), list(models))
     right.invert_yaxis()
-    right.set(xscale="log", xlabel="error of each seed [%]")
+    low, high = right.dataLim.intervalx
+    right.set(xscale="log" if high > 10 * low else "linear", xlabel="error of each seed [%]")
     if len(tests) > 1:
         right.legend(fontsize=7, ncols=3, loc="lower center", bbox_to_anchor=(0.5, 1.0))
     folder.mkdir(parents=True, exist_ok=True)

@@ -51,7 +51,7 @@ class Walker(Task):
     )
     inputs, outputs = 17, 17
     period, ahead, tau = 0.008, 0.008, (0.008, 0.4)
-    shown = 11, "change of the right thigh's velocity [standard deviations]"
+    shown = 11, "change of the thigh's velocity [sd]"
 
     steps: int = 250
     batch: int = 32
