@@ -47,7 +47,7 @@ class Walker(Task):
         "frame: so in Lechner & Hasani 2020 and the CfC paper, whose rollouts came from trained policies, so that "
         "their figures are no measure for these. Every sequence is a walker of its own. Asked is the change until the "
         "frame after each sample, each of the 17 in units of its standard deviation; repeating the last state leaves "
-        "100 %."
+        "about 100 %."
     )
     inputs, outputs = 17, 17
     period, ahead, tau = 0.008, 0.008, (0.008, 0.4)
