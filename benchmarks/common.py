@@ -104,11 +104,17 @@ def spread(ratios: Iterable[float]) -> dict[str, float]:
     return {"ratio": statistics.median(known), "ratio_low": known[0], "ratio_high": known[-1]}
 
 
-def timed(call: Callable[[Sample], object], sample: Sample) -> float:
-    """Time of one call [µs]."""
-    start = time.perf_counter_ns()
+def ratio(figures: dict[str, Any], form: str) -> str:
+    """What ``spread`` found, in words; ``form`` of its numbers, such as '.1f'."""
+    middle, low, high = (format(figures[name], form) for name in ("ratio", "ratio_low", "ratio_high"))
+    return f"{middle} ({low}–{high})"
+
+
+def timed(call: Callable[[Sample], object], sample: Sample, clock: Callable[[], int] = time.perf_counter_ns) -> float:
+    """Time of one call [µs] by ``clock`` [ns]."""
+    start = clock()
     call(sample)
-    return (time.perf_counter_ns() - start) / 1e3
+    return (clock() - start) / 1e3
 
 
 def mean_time(call: Callable[[], object], repeats: int, clock: Callable[[], float] = time.perf_counter) -> float:

@@ -22,10 +22,10 @@ from typing import Any
 import numpy as np
 from arm64 import arm_python
 from common import MODEL, SETTINGS, save, table
+from exported import build
 from start import PROGRAM, run
 
 from tidegate.bundle import Bundle
-from tidegate.export.compiled import FLAGS, SOURCES
 from tidegate.export.targets import export_bundle
 from tidegate.settings import load_settings
 
@@ -79,8 +79,7 @@ def counted(plugin: Path, *command: str) -> tuple[int, str]:
 
 def count_c(plugin: Path, folder: Path, program: Path, compiler: str, emulator: str) -> dict[str, float]:
     """Instructions of ``tidegate_see`` and ``tidegate_decide``: one call more than one."""
-    sources = [folder / name for name in SOURCES]
-    subprocess.run([compiler, *FLAGS, "-static", f"-I{folder}", "-o", program, CALLS, *sources, "-lm"], check=True)
+    build(CALLS, folder, program, compiler, "-static")
     one, look, decision = (
         counted(plugin, emulator, str(program), *calls)[0] for calls in (("1", "1"), ("2", "1"), ("1", "2"))
     )

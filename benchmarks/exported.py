@@ -17,7 +17,7 @@ from typing import Any
 
 import numpy as np
 import onnxruntime
-from common import MODEL, SETTINGS, in_turns, mean_time, save, spread, table
+from common import MODEL, SETTINGS, in_turns, mean_time, ratio, save, spread, table
 
 from tidegate.bundle import Bundle
 from tidegate.export.compiled import FLAGS, SOURCES
@@ -29,10 +29,10 @@ LIQUID, CAMERA = SOURCES[:3], SOURCES[3:]
 PROGRAM = Path(__file__).with_suffix(".c")
 
 
-def build(program: Path, folder: Path, where: Path, compiler: str) -> Path:
-    """A timing ``program`` with the library exported to ``folder``, compiled to ``where``."""
+def build(program: Path, folder: Path, where: Path, compiler: str, *options: str) -> Path:
+    """A ``program`` that calls the library exported to ``folder``, compiled to ``where``."""
     sources = [folder / name for name in SOURCES]
-    subprocess.run([compiler, *FLAGS, f"-I{folder}", "-o", where, program, *sources, "-lm"], check=True)
+    subprocess.run([compiler, *FLAGS, *options, f"-I{folder}", "-o", where, program, *sources, "-lm"], check=True)
     return where
 
 
@@ -103,9 +103,7 @@ def tell(figures: dict[str, Any]) -> str:
         (
             told,
             f"{figures[name]['us']:.3g}",
-            "1"
-            if name == "see"
-            else f"{figures[name]['ratio']:.3g} ({figures[name]['ratio_low']:.3g}–{figures[name]['ratio_high']:.3g})",
+            "1" if name == "see" else ratio(figures[name], ".3g"),
         )
         for name, told in words.items()
     ]

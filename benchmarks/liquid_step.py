@@ -18,7 +18,7 @@ import ncps_peer
 import numpy as np
 import onnxruntime
 import torch
-from common import MODEL, SETTINGS, in_turns, save, spread, table
+from common import MODEL, SETTINGS, in_turns, ratio, save, spread, table, timed
 from exported import build
 from kernel_step import kernel_step
 from numpy.typing import NDArray
@@ -145,20 +145,13 @@ def main(arguments: list[str] | None = None) -> None:
                 calls["numba"] = carried(step, wiring.neurons)
             run = program(bundle, settings, Path(kept.enter_context(tempfile.TemporaryDirectory())))
             runs = {
-                name: lambda call=call, samples=samples: [taken(call, sample) for sample in samples]
-                for name, call in calls.items()
+                name: lambda call=call, samples=samples: [timed(call, one, time.thread_time_ns) for one in samples]
+                for name, call in calls.items()  # processor time: other load does not count
             }
             runs["c"] = lambda run=run: run(100 * chosen.steps)
             figures |= {"neurons": wiring.neurons, "inputs": wiring.inputs, "substeps": policy.substeps}
             figures[policy.cell] = summed_up(in_turns(runs, chosen.rounds))
     print(save("liquid_step", figures), *(f"\n{cell} {figures[cell]}" for cell in ("ltc", "cfc")))
-
-
-def taken(call: Call, sample: Inputs) -> float:
-    """Processor time of one call [µs]: other load does not count."""
-    start = time.thread_time_ns()
-    call(sample)
-    return (time.thread_time_ns() - start) / 1e3
 
 
 def summed_up(times: dict[str, list[list[float]]]) -> dict[str, dict[str, float]]:
@@ -197,7 +190,7 @@ def tell(figures: dict[str, Any]) -> str:
             microseconds(found["median_us"]),
             microseconds(found["p99_us"]),
             f"{found['p99_us'] / found['median_us']:.1f}",
-            "1" if name == "ncps" else f"{found['ratio']:.3g} ({found['ratio_low']:.3g}–{found['ratio_high']:.3g})",
+            "1" if name == "ncps" else ratio(found, ".3g"),
         )
         for cell in cells
         for name, told in words.items()

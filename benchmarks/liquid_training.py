@@ -10,7 +10,7 @@ from collections.abc import Callable
 from typing import Any
 
 import torch
-from common import in_turns, mean_time, save, spread, table
+from common import in_turns, mean_time, ratio, save, spread, table
 from liquid_networks import NETWORKS, outputs, sizes, train
 from torch import Tensor
 
@@ -64,7 +64,7 @@ def tell(figures: dict[str, Any]) -> str:
         (
             told,
             f"{(found := figures[name])['ms']:.1f}",
-            f"{found['ratio']:.1f} ({found['ratio_low']:.1f}–{found['ratio_high']:.1f}) {peer}" if peer else "1",
+            f"{ratio(found, '.1f')} {peer}" if peer else "1",
         )
         for name, (told, peer) in words.items()
     ]

@@ -17,7 +17,7 @@ import liquid_step
 import liquid_training
 import start
 import substeps
-from common import FIGURES, table
+from common import FIGURES, ratio, table
 
 PAGE = Path("docs/results.md")
 HEAD = """# Results
@@ -50,12 +50,6 @@ def source(figures: dict[str, Any]) -> str:
         f"{machine['memory_gib']} GiB, load {machine['load_1min']} at the end{priority}; "
         f"Python {machine['python']}, {packages}*"
     )
-
-
-def ratio(figures: dict[str, Any], digits: int = 0) -> str:
-    """How many times ours, with its spread."""
-    middle, low, high = (f"{figures[name]:.{digits}f}" for name in ("ratio", "ratio_low", "ratio_high"))
-    return f"{middle} ({low}–{high})"
 
 
 def closed_loop(figures: dict[str, Any]) -> str:
@@ -121,7 +115,7 @@ def closed_form(figures: dict[str, Any]) -> str:
             f"{figures['errors'][name]['median']:.2g}",
             f"{figures['errors'][name]['p99']:.2g}",
             f"{figures['times'][name]['median_us'] / 1000:.1f}",
-            "1" if name == "closed" else ratio(figures["times"][name], 1),
+            "1" if name == "closed" else ratio(figures["times"][name], ".1f"),
         )
         for name, words in names.items()
     ]
@@ -140,7 +134,7 @@ def race(times: dict[str, dict[str, float]], names: dict[str, str]) -> str:
         (
             names.get(name, name),
             *(f"{figures[f'{kind}_us']:.0f}" for kind in ("mean", "median", "p99", "max")),
-            "1" if name == "ours" else ratio(figures, 1),
+            "1" if name == "ours" else ratio(figures, ".1f"),
         )
         for name, figures in times.items()
     ]
@@ -203,7 +197,7 @@ def qp_layer(figures: dict[str, Any]) -> str:
             called(row["layer"]),
             row["threads"],
             f"{row['median_ms']:.2f}",
-            "1" if row["layer"] == "ours" else ratio(row, 1),
+            "1" if row["layer"] == "ours" else ratio(row, ".1f"),
             f"{row['solution_error']:.0e}",
             f"{row['gradient_error']:.0e}",
         )

@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from tidegate.bundle import Bundle
 from tidegate.evaluation.pilot import Moment
 from tidegate.evaluation.rollout import Task, driver_of, roll
-from tidegate.liquid.live import fold_synapses, softplus
+from tidegate.liquid.live import fold_synapses, sigmoid, softplus
 from tidegate.liquid.wiring import Wiring
 from tidegate.records import Floats
 from tidegate.settings import load_settings
@@ -44,7 +44,7 @@ class Circuit:
     def pulled(self, kind: str, values: Floats) -> Floats:
         """Current and conductance (2, N) of the synapses from ``values``."""
         s = self._synapses[kind]
-        opening = 1 / (1 + np.exp(-(s.slope * values[s.source] + s.shift)))
+        opening = sigmoid(s.slope * values[s.source] + s.shift)
         size = self.wiring.neurons
         return np.array([np.bincount(s.target, of * opening, size) for of in (s.current, s.weight)])
 

@@ -9,6 +9,7 @@ import sys
 import time
 
 import numpy as np
+from common import SETTINGS
 from straight_road import Way, records
 
 from tidegate.records import Received, SafetyInputs, nanoseconds
@@ -16,7 +17,6 @@ from tidegate.robot import Car
 from tidegate.safety import Supervisor
 from tidegate.settings import Settings, load_settings
 
-SETTINGS = "config/car.yaml"
 LONGEST = 800
 """Ticks for which inputs are made, however few of them are used."""
 FIELDS = {"joint_states": "joints", "odom": "odometry"}

