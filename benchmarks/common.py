@@ -10,7 +10,7 @@ import os
 import platform
 import statistics
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any, TypeVar
@@ -87,7 +87,7 @@ def race(
     return figures
 
 
-def in_turns(runs: dict[str, Callable[[], list[float]]], rounds: int) -> dict[str, list[list[float]]]:
+def in_turns(runs: Mapping[str, Callable[[], list[float]]], rounds: int) -> dict[str, list[list[float]]]:
     """The times [µs] that each of ``runs`` gives, round by round, after a round that warms up."""
     times: dict[str, list[list[float]]] = {name: [] for name in runs}
     for number in range(rounds + 1):
