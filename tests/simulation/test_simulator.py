@@ -271,6 +271,21 @@ def test_a_car_that_does_not_brake_hits_the_trailer():
     assert drive.sim.truth().contacts > 0
 
 
+@pytest.mark.parametrize("seed", range(3))
+def test_what_the_camera_leaves_out_is_outside_the_picture(seed):
+    drive = Drive(scene="road", seed=seed, camera=True)
+    camera = drive.sim._camera
+    for station in range(0, 600, 60):
+        drive.sim.place(float(station), offset=0.4, heading=0.1)
+        camera._look(drive.sim._data)
+        pruned, drawn = camera._renderer.render(), camera._renderer.scene.ngeom
+        reach, camera._reach = camera._reach, np.full_like(camera._reach, np.inf)
+        camera._look(drive.sim._data)
+        assert camera._renderer.scene.ngeom > 1.5 * drawn
+        np.testing.assert_array_equal(camera._renderer.render(), pruned)
+        camera._reach = reach
+
+
 def test_white_out_is_saturated_and_a_lost_camera_is_silent():
     drive = Drive(scene="truck_whiteout", seed=1, camera=True)
     assert drive.sim._camera.capture(drive.sim._data, CameraFault.NONE).mean() < 230

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -34,6 +35,15 @@ class Mesh:
     def scaled(self, size: tuple[float, float, float]) -> Mesh:
         """The same mesh, stretched."""
         return Mesh(self.vertices * np.array(size), self.texture, self.faces)
+
+    def pieces(self, count: int) -> Iterator[Mesh]:
+        """The same faces in ``count`` meshes, cut in the order of the vertices."""
+        first = self.faces.min(axis=1)
+        of_piece = first * count // (first.max() + 1)
+        for number in range(count):
+            faces = self.faces[of_piece == number]
+            used, renumbered = np.unique(faces, return_inverse=True)
+            yield Mesh(self.vertices[used], self.texture[used], renumbered.reshape(-1, 3).astype(np.int32))
 
 
 def _grid_faces(rows: int, columns: int) -> NDArray[np.int32]:

@@ -24,7 +24,11 @@ from tidegate.simulation.vegetation import add_mesh, add_plants, scatter
 
 CLASSES = ("road", "lines", "vegetation", "vehicles", "ground", "sky")
 """What a pixel can show; hills count as ground."""
-SUPERSAMPLING = 2
+GROUP_GROUND = 0
+ROWS_PER_PIXEL = 2
+"""Rows drawn for each row of the camera's picture: the road lies flat, so thin lines break up between rows first."""
+_PIECES = 12
+"""What runs along the road is cut into so many meshes, so that the camera draws only those before it."""
 VEHICLE = "vehicle{}"
 
 
@@ -78,8 +82,8 @@ def _view(spec: Any, settings: Settings, look: Look) -> None:
     light = LIGHTS[look.light]
     spec.stat.center, spec.stat.extent = [0, 0, 0], 10.0
     view = spec.visual
-    view.global_.offwidth = settings.camera.width * SUPERSAMPLING
-    view.global_.offheight = settings.camera.height * SUPERSAMPLING
+    view.global_.offwidth = settings.camera.width
+    view.global_.offheight = settings.camera.height * ROWS_PER_PIXEL
     view.quality.offsamples, view.quality.shadowsize = 0, 0
     view.quality.numslices, view.quality.numstacks, view.quality.numquads = 8, 4, 1
     view.map.znear, view.map.zfar = 0.05, 70.0
@@ -107,13 +111,20 @@ def _landscape(spec: Any, road: Road, terrain: Terrain, look: Look, seed: int) -
             material.emission = 0.35
     spec.add_material(name="bark", rgba=[0.30, 0.22, 0.15, 1], specular=0.0)
     # drawn in this order: what lies on top first, so that what it hides need not be shaded
-    parts = [
+    ribbons = [
         ("lines_left", meshes.edge_line(road, terrain, LEFT_LINE, 0.16), "paint"),
         ("lines_right", meshes.edge_line(road, terrain, RIGHT_LINE, 0.16), "paint"),
         ("lines_centre", meshes.dashed_line(road, terrain, CENTRE_LINE, 0.15), "paint"),
         ("road", meshes.surface(road, terrain), "road"),
         ("ground_left", meshes.verge(road, terrain, 1), "grass"),
         ("ground_right", meshes.verge(road, terrain, -1), "grass"),
+    ]
+    parts = [
+        (f"{name}_{number}", piece, material)
+        for name, mesh, material in ribbons
+        for number, piece in enumerate(mesh.pieces(_PIECES))
+    ]
+    parts += [
         ("ground", meshes.ground(road, terrain), "grass"),
         ("ground_hills", meshes.hills(np.random.default_rng([seed, 9])), "hills"),
     ]
@@ -126,7 +137,7 @@ def _landscape(spec: Any, road: Road, terrain: Terrain, look: Look, seed: int) -
             material=material,
             contype=0,
             conaffinity=0,
-            group=0,
+            group=GROUP_GROUND,
         )
 
 
