@@ -17,6 +17,8 @@ from typing import Any, TypeVar
 
 import numpy as np
 
+from tidegate.machine import processor
+
 Sample = TypeVar("Sample")
 
 FIGURES = Path("out/bench")
@@ -34,10 +36,9 @@ PACKAGES = ("numpy", "onnxruntime", "mujoco", "daqp", "torch", "ncps")
 
 def machine() -> dict[str, Any]:
     """Processor, cores, load over the last minute, scheduling, Python and package versions."""
-    names = [line.split(":", 1)[1].strip() for line in _lines("/proc/cpuinfo") if line.startswith("model name")]
     memory = [int(line.split()[1]) for line in _lines("/proc/meminfo") if line.startswith("MemTotal")]
     return {
-        "processor": names[0] if names else platform.processor(),
+        "processor": processor(),
         "cores": os.cpu_count(),
         "memory_gib": round(memory[0] / 2**20, 1) if memory else None,
         "load_1min": round(os.getloadavg()[0], 2),

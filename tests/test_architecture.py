@@ -14,6 +14,7 @@ ROOT = Path(tidegate.__file__).parent
 LEVEL = {
     "errors": 1,
     "records": 1,
+    "machine": 1,
     "share": 2,
     "registry": 2,
     "settings": 2,

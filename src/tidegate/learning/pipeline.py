@@ -24,6 +24,7 @@ from tidegate.learning.gains import learn_gains
 from tidegate.learning.loss import baselines
 from tidegate.learning.recipe import Recipe
 from tidegate.learning.train import Stage, Trainer
+from tidegate.machine import processor
 from tidegate.robot import Car
 from tidegate.settings import load_settings
 from tidegate.stack import Stack
@@ -212,6 +213,7 @@ class Pipeline:
             "metrics": self.metrics,
             "durations_s": {key: round(value, 1) for key, value in self.durations.items()},
             "versions": {name: version(name) for name in ("tidegate", "torch", "numpy", "mujoco", "rosbags")},
+            "processor": processor(),
             "threads": torch.get_num_threads(),
         }
 
