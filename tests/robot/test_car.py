@@ -107,7 +107,7 @@ def test_settings_tighten() -> None:
     vehicle = dataclasses.replace(SETTINGS.vehicle, brake_effort_max=900.0)
     car = Car.from_settings(dataclasses.replace(SETTINGS, vehicle=vehicle))
     assert car.limits["front_left_wheel_joint"].effort == 900
-    assert car.force_min == pytest.approx(-4 * 900 / 0.31)
+    assert car.force_min == pytest.approx(-900 / 0.31 / (0.7 / 2))  # a front wheel's share
 
 
 @pytest.mark.parametrize("side", [-1, 1])

@@ -271,6 +271,27 @@ def test_a_car_that_does_not_brake_hits_the_trailer():
     assert drive.sim.truth().contacts > 0
 
 
+@pytest.mark.parametrize(("front_share", "locks"), [(SETTINGS.vehicle.brake_front_share, False), (0.5, True)])
+def test_hard_braking_in_a_bend_locks_no_wheel_if_the_front_takes_its_share(front_share, locks):
+    """The load moves forward and outward: with even brakes the inner rear wheel stands, and odometry with it."""
+    vehicle = dataclasses.replace(SETTINGS.vehicle, brake_front_share=front_share)
+    sim = Simulator(dataclasses.replace(SETTINGS, vehicle=vehicle), "road", 1003, camera=False)
+    bend = int(np.argmax(np.abs(sim.road.curvature)))
+    curvature = sim.road.curvature.item(bend)
+    sim.place(bend * sim.road.step, speed=math.sqrt(3.0 / abs(curvature)))
+    actuation, slip = Actuation(sim.car, 1 / SETTINGS.safety.rate_hz), 0.0
+    actuation.curvature = curvature
+    while sim.truth().speed > 2.0:
+        joints = sim.observe().joints
+        slowest = min(sim.car.wheel_spins(joints)) * sim.car.wheel_radius
+        slip = max(slip, 1 - slowest / sim.truth().speed)
+        efforts = actuation.efforts(-6.5 * sim.car.effective_mass, curvature, joints, sim.now)
+        sim.apply(Command(sim.now, sim.car.joint_names, efforts))
+        sim.step()
+    assert (slip > 0.5) == locks
+    assert locks or slip < 0.2
+
+
 @pytest.mark.parametrize("seed", range(3))
 def test_what_the_camera_leaves_out_is_outside_the_picture(seed):
     drive = Drive(scene="road", seed=seed, camera=True)

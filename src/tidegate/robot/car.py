@@ -81,6 +81,7 @@ class Car:
         mass = sum(link.mass for link in description.links.values())
         if mass <= 0:
             raise RobotError(f"{description.source}: total mass is {mass:g} kg; links need <inertial>")
+        stronger = max(vehicle.brake_front_share, 1 - vehicle.brake_front_share)
         steepest = math.tan(min(limits[name].upper for name in STEER_JOINTS))
         return cls(
             description=description,
@@ -99,7 +100,7 @@ class Car:
             # the inner wheel turns up to 1/0.9 times faster than wheelbase × curvature
             curvature_rate=0.9 * vehicle.steer_velocity_max / front_x,
             force_max=len(vehicle.driven) * vehicle.drive_effort_max / radius,
-            force_min=-len(WHEEL_JOINTS) * vehicle.brake_effort_max / radius,
+            force_min=-2 * vehicle.brake_effort_max / (radius * stronger),
         )
 
     def steering(self, curvature: float) -> tuple[float, float]:
@@ -124,12 +125,18 @@ class Car:
         _, low, high, _ = sorted(self.wheel_spins(joints))
         return (low + high) / 2 * self.wheel_radius
 
+    @property
+    def brake_shares(self) -> tuple[float, ...]:
+        """Share of the braking force that each wheel takes, in the order of ``WHEEL_JOINTS``."""
+        front = self.vehicle.brake_front_share / 2
+        return front, front, 0.5 - front, 0.5 - front
+
     def wheel_efforts(self, force: float) -> Floats:
         """Torque of each wheel (4,) [N·m] for a longitudinal force [N]: drive on the driven axle, brake on all."""
+        torque, driven = force * self.wheel_radius, self.vehicle.driven
         if force < 0:
-            return np.full(len(WHEEL_JOINTS), force * self.wheel_radius / len(WHEEL_JOINTS))
-        share = force * self.wheel_radius / len(self.vehicle.driven)
-        return np.array([share if name in self.vehicle.driven else 0.0 for name in WHEEL_JOINTS])
+            return torque * np.array(self.brake_shares)
+        return np.array([torque / len(driven) if name in driven else 0.0 for name in WHEEL_JOINTS])
 
     def wheel_force(self, efforts: Floats) -> float:
         """Longitudinal force [N] of wheel torques (4,) [N·m]; undoes ``wheel_efforts``."""
@@ -137,18 +144,23 @@ class Car:
 
     def force_rate(self, side: int) -> float:
         """Fastest change of the force [N/s] by the torque rate: of the drive (``side`` 1) or the brakes (−1)."""
-        wheels = len(self.vehicle.driven) if side > 0 else len(WHEEL_JOINTS)
-        return wheels * self.vehicle.wheel_effort_rate / self.wheel_radius
+        share = 1 / len(self.vehicle.driven) if side > 0 else max(self.brake_shares)
+        return self.vehicle.wheel_effort_rate / (self.wheel_radius * share)
 
     def force_window(self, force: float, period: float) -> tuple[float, float]:
-        """Forces [N] that the torque rate lets a driven wheel reach from ``force`` within ``period`` [s]."""
-        driven, wheels, step = len(self.vehicle.driven), len(WHEEL_JOINTS), self.vehicle.wheel_effort_rate * period
-        torque = force * self.wheel_radius / (driven if force > 0 else wheels)
-        low, high = torque - step, torque + step
-        return (
-            max(low * (driven if low > 0 else wheels) / self.wheel_radius, self.force_min),
-            min(high * (driven if high > 0 else wheels) / self.wheel_radius, self.force_max),
-        )
+        """Forces [N] that the torque rate lets every wheel reach from ``force`` within ``period`` [s]."""
+        step = self.vehicle.wheel_effort_rate * period / self.wheel_radius  # of one wheel's force
+        drive, brake = 1 / len(self.vehicle.driven), max(self.brake_shares)
+        # a driven wheel passes through zero on its way from driving to braking; the others begin there
+        passing = max(self.brake_shares[WHEEL_JOINTS.index(name)] for name in self.vehicle.driven)
+        if force > 0:
+            left = step - force * drive
+            low = -min(left / passing, step / brake) if left > 0 else force - step / drive
+            high = force + step / drive
+        else:
+            low = force - step / brake
+            high = (step + force * passing) / drive if -force * brake < step else force + step / brake
+        return max(low, self.force_min), min(high, self.force_max)
 
     def road_motion(self, offset: float, heading: float, speed: float, road_curvature: float) -> tuple[Floats, Floats]:
         """Control-affine motion in the road frame: ẋ = f + g u, x = (offset, heading, speed), u = (force, curvature).

@@ -21,6 +21,13 @@ class VehicleSettings:
     brake_effort_max: float = setting(
         1500.0, "N·m", "largest braking torque per wheel, against its rotation", low=1, high=1e5
     )
+    brake_front_share: float = setting(
+        0.7,
+        "1",
+        "share of the braking force that the front wheels take, where the load goes while braking",
+        low=0.3,
+        high=0.9,
+    )
     steer_effort_max: float = setting(600.0, "N·m", "largest steering torque per steered wheel", low=1, high=1e5)
     wheel_effort_rate: float = setting(2500.0, "N·m/s", "fastest change of a wheel's torque", low=1, high=1e6)
     steer_effort_rate: float = setting(40000.0, "N·m/s", "fastest change of a steering torque", low=1, high=1e7)

@@ -36,8 +36,8 @@ class Sink:
         self._steer_qpos = np.array([model.joint(name).qposadr[0] for name in STEER_JOINTS])
         self._steer_dof = np.array([model.joint(name).dofadr[0] for name in STEER_JOINTS])
         self._wheel_dof = np.array([model.joint(name).dofadr[0] for name in WHEEL_JOINTS])
-        torque = car.effective_mass * settings.vehicle.brake_guaranteed * car.wheel_radius / len(WHEEL_JOINTS)
-        self._own_brake = -min(torque, settings.vehicle.brake_effort_max)
+        braking = car.wheel_efforts(-car.effective_mass * settings.vehicle.brake_guaranteed)
+        self._own_brake = np.maximum(braking, -settings.vehicle.brake_effort_max)
         self._latched: Floats = np.zeros(len(names))
         self._latched[self._wheels] = self._own_brake
         self._last: int | None = None
@@ -97,7 +97,8 @@ class Sink:
         if self._held is None:
             self._held = angles.copy()
         vehicle = self._vehicle
-        wanted = np.full(len(self._latched), self._own_brake)
+        wanted = np.empty(len(self._latched))
+        wanted[self._wheels] = self._own_brake
         wanted[self._steer] = vehicle.steer_stiffness * (self._held - angles) - (
             vehicle.steer_damping * data.qvel[self._steer_dof]
         )
