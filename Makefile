@@ -46,4 +46,4 @@ docs: setup ## the pages that are made from the code
 	@$(TIDEGATE) settings --markdown > docs/settings.md
 
 clean: ## remove what was made, .venv included
-	rm -rf .venv out build install log dist src/*.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf .venv out build install log dist src/*.egg-info src/tidegate/liquid/*.so .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -4,7 +4,7 @@
 from glob import glob
 from pathlib import Path
 
-from setuptools import find_packages, setup
+from setuptools import Extension, find_packages, setup
 
 
 def share(folder: str) -> list[tuple[str, list[str]]]:
@@ -15,6 +15,17 @@ def share(folder: str) -> list[tuple[str, list[str]]]:
             places.setdefault(str(Path("share/tidegate") / Path(name).parent), []).append(name)
     return list(places.items())
 
+
+# The live liquid step; where it cannot be built, the package is installed without it and NumPy steps. Arithmetic is
+# strict, whatever CFLAGS say: NaN stays NaN, and no fused multiply-add, so that all processors give the same bits.
+C = "src/tidegate/liquid/c"
+NATIVE = Extension(
+    "tidegate.liquid.native",
+    [f"{C}/native.c", f"{C}/cells.c"],
+    depends=[f"{C}/cells.h"],
+    extra_compile_args=["-std=c99", "-O3", "-fno-fast-math", "-ffp-contract=off", "-fno-trapping-math"],
+    optional=True,
+)
 
 NODES = ("perception", "policy", "safety", "simulator", "recorder")
 CVXPY = "cvxpy>=1.5,<2"
@@ -49,6 +60,7 @@ EXTRAS["bench"] = ["qpth>=0.0.18,<0.1", "cvxpylayers>=1.0,<2", "proxsuite>=0.7,<
 setup(
     packages=find_packages("src"),
     package_dir={"": "src"},
+    ext_modules=[NATIVE],
     package_data={"tidegate": ["py.typed", "export/c/*"]},
     data_files=[
         ("share/ament_index/resource_index/packages", ["resource/tidegate"]),

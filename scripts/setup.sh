@@ -29,7 +29,7 @@ if [ "$(uname -s)" = Linux ] && ! "$python" -c 'import ctypes; ctypes.CDLL("libE
   fi
 fi
 
-stamp=.venv/.$what-$(cat setup.py scripts/setup.sh | cksum | tr ' ' -)
+stamp=.venv/.$what-$(cat setup.py scripts/setup.sh src/tidegate/liquid/c/* | cksum | tr ' ' -)
 if [ -e "$stamp" ]; then exit 0; fi
 [ -x .venv/bin/python ] || "$python" -m venv $venv_options .venv || fail "could not make .venv; Debian and Ubuntu need: apt-get install python3-venv"
 pip() { .venv/bin/python -m pip --disable-pip-version-check "$@"; }
@@ -45,5 +45,7 @@ case $what in
 esac
 say "installing tidegate[$extras] into .venv (some minutes the first time)"
 pip install -q -e ".[$extras]" || fail "the installation failed; the lines above say why"
+.venv/bin/python -c 'import tidegate.liquid.native' 2>/dev/null \
+  || say "no C compiler or no Python headers: NumPy steps the liquid network (apt-get install gcc python3-dev, then .venv/bin/pip install -e .)"
 rm -f .venv/."$what"-*
 touch "$stamp"

@@ -9,10 +9,13 @@ import typer
 from typer.testing import CliRunner
 
 from tidegate.bag import BagReader, BagWriter
+from tidegate.bag.typestore import make, serialise
 from tidegate.bundle import Bundle
 from tidegate.cli.replay import replay as replay_command
 from tidegate.errors import BagError
 from tidegate.evaluation.replay import agreement, replay
+from tidegate.liquid.compiled import RUNS_IN
+from tidegate.messages import DIAGNOSTICS, encode_policy
 
 app = typer.Typer()
 app.command()(replay_command)
@@ -97,6 +100,18 @@ def test_a_bag_with_a_camera_only_says_what_it_lacks(recorded, random_bundle, ca
     assert found.frames > 20
     assert [note.split(" ")[1] for note in found.notes] == ["odometry", "commands"]
     assert agreement(found.differences) == "nothing was recorded that could be compared"
+
+
+@pytest.mark.parametrize("recorded_in", ["C", "NumPy"])
+def test_a_step_that_ran_in_something_else_is_noted(recorded_in, recorded, random_bundle, car_settings, tmp_path):
+    _, path = recorded
+    with BagWriter(tmp_path / "b") as writer:
+        for topic, received, record in BagReader(path).messages(["camera/image_raw", "odom", "nominal"]):
+            writer.write(topic, record, received)
+        for stamp, data in ((0, make(DIAGNOSTICS)), (1, encode_policy(1, recorded_in, make))):  # another's, ours
+            writer.write_raw("/diagnostics", DIAGNOSTICS, serialise(data), stamp)
+    notes = replay(BagReader(tmp_path / "b"), Bundle.load(random_bundle), car_settings).notes
+    assert any("differ by rounding" in note for note in notes) == (recorded_in != RUNS_IN)
 
 
 def test_a_bag_without_a_camera_is_refused(recorded, random_bundle, car_settings, tmp_path):

@@ -5,6 +5,7 @@ LTC: Hasani et al. 2021 (AAAI), theorems 1 and 2. CfC: Hasani et al. 2022 (Natur
 """
 
 from collections.abc import Iterator
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -16,6 +17,7 @@ from torch.nn.functional import softplus
 
 from tidegate.liquid.cfc import CfC
 from tidegate.liquid.closed_form import MAPS
+from tidegate.liquid.compiled import cfc_step, ltc_step
 from tidegate.liquid.generators import auto_ncp, fully_connected, random_sparse
 from tidegate.liquid.live import CfcStep, LtcStep
 from tidegate.liquid.ltc import LTC
@@ -345,11 +347,13 @@ def test_the_live_steps_are_the_training_steps_on_any_wiring() -> None:
         wiring, generator = wiring_of(random), torch.Generator().manual_seed(seed)
         inputs, state = random.normal(size=INPUTS), random.uniform(-0.5, 0.5, wiring.neurons)
         dt = float(random.uniform(0.01, 1))
-        for net, live in (
-            (moved(LTC(wiring, 3, generator), seed), lambda arrays, wiring=wiring: LtcStep(wiring, arrays, 3)),
-            (moved(CfC(wiring, generator), seed), lambda arrays, wiring=wiring: CfcStep(wiring, arrays)),
+        for net, lives in (
+            (moved(LTC(wiring, 3, generator), seed), [partial(make, substeps=3) for make in (LtcStep, ltc_step)]),
+            (moved(CfC(wiring, generator), seed), [CfcStep, cfc_step]),
         ):
-            step = live({name: value.numpy() for name, value in net.state_dict().items()})
+            arrays = {name: value.numpy() for name, value in net.state_dict().items()}
             held, start = torch.from_numpy(inputs)[None, None], torch.from_numpy(state)[None]
             expected = net(held, torch.full((1, 1), dt, dtype=torch.float64), start)[0, 0].detach().numpy()
-            np.testing.assert_allclose(step(inputs, state, dt), expected, atol=1e-9, rtol=1e-9)
+            for live in lives:
+                step = live(wiring, arrays)
+                np.testing.assert_allclose(step(inputs, state, dt), expected, atol=1e-9, rtol=1e-9)

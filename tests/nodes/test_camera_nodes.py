@@ -15,7 +15,7 @@ from rclpy.serialization import deserialize_message
 
 from tidegate.bundle import Bundle
 from tidegate.liquid import LiquidPolicy
-from tidegate.messages import TOPICS, decode, encode
+from tidegate.messages import TOPICS, decode, decode_policy, encode, stamp_of
 from tidegate.nodes.perception_node import PerceptionNode
 from tidegate.nodes.policy_node import PolicyNode
 from tidegate.nodes.topics import make, message_class, offered_qos, requested_qos, ros_name
@@ -60,7 +60,8 @@ class Bench:
 
     def _keep(self, topic: str) -> Callable[[bytes], None]:
         def keep(data: bytes) -> None:
-            self.got[topic].append(decode(topic, deserialize_message(data, message_class(TOPICS[topic].type))))
+            message = deserialize_message(data, message_class(TOPICS[topic].type))
+            self.got[topic].append(decode(topic, message) if TOPICS[topic].record else message)
 
         return keep
 
@@ -78,7 +79,8 @@ def perception(ros: Executor, bundle: Path) -> Iterator[Bench]:
 
 @pytest.fixture
 def policy(ros: Executor, bundle: Path) -> Iterator[Bench]:
-    made = Bench(ros, PolicyNode(arguments(bundle)), ("features", "odom"), ("nominal", "gains", "neurons"))
+    heard = ("nominal", "gains", "neurons", "diagnostics")
+    made = Bench(ros, PolicyNode(arguments(bundle)), ("features", "odom"), heard)
     yield made
     made.close()
 
@@ -145,6 +147,16 @@ def test_policy_says_what_its_object_says_whatever_comes_first(policy: Bench, bu
         assert nominal[index] == decision.nominal
         assert gains[index] == decision.gains
         np.testing.assert_array_equal(neurons[index].values, decision.neurons)
+
+
+def test_policy_tells_once_a_second_what_its_step_runs_in(policy: Bench, bundle: Path, settings: Settings) -> None:
+    for index in range(1, 22):
+        policy.send("odom", encode(Odometry(index * PERIOD, 0.0, 0.0, 0.0, 1.0, 0.0), make))
+        policy.send("features", encode(Features(index * PERIOD, np.zeros(32, np.float32)), make))
+        policy.wait("nominal", index)
+    first, second = policy.wait("diagnostics", 2)
+    assert decode_policy(first) == LiquidPolicy(Bundle.load(bundle, "car"), settings).runs_in
+    assert stamp_of(second) - stamp_of(first) == 20 * PERIOD
 
 
 def test_features_that_are_no_numbers_give_no_command(policy: Bench) -> None:

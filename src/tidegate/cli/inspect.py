@@ -14,7 +14,7 @@ from rich.table import Table
 from tidegate.bundle import Bundle
 from tidegate.errors import BundleError
 from tidegate.liquid.drawing import draw_policy
-from tidegate.liquid.live import LtcStep
+from tidegate.liquid.live import CfcStep, LtcStep
 from tidegate.liquid.policy import make_step
 from tidegate.liquid.wiring import Wiring
 
@@ -31,7 +31,7 @@ def inspect(
     except (KeyError, ValueError, IndexError, TypeError) as error:
         raise BundleError(f"{bundle}: its network is corrupt ({error})") from error
     console = Console()
-    console.print(_summary(loaded, wiring, step if isinstance(step, LtcStep) else None))
+    console.print(_summary(loaded, wiring, step))
     if loaded.training:
         console.print(_training(loaded))
     if svg is not None:
@@ -40,7 +40,7 @@ def inspect(
         console.print(f"wiring drawn to {svg}")
 
 
-def _summary(bundle: Bundle, wiring: Wiring, step: LtcStep | None) -> Table:
+def _summary(bundle: Bundle, wiring: Wiring, step: LtcStep | CfcStep) -> Table:
     table = Table(title=f"{bundle.name}, for robot '{bundle.robot}'", show_header=False)
     liquid = sum(array.size for array in bundle.part("liquid").values())
     layers = f"{wiring.inter} inter, {wiring.command} command, {wiring.motor} motor"
@@ -50,6 +50,7 @@ def _summary(bundle: Bundle, wiring: Wiring, step: LtcStep | None) -> Table:
         "inputs": f"{bundle.perception.features} features and the speed",
         "synapses": f"{np.count_nonzero(wiring.sensory)} sensory, {np.count_nonzero(wiring.recurrent)} between neurons",
         "liquid parameters": f"{liquid:,} (each one acts: absent synapses have none)",
+        "live step": step.runs_in if step.runs_in == "C" else f"{step.runs_in}: C could not be built at installation",
         "gains": f"{', '.join(bundle.policy.gain_names)} in {bundle.policy.gain_low:g}–{bundle.policy.gain_high:g} 1/s",
         "backbone": f"{len(bundle.backbone) / 1024:,.0f} KiB, "
         f"image {bundle.perception.input_width} × {bundle.perception.input_height} px",
@@ -57,7 +58,7 @@ def _summary(bundle: Bundle, wiring: Wiring, step: LtcStep | None) -> Table:
     }
     for name, words in rows.items():
         table.add_row(name, words)
-    if step is not None:
+    if isinstance(step, LtcStep):
         fast, slow = step.time_constants()
         for name, part in zip(("inter", "command", "motor"), wiring.layers, strict=True):
             table.add_row(f"time constants, {name}", f"{fast[part].min():.3f} s to {slow[part].max():.2f} s")

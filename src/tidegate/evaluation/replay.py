@@ -16,9 +16,11 @@ from typing import Any
 import numpy as np
 
 from tidegate.bag import BagReader
+from tidegate.bag.typestore import deserialise
 from tidegate.bundle import Bundle
 from tidegate.errors import BagError
 from tidegate.liquid import LiquidPolicy
+from tidegate.messages import decode_policy
 from tidegate.perception import Perception
 from tidegate.records import Command, Floats, Received, SafetyInputs, UsedInputs, seconds
 from tidegate.robot import Car
@@ -157,6 +159,8 @@ def _run_frames(
         notes.append("nominal commands are the recorded ones: the policy was not run")
     elif not odometry:
         notes.append("no odometry in the bag: the policy was not run")
+    elif (recorded_in := _ran_in(reader)) not in (None, policy.runs_in):
+        notes.append(f"liquid step recorded in {recorded_in}, replayed in {policy.runs_in}: they differ by rounding")
     count = 0
     for _, _, frame in reader.messages(["camera/image_raw"]):
         count += 1
@@ -262,6 +266,15 @@ def _scales(bundle: Bundle, settings: Settings) -> dict[str, Floats | float]:
         "nominal": np.array([policy.acceleration_scale * bundle.mass_kg, policy.curvature_scale]),
         "gains": policy.gain_high,
     }
+
+
+def _ran_in(reader: BagReader) -> str | None:
+    """What the recorded policy stepped in; None where the bag does not say."""
+    if not _has(reader, "diagnostics"):
+        return None
+    raw = reader.raw({reader.find("diagnostics")})
+    told = (decode_policy(deserialise(data, type_name)) for _, type_name, _, data in raw)
+    return next((runs_in for runs_in in told if runs_in is not None), None)
 
 
 def _has(reader: BagReader, topic: str) -> bool:

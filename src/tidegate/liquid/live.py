@@ -1,8 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""One step of a trained liquid network in plain NumPy, one sample at a time: what runs on the robot.
-
-About 40 µs per frame; a compiled step would be faster but costs a compiler in the memory of the node.
-"""
+"""One step of a trained liquid network in plain NumPy, one sample at a time: what runs on a robot where ``compiled``
+could not be built, and what it is compared with."""
 
 from __future__ import annotations
 
@@ -51,6 +49,22 @@ def dense_time_reads(wiring: Wiring) -> tuple[NDArray[np.int64], NDArray[np.int6
     heard[closed_form_reads(wiring)] = False
     row, target = np.nonzero(heard)
     return row, target
+
+
+def closed_form_maps(wiring: Wiring, arrays: Arrays) -> Floats:
+    """The closed form's affine maps (I + N + 1, 4, N): from inputs, neurons and a one; zero where nothing is read.
+
+    Raises:
+        KeyError, ValueError, IndexError: a parameter is missing or does not fit ``wiring``.
+    """
+    maps = np.zeros((wiring.inputs + wiring.neurons + 1, BRANCHES, wiring.neurons))
+    maps[-1] = arrays["bias"]
+    row, target = closed_form_reads(wiring)
+    maps[row, :, target] = arrays["weight"].T
+    if wiring.dense_time:
+        row, target = dense_time_reads(wiring)
+        maps[row, 2:, target] = arrays["dense_time_weight"].T
+    return maps
 
 
 def softplus(value: NDArray[Any]) -> Floats:
@@ -113,6 +127,8 @@ class _Synapses:
 class LtcStep:
     """The fused Euler step of ``ltc.LTC``; ``arrays`` holds that module's state dictionary."""
 
+    runs_in = "NumPy"
+
     def __init__(self, wiring: Wiring, arrays: Arrays, substeps: int) -> None:
         self._neurons = wiring.neurons
         self._substeps = substeps
@@ -141,18 +157,13 @@ class LtcStep:
 class CfcStep:
     """The closed-form step of ``cfc.CfC``; ``arrays`` holds that module's state dictionary."""
 
+    runs_in = "NumPy"
+
     def __init__(self, wiring: Wiring, arrays: Arrays) -> None:
-        reads = wiring.inputs + wiring.neurons
-        dense = np.zeros((reads + 1, BRANCHES, wiring.neurons))  # from inputs, neurons and a one
-        dense[-1] = arrays["bias"]
-        row, target = closed_form_reads(wiring)
-        dense[row, :, target] = arrays["weight"].T
-        if wiring.dense_time:
-            row, target = dense_time_reads(wiring)
-            dense[row, 2:, target] = arrays["dense_time_weight"].T
-        dense[:, 2:] *= 0.5  # for σ(x) = (1 + tanh(x/2))/2
+        maps = closed_form_maps(wiring, arrays)
+        maps[:, 2:] *= 0.5  # for σ(x) = (1 + tanh(x/2))/2
         self._layers = [
-            (slice(wiring.inputs + layer.start, wiring.inputs + layer.stop), dense[:, :, layer].reshape(reads + 1, -1))
+            (slice(wiring.inputs + layer.start, wiring.inputs + layer.stop), maps[:, :, layer].reshape(len(maps), -1))
             for layer in wiring.layers
         ]
         self._inputs, self._one = wiring.inputs, np.ones(1)

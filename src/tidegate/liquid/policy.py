@@ -9,7 +9,8 @@ import numpy as np
 
 from tidegate.bundle import Bundle
 from tidegate.errors import BundleError
-from tidegate.liquid.live import CfcStep, LtcStep, Step, sigmoid
+from tidegate.liquid.compiled import cfc_step, ltc_step
+from tidegate.liquid.live import CfcStep, LtcStep, sigmoid
 from tidegate.liquid.wiring import Wiring
 from tidegate.records import Decision, Features, Floats, Gains, Nominal, Odometry, nanoseconds, seconds
 from tidegate.settings import Settings
@@ -37,7 +38,7 @@ class LiquidPolicy:
         try:
             self.wiring = Wiring.from_dict(bundle.wiring)
             arrays = bundle.part("liquid")
-            self._step: Step = make_step(bundle, self.wiring)
+            self._step = make_step(bundle, self.wiring)
             self._input = arrays["input_weight"].astype(np.float64), arrays["input_bias"].astype(np.float64)
             self._output = arrays["output_weight"].astype(np.float64), arrays["output_bias"].astype(np.float64)
             self._gains = arrays["gain_weight"].astype(np.float64), arrays["gain_bias"].astype(np.float64)
@@ -46,6 +47,11 @@ class LiquidPolicy:
         except (KeyError, ValueError, IndexError, TypeError) as error:
             raise BundleError(f"bundle '{bundle.name}': its network is corrupt ({error})") from error
         self.reset()
+
+    @property
+    def runs_in(self) -> str:
+        """``C`` or ``NumPy``: their steps round otherwise, so a drive repeats to the bit with the same one alone."""
+        return self._step.runs_in
 
     def reset(self) -> None:
         """Forget everything: neurons at zero, no frame seen."""
@@ -96,12 +102,12 @@ def read_gains(neurons: Floats, weight: Floats, bias: Floats, policy: PolicySett
 
 
 def make_step(bundle: Bundle, wiring: Wiring) -> LtcStep | CfcStep:
-    """The cell of ``bundle`` as a function of NumPy arrays.
+    """The cell of ``bundle`` as a function of NumPy arrays, in C where this installation has it.
 
     Raises:
         KeyError, ValueError, IndexError: arrays are missing or do not fit ``wiring``.
     """
     arrays = bundle.part("liquid.cell")
     if bundle.policy.cell == "cfc":
-        return CfcStep(wiring, arrays)
-    return LtcStep(wiring, arrays, bundle.policy.substeps)
+        return cfc_step(wiring, arrays)
+    return ltc_step(wiring, arrays, bundle.policy.substeps)

@@ -8,6 +8,7 @@ classes of rclpy or those of rosbags, whose field names are the same. Nothing he
 from tidegate.messages.camera import camera_info
 from tidegate.messages.codec import decode, encode, encode_clock, encode_efforts
 from tidegate.messages.common import clock_of, stamp_of
+from tidegate.messages.status import decode_policy, encode_policy
 from tidegate.messages.topics import DIAGNOSTIC_STATUS, DIAGNOSTICS, KEY_VALUE, TOPICS, Make, Qos, Topic
 
 __all__ = [
@@ -21,8 +22,10 @@ __all__ = [
     "camera_info",
     "clock_of",
     "decode",
+    "decode_policy",
     "encode",
     "encode_clock",
     "encode_efforts",
+    "encode_policy",
     "stamp_of",
 ]

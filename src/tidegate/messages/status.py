@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Health of the image, and the lock-step's rounds."""
+"""Health of the image, what the policy runs in, and the lock-step's rounds."""
 
 from __future__ import annotations
 
@@ -9,6 +9,8 @@ from tidegate.errors import MessageError
 from tidegate.messages.common import set_time, stamp_of, stamped
 from tidegate.messages.topics import BOOL, DIAGNOSTIC_STATUS, DIAGNOSTICS, HEADER, KEY_VALUE, Make
 from tidegate.records import NANOSECONDS, ImageHealth, Level, Round
+
+POLICY, RUNS_IN = "policy_node", "liquid step runs in"
 
 
 def encode_health(record: ImageHealth, make: Make) -> Any:
@@ -37,6 +39,24 @@ def decode_health(message: Any) -> ImageHealth:
         return ImageHealth(stamp_of(message), Level(int(level)), reasons, values)
     except ValueError as error:
         raise MessageError(f"health: {error}") from error
+
+
+def encode_policy(stamp: int, runs_in: str, make: Make) -> Any:
+    """What the policy node tells ``/diagnostics``: that its liquid step ``runs_in`` C or NumPy."""
+    message = stamped(DIAGNOSTICS, stamp, make)
+    status = make(DIAGNOSTIC_STATUS)
+    status.name, status.message = POLICY, f"liquid step in {runs_in}"
+    pair = make(KEY_VALUE)
+    pair.key, pair.value = RUNS_IN, runs_in
+    status.values = [pair]
+    message.status = [status]
+    return message
+
+
+def decode_policy(message: Any) -> str | None:
+    """What a message of ``/diagnostics`` says that the liquid step runs in; None where it is not the policy's."""
+    pairs = [pair for status in message.status if status.name == POLICY for pair in status.values]
+    return next((str(pair.value) for pair in pairs if pair.key == RUNS_IN), None)
 
 
 def encode_round(record: Round, make: Make) -> Any:

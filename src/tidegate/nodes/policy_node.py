@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""``features``, ``odom`` → ``nominal``, ``gains``, ``neurons``."""
+"""``features``, ``odom`` → ``nominal``, ``gains``, ``neurons``, ``/diagnostics``."""
 
 from __future__ import annotations
 
@@ -7,9 +7,11 @@ from collections.abc import Iterable
 
 from tidegate.bundle import Bundle
 from tidegate.liquid import LiquidPolicy
+from tidegate.messages import encode_policy
 from tidegate.nodes.pairing import Pairing
 from tidegate.nodes.stack_node import BUNDLE, LOCK_STEP, StackNode
-from tidegate.records import Features, Neurons, Odometry
+from tidegate.nodes.topics import make
+from tidegate.records import NANOSECONDS, Features, Neurons, Odometry
 
 HISTORY = 400
 """Records of odometry that are kept: two seconds at the rate of the safety filter."""
@@ -27,7 +29,8 @@ class PolicyNode(StackNode):
         """Load the bundle."""
         bundle = Bundle.load(self.own(BUNDLE), robot=self.settings.vehicle.name)
         self._policy: LiquidPolicy | None = LiquidPolicy(bundle, self.settings)
-        self.advertise("nominal", "gains", "neurons")
+        self.advertise("nominal", "gains", "neurons", "diagnostics")
+        self.get_logger().info(f"liquid step in {self._policy.runs_in}")
 
     def drop(self) -> None:
         """Forget the network."""
@@ -37,6 +40,7 @@ class PolicyNode(StackNode):
         """Begin with neurons at rest; listen to features and odometry."""
         if self._policy is not None:
             self._policy.reset()
+        self._told: int | None = None
         self._pairing = Pairing(HISTORY)
         self.listen("odom", self._moved)
         self.listen("features", self._saw)
@@ -58,3 +62,10 @@ class PolicyNode(StackNode):
                 self.send("nominal", decision.nominal)
                 self.send("gains", decision.gains)
                 self.send("neurons", Neurons(decision.nominal.stamp, decision.neurons))
+                self._tell(decision.nominal.stamp, self._policy.runs_in)
+
+    def _tell(self, stamp: int, runs_in: str) -> None:
+        """Once a second of the frames' time: a bag then says with which arithmetic it can be repeated to the bit."""
+        if self._told is None or not 0 <= stamp - self._told < NANOSECONDS:
+            self._told = stamp
+            self.send_message("diagnostics", encode_policy(stamp, runs_in, make))

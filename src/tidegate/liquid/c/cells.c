@@ -1,0 +1,191 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Shares no line with the exported C (export/c), which is single precision and has its sizes as constants. */
+#include "cells.h"
+
+#include <math.h>
+#include <string.h>
+
+typedef union {
+    double value;
+    uint64_t bits;
+} number;
+
+/* Within what e^x is a double; NaN stays NaN. Apart from the sigmoid, which the comparisons would slow down. */
+static inline double limited(double x)
+{
+    const double low = (x > 700.0) ? 700.0 : x;
+    return (low < -700.0) ? -700.0 : low;
+}
+
+/* 1 / (1 + e^-x) of a limited x, off by 4e-16 at most; NaN stays NaN. No call and no branch, so that a loop over it
+   becomes vector instructions. e^-x = 2^n e^r with |r| <= ln(2) / 2, and e^r = (even + odd) / (even - odd), the Pade
+   approximant [5/5], off by 9e-16 of itself there at most: one division in all. */
+static inline double sigmoid(double x)
+{
+    number shifted;
+    number power;
+    shifted.value = (x * -0x1.71547652b82fep+0) + 0x1.8p+52; /* at this size doubles are the whole numbers */
+    const double n = shifted.value - 0x1.8p+52;
+    const double r = -x - (n * 0x1.62e42fefa39efp-1);
+    power.bits = (shifted.bits + 1023U) << 52; /* n as an exponent: 2^n */
+
+    const double square = r * r;
+    const double even = (((30.0 * square) + 3360.0) * square) + 30240.0;
+    const double odd = r * (((square + 420.0) * square) + 15120.0);
+    const double below = even - odd;
+    return below / (below + ((even + odd) * power.value));
+}
+
+/* Four at a time where the processor has AVX2: the same bits, as no operation sees its neighbours. */
+#if defined(__x86_64__) && defined(__GLIBC__) && defined(__has_attribute)
+#if __has_attribute(target_clones)
+__attribute__((target_clones("avx2", "default")))
+#endif
+#endif
+static void open_all(double opening[], size_t count)
+{
+    for (size_t e = 0; e < count; e++) {
+        opening[e] = sigmoid(opening[e]);
+    }
+}
+
+static int inside(int64_t index, size_t size)
+{
+    return ((index >= 0) && ((uint64_t)index < size)) ? 1 : 0;
+}
+
+/* Liquid time-constant network: fused Euler sub-steps (Hasani et al. 2021, AAAI). With z = sigmoid(slope x + shift),
+
+       x <- (C/h x + rest + sum of current z) / (C/h + leak + sum of weight z)                                      */
+
+static int synapses_fit(const synapse synapses[], size_t count, size_t sources, size_t targets)
+{
+    int fit = 1;
+    for (size_t e = 0; e < count; e++) {
+        fit &= inside(synapses[e].source, sources) & inside(synapses[e].target, targets);
+    }
+    return fit;
+}
+
+int ltc_fits(const ltc *cell)
+{
+    return synapses_fit(cell->sensory, cell->sensory_count, cell->inputs, cell->neurons) &
+           synapses_fit(cell->recurrent, cell->recurrent_count, cell->neurons, cell->neurons);
+}
+
+size_t ltc_scratch(const ltc *cell)
+{
+    const size_t most = (cell->sensory_count > cell->recurrent_count) ? cell->sensory_count : cell->recurrent_count;
+    return (4 * cell->neurons) + most;
+}
+
+typedef struct { /* on one neuron */
+    double conductance;
+    double current;
+} pull;
+
+static void add_pull(const synapse synapses[], size_t count, const double values[], double opening[], pull pulled[])
+{
+    for (size_t e = 0; e < count; e++) {
+        opening[e] = limited((synapses[e].slope * values[synapses[e].source]) + synapses[e].shift);
+    }
+    open_all(opening, count);
+    for (size_t e = 0; e < count; e++) {
+        pull *on = &pulled[synapses[e].target];
+        on->conductance += synapses[e].weight * opening[e];
+        on->current += synapses[e].current * opening[e];
+    }
+}
+
+void ltc_step(const ltc *cell, const double inputs[], double state[], double rate, double scratch[])
+{
+    const size_t neurons = cell->neurons;
+    pull *held = (pull *)scratch;
+    pull *pulled = &held[neurons];
+    double *opening = &scratch[4 * neurons];
+    for (size_t i = 0; i < neurons; i++) {
+        held[i].conductance = cell->membranes[i].leak;
+        held[i].current = cell->membranes[i].rest;
+    }
+    add_pull(cell->sensory, cell->sensory_count, inputs, opening, held);
+    for (size_t k = 0; k < cell->substeps; k++) {
+        memcpy(pulled, held, neurons * sizeof(pull));
+        add_pull(cell->recurrent, cell->recurrent_count, state, opening, pulled);
+        int broken = 0;
+        for (size_t i = 0; i < neurons; i++) {
+            broken |= (isnan(pulled[i].conductance) != 0) ? 1 : 0;
+        }
+        for (size_t i = 0; i < neurons; i++) {
+            const double inertia = cell->membranes[i].capacitance * rate;
+            const double moved = ((inertia * state[i]) + pulled[i].current) / (inertia + pulled[i].conductance);
+            state[i] = (broken != 0) ? (double)NAN : moved;
+        }
+    }
+}
+
+/* Closed-form continuous-time network (Hasani et al. 2022, Nature Machine Intelligence), layer by layer:
+
+       x <- (1 - s) tanh(start) + s tanh(end),  s = sigmoid(rate time + offset)                                     */
+
+int cfc_fits(const cfc *cell)
+{
+    int fit = 1;
+    layer before = {0, 0};
+    for (size_t k = 0; k < cell->layer_count; k++) {
+        const layer *here = &cell->layers[k];
+        fit &= (here->neurons >= before.neurons) & inside(here->neurons, cell->neurons + 1);
+        fit &= (here->readings >= before.readings) & inside(here->readings, cell->reading_count + 1);
+        before = *here;
+    }
+    for (size_t e = 0; e < cell->reading_count; e++) {
+        fit &= inside(cell->readings[e].source, cell->inputs + cell->neurons);
+        fit &= inside(cell->readings[e].target, cell->neurons);
+    }
+    return fit;
+}
+
+size_t cfc_scratch(const cfc *cell)
+{
+    return cell->inputs + ((1 + BRANCHES + 3) * cell->neurons);
+}
+
+void cfc_step(const cfc *cell, const double inputs[], double state[], double time, double scratch[])
+{
+    const size_t known = cell->inputs + cell->neurons;
+    double *values = scratch;
+    double *neurons = &values[cell->inputs];
+    double(*maps)[BRANCHES] = (double(*)[BRANCHES]) & values[known];
+    double *opening = &values[known + (BRANCHES * cell->neurons)];
+    memcpy(values, inputs, cell->inputs * sizeof(double));
+    memcpy(neurons, state, cell->neurons * sizeof(double));
+    memcpy(maps, cell->bias, cell->neurons * sizeof(*maps));
+    int64_t e = 0;
+    int64_t first = 0;
+    for (size_t k = 0; k < cell->layer_count; k++) {
+        int broken = 0;
+        for (size_t i = 0; i < known; i++) {
+            broken |= (isfinite(values[i]) != 0) ? 0 : 1;
+        }
+        for (; e < cell->layers[k].readings; e++) {
+            const reading *r = &cell->readings[e];
+            for (int b = 0; b < BRANCHES; b++) {
+                maps[r->target][b] += r->weight[b] * values[r->source];
+            }
+        }
+        const int64_t last = cell->layers[k].neurons;
+        const size_t count = (size_t)(last - first);
+        for (int64_t i = first; i < last; i++) {
+            double *o = &opening[3 * (i - first)];
+            o[0] = limited(2.0 * maps[i][0]); /* tanh(x) = 2 sigmoid(2x) - 1 */
+            o[1] = limited(2.0 * maps[i][1]);
+            o[2] = limited((maps[i][2] * time) + maps[i][3]);
+        }
+        open_all(opening, 3 * count);
+        for (int64_t i = first; i < last; i++) { /* only now: neurons of one layer read each other as they were */
+            const double *o = &opening[3 * (i - first)];
+            neurons[i] = (broken != 0) ? (double)NAN : (2.0 * (o[0] + (o[2] * (o[1] - o[0])))) - 1.0;
+        }
+        first = last;
+    }
+    memcpy(state, neurons, cell->neurons * sizeof(double));
+}
