@@ -106,7 +106,8 @@ def frames(draw: st.DrawFn) -> Frame:
 def clouds(draw: st.DrawFn) -> Points:
     count = draw(st.integers(0, 20))
     xyz = draw(arrays(np.float32, (count, 3), elements=singles))
-    return Points(draw(stamps), xyz, draw(arrays(np.int32, count, elements=st.integers(0, 65535))))
+    ring = draw(arrays(np.int32, count, elements=st.integers(0, 65535)))
+    return Points(draw(stamps), xyz, ring, draw(st.sampled_from(["base_link", "range_link", ""])))
 
 
 @st.composite
@@ -298,7 +299,7 @@ def test_a_yaw_whose_half_lacks_digits_survives_to_the_smallest_double(yaw: floa
 def test_efforts_and_clock() -> None:
     command = Command(3, ("a", "b"), np.array([1.5, -2.0]))
     for make in (typestore.make, rclpy_make):
-        assert list(encode_efforts(command, make).data) == [1.5, -2.0]
+        assert list(encode_efforts(command.effort, make).data) == [1.5, -2.0]
         clock = encode_clock(3_000_000_004, make).clock
         assert (clock.sec, clock.nanosec) == (3, 4)
 

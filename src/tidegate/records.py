@@ -71,11 +71,15 @@ class Imu:
 
 @dataclass(frozen=True, slots=True)
 class Points:
-    """Range returns in the base frame: ``xyz`` (P, 3) float32 [m], ``ring`` (P,) the index of the scan plane."""
+    """Range returns: ``xyz`` (P, 3) float32 [m] in ``frame``, ``ring`` (P,) the index of the scan plane.
+
+    ``frame`` is ``base_link`` or a link that the URDF mounts on it.
+    """
 
     stamp: int
     xyz: NDArray[np.float32]
     ring: NDArray[np.int32]
+    frame: str = "base_link"
 
 
 @dataclass(frozen=True, slots=True)

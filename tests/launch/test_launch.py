@@ -208,3 +208,15 @@ def test_a_node_that_dies_takes_the_launch_down_safely(launch: Callable[..., Lau
     assert launched.process.wait(PATIENCE_S) == 1
     assert "ended by itself with code -9" in launched.said
     assert re.search(r"safety_node-\d\]: process has finished cleanly", launched.said)
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(shutil.which("gz") is None, reason="Gazebo (gz) is absent")
+def test_the_car_drives_in_gazebo(launch: Callable[..., Launched]) -> None:
+    """The shipped network may stop on pictures that it does not know; that it is released and moves is asked here."""
+    launched = launch("gazebo.launch.py", "seed:=7")
+    launched.wait_for("[safety_node]: NORMAL")
+    echo = ["ros2", "topic", "echo", "--once", "--no-daemon", "--filter", "m.twist.twist.linear.x > 0.5", "/odom"]
+    subprocess.run(echo, env=launched.environment, stdout=subprocess.DEVNULL, check=True, timeout=120)
+    os.killpg(launched.process.pid, signal.SIGINT)
+    assert launched.process.wait(60) == 0, launched.said

@@ -17,7 +17,7 @@ from std_srvs.srv import Trigger
 from tidegate.messages import TOPICS, encode_clock
 from tidegate.nodes.actuator_watch import actuator_faults
 from tidegate.nodes.safety_node import SafetyNode
-from tidegate.nodes.topics import make, message_class, offered_qos
+from tidegate.nodes.topics import make, message_class, offered_qos, ros_name
 from tidegate.records import Level, Mode
 from tidegate.settings import Settings
 
@@ -128,6 +128,34 @@ def test_time_that_runs_back_is_not_believed(plant: Plant, node: SafetyNode) -> 
     plant.change["odom"] = lambda record: replace(record, stamp=record.stamp - 10_000_000_000)
     until(plant.executor, lambda: "not newer, dropped: odom" in plant.status(), "diagnostics of it")
     finite(plant)
+
+
+def test_motors_that_brake_get_torques_against_the_rotation(ros: EventsExecutor, plant: Plant) -> None:
+    """The array for an effort controller, in the order of the command; the command keeps its brake requests."""
+    heard: list[Any] = []
+    topic = "effort_controller/commands"
+    plant.node.create_subscription(message_class(TOPICS[topic].type), ros_name(topic), heard.append, 1000)
+    made = SafetyNode([*LOCK_STEP, "-p", "vehicle.brake_fade:=1.0"])
+    ros.add_node(made)
+    try:
+        assert made.trigger_configure() == TransitionCallbackReturn.SUCCESS
+        assert made.trigger_activate() == TransitionCallbackReturn.SUCCESS
+        plant.drive(5.0)
+        assert call(plant, "safety_node/stop").success
+        until(ros, lambda: plant.round().mode == Mode.STOPPING, "STOPPING")
+        plant.rounds(5)
+        assert (plant.command.effort[2:] < 0).all()
+        until(ros, lambda: list(heard[-1].data) == list(plant.command.effort), "the wheels roll forward: the request")
+        plant.speed = 0.0
+        assert plant.rounds(STANDS).mode == Mode.STOPPED
+        assert (plant.command.effort[2:] < 0).all()
+        held = [*plant.command.effort[:2], 0.0, 0.0, 0.0, 0.0]
+        until(ros, lambda: list(heard[-1].data) == held, "they stand: no torque")
+    finally:
+        plant.close()
+        made.close()
+        ros.remove_node(made)
+        made.destroy_node()
 
 
 def test_a_short_emergency_stop_stops_for_good_until_a_reset(plant: Plant, node: SafetyNode) -> None:

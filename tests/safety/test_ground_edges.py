@@ -3,11 +3,13 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
 
 import numpy as np
 import pytest
 from safety_plant import car, settings
+from scipy.spatial.transform import Rotation
 
 from tidegate.records import Points
 from tidegate.safety.ground import GroundFilter
@@ -26,6 +28,19 @@ def things(*returns: Return, azimuth: float = 0.0) -> np.ndarray:
     xyz = [(MOUNT + far * math.cos(azimuth), far * math.sin(azimuth), height) for _, far, height in returns]
     points = Points(0, np.array(xyz, np.float64), np.array([ring for ring, _, _ in returns], np.int32))
     return GroundFilter(settings(), car()).things(points)
+
+
+def test_a_scan_in_the_frame_of_its_sensor_is_the_same_scan() -> None:
+    turned = dataclasses.replace(car().description.joint("camera_joint"), rpy=(0.2, 0.3, 0.5))
+    joints = {**car().description.joints, "camera_joint": turned}
+    tilted = dataclasses.replace(car(), description=dataclasses.replace(car().description, joints=joints))
+    mount = Rotation.from_euler("xyz", turned.rpy)
+    base = np.array([(MOUNT + 20.0, 1.0, 0.4), (MOUNT + 20.0, 1.0, 0.9)])
+    seen = mount.inv().apply(base - np.array(turned.xyz))
+    ground, rings = GroundFilter(settings(), tilted), np.array([3, 4], np.int32)
+    wanted = ground.things(Points(0, base, rings))
+    assert len(wanted) == 1
+    np.testing.assert_allclose(ground.things(Points(0, seen, rings, "camera_link")), wanted, atol=1e-9)
 
 
 def test_the_rings_of_the_robot_are_in_order_from_low_to_high() -> None:

@@ -141,7 +141,7 @@ def test_the_wrong_kind_of_record_is_none() -> None:
         watchdog = Watchdog(settings(), car())
         watchdog.check(SafetyInputs(now=0, **{name: Received(SimpleNamespace(), 0)}))
         assert watchdog.newest(name) is None
-        assert watchdog.late(name) == (f"{name} is not usable (NaN, shape or names)",)
+        assert watchdog.late(name) == (f"{name} is not usable (NaN, shape, names or frame)",)
 
 
 @pytest.mark.parametrize("name", INPUTS)
@@ -192,12 +192,20 @@ def test_a_broken_record_does_not_replace_a_sound_one_nor_make_it_younger() -> N
         assert watchdog.age("nominal") == 10**7 * tick
         assert watchdog.late("nominal") == ()  # still young enough
     watchdog.check(SafetyInputs(now=10**9, nominal=Received(bad, 0)))
-    assert watchdog.late("nominal") == ("nominal is not usable (NaN, shape or names)",)
+    assert watchdog.late("nominal") == ("nominal is not usable (NaN, shape, names or frame)",)
     newer = Nominal(2, 2.0, 0.0)
     watchdog.check(SafetyInputs(now=2 * 10**9, nominal=Received(newer, 0)))
     assert watchdog.newest("nominal") is newer
     watchdog.check(SafetyInputs(now=4 * 10**9))  # mended: what is wrong now is that it is late
     assert watchdog.late("nominal") == ("nominal is late (2000 ms)",)
+
+
+def test_a_scan_in_a_frame_that_the_robot_does_not_have_is_none() -> None:
+    scan = Points(0, np.zeros((1, 3), np.float32), np.zeros(1, np.int32))
+    for frame, sound in (("base_link", True), ("range_link", True), ("velodyne", False), ("", False)):
+        watchdog = Watchdog(settings(), car())
+        watchdog.check(SafetyInputs(now=0, points=Received(dataclasses.replace(scan, frame=frame), 0)))
+        assert (watchdog.usable("points") is not None) == sound
 
 
 def test_inputs_are_judged_each_by_itself() -> None:

@@ -28,6 +28,7 @@ EXTRA = {  # command → the extra of the package that it needs
     "demo": "ros,sim,insight",
     "inspect": "",
     "export": "export",
+    "world": "sim",
     "settings": "",
 }
 

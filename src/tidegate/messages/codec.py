@@ -13,6 +13,7 @@ from tidegate.records import (
     CameraInfo,
     Command,
     Features,
+    Floats,
     Frame,
     Gains,
     ImageHealth,
@@ -51,10 +52,10 @@ def decode(topic: str, message: Any) -> Any:
     return _DECODERS[TOPICS[topic].record](message)
 
 
-def encode_efforts(command: Command, make: Make) -> Any:
-    """``effort_controller/commands`` (std_msgs/Float64MultiArray): efforts in the order of ``command.names``."""
+def encode_efforts(effort: Floats, make: Make) -> Any:
+    """``effort_controller/commands`` (std_msgs/Float64MultiArray): efforts (J,) [N·m] in the order of the command."""
     message = make(MULTI_ARRAY)
-    assign(message, "data", command.effort)
+    assign(message, "data", effort)
     return message
 
 

@@ -23,7 +23,7 @@ def encode_points(record: Points, make: Make) -> Any:
     for axis, name in enumerate("xyz"):
         packed[name] = record.xyz[:, axis]
     packed["ring"] = record.ring
-    message = stamped(CLOUD, record.stamp, make, "base_link")
+    message = stamped(CLOUD, record.stamp, make, record.frame)
     message.height, message.width = 1, len(packed)
     message.point_step, message.row_step = _POINT.itemsize, packed.nbytes
     message.is_dense = True
@@ -56,4 +56,4 @@ def decode_points(message: Any) -> Points:
         raise MessageError(f"point cloud of {count} points of {kind.itemsize} bytes has {len(data)} bytes")
     points = data.view(kind)
     xyz = np.stack([points[name].astype(np.float32) for name in "xyz"], axis=1)
-    return Points(stamp_of(message), xyz, points["ring"].astype(np.int32))
+    return Points(stamp_of(message), xyz, points["ring"].astype(np.int32), str(message.header.frame_id))

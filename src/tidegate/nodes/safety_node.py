@@ -30,7 +30,7 @@ from tidegate.records import (
     nanoseconds,
     seconds,
 )
-from tidegate.robot import Car
+from tidegate.robot import Car, motor_torques
 from tidegate.safety import Supervisor
 
 AUTO_RESET = Own("auto_reset", False, "reset by itself until it has driven for two seconds; for simulation only")
@@ -71,7 +71,8 @@ class SafetyNode(StackNode):
         """Read the robot; nobody else may command it."""
         self.refuse_second("command")
         self._lock_step = self.own(LOCK_STEP)
-        self._supervisor = Supervisor(self.settings, Car.from_settings(self.settings), disable=self.disabled)
+        self._car = Car.from_settings(self.settings)
+        self._supervisor = Supervisor(self.settings, self._car, disable=self.disabled)
         self.advertise("command", deadline_s=PERIODS_OFFERED / self.settings.safety.rate_hz)
         self.advertise("effort_controller/commands", "safety_node/barriers", "safety_node/inputs", "diagnostics")
         if not self._lock_step:
@@ -210,7 +211,8 @@ class SafetyNode(StackNode):
         self._reset, self._emergency_seen = False, self._emergency
         tick = self._supervisor.tick(inputs)
         self.send("command", tick.command)
-        self.send_message("effort_controller/commands", encode_efforts(tick.command, make))
+        torques = motor_torques(self._car, tick.command.effort, self._supervisor.joints)
+        self.send_message("effort_controller/commands", encode_efforts(torques, make))
         self._tell_latency(inputs.nominal)
         self.send("safety_node/barriers", SafetyState.of(tick))
         self.send("safety_node/inputs", UsedInputs.of(inputs))

@@ -3,6 +3,9 @@
 
 from tidegate.robot.actuation import Actuation
 from tidegate.robot.car import GRAVITY, STEER_JOINTS, WHEEL_JOINTS, Car
+from tidegate.robot.control import check_controllers
+from tidegate.robot.gazebo import gazebo_description
+from tidegate.robot.motor_brake import motor_torques
 from tidegate.robot.urdf import Description, Joint, JointLimits, Link, load_description
 
 __all__ = [
@@ -15,5 +18,8 @@ __all__ = [
     "Joint",
     "JointLimits",
     "Link",
+    "check_controllers",
+    "gazebo_description",
     "load_description",
+    "motor_torques",
 ]

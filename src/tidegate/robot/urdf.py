@@ -8,9 +8,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from xml.etree import ElementTree
 
+import numpy as np
 import xacro
 
 from tidegate.errors import RobotError
+from tidegate.records import Floats
 
 Vector = tuple[float, float, float]
 
@@ -97,6 +99,14 @@ class Description:
                 return joint.xyz, joint.rpy
         raise RobotError(f"{self.source}: link '{link}' is not mounted on base_link")
 
+    def mounts(self) -> dict[str, tuple[Floats, Floats]]:
+        """Rotation (3, 3) and position (3,) [m] in ``base_link`` of itself and of each link fixed to it."""
+        made: dict[str, tuple[Floats, Floats]] = {"base_link": (np.eye(3), np.zeros(3))}
+        for joint in self.joints.values():
+            if joint.kind == "fixed" and joint.parent == "base_link":
+                made[joint.child] = _rotation(joint.rpy), np.array(joint.xyz)
+        return made
+
 
 def load_description(path: str | Path) -> Description:
     """Read a ``.urdf`` or ``.xacro`` file.
@@ -118,6 +128,15 @@ def load_description(path: str | Path) -> Description:
     links = {item.get("name", ""): _link(item, source) for item in root.findall("link")}
     joints = {item.get("name", ""): _joint(item, source) for item in root.findall("joint")}
     return Description(source, root.get("name", ""), links, joints)
+
+
+def _rotation(rpy: Vector) -> Floats:
+    """Rotation (3, 3) by roll, pitch, yaw [rad] about the fixed axes x, y, z, as URDF means them."""
+    (a, b, c), (d, e, f) = (tuple(map(math.cos, rpy)), tuple(map(math.sin, rpy)))
+    roll = np.array([[1, 0, 0], [0, a, -d], [0, d, a]])
+    pitch = np.array([[b, 0, e], [0, 1, 0], [-e, 0, b]])
+    turned: Floats = np.array([[c, -f, 0], [f, c, 0], [0, 0, 1]]) @ pitch @ roll
+    return turned
 
 
 def _number(element: ElementTree.Element, key: str, source: str, default: float | None = None) -> float:

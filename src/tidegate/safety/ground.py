@@ -26,6 +26,7 @@ class GroundFilter:
     def __init__(self, settings: Settings, car: Car) -> None:
         ranging, self._distance = settings.ranging, settings.safety.distance
         (self._x, _, self._z), _ = car.description.origin("range_link")
+        self._mounts = car.description.mounts()
         self._rings = len(ranging.elevation_deg)
         order = np.argsort(ranging.elevation_deg)
         self._row = np.empty(self._rings, np.intp)
@@ -37,7 +38,11 @@ class GroundFilter:
     @np.errstate(all="ignore")  # whatever a scan holds; and no return less no return
     def things(self, points: Points) -> Floats:
         """Nearest return of a thing per azimuth sector, (N, 2) x and y in the base frame [m]."""
-        x, y, z = points.xyz.T.astype(np.float64)
+        xyz = points.xyz.T.astype(np.float64)
+        if points.frame != "base_link":
+            rotation, position = self._mounts[points.frame]
+            xyz = rotation @ xyz + position[:, None]
+        x, y, z = xyz
         x, ring = x - self._x, points.ring
         reach, sector = np.hypot(x, y), np.rint((np.arctan2(y, x) + self._half) / self._sector)
         good = np.isfinite(reach) & np.isfinite(z) & (ring >= 0) & (ring < self._rings)

@@ -72,6 +72,12 @@ class Supervisor:
         """Names of the gains that the barriers take from the policy."""
         return self.filter.gain_names
 
+    @property
+    def joints(self) -> JointStates | None:
+        """The newest joint states that the last tick could use; None = too old, or none that are sound."""
+        joints: JointStates | None = self._watchdog.usable("joints")
+        return joints
+
     def tick(self, inputs: SafetyInputs) -> Tick:
         """The command for the next period. Never raises: a fault inside brakes the car and stays until a reset."""
         try:

@@ -50,7 +50,8 @@ class _Input:
             record = received.record
             if record is not self.seen:
                 self.seen = record
-                self.fault = "" if _holds(self.sound, record) else f"{self.name} is not usable (NaN, shape or names)"
+                fault = f"{self.name} is not usable (NaN, shape, names or frame)"
+                self.fault = "" if _holds(self.sound, record) else fault
             if not self.fault:
                 self.newest, self.age = record, received.age
                 return
@@ -78,7 +79,7 @@ class Watchdog:
         safety = settings.safety
         camera = nanoseconds(safety.late_periods / settings.camera.rate_hz)
         trusted, ranging = nanoseconds(safety.trusted_timeout_s), nanoseconds(safety.range_timeout_s)
-        self._joint_names = car.joint_names
+        self._joint_names, self._mounts = car.joint_names, car.description.mounts()
         self._knots = len(settings.perception.preview_m)
         self._inputs = {
             "nominal": _Input("nominal", _nominal, camera),
@@ -88,7 +89,7 @@ class Watchdog:
             "joints": _Input("joints", self._joints, trusted),
             "odometry": _Input("odometry", _odometry, trusted),
             "imu": _Input("imu", _imu, trusted),
-            "points": _Input("points", _points, ranging),
+            "points": _Input("points", self._points, ranging),
             "manual": _Input("manual", _manual, nanoseconds(safety.manual_timeout_s)),
         }
         self._now: int | None = None
@@ -137,6 +138,10 @@ class Watchdog:
             and _possible(joints.velocity)
         )
 
+    def _points(self, points: Points) -> bool:
+        sizes = points.xyz.ndim == 2 and points.xyz.shape[1] == 3 and points.ring.shape == points.xyz.shape[:1]
+        return sizes and points.frame in self._mounts
+
 
 def _holds(sound: Callable[[Any], bool], record: Any) -> bool:
     try:
@@ -174,10 +179,6 @@ def _odometry(odometry: Odometry) -> bool:
 def _imu(imu: Imu) -> bool:
     parts = imu.angular_velocity, imu.linear_acceleration
     return all(part.shape == (3,) and _possible(part) for part in parts)
-
-
-def _points(points: Points) -> bool:
-    return points.xyz.ndim == 2 and points.xyz.shape[1] == 3 and points.ring.shape == points.xyz.shape[:1]
 
 
 def _manual(manual: Manual) -> bool:

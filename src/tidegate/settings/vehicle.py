@@ -37,6 +37,14 @@ class VehicleSettings:
     steer_inertia: float = setting(
         4.6, "kg·m²", "of a steered wheel with its share of rack and motor, about its joint", low=1e-3, high=1e4
     )
+    brake_fade: float = setting(
+        0.0,
+        "rad/s",
+        "0: a negative wheel effort is a brake request, as in `command`; above: in effort_controller/commands it is a "
+        "motor's torque against the rotation, which fades below this rate",
+        low=0,
+        high=20,
+    )
     command_hold_s: float = setting(
         0.05, "s", "longest time a command acts until the next, or until the actuators brake", low=0.001, high=1
     )

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import cv2
@@ -15,6 +16,8 @@ from tidegate.simulation.road import CENTRE_LINE, PAVED_LEFT, PAVED_RIGHT
 
 Colour = tuple[float, float, float]
 Image = NDArray[np.uint8]
+
+BARK: Colour = (0.30, 0.22, 0.15)
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +78,13 @@ class Look:
     def horizon(self) -> Floats:
         """Colour (3,) of the sky at the horizon and of the fog, 0–1."""
         return self._sky(SEASONS[self.season].horizon)
+
+    @property
+    def sunbeam(self) -> tuple[float, float, float]:
+        """Direction in which the sun shines, a unit vector."""
+        elevation = LIGHTS[self.light].elevation
+        flat = math.cos(elevation)
+        return -flat * math.cos(self.sun_azimuth), -flat * math.sin(self.sun_azimuth), -math.sin(elevation)
 
     @property
     def zenith(self) -> Floats:

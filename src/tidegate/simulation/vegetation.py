@@ -48,41 +48,64 @@ def scatter(seed: int, road: Road, count: int = 170) -> list[Plant]:
     return plants
 
 
-def add_plants(spec: Any, seed: int, plants: list[Plant], road: Road, terrain: Terrain) -> None:
-    """Add the plants' meshes (shared by shape and size) and geoms to a ``MjSpec``; materials leaf0, leaf1, bark."""
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """Foliage or a trunk: name of its ``mesh`` ('' = a trunk of ``height`` [m]), centre [m], ``yaw`` [rad]."""
+
+    mesh: str
+    material: str
+    position: tuple[float, float, float]
+    yaw: float = 0.0
+    height: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Vegetation:
+    """Meshes by name, shared by shape and size, and where they stand."""
+
+    meshes: dict[str, Mesh]
+    standing: list[Standing]
+
+
+TRUNK_RADIUS = 0.16
+
+
+def stand(seed: int, road: Road, terrain: Terrain, clearings: list[tuple[float, float]]) -> Vegetation:
+    """The plants of a seed on the ground, none in a clearing; materials leaf0, leaf1, bark."""
+    plants = [
+        plant for plant in scatter(seed, road) if all(math.hypot(plant.x - x, plant.y - y) > 9.0 for x, y in clearings)
+    ]
     rng = np.random.default_rng([seed, 6])
     shapes: dict[str, Mesh] = {f"blob{k}": blob(rng) for k in range(3)} | {"cone": cone()}
     x, y = np.array([plant.x for plant in plants]), np.array([plant.y for plant in plants])
-    foot = terrain.height(x, y) - dip(road, x, y)
+    foot = (terrain.height(x, y) - dip(road, x, y)).tolist()
     # one texture after the other: to change it takes as long as to draw a plant
-    standing = sorted(zip(plants, foot, strict=True), key=lambda place: place[0].leaf)
-    made: set[str] = set()
-    for plant, z in standing:
+    placed = sorted(zip(plants, foot, strict=True), key=lambda place: place[0].leaf)
+    made: dict[str, Mesh] = {}
+    leaves, trunks = [], []
+    for plant, z in placed:
         shape = "cone" if plant.kind == "conifer" else f"blob{plant.shape}"
         name = f"{plant.kind}_{shape}_{plant.size}"
-        _, middle, size = _sizes(plant)
-        if name not in made:
-            made.add(name)
-            add_mesh(spec, name, shapes[shape].scaled(size))
-        half = [math.cos(plant.yaw / 2), 0.0, 0.0, math.sin(plant.yaw / 2)]
-        _geom(
-            spec,
-            type=mujoco.mjtGeom.mjGEOM_MESH,
-            meshname=name,
-            material=f"leaf{plant.leaf}",
-            quat=half,
-            pos=[plant.x, plant.y, z + middle],
-        )
-    for plant, z in standing:
-        trunk, _, _ = _sizes(plant)
+        trunk, middle, size = _sizes(plant)
+        made.setdefault(name, shapes[shape].scaled(size))
+        leaves.append(Standing(name, f"leaf{plant.leaf}", (plant.x, plant.y, z + middle), plant.yaw))
         if trunk > 0:
-            _geom(
-                spec,
-                type=mujoco.mjtGeom.mjGEOM_CYLINDER,
-                size=[0.16, trunk / 2, 0],
-                material="bark",
-                pos=[plant.x, plant.y, z + trunk / 2],
-            )
+            trunks.append(Standing("", "bark", (plant.x, plant.y, z + trunk / 2), height=trunk))
+    return Vegetation(made, leaves + trunks)
+
+
+def add_plants(spec: Any, vegetation: Vegetation) -> None:
+    """Add the plants' meshes and geoms to a ``MjSpec``."""
+    for name, mesh in vegetation.meshes.items():
+        add_mesh(spec, name, mesh)
+    for one in vegetation.standing:
+        shape: dict[str, Any]
+        if one.mesh:
+            turned = [math.cos(one.yaw / 2), 0.0, 0.0, math.sin(one.yaw / 2)]
+            shape = {"type": mujoco.mjtGeom.mjGEOM_MESH, "meshname": one.mesh, "quat": turned}
+        else:
+            shape = {"type": mujoco.mjtGeom.mjGEOM_CYLINDER, "size": [TRUNK_RADIUS, one.height / 2, 0]}
+        _geom(spec, material=one.material, pos=one.position, **shape)
 
 
 def _sizes(plant: Plant) -> tuple[float, float, tuple[float, float, float]]:

@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,15 +11,15 @@ from numpy.typing import NDArray
 
 from tidegate.robot import Car
 from tidegate.settings import Settings
-from tidegate.simulation import meshes
-from tidegate.simulation.appearance import LIGHTS, Look, make_look, textures
+from tidegate.simulation.appearance import BARK, LIGHTS, Look, make_look, textures
 from tidegate.simulation.car import add_car
 from tidegate.simulation.engine import mujoco
-from tidegate.simulation.road import CENTRE_LINE, LEFT_LINE, RIGHT_LINE, Road
+from tidegate.simulation.landscape import landscape
+from tidegate.simulation.road import Road
 from tidegate.simulation.scene import Scene, make_scene
 from tidegate.simulation.terrain import Terrain, make_terrain
 from tidegate.simulation.traffic import add_body
-from tidegate.simulation.vegetation import add_mesh, add_plants, scatter
+from tidegate.simulation.vegetation import add_mesh, add_plants, stand
 
 CLASSES = ("road", "lines", "vegetation", "vehicles", "ground", "sky")
 """What a pixel can show; hills count as ground."""
@@ -65,14 +64,9 @@ def make_world(settings: Settings, car: Car, scene_name: str, seed: int, *, draw
     add_car(spec, car, friction=float(rng.uniform(0.9, 1.1)), load=float(rng.uniform(0.95, 1.05)))
     for index, actor in enumerate(scene.actors):
         add_body(spec, VEHICLE.format(index), actor.body)
-    plants = [
-        plant
-        for plant in scatter(seed, road)
-        if all(math.hypot(plant.x - x, plant.y - y) > 9.0 for x, y in scene.clearings)
-    ]
     if drawn:
         _landscape(spec, road, terrain, look, seed)
-        add_plants(spec, seed, plants, road, terrain)
+        add_plants(spec, stand(seed, road, terrain, scene.clearings))
     model = spec.compile()
     return World(model, road, terrain, scene, look, _classes(model))
 
@@ -91,10 +85,9 @@ def _view(spec: Any, settings: Settings, look: Look) -> None:
     view.map.haze = 0.25
     view.rgba.haze = view.rgba.fog = [*look.horizon, 1.0]
     view.headlight.ambient, view.headlight.diffuse, view.headlight.specular = light.ambient, [0.0] * 3, [0.0] * 3
-    flat = math.cos(light.elevation)
     sun = spec.worldbody.add_light(name="sun", type=mujoco.mjtLightType.mjLIGHT_DIRECTIONAL, castshadow=False)
     sun.pos = [0, 0, 100]
-    sun.dir = [-flat * math.cos(look.sun_azimuth), -flat * math.sin(look.sun_azimuth), -math.sin(light.elevation)]
+    sun.dir = look.sunbeam
     sun.diffuse, sun.ambient, sun.specular = light.sun, [0.0] * 3, [0.1] * 3
 
 
@@ -109,24 +102,11 @@ def _landscape(spec: Any, road: Road, terrain: Terrain, look: Look, seed: int) -
         material.textures[mujoco.mjtTextureRole.mjTEXROLE_RGB] = name
         if name == "hills":
             material.emission = 0.35
-    spec.add_material(name="bark", rgba=[0.30, 0.22, 0.15, 1], specular=0.0)
-    # drawn in this order: what lies on top first, so that what it hides need not be shaded
-    ribbons = [
-        ("lines_left", meshes.edge_line(road, terrain, LEFT_LINE, 0.16), "paint"),
-        ("lines_right", meshes.edge_line(road, terrain, RIGHT_LINE, 0.16), "paint"),
-        ("lines_centre", meshes.dashed_line(road, terrain, CENTRE_LINE, 0.15), "paint"),
-        ("road", meshes.surface(road, terrain), "road"),
-        ("ground_left", meshes.verge(road, terrain, 1), "grass"),
-        ("ground_right", meshes.verge(road, terrain, -1), "grass"),
-    ]
+    spec.add_material(name="bark", rgba=[*BARK, 1], specular=0.0)
     parts = [
-        (f"{name}_{number}", piece, material)
-        for name, mesh, material in ribbons
-        for number, piece in enumerate(mesh.pieces(_PIECES))
-    ]
-    parts += [
-        ("ground", meshes.ground(road, terrain), "grass"),
-        ("ground_hills", meshes.hills(np.random.default_rng([seed, 9])), "hills"),
+        (f"{part.name}_{number}" if part.along else part.name, piece, part.material)
+        for part in landscape(road, terrain, seed)
+        for number, piece in enumerate(part.mesh.pieces(_PIECES) if part.along else [part.mesh])
     ]
     for name, mesh, material in parts:
         add_mesh(spec, name, mesh)

@@ -1,0 +1,29 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The stack and the car in Gazebo Harmonic, on a road of the embedded world.
+
+    ros2 launch tidegate gazebo.launch.py headless:=true seed:=7
+
+The safety node releases the car by itself once everything is up. How, and what was tried: docs/gazebo.md.
+"""
+
+from launch import LaunchDescription
+from launch.substitutions import LaunchConfiguration
+
+from tidegate.nodes.gazebo import gazebo, gazebo_arguments
+from tidegate.nodes.launching import bring_up, recorder, shared_arguments, stack_node
+
+MOTORS_BRAKE = {"vehicle.brake_fade": 1.0}
+"""Gazebo's wheels have no friction brakes: a negative effort would drive them backwards."""
+
+
+def generate_launch_description() -> LaunchDescription:
+    """Gazebo, then perception, policy, safety, in that order."""
+    bundle = LaunchConfiguration("bundle")
+    nodes = [
+        stack_node("perception_node", bundle=bundle),
+        stack_node("policy_node", bundle=bundle),
+        stack_node("safety_node", auto_reset=True, **MOTORS_BRAKE),
+    ]
+    return LaunchDescription(
+        [*shared_arguments(use_sim_time=True), *gazebo_arguments(), *recorder(), gazebo(), *bring_up(nodes)]
+    )
