@@ -27,6 +27,7 @@ EXTRA = {  # command → the extra of the package that it needs
     "explain": "sim,insight",
     "demo": "ros,sim,insight",
     "inspect": "",
+    "info": "",
     "export": "export",
     "settings": "",
 }
