@@ -28,6 +28,7 @@ EXTRA = {  # command → the extra of the package that it needs
     "demo": "ros,sim,insight",
     "inspect": "",
     "info": "",
+    "doctor": "",
     "export": "export",
     "settings": "",
 }
