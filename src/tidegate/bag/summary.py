@@ -193,10 +193,10 @@ def _hops(heard: Mapping[str, _Heard], records: Mapping[str, list[Any]]) -> Iter
         if used is not None and tick.stamp in ticks:
             answered.setdefault(used[0], ticks[tick.stamp])
     rendered, commanded = (_steady(records[topic]) for topic in (RENDERED, COMMANDED))
-    for name, before, after in (
-        *((f"{one} → {other}", times.get(one, {}), times.get(other, {})) for one, other in HOPS),
-        ("rendered → commanded, on one steady clock", rendered, commanded),
-    ):
+    hops: list[tuple[str, Mapping[int, float], Mapping[int, float]]] = [
+        (f"{one} → {other}", times.get(one, {}), times.get(other, {})) for one, other in HOPS
+    ]
+    for name, before, after in [*hops, ("rendered → commanded, on one steady clock", rendered, commanded)]:
         spread = Spread.of([at - before[stamp] for stamp, at in after.items() if stamp in before])
         if spread is not None:
             yield name, spread
