@@ -29,6 +29,7 @@ LEVEL = {
     "stack": 5,
     "simulation": 5,
     "export": 5,
+    "doctor": 5,
     "learning": 6,
     "evaluation": 6,
     "attack": 6,

@@ -3,6 +3,19 @@
 
 from tidegate.bag.align import Drive, align
 from tidegate.bag.reader import BagReader
+from tidegate.bag.summary import BagSummary, TopicSummary, summarise
+from tidegate.bag.timing import Spread, Timing, measure
 from tidegate.bag.writer import BagWriter
 
-__all__ = ["BagReader", "BagWriter", "Drive", "align"]
+__all__ = [
+    "BagReader",
+    "BagSummary",
+    "BagWriter",
+    "Drive",
+    "Spread",
+    "Timing",
+    "TopicSummary",
+    "align",
+    "measure",
+    "summarise",
+]

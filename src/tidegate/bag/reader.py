@@ -7,18 +7,16 @@ from collections.abc import Collection, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from mcap.exceptions import McapError
-from mcap.records import Channel, Message, Schema
-from mcap.stream_reader import StreamReader
+import yaml
+from rosbags.interfaces import MessageDefinitionFormat
 from rosbags.rosbag2 import Reader
-from rosbags.rosbag2.errors import ReaderError
 
+from tidegate.bag.salvage import Raw, notes, salvage
 from tidegate.bag.typestore import deserialise
 from tidegate.errors import BagError, ImageError, MessageError
 from tidegate.messages import TOPICS, decode
 
-Raw = tuple[str, str, int, bytes]
-"""Absolute topic, ROS type, time of receipt [ns], CDR."""
+METADATA = "metadata.yaml"
 
 
 class BagReader:
@@ -27,6 +25,8 @@ class BagReader:
     Attributes:
         topics: ROS type by absolute topic name.
         counts: messages by absolute topic name.
+        definitions: text of the message definition by ROS type, as far as the bag carries them.
+        files: the MCAP or SQLite files, in the order in which they were written.
         interrupted: the recording was cut off; what came before the cut can be read.
     """
 
@@ -37,40 +37,81 @@ class BagReader:
             BagError: no such bag, unreadable, or cut off before the first message.
         """
         self.path = Path(path)
-        self.interrupted = False
         if not self.path.exists():
             raise BagError(f"{path}: no such bag")
-        self._source = self.path
-        if self.path.is_dir() and not (self.path / "metadata.yaml").exists():
-            self._source = self._only_file()
+        self.interrupted = False
+        self.definitions: dict[str, str] = {}
+        self.files = self._storage()
+        whole = self.path.is_dir() and (self.path / METADATA).exists()
+        self._source = self.path if whole else self.files[0]
+        if len(self.files) > 1 and not whole:  # cut off after a split: only the folder's own table names the files
+            self._salvage(f"no {METADATA}")
+            return
         try:
             with Reader(self._source) as reader:
                 self.topics = {connection.topic: connection.msgtype for connection in reader.connections}
                 self.counts = {topic: info.msgcount for topic, info in reader.topics.items()}
-        except (ReaderError, OSError, AssertionError, ValueError, EOFError, TypeError, IndexError) as error:
+                for connection in reader.connections:
+                    if connection.msgdef.format == MessageDefinitionFormat.MSG:
+                        self.definitions[connection.msgtype] = connection.msgdef.data
+        except Exception as error:  # rosbags passes on whatever its storage raises, SQLite's by its binding
             self._salvage(error)
 
-    def _only_file(self) -> Path:
-        files = sorted([*self.path.glob("*.mcap"), *self.path.glob("*.db3")])
-        if len(files) != 1:
-            raise BagError(f"{self.path}: is no bag (no metadata.yaml and {len(files)} files of .mcap or .db3)")
-        return files[0]
+    @property
+    def storage(self) -> str:
+        """``mcap`` or ``sqlite3``."""
+        return "sqlite3" if self.files[0].suffix == ".db3" else "mcap"
 
-    def _salvage(self, cause: Exception) -> None:
-        """Take what a broken MCAP file still holds.
+    @property
+    def indexed(self) -> bool:
+        """Whether the folder has its ``metadata.yaml``, which a recorder writes at its end."""
+        return (self.path if self.path.is_dir() else self.path.parent).joinpath(METADATA).exists()
+
+    def carried(self) -> dict[str, dict[str, str]]:
+        """What travels in the bag beside its messages, by name: ``custom_data`` of ``metadata.yaml``, MCAP metadata
+        records and attachments."""
+        found: dict[str, dict[str, str]] = {}
+        for file in self.files:
+            if file.suffix == ".mcap":
+                found |= notes(file)
+        try:
+            text = (self.path / METADATA).read_text("utf-8")
+            custom = yaml.safe_load(text)["rosbag2_bagfile_information"].get("custom_data")
+        except (OSError, ValueError, yaml.YAMLError, KeyError, TypeError, AttributeError):
+            custom = None
+        if isinstance(custom, dict) and custom:
+            found["custom_data"] = {str(key): str(value) for key, value in custom.items()}
+        return found
+
+    def _storage(self) -> list[Path]:
+        """The files of the bag.
+
+        Raises:
+            BagError: there is none.
+        """
+        if not self.path.is_dir():
+            return [self.path]
+        found = [*self.path.glob("*.mcap"), *self.path.glob("*.db3")]
+        if not found:
+            raise BagError(f"{self.path}: is no bag (it holds neither .mcap nor .db3)")
+        return sorted(found, key=lambda file: (len(file.name), file.name))  # _2 comes before _10
+
+    def _salvage(self, cause: Exception | str) -> None:
+        """Take what broken files still hold.
 
         Raises:
             BagError: nothing.
         """
-        if self._source.is_dir():
-            self._source = self._only_file()
         self.topics, self.counts, self.interrupted = {}, {}, True
-        if self._source.suffix == ".mcap":
-            for topic, type_name, _, _ in _stream(self._source):
-                self.topics[topic] = type_name
-                self.counts[topic] = self.counts.get(topic, 0) + 1
+        for topic, type_name, _, _ in self._salvaged():
+            self.topics[topic] = type_name
+            self.counts[topic] = self.counts.get(topic, 0) + 1
         if not self.topics:
-            raise BagError(f"{self.path}: is cut off or corrupt, no message can be read ({cause})") from cause
+            raise BagError(f"{self.path}: is cut off or corrupt, no message can be read ({cause})")
+
+    def _salvaged(self) -> Iterator[Raw]:
+        for file in self.files:
+            yield from salvage(file, self.definitions)
 
     def find(self, topic: str) -> str:
         """Absolute name of the relative ``topic``, in whatever namespace it was recorded.
@@ -115,7 +156,7 @@ class BagReader:
             BagError: the bag is corrupt.
         """
         if self.interrupted:
-            yield from (item for item in _stream(self._source) if item[0] in names)
+            yield from (item for item in self._salvaged() if item[0] in names)
             return
         with Reader(self._source) as reader:
             chosen = [connection for connection in reader.connections if connection.topic in names]
@@ -124,30 +165,8 @@ class BagReader:
             try:
                 for connection, received, data in reader.messages(chosen):
                     yield connection.topic, connection.msgtype, received, bytes(data)
-            except (ReaderError, ValueError, EOFError, IndexError, TypeError) as error:
+            except Exception as error:  # as above
                 raise BagError(f"{self.path}: is corrupt ({error})") from error
-
-
-def _stream(path: Path) -> Iterator[Raw]:
-    """Messages of an MCAP file from its beginning to where it ends or breaks."""
-    types: dict[int, str] = {}
-    channels: dict[int, Channel] = {}
-    with path.open("rb") as file:
-        records = StreamReader(file).records
-        while True:
-            try:
-                record = next(records)
-            except (StopIteration, McapError, EOFError, ValueError, OSError):
-                return
-            except Exception:  # struct.error of the header, zstandard's and lz4's own errors of a broken chunk
-                return
-            if isinstance(record, Schema):
-                types[record.id] = record.name
-            elif isinstance(record, Channel):
-                channels[record.id] = record
-            elif isinstance(record, Message):
-                channel = channels[record.channel_id]
-                yield channel.topic, types[channel.schema_id], record.log_time, record.data
 
 
 def relative(name: str) -> str:

@@ -27,6 +27,8 @@ EXTRA = {  # command → the extra of the package that it needs
     "explain": "sim,insight",
     "demo": "ros,sim,insight",
     "inspect": "",
+    "info": "",
+    "doctor": "",
     "export": "export",
     "world": "sim",
     "settings": "",

@@ -1,8 +1,15 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What several commands share: names by comma, and the bar of a campaign."""
+"""What several commands share: names by comma, the bar of a campaign, and JSON."""
 
 from __future__ import annotations
 
+import json
+import math
+from enum import Enum
+from pathlib import Path
+from typing import Any
+
+import typer
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
@@ -16,3 +23,20 @@ def campaign_bar(console: Console) -> Progress:
     """How many drives are done, how long it took and how long it will take."""
     columns = TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn()
     return Progress(*columns, TimeElapsedColumn(), TimeRemainingColumn(), console=console)
+
+
+def print_json(value: Any) -> None:
+    """One JSON document on standard output; NaN and infinity, which JSON has not, become null."""
+    typer.echo(json.dumps(_plain(value), indent=1, ensure_ascii=False))
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {str(key): _plain(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_plain(item) for item in value]
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    if isinstance(value, Enum):
+        return value.value
+    return str(value) if isinstance(value, Path) else value

@@ -7,7 +7,7 @@ classes of rclpy or those of rosbags, whose field names are the same. Nothing he
 
 from tidegate.messages.camera import camera_info
 from tidegate.messages.codec import decode, encode, encode_clock, encode_efforts
-from tidegate.messages.common import clock_of, stamp_of
+from tidegate.messages.common import clock_of, serialised_stamp, stamp_of
 from tidegate.messages.status import decode_policy, encode_policy
 from tidegate.messages.topics import DIAGNOSTIC_STATUS, DIAGNOSTICS, KEY_VALUE, TOPICS, Make, Qos, Topic
 
@@ -27,5 +27,6 @@ __all__ = [
     "encode_clock",
     "encode_efforts",
     "encode_policy",
+    "serialised_stamp",
     "stamp_of",
 ]

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import array
+import struct
 from typing import Any
 
 import numpy as np
@@ -17,6 +18,14 @@ def stamp_of(message: Any) -> int:
     """The stamp [ns] in the message's header."""
     time = message.header.stamp
     return int(time.sec) * NANOSECONDS + int(time.nanosec)
+
+
+def serialised_stamp(data: bytes) -> int | None:
+    """The stamp [ns] that serialised data (CDR) of a message with a header begins with; None = too short for one."""
+    if len(data) < 12:
+        return None
+    sec, nanosec = struct.unpack_from("<iI" if data[1] & 1 else ">iI", data, 4)
+    return int(sec) * NANOSECONDS + int(nanosec)
 
 
 def clock_of(message: Any) -> int:

@@ -16,6 +16,7 @@ from lifecycle_msgs.msg import Transition
 from rclpy.experimental import EventsExecutor
 from rclpy.signals import SignalHandlerOptions
 
+from tidegate.doctor.middleware import DOMAIN_MAX
 from tidegate.errors import GraphError
 from tidegate.nodes.children import Child, Said, parameter_flags
 from tidegate.nodes.remote import Remote
@@ -24,8 +25,6 @@ from tidegate.share import share_path
 
 ORDER = ("simulator_node", "perception_node", "policy_node", "safety_node")
 """Sources first: whoever comes up finds what it listens to."""
-DOMAIN_MAX = 232
-"""Highest domain whose ports exist."""
 DISCOVERY_S = 2.0
 """A machine on which another graph is just starting hears of it late."""
 ANSWER_S = 6.0

@@ -15,8 +15,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from tidegate.nodes.main import PARENT
-from tidegate.nodes.topics import PROFILES
-from tidegate.share import share_path
+from tidegate.share import PROFILES, share_path
 
 FRAME = re.compile(r'^ +File "(?P<file>[^"]*)", line (?P<line>\d+) in (?P<function>.*)$')
 """A line of a stack as the fault handler writes it."""

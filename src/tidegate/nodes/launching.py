@@ -26,7 +26,7 @@ from launch_ros.events.lifecycle import ChangeState
 from launch_ros.substitutions import FindPackageShare
 from lifecycle_msgs.msg import Transition
 
-from tidegate.nodes.topics import PROFILES
+from tidegate.share import PROFILES
 
 GO_DOWN_S = "12"
 """How long a node may take to go down: the safety node brakes the car first, the others wait for it."""

@@ -19,9 +19,6 @@ GLOBAL = {"clock", "diagnostics"}
 FOREIGN = {"manual", "emergency_stop"}
 """Topics that other people's nodes publish, with whatever quality they choose."""
 
-PROFILES = "FASTRTPS_DEFAULT_PROFILES_FILE"
-"""Environment variable of Fast DDS; ``config/fastdds.xml`` unless the user has set it."""
-
 DEPTH = {"sensor": 10, "command": 1, "reliable": 10}
 LOCK_STEP_DEPTH = 200
 """A node that is not waited for may lag by some rounds: nothing may be overwritten before it was read."""

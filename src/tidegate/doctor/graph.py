@@ -1,0 +1,235 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The running graph against settings and robot description."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+
+from tidegate.doctor.facts import GraphFacts, TopicFacts
+from tidegate.doctor.finding import Finding, fail, ok, warn
+from tidegate.messages import TOPICS
+from tidegate.messages.rates import FROM_FRAME, FROM_TICK, TRUSTED, least_rates, stated_rates
+from tidegate.records import JointStates
+from tidegate.robot import Car
+from tidegate.settings import Settings
+
+STACK = ("perception_node", "policy_node", "safety_node")
+MAKES = {
+    "features": "perception_node",
+    "lane": "perception_node",
+    "health": "perception_node",
+    "nominal": "policy_node",
+    "gains": "policy_node",
+    "neurons": "policy_node",
+    **dict.fromkeys(FROM_TICK, "safety_node"),
+}
+"""Topic → the node of the stack that publishes it."""
+SENSORS = ("camera/image_raw", "camera/camera_info", *TRUSTED, "points")
+COMMANDS = ("command", "effort_controller/commands")
+BARE = ("effort_controller/commands",)
+"""Without a header, so that no rate is told; it comes with each ``command``."""
+WATCHED = (*SENSORS, *FROM_FRAME, *FROM_TICK)
+"""Every topic that is looked at."""
+LOOKED_AT = ("camera/camera_info", "neurons", "safety_node/barriers", "safety_node/inputs")
+"""Topics that nothing is driven by."""
+NEAR, FAR = 0.9, 1.2
+"""Shares of the stated rate outside of which it is another rate."""
+VIEW_DEG = 1.0
+"""Error of the view that is told of: at 20 m it puts the lane 0.35 m aside."""
+FUTURE_S = 0.05
+"""Stamps may be ahead of the clock by this: two machines that are synchronised by NTP."""
+
+
+def check_graph(graph: GraphFacts, settings: Settings, car: Car) -> Iterator[Finding]:
+    """Everything that can be seen from outside."""
+    if not graph.nodes:
+        yield _nobody(graph)
+        return
+    place = f"in {graph.namespace} " if graph.namespace.strip("/") else ""
+    yield ok("graph", f"{len(graph.nodes)} nodes {place}in domain {graph.domain}")
+    yield from _lifecycle(graph)
+    for topic in SENSORS:
+        yield from _sensor(topic, graph, settings)
+    for topic in (*FROM_FRAME, *FROM_TICK):
+        if graph.states.get(MAKES[topic]) == "active":
+            yield from _own(topic, graph, settings)
+    for topic in WATCHED:
+        yield from _quality(topic, graph.topics.get(topic, TopicFacts()))
+    yield from _joints(graph.topics.get("joint_states", TopicFacts()), car)
+    yield from _masters(graph)
+
+
+def _nobody(graph: GraphFacts) -> Finding:
+    elsewhere = sorted(graph.elsewhere - {graph.domain})
+    if elsewhere:
+        said = f"nobody else in domain {graph.domain}; nodes of tidegate run here in domain {', '.join(elsewhere)}"
+        return fail("graph", said, f"export ROS_DOMAIN_ID={elsewhere[0]}")
+    remedy = "start the robot's drivers, and give all nodes the same ROS_DOMAIN_ID, discovery range and network"
+    return fail("graph", f"nobody else in domain {graph.domain}", remedy)
+
+
+def _lifecycle(graph: GraphFacts) -> Iterator[Finding]:
+    if not any(name in graph.states for name in STACK):
+        remedy = "ros2 launch tidegate robot.launch.py robot:=car (or tidegate run --hardware)"
+        yield warn("nodes", "the stack is not up: only the robot's own topics were looked at", remedy)
+        return
+    for name in (*STACK, *sorted(set(graph.states) - set(STACK))):
+        state, full = graph.states.get(name), f"{graph.namespace.rstrip('/')}/{name}"
+        if state == "active":
+            yield ok(name, "active")
+        elif state is None:
+            yield fail(name, "is not there", f"its log says why it ended; start it again: ros2 run tidegate {name}")
+        elif not state:
+            yield fail(name, "does not answer", "end it and start the graph anew; its log says what it was doing")
+        else:
+            step = "configure {0} && ros2 lifecycle set {0} activate" if state == "unconfigured" else "activate"
+            remedy = f"ros2 lifecycle set {full} {step.format(full)}; if that fails, the node's log says why"
+            yield fail(name, f"is {state}, not active", remedy)
+
+
+def _sensor(topic: str, graph: GraphFacts, settings: Settings) -> Iterator[Finding]:
+    facts, unneeded = graph.topics.get(topic, TopicFacts()), topic in LOOKED_AT
+    if not facts.publishers:
+        seen = "its intrinsics cannot be compared with the settings" if unneeded else "nobody publishes it"
+        remedy = f"start its driver, or remap the driver's topic to '{topic}' (type {TOPICS[topic].type})"
+        yield (warn if unneeded else fail)(topic, seen, remedy)
+        return
+    if facts.types != (TOPICS[topic].type,):
+        said = f"is {', '.join(facts.types)}; it must be {TOPICS[topic].type}"
+        yield fail(topic, said, "remap it to the topic of that type, or convert it")
+        return
+    if not facts.count:
+        who = ", ".join(facts.publishers)
+        yield fail(topic, f"{who} publishes nothing", f"look at the log of {who}; is its sensor connected?")
+        return
+    wrong = [*_rate(topic, facts, settings), *_clock(topic, facts, settings), *_content(topic, facts, settings)]
+    yield from wrong or [ok(topic, f"{facts.rate_hz:.1f} Hz, {1e3 * facts.behind_s:.0f} ms behind the clock")]
+
+
+def _own(topic: str, graph: GraphFacts, settings: Settings) -> Iterator[Finding]:
+    """A topic of the stack, whose node is active."""
+    facts = graph.topics.get(topic, TopicFacts())
+    if not facts.count:
+        remedy = f"its inputs are missing or not usable: see the lines above, and the log of {MAKES[topic]}"
+        yield fail(topic, "is silent though its node is active", remedy)
+        return
+    yield from list(_rate(topic, facts, settings)) or [
+        ok(topic, "alive" if topic in BARE else f"{facts.rate_hz:.1f} Hz")
+    ]
+
+
+def _rate(topic: str, facts: TopicFacts, settings: Settings) -> Iterator[Finding]:
+    if topic in BARE:
+        return
+    stated = stated_rates(settings).get(topic)
+    lowest = least_rates(settings).get(topic, (stated or 0.0) / settings.safety.late_periods)
+    came = "a single message came" if math.isnan(facts.rate_hz) else f"{facts.rate_hz:.1f} Hz"
+    source = ", ".join(facts.publishers)
+    if topic not in LOOKED_AT and not facts.rate_hz >= lowest:
+        said = f"{came}; below {lowest:.1f} Hz it counts as late"
+        yield fail(topic, said, f"raise the rate of {source}, or free its processor and network")
+    elif stated is not None and not NEAR * stated <= facts.rate_hz <= FAR * stated:
+        said = f"{came}; the settings state {stated:g} Hz"
+        yield warn(topic, said, f"set {source} to {stated:g} Hz, or state its rate in the settings (and train for it)")
+
+
+def _clock(topic: str, facts: TopicFacts, settings: Settings) -> Iterator[Finding]:
+    safety = settings.safety
+    late_s = safety.late_periods / settings.camera.rate_hz
+    oldest = {"points": safety.range_timeout_s, **dict.fromkeys(TRUSTED, safety.trusted_timeout_s)}.get(topic, late_s)
+    mend = "synchronise the clocks of both machines (chrony), and let the driver stamp with the time of measurement"
+    if math.isnan(facts.behind_s):
+        return
+    if facts.behind_s > oldest:
+        said = f"stamps are {facts.behind_s:.2f} s behind the clock; older than {oldest:g} s is late"
+        yield fail(topic, said, mend)
+    elif facts.behind_s < -oldest:
+        yield fail(topic, f"stamps are {-facts.behind_s:.2f} s ahead of the clock", mend)
+    elif facts.behind_s < -FUTURE_S:
+        yield warn(topic, f"stamps are {-facts.behind_s:.2f} s ahead of the clock", mend)
+
+
+def _content(topic: str, facts: TopicFacts, settings: Settings) -> Iterator[Finding]:
+    camera = settings.camera
+    size = f"{camera.width} × {camera.height} px"
+    if facts.fault:
+        yield fail(topic, facts.fault, "set the driver to what the topic needs (docs/architecture.md)")
+    elif topic == "camera/image_raw":
+        height, width = facts.record.image.shape[:2]
+        if (height, width) != (camera.height, camera.width):
+            remedy = "set the driver to that size, or resize with image_proc; a bundle is trained for one camera"
+            yield fail(topic, f"images have {width} × {height} px; the settings state {size}", remedy)
+    elif topic == "camera/camera_info":
+        yield from _intrinsics(facts, settings, size)
+
+
+def _intrinsics(facts: TopicFacts, settings: Settings, size: str) -> Iterator[Finding]:
+    info, camera, topic = facts.record, settings.camera, "camera/camera_info"
+    remedy = "calibrate the camera (camera_calibration) and state its camera.fov_deg; a bundle is trained for one view"
+    (fx, _, cx), (_, fy, cy) = info.k[:2].tolist()
+    if fx <= 0 or fy <= 0:
+        yield warn(topic, "the camera is not calibrated (K is zero)", remedy)
+        return
+    if (info.width, info.height) != (camera.width, camera.height):
+        yield fail(topic, f"is of {info.width} × {info.height} px; the settings state {size}", remedy)
+        return
+    view = 2 * math.degrees(math.atan(info.height / 2 / fy))
+    if abs(view - camera.fov_deg) > VIEW_DEG:
+        said = f"sees {view:.1f}° from top to bottom; the settings state camera.fov_deg {camera.fov_deg:g}"
+        yield fail(topic, said, remedy)
+    yaw, pitch = (
+        math.degrees(math.atan((centre - side / 2) / focal))
+        for centre, side, focal in ((cx, info.width, fx), (cy, info.height, fy))
+    )
+    if math.hypot(yaw, pitch) > VIEW_DEG:
+        said = f"its axis is {yaw:+.1f}° across and {pitch:+.1f}° down off the image's centre, which is assumed"
+        yield warn(topic, said, "crop the image evenly, or turn the camera by that; then calibrate anew")
+
+
+def _quality(topic: str, facts: TopicFacts) -> Iterator[Finding]:
+    for pair in facts.mismatched:
+        remedy = "publish reliable and volatile (it serves everybody), or ask for best effort"
+        yield fail(f"{topic} quality", f"{pair}: no message passes", remedy)
+
+
+def _joints(facts: TopicFacts, car: Car) -> Iterator[Finding]:
+    joints = facts.record
+    if not isinstance(joints, JointStates):
+        return
+    names = ", ".join(car.joint_names)
+    remedy = f"let joint_state_broadcaster publish {names} with position and velocity, named as in the URDF"
+    missing = [name for name in car.joint_names if name not in joints.names]
+    if missing:
+        has = ", ".join(joints.names) or "none"
+        yield fail("joints", f"joint_states lacks {', '.join(missing)}; it has {has}", remedy)
+        return
+    for column in ("position", "velocity"):
+        values = getattr(joints, column)
+        silent = [name for name in car.joint_names if not math.isfinite(values[joints.names.index(name)])]
+        if silent:
+            yield fail("joints", f"joint_states has no {column} of {', '.join(silent)}", remedy)
+            return
+    yield ok("joints", f"all {len(car.joint_names)} of the URDF, with position and velocity")
+
+
+def _masters(graph: GraphFacts) -> Iterator[Finding]:
+    """Two masters of one actuator is the one thing never wanted."""
+    own = f"{graph.namespace.rstrip('/')}/safety_node"
+    up = graph.states.get("safety_node") == "active"
+    heard = False
+    for topic in COMMANDS:
+        facts = graph.topics.get(topic, TopicFacts())
+        heard = heard or bool(facts.subscribers)
+        rivals = sorted(set(facts.publishers) - {own})
+        if rivals:
+            yield fail(
+                topic, f"is published by {', '.join(rivals)} too", f"end {', '.join(rivals)}, or remap its output"
+            )
+        elif facts.publishers.count(own) > 1:
+            yield fail(topic, f"is published by {own} twice", "end one of the two graphs, or give it a namespace")
+    if up and not heard:
+        remedy = "start the controller that listens to effort_controller/commands (ros2 control list_controllers)"
+        yield fail("actuators", "nobody listens to the commands", remedy)
+    elif up:
+        yield ok("actuators", "one master, and somebody obeys")

@@ -1,0 +1,28 @@
+# SPDX-License-Identifier: Apache-2.0
+"""How often each topic comes, by the settings."""
+
+from __future__ import annotations
+
+from tidegate.settings import Settings
+
+FROM_FRAME = ("features", "lane", "health", "nominal", "gains", "neurons")
+"""One message per camera frame, with the frame's stamp."""
+FROM_TICK = ("command", "effort_controller/commands", "safety_node/barriers", "safety_node/inputs")
+"""One message per tick of the safety filter."""
+TRUSTED = ("joint_states", "odom", "imu")
+
+
+def stated_rates(settings: Settings) -> dict[str, float]:
+    """Rate [Hz] by relative topic, where the settings state one; the robot's own sensors come as often as they do."""
+    camera = ("camera/image_raw", "camera/camera_info", *FROM_FRAME)
+    return {
+        **dict.fromkeys(camera, settings.camera.rate_hz),
+        "points": settings.ranging.rate_hz,
+        **dict.fromkeys(FROM_TICK, settings.safety.rate_hz),
+    }
+
+
+def least_rates(settings: Settings) -> dict[str, float]:
+    """Rate [Hz] below which the safety filter does not believe a trusted sensor: twice in its time-out."""
+    safety = settings.safety
+    return {**dict.fromkeys(TRUSTED, 2 / safety.trusted_timeout_s), "points": 2 / safety.range_timeout_s}

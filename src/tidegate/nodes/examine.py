@@ -1,0 +1,257 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Watch a running graph for a while, from outside, and tell what there is: facts for ``tidegate.doctor``."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from importlib.metadata import PackageNotFoundError, version
+from itertools import product
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import rclpy
+from rclpy.experimental import EventsExecutor
+from rclpy.qos import HistoryPolicy, QoSCompatibility, QoSProfile, ReliabilityPolicy, qos_check_compatible
+from rclpy.serialization import deserialize_message
+from rclpy.signals import SignalHandlerOptions
+
+from tidegate.doctor.facts import GraphFacts, RosFacts, TopicFacts
+from tidegate.doctor.graph import BARE, MAKES, SENSORS, STACK, WATCHED
+from tidegate.doctor.middleware import domain_of
+from tidegate.errors import GraphError, TidegateError
+from tidegate.messages import TOPICS, decode, serialised_stamp
+from tidegate.nodes.remote import Remote
+from tidegate.nodes.topics import message_class, requested_qos, ros_name
+from tidegate.records import NANOSECONDS, seconds
+
+DISCOVERY_S = 2.0
+"""Longest time until the first other node is seen."""
+SETTLED_S, SETTLING_S = 1.0, 10.0
+"""Discovery is over when nothing new was seen for this long, and at the latest after this."""
+SLOWEST = 5.0
+"""By how much the watch may be longer than asked for: until each sensor was heard, and where simulated time is slow."""
+ANSWER_S = 5.0
+"""Longest wait for the lifecycle states."""
+DEPTH = 200
+READ = ("joint_states", "camera/image_raw", "camera/camera_info")
+"""Topics whose content is looked at."""
+LIFECYCLE = (*STACK, "simulator_node")
+
+
+def ros_facts() -> RosFacts:
+    """The ROS that this process has."""
+    try:
+        number = version("rclpy")
+    except PackageNotFoundError:  # an installation that left out the metadata
+        number = os.environ.get("ROS_DISTRO", "of unknown version")
+    return RosFacts(number, rclpy.get_rmw_implementation_identifier())
+
+
+@dataclass(slots=True)
+class _Watch:
+    """What one topic has told: stamps and times of receipt by the system's clock [ns], and the newest message."""
+
+    stamps: list[int] = field(default_factory=list)
+    received: list[int] = field(default_factory=list)
+    last: bytes = b""
+
+    def rate_hz(self) -> float:
+        """By stamps, which a busy machine here does not bend; NaN = fewer than two that differ."""
+        times = np.unique(self.stamps)
+        return float((len(times) - 1) * NANOSECONDS / (times[-1] - times[0])) if len(times) > 1 else float("nan")
+
+
+def examine(namespace: str = "", watch_s: float = 3.0) -> GraphFacts:
+    """Look at the graph of this process's domain.
+
+    Args:
+        namespace: of the stack's nodes and topics.
+        watch_s: how long messages are counted [s], in simulated time where there is a clock.
+
+    Raises:
+        GraphError: ROS does not start.
+    """
+    domain = domain_of(os.environ)
+    context = rclpy.Context()
+    try:
+        rclpy.init(context=context, args=[], signal_handler_options=SignalHandlerOptions.NO)
+        node: Any = rclpy.create_node("tidegate_doctor", context=context, namespace=namespace or None)
+    except RuntimeError as error:
+        raise GraphError(f"ROS does not start in domain {domain}: {' '.join(str(error).split())}") from error
+    executor = EventsExecutor(context=context)
+    executor.add_node(node)
+
+    def spin(span: float, done: Callable[[], bool] = lambda: False) -> None:
+        end = time.monotonic() + span
+        while (left := end - time.monotonic()) > 0 and not done():
+            executor.spin_once(timeout_sec=min(left, 0.05))
+
+    try:
+        spin(DISCOVERY_S, lambda: len(_others(node)) > 0)
+        seen, end = _seen(node), time.monotonic() + SETTLING_S
+        while _others(node) and time.monotonic() < end:
+            spin(SETTLED_S)
+            before, seen = seen, _seen(node)
+            if before == seen:
+                break
+        watches = _listen(node)
+        sensed = [watches[topic] for topic in (*SENSORS, "clock") if node.count_publishers(ros_name(topic))]
+        spin(SLOWEST * watch_s, lambda: all(watch.received for watch in sensed))  # a busy machine is long in connecting
+        clock, begun = watches["clock"].stamps, time.monotonic()
+
+        def watched() -> bool:
+            passed = seconds(clock[-1] - clock[0]) if clock else time.monotonic() - begun
+            return passed >= watch_s
+
+        spin(SLOWEST * watch_s, watched)
+        states = _states(node, spin)
+        return GraphFacts(
+            domain=domain,
+            namespace=node.get_namespace(),
+            nodes=tuple(_others(node)),
+            states=states,
+            simulated=bool(watches["clock"].stamps),
+            topics=dict(_topics(node, watches)),
+            elsewhere=frozenset(_elsewhere()),
+        )
+    finally:
+        executor.remove_node(node)
+        node.destroy_node()
+        executor.shutdown()
+        rclpy.try_shutdown(context=context)
+
+
+def _others(node: Any) -> list[str]:
+    """Full names of the nodes that are not this one, hidden ones (the command line's daemon) excepted."""
+    found = (f"{space.rstrip('/')}/{name}" for name, space in node.get_node_names_and_namespaces() if name[0] != "_")
+    return sorted(set(found) - {node.get_fully_qualified_name()})
+
+
+def _seen(node: Any) -> list[int]:
+    """How much of the graph is known: nodes, and publishers of each topic that is watched."""
+    return [len(_others(node)), *(node.count_publishers(ros_name(topic)) for topic in WATCHED)]
+
+
+def _listen(node: Any) -> dict[str, _Watch]:
+    """Subscribe to whatever is published, with a quality that its publishers offer."""
+    watches = {}
+    for topic in (*WATCHED, "clock"):
+        watches[topic] = watch = _Watch()
+        offered = [info for info in node.get_publishers_info_by_topic(ros_name(topic)) if _typed(info, topic)]
+        if not offered:
+            continue
+        reliable = all(info.qos_profile.reliability == ReliabilityPolicy.RELIABLE for info in offered)
+        profile = QoSProfile(
+            history=HistoryPolicy.KEEP_LAST,
+            depth=DEPTH,
+            reliability=ReliabilityPolicy.RELIABLE if reliable else ReliabilityPolicy.BEST_EFFORT,
+        )
+        node.create_subscription(
+            message_class(TOPICS[topic].type), ros_name(topic), _hear(watch, topic), profile, raw=True
+        )
+    return watches
+
+
+def _hear(watch: _Watch, topic: str) -> Callable[[bytes], None]:
+    def heard(data: bytes) -> None:
+        watch.received.append(time.time_ns())
+        stamp = None if topic in BARE else serialised_stamp(data)
+        if stamp is not None:
+            watch.stamps.append(stamp)
+        watch.last = data
+
+    return heard
+
+
+def _typed(info: Any, topic: str) -> bool:
+    return bool(info.topic_type == TOPICS[topic].type)
+
+
+def _topics(node: Any, watches: dict[str, _Watch]) -> Iterator[tuple[str, TopicFacts]]:
+    now = max(watches["clock"].stamps, default=None)
+    for topic, watch in watches.items():
+        known = node.get_publishers_info_by_topic(ros_name(topic))
+        listeners = [
+            info for info in node.get_subscriptions_info_by_topic(ros_name(topic)) if info.node_name != node.get_name()
+        ]
+        behind = float("nan")
+        if watch.stamps and now is not None:
+            behind = seconds(now - max(watch.stamps))
+        elif watch.stamps:
+            behind = seconds(int(np.min(np.array(watch.received) - np.array(watch.stamps))))
+        record, fault = _read(topic, watch)
+        yield (
+            topic,
+            TopicFacts(
+                publishers=tuple(sorted(_full(info) for info in known)),
+                subscribers=tuple(sorted(_full(info) for info in listeners)),
+                types=tuple(sorted({info.topic_type for info in known})),
+                count=len(watch.received),
+                rate_hz=watch.rate_hz(),
+                behind_s=behind,
+                mismatched=tuple(_mismatched(topic, known, listeners)),
+                record=record,
+                fault=fault,
+            ),
+        )
+
+
+def _read(topic: str, watch: _Watch) -> tuple[Any, str]:
+    """The newest record of a topic that is looked at, and why it cannot be read."""
+    if topic not in READ or not watch.last:
+        return None, ""
+    try:
+        return decode(topic, deserialize_message(watch.last, message_class(TOPICS[topic].type))), ""
+    except TidegateError as error:
+        return None, str(error)
+
+
+def _mismatched(topic: str, known: Sequence[Any], listeners: Sequence[Any]) -> Iterator[str]:
+    """Pairs between which nothing passes; where the stack is not there yet, with what it will ask for."""
+    asks = [(_full(info), info.qos_profile) for info in listeners if _typed(info, topic)]
+    if topic in SENSORS and not any(name.rpartition("/")[2] in STACK for name, _ in asks):
+        asks.append(("the stack", requested_qos(topic, lock_step=False)))
+    for info, (name, profile) in product(known, asks):
+        compatible, reason = qos_check_compatible(info.qos_profile, profile)
+        if compatible == QoSCompatibility.ERROR:
+            yield f"{_full(info)} → {name}: {reason.strip()}"
+
+
+def _full(info: Any) -> str:
+    return f"{info.node_namespace.rstrip('/')}/{info.node_name}"
+
+
+def _states(node: Any, spin: Callable[..., None]) -> dict[str, str]:
+    """Lifecycle state by node of the stack that is there."""
+    place = node.get_namespace()
+    there = {name for name, space in node.get_node_names_and_namespaces() if space == place}
+    remotes = {name: Remote(node, name) for name in LIFECYCLE if name in there}
+    states = dict.fromkeys(remotes, "")
+
+    def all_known() -> bool:
+        for name, remote in remotes.items():
+            states[name] = states[name] or remote.state()
+        return all(states.values())
+
+    spin(ANSWER_S, all_known)
+    for remote in remotes.values():
+        remote.close()
+    return states
+
+
+def _elsewhere() -> Iterator[str]:
+    """Domains of this package's nodes on this machine, as far as their environment may be read."""
+    names = {*MAKES.values(), "simulator_node"}
+    for process in Path("/proc").glob("[0-9]*"):
+        try:
+            words = process.joinpath("cmdline").read_bytes().decode(errors="replace").split("\0")
+            if not names.intersection(word.rpartition("/")[2] for word in words[:5]):
+                continue
+            pairs = process.joinpath("environ").read_bytes().decode(errors="replace").split("\0")
+        except OSError:
+            continue
+        yield domain_of(dict(pair.split("=", 1) for pair in pairs if "=" in pair))

@@ -1,0 +1,69 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The sensors of a robot in real time, from a process of their own: ``python sensors.py '{"drop": ["imu"], …}'``."""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import rclpy
+
+from tidegate.messages import TOPICS, camera_info, encode, encode_clock
+from tidegate.nodes.topics import make, message_class
+from tidegate.records import Frame, Imu, JointStates, Odometry, Points
+from tidegate.robot import Car
+from tidegate.settings import load_settings
+from tidegate.share import share_path
+
+STEP_S = 0.01
+READY = 50
+
+
+def main(wrong: dict[str, Any]) -> None:
+    """Publish until the process is ended.
+
+    Args:
+        wrong: what is planted: topics to ``drop`` (advertised, but silent), ``joints`` that are missing, ``size`` of
+            the image, ``wall`` time instead of a clock of its own, ``skew_s`` of all stamps, ``every`` how many steps a
+            topic comes, ``rival`` on the commands.
+    """
+    settings = load_settings(share_path("config/car.yaml"))
+    names = tuple(name for name in Car.from_settings(settings).joint_names if name not in wrong.get("joints", ()))
+    width, height = wrong.get("size", (settings.camera.width, settings.camera.height))
+    camera, one = replace(settings.camera, width=width, height=height), np.zeros(3)
+    every = {"camera/image_raw": 5, "camera/camera_info": 5, "points": 5, **wrong.get("every", {})}
+    rclpy.init(args=[])
+    node = rclpy.create_node("driver")
+    if wrong.get("rival"):
+        node.create_publisher(message_class(TOPICS["command"].type), "command", 1)
+    ticker = node.create_publisher(message_class(TOPICS["clock"].type), "/clock", 50)
+    topics = ("joint_states", "odom", "imu", "points", "camera/image_raw", "camera/camera_info")
+    senders = {topic: node.create_publisher(message_class(TOPICS[topic].type), topic, 50) for topic in topics}
+    begun, step = time.time_ns(), 0
+    while True:
+        stamp = begun + round(step * STEP_S * 1e9) - round(wrong.get("skew_s", 0.0) * 1e9)
+        records = {
+            "joint_states": JointStates(stamp, names, *np.zeros((3, len(names)))),
+            "odom": Odometry(stamp, 0.0, 0.0, 0.0, 0.0, 0.0),
+            "imu": Imu(stamp, one, one),
+            "points": Points(stamp, np.zeros((0, 3), np.float32), np.zeros(0, np.int32)),
+            "camera/image_raw": Frame(stamp, np.zeros((height, width, 3), np.uint8)),
+            "camera/camera_info": camera_info(stamp, camera),
+        }
+        for topic, record in records.items():
+            if step % every.get(topic, 1) == 0 and topic not in wrong.get("drop", ()):
+                senders[topic].publish(encode(record, make))
+        if not wrong.get("wall"):  # a busy machine then slows time down instead of making stamps old
+            ticker.publish(encode_clock(begun + round(step * STEP_S * 1e9), make))
+        step += 1
+        if step == READY:
+            print("ready", flush=True)
+        time.sleep(max(STEP_S / 2, begun / 1e9 + step * STEP_S - time.time()))  # no bursts: whoever listens is busy too
+
+
+if __name__ == "__main__":
+    main(json.loads(sys.argv[1]))

@@ -1,0 +1,144 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The doctor on real graphs: no warning on a healthy one, and faults that are planted in it are found."""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from lifecycle_msgs.msg import Transition
+from plant import CAR_YAML
+from rclpy.qos import QoSProfile, ReliabilityPolicy
+
+from tidegate.doctor.finding import Finding, Verdict
+from tidegate.doctor.graph import SENSORS, check_graph
+from tidegate.nodes.bringup import Graph, GraphOptions
+from tidegate.nodes.examine import examine, ros_facts
+from tidegate.nodes.remote import Remote
+from tidegate.nodes.topics import message_class
+from tidegate.robot import Car
+from tidegate.settings import Settings
+from tidegate.share import share_path
+
+WATCH_S = 4.0
+BEST_EFFORT = QoSProfile(depth=1, reliability=ReliabilityPolicy.BEST_EFFORT)
+NOT_UP = ["nodes"]
+"""What is said where only the sensors are there: the stack is not up."""
+
+
+@pytest.fixture
+def domain(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A domain of its own: nobody of the test before is still listed."""
+    monkeypatch.setenv("ROS_DOMAIN_ID", str(random.SystemRandom().randint(1, 99)))
+
+
+@pytest.fixture
+def sensors(domain: None) -> Iterator[Any]:
+    started: list[subprocess.Popen[str]] = []
+
+    def start(**wrong: Any) -> None:
+        script = str(Path(__file__).parent / "sensors.py")
+        started.append(subprocess.Popen([sys.executable, script, json.dumps(wrong)], stdout=subprocess.PIPE, text=True))
+        assert started[-1].stdout is not None
+        assert started[-1].stdout.readline() == "ready\n"
+
+    yield start
+    for process in started:
+        process.kill()
+        process.communicate()
+
+
+def bad(settings: Settings) -> list[Finding]:
+    """What is not well with the graph."""
+    facts = examine(watch_s=WATCH_S)
+    findings = list(check_graph(facts, settings, Car.from_settings(settings)))
+    for finding in findings:
+        assert (finding.verdict is Verdict.OK) == (not finding.remedy), finding
+    return [finding for finding in findings if finding.verdict is not Verdict.OK]
+
+
+def test_this_ros_is_named() -> None:
+    found = ros_facts()
+    assert found.rmw.startswith("rmw_")
+    assert found.rclpy
+
+
+def test_healthy_sensors_give_no_warning_but_that_the_stack_is_not_up(sensors: Any, settings: Settings) -> None:
+    sensors()
+    found = bad(settings)
+    assert [finding.check for finding in found] == NOT_UP, found
+
+
+@pytest.mark.parametrize(
+    ("wrong", "check", "said"),
+    [
+        ({"joints": ["rear_left_wheel_joint"]}, "joints", "lacks rear_left_wheel_joint"),
+        ({"drop": ["imu"]}, "imu", "/driver publishes nothing"),
+        ({"every": {"odom": 10}}, "odom", "10.0 Hz; below 20.0 Hz"),
+        ({"skew_s": 3.0, "wall": True}, "joint_states", "s behind the clock"),
+        ({"size": [96, 48]}, "camera/image_raw", "96 × 48 px; the settings state 160 × 80"),
+        ({"rival": True}, "command", "published by /driver too"),
+    ],
+)
+def test_a_fault_planted_in_the_sensors_is_found(
+    sensors: Any, settings: Settings, wrong: dict[str, Any], check: str, said: str
+) -> None:
+    sensors(**wrong)
+    found = bad(settings)
+    assert any(finding.check == check and said in finding.said for finding in found), found
+    allowed = {check, *NOT_UP}
+    if "size" in wrong:  # the intrinsics are of that size too
+        allowed |= {"camera/camera_info"}
+    if "skew_s" in wrong:
+        allowed |= set(SENSORS)
+    assert {finding.check for finding in found} <= allowed
+
+
+def test_an_empty_domain_names_the_one_in_which_a_node_runs(domain: None, settings: Settings) -> None:
+    other = str((int(os.environ["ROS_DOMAIN_ID"]) + 1) % 100)
+    node = subprocess.Popen(
+        [sys.executable, "-m", "tidegate.nodes.main", "safety_node", "--ros-args", "--params-file", str(CAR_YAML)],
+        env={**os.environ, "ROS_DOMAIN_ID": other},
+        stderr=subprocess.DEVNULL,
+    )
+    try:
+        cmdline = Path(f"/proc/{node.pid}/cmdline")
+        while b"safety_node" not in cmdline.read_bytes():  # between fork and exec
+            time.sleep(0.01)
+        facts = examine(watch_s=0.5)
+        assert facts.nodes == ()
+        assert other in facts.elsewhere
+        (finding,) = check_graph(facts, settings, Car.from_settings(settings))
+        assert finding.verdict is Verdict.FAIL
+    finally:
+        node.kill()
+        node.wait()
+
+
+def test_a_healthy_drive_gives_no_warning_and_what_is_planted_in_it_is_found(domain: None, settings: Settings) -> None:
+    """The shipped network drives, in lock-step, where a busy machine loses no tick; then a node is switched off, and a
+    rival and one that nobody hears come."""
+    options = GraphOptions(share_path("models/car-ltc19"), CAR_YAML, lock_step=True)
+    with Graph(options, lambda node, level, text: None) as graph:
+        assert bad(settings) == []
+        graph.node.create_publisher(message_class("std_msgs/msg/Float64MultiArray"), "effort_controller/commands", 1)
+        deaf = graph.node.create_publisher(message_class("sensor_msgs/msg/JointState"), "nominal", BEST_EFFORT)
+        remote = Remote(graph.node, "perception_node")
+        remote.change(Transition.TRANSITION_DEACTIVATE)
+        while remote.outcome("inactive") is None:
+            graph.spin(0.05)
+        remote.close()
+        found = {finding.check: finding for finding in bad(settings)}
+        assert "published by /tidegate_run too" in found["effort_controller/commands"].said
+        assert "is inactive" in found["perception_node"].said
+        assert "ros2 lifecycle set /perception_node activate" in found["perception_node"].remedy
+        assert "/tidegate_run → /safety_node" in found["nominal quality"].said
+        graph.node.destroy_publisher(deaf)
