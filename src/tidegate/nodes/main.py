@@ -89,6 +89,8 @@ def run(home: str, name: str, arguments: list[str] | None = None) -> int:
     node.destroy_node()
     executor.shutdown()
     rclpy.try_shutdown()
+    for number in (signal.SIGINT, signal.SIGTERM):  # its end would restore the default: death by the next
+        signal.signal(number, signal.SIG_IGN)
     return code
 
 
