@@ -81,11 +81,13 @@ def test_healthy_sensors_give_no_warning_but_that_the_stack_is_not_up(sensors: A
     ("wrong", "check", "said"),
     [
         ({"joints": ["rear_left_wheel_joint"]}, "joints", "lacks rear_left_wheel_joint"),
-        ({"drop": ["imu"]}, "imu", "/driver publishes nothing"),
-        ({"every": {"odom": 10}}, "odom", "10.0 Hz; below 20.0 Hz"),
-        ({"skew_s": 3.0, "wall": True}, "joint_states", "s behind the clock"),
-        ({"size": [96, 48]}, "camera/image_raw", "96 × 48 px; the settings state 160 × 80"),
-        ({"rival": True}, "command", "published by /driver too"),
+        pytest.param({"drop": ["imu"]}, "imu", "/driver publishes nothing", marks=pytest.mark.slow),
+        pytest.param({"every": {"odom": 10}}, "odom", "10.0 Hz; below 20.0 Hz", marks=pytest.mark.slow),
+        pytest.param({"skew_s": 3.0, "wall": True}, "joint_states", "s behind the clock", marks=pytest.mark.slow),
+        pytest.param(
+            {"size": [96, 48]}, "camera/image_raw", "96 × 48 px; the settings state 160 × 80", marks=pytest.mark.slow
+        ),
+        pytest.param({"rival": True}, "command", "published by /driver too", marks=pytest.mark.slow),
     ],
 )
 def test_a_fault_planted_in_the_sensors_is_found(
@@ -123,6 +125,7 @@ def test_an_empty_domain_names_the_one_in_which_a_node_runs(domain: None, settin
         node.wait()
 
 
+@pytest.mark.slow
 def test_a_healthy_drive_gives_no_warning_and_what_is_planted_in_it_is_found(domain: None, settings: Settings) -> None:
     """The shipped network drives, in lock-step, where a busy machine loses no tick; then a node is switched off, and a
     rival and one that nobody hears come."""

@@ -29,7 +29,9 @@ def integrated(speed: float, force: float) -> tuple[float, float, float]:
         if acceleration > 0:
             acceleration -= len(VEHICLE.driven) * RATE * step
         else:
-            acceleration = max(acceleration - 2 * RATE / VEHICLE.brake_front_share * step, -VEHICLE.brake_guaranteed - SLOPE)
+            acceleration = max(
+                acceleration - 2 * RATE / VEHICLE.brake_front_share * step, -VEHICLE.brake_guaranteed - SLOPE
+            )
         total = max(acceleration + SLOPE, -VEHICLE.brake_guaranteed)
         way, speed, time = way + step * (speed + total * step / 2), speed + step * total, time + step
         peak = max(peak, speed)

@@ -28,8 +28,8 @@ from tidegate.nodes.remote import Remote
 from tidegate.nodes.topics import message_class, requested_qos, ros_name
 from tidegate.records import NANOSECONDS, seconds
 
-DISCOVERY_S = 2.0
-"""Longest time until the first other node is seen."""
+DISCOVERY_S = 5.0
+"""Longest time until the first other node is seen: who misses its first greeting hears the next one after 3 s."""
 SETTLED_S, SETTLING_S = 1.0, 10.0
 """Discovery is over when nothing new was seen for this long, and at the latest after this."""
 SLOWEST = 5.0
