@@ -135,6 +135,7 @@ def test_nodes_that_believe_the_safety_node_alive_go_down_all_the_same(
     assert {child.code for child in graph.children.values()} == {0}
 
 
+@pytest.mark.slow
 def test_a_node_that_does_not_answer_in_time_is_named_with_what_it_does(
     bundle: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
