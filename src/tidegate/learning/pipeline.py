@@ -24,6 +24,7 @@ from tidegate.learning.gains import learn_gains
 from tidegate.learning.loss import baselines
 from tidegate.learning.recipe import Recipe
 from tidegate.learning.train import Stage, Trainer
+from tidegate.liquid.compiled import RUNS_IN
 from tidegate.machine import processor
 from tidegate.robot import Car
 from tidegate.settings import load_settings
@@ -214,6 +215,7 @@ class Pipeline:
             "durations_s": {key: round(value, 1) for key, value in self.durations.items()},
             "versions": {name: version(name) for name in ("tidegate", "torch", "numpy", "mujoco", "rosbags")},
             "processor": processor(),
+            "live_step": RUNS_IN,
             "threads": torch.get_num_threads(),
         }
 
