@@ -9,7 +9,6 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from mcap.exceptions import McapError
 from mcap.records import Attachment, Channel, Message, Metadata, Schema
 from mcap.stream_reader import StreamReader
 
@@ -59,9 +58,7 @@ def _records(path: Path, whole_chunks: bool = False) -> Iterator[Any]:
         while True:
             try:
                 yield next(records)
-            except (StopIteration, McapError, EOFError, ValueError, OSError):
-                return
-            except Exception:  # struct.error of the header, zstandard's and lz4's own errors of a broken chunk
+            except Exception:  # its end; or mcap's, struct's, zstandard's or lz4's own errors of a broken one
                 return
 
 

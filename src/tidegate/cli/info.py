@@ -16,15 +16,13 @@ from rich.table import Table
 
 from tidegate.bag import BagReader, BagSummary, Spread, TopicSummary, summarise
 from tidegate.cli.common import print_json
-from tidegate.messages.rates import stated_rates
+from tidegate.messages.rates import SLOW, stated_rates
 from tidegate.records import NANOSECONDS, seconds
 from tidegate.settings import load_settings
 from tidegate.share import share_path
 
 WIDTH = 150
 """The table is not broken where the output is no terminal."""
-SLOW = 0.9
-"""Share of the stated rate below which the rate is shown as too low."""
 SILENT_S = 1.0
 """A topic that begins so much later than the bag, or ends so much earlier, is told of."""
 A_DATE = 365 * 86_400 * NANOSECONDS

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from tidegate.doctor.facts import GraphFacts, TopicFacts
 from tidegate.doctor.finding import Finding, fail, ok, warn
 from tidegate.messages import TOPICS
-from tidegate.messages.rates import FROM_FRAME, FROM_TICK, TRUSTED, least_rates, stated_rates
+from tidegate.messages.rates import FROM_FRAME, FROM_TICK, SLOW, TRUSTED, least_rates, stated_rates
 from tidegate.records import JointStates
 from tidegate.robot import Car
 from tidegate.settings import Settings
@@ -33,8 +33,8 @@ WATCHED = (*SENSORS, *FROM_FRAME, *FROM_TICK)
 """Every topic that is looked at."""
 LOOKED_AT = ("camera/camera_info", "neurons", "safety_node/barriers", "safety_node/inputs")
 """Topics that nothing is driven by."""
-NEAR, FAR = 0.9, 1.2
-"""Shares of the stated rate outside of which it is another rate."""
+FAST = 1.2
+"""Share of the stated rate above which it is another rate, as it is below ``SLOW``."""
 VIEW_DEG = 1.0
 """Error of the view that is told of: at 20 m it puts the lane 0.35 m aside."""
 FUTURE_S = 0.05
@@ -129,7 +129,7 @@ def _rate(topic: str, facts: TopicFacts, settings: Settings) -> Iterator[Finding
     if topic not in LOOKED_AT and not facts.rate_hz >= lowest:
         said = f"{came}; below {lowest:.1f} Hz it counts as late"
         yield fail(topic, said, f"raise the rate of {source}, or free its processor and network")
-    elif stated is not None and not NEAR * stated <= facts.rate_hz <= FAR * stated:
+    elif stated is not None and not SLOW * stated <= facts.rate_hz <= FAST * stated:
         said = f"{came}; the settings state {stated:g} Hz"
         yield warn(topic, said, f"set {source} to {stated:g} Hz, or state its rate in the settings (and train for it)")
 

@@ -8,13 +8,11 @@ classes of rclpy or those of rosbags, whose field names are the same. Nothing he
 from tidegate.messages.camera import camera_info
 from tidegate.messages.codec import decode, encode, encode_clock, encode_efforts
 from tidegate.messages.common import clock_of, serialised_stamp, stamp_of
-from tidegate.messages.status import decode_policy, encode_policy
-from tidegate.messages.topics import DIAGNOSTIC_STATUS, DIAGNOSTICS, KEY_VALUE, TOPICS, Make, Qos, Topic
+from tidegate.messages.status import decode_policy, encode_diagnostics, encode_policy
+from tidegate.messages.topics import DIAGNOSTICS, TOPICS, Make, Qos, Topic
 
 __all__ = [
     "DIAGNOSTICS",
-    "DIAGNOSTIC_STATUS",
-    "KEY_VALUE",
     "TOPICS",
     "Make",
     "Qos",
@@ -25,6 +23,7 @@ __all__ = [
     "decode_policy",
     "encode",
     "encode_clock",
+    "encode_diagnostics",
     "encode_efforts",
     "encode_policy",
     "serialised_stamp",

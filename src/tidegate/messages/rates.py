@@ -10,6 +10,8 @@ FROM_FRAME = ("features", "lane", "health", "nominal", "gains", "neurons")
 FROM_TICK = ("command", "effort_controller/commands", "safety_node/barriers", "safety_node/inputs")
 """One message per tick of the safety filter."""
 TRUSTED = ("joint_states", "odom", "imu")
+SLOW = 0.9
+"""Share of the stated rate below which a topic comes too seldom."""
 
 
 def stated_rates(settings: Settings) -> dict[str, float]:

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 from tidegate.errors import MessageError
@@ -13,19 +14,28 @@ from tidegate.records import NANOSECONDS, ImageHealth, Level, Round
 POLICY, RUNS_IN = "policy_node", "liquid step runs in"
 
 
-def encode_health(record: ImageHealth, make: Make) -> Any:
-    message = stamped(DIAGNOSTICS, record.stamp, make)
+def encode_diagnostics(
+    stamp: int, name: str, level: Level, text: str, values: Iterable[tuple[str, str]], make: Make, hardware_id: str = ""
+) -> Any:
+    """A DiagnosticArray of one status; a key may come more than once in ``values``."""
+    message = stamped(DIAGNOSTICS, stamp, make)
     status = make(DIAGNOSTIC_STATUS)
-    status.level = bytes([record.level]) if isinstance(status.level, bytes) else int(record.level)
-    status.name, status.message = "camera", "; ".join(record.reasons) or "ok"
-    pairs = [("reason", reason) for reason in record.reasons]
+    status.level = bytes([level]) if isinstance(status.level, bytes) else int(level)
+    status.name, status.message, status.hardware_id = name, text, hardware_id
     status.values = []
-    for key, value in [*pairs, *((key, repr(float(value))) for key, value in record.values.items())]:
+    for key, value in values:
         pair = make(KEY_VALUE)
         pair.key, pair.value = key, value
         status.values.append(pair)
     message.status = [status]
     return message
+
+
+def encode_health(record: ImageHealth, make: Make) -> Any:
+    reasons = [("reason", reason) for reason in record.reasons]
+    values = [(key, repr(float(value))) for key, value in record.values.items()]
+    text = "; ".join(record.reasons) or "ok"
+    return encode_diagnostics(record.stamp, "camera", record.level, text, [*reasons, *values], make)
 
 
 def decode_health(message: Any) -> ImageHealth:
@@ -43,14 +53,7 @@ def decode_health(message: Any) -> ImageHealth:
 
 def encode_policy(stamp: int, runs_in: str, make: Make) -> Any:
     """What the policy node tells ``/diagnostics``: that its liquid step ``runs_in`` C or NumPy."""
-    message = stamped(DIAGNOSTICS, stamp, make)
-    status = make(DIAGNOSTIC_STATUS)
-    status.name, status.message = POLICY, f"liquid step in {runs_in}"
-    pair = make(KEY_VALUE)
-    pair.key, pair.value = RUNS_IN, runs_in
-    status.values = [pair]
-    message.status = [status]
-    return message
+    return encode_diagnostics(stamp, POLICY, Level.OK, f"liquid step in {runs_in}", [(RUNS_IN, runs_in)], make)
 
 
 def decode_policy(message: Any) -> str | None:

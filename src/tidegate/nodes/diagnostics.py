@@ -6,8 +6,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from tidegate.messages import DIAGNOSTIC_STATUS, DIAGNOSTICS, KEY_VALUE, Make
-from tidegate.records import NANOSECONDS, Level, Mode, Tick
+from tidegate.messages import Make, encode_diagnostics
+from tidegate.records import Level, Mode, Tick
 
 LEVELS = {Mode.NORMAL: Level.OK, Mode.HOLD: Level.WARN, Mode.STOPPING: Level.ERROR, Mode.STOPPED: Level.ERROR}
 
@@ -17,12 +17,6 @@ def safety_diagnostics(tick: Tick, dropped: Mapping[str, int], make: Make, actua
 
     ``actuators``: what is wrong with the topics that it commands; an ERROR whatever the mode.
     """
-    message = make(DIAGNOSTICS)
-    message.header.stamp.sec, message.header.stamp.nanosec = divmod(tick.command.stamp, NANOSECONDS)
-    status = make(DIAGNOSTIC_STATUS)
-    status.level = bytes([Level.ERROR if actuators else LEVELS[tick.mode]])
-    status.name, status.hardware_id = "safety_node", "car"
-    status.message = "; ".join((tick.mode.name, *tick.reasons, *actuators))
     pairs = {
         "mode": tick.mode.name,
         "intervened": tick.intervened,
@@ -30,9 +24,6 @@ def safety_diagnostics(tick: Tick, dropped: Mapping[str, int], make: Make, actua
         **{f"not newer, dropped: {topic}": str(count) for topic, count in dropped.items()},
         **{f"relaxed: {barrier.name}": "true" for barrier in tick.barriers if barrier.relaxed},
     }
-    for key, value in pairs.items():
-        pair = make(KEY_VALUE)
-        pair.key, pair.value = key, value
-        status.values.append(pair)
-    message.status = [status]
-    return message
+    level = Level.ERROR if actuators else LEVELS[tick.mode]
+    text = "; ".join((tick.mode.name, *tick.reasons, *actuators))
+    return encode_diagnostics(tick.command.stamp, "safety_node", level, text, pairs.items(), make, hardware_id="car")

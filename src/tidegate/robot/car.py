@@ -36,6 +36,7 @@ class Car:
         wheelbase, track, wheel_radius, width: [m]; ``front`` and ``rear`` are the bumpers' x in ``base_link`` [m].
         curvature_max: tightest path of the rear axle [1/m] at the steering limit; ``curvature_rate`` [1/(m·s)].
         force_max: strongest drive [N]; ``force_min``: strongest braking [N], negative.
+        brake_shares: share of the braking force that each wheel takes, in the order of ``WHEEL_JOINTS``.
     """
 
     description: Description
@@ -54,6 +55,7 @@ class Car:
     curvature_rate: float
     force_max: float
     force_min: float
+    brake_shares: tuple[float, ...]
 
     @property
     def loaded_mass(self) -> float:
@@ -81,7 +83,8 @@ class Car:
         mass = sum(link.mass for link in description.links.values())
         if mass <= 0:
             raise RobotError(f"{description.source}: total mass is {mass:g} kg; links need <inertial>")
-        stronger = max(vehicle.brake_front_share, 1 - vehicle.brake_front_share)
+        front = vehicle.brake_front_share / 2
+        brake_shares = (front, front, 0.5 - front, 0.5 - front)
         steepest = math.tan(min(limits[name].upper for name in STEER_JOINTS))
         return cls(
             description=description,
@@ -100,7 +103,8 @@ class Car:
             # the inner wheel turns up to 1/0.9 times faster than wheelbase × curvature
             curvature_rate=0.9 * vehicle.steer_velocity_max / front_x,
             force_max=len(vehicle.driven) * vehicle.drive_effort_max / radius,
-            force_min=-2 * vehicle.brake_effort_max / (radius * stronger),
+            force_min=-vehicle.brake_effort_max / (radius * max(brake_shares)),
+            brake_shares=brake_shares,
         )
 
     def steering(self, curvature: float) -> tuple[float, float]:
@@ -124,12 +128,6 @@ class Car:
         """Median speed of the wheels' rims [m/s]: one wheel that slips or locks does not count."""
         _, low, high, _ = sorted(self.wheel_spins(joints))
         return (low + high) / 2 * self.wheel_radius
-
-    @property
-    def brake_shares(self) -> tuple[float, ...]:
-        """Share of the braking force that each wheel takes, in the order of ``WHEEL_JOINTS``."""
-        front = self.vehicle.brake_front_share / 2
-        return front, front, 0.5 - front, 0.5 - front
 
     def wheel_efforts(self, force: float) -> Floats:
         """Torque of each wheel (4,) [N·m] for a longitudinal force [N]: drive on the driven axle, brake on all."""

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from tidegate.records import Floats, JointStates
-from tidegate.robot.car import STEER_JOINTS, Car
+from tidegate.robot.car import STEER_JOINTS, WHEEL_JOINTS, Car
 
 
 def motor_torques(car: Car, effort: Floats, joints: JointStates | None) -> Floats:
@@ -19,8 +19,8 @@ def motor_torques(car: Car, effort: Floats, joints: JointStates | None) -> Float
     if fade == 0:
         return effort
     torque = effort.copy()
-    for index, name in enumerate(car.joint_names[first:], first):
+    spins = [0.0] * len(WHEEL_JOINTS) if joints is None else car.wheel_spins(joints)
+    for index, spin in enumerate(spins, first):
         if effort[index] < 0:
-            spin = 0.0 if joints is None else joints.velocity.item(joints.names.index(name))
             torque[index] = effort[index] * min(max(spin / fade, -1.0), 1.0)
     return torque

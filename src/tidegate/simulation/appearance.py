@@ -18,6 +18,8 @@ Colour = tuple[float, float, float]
 Image = NDArray[np.uint8]
 
 BARK: Colour = (0.30, 0.22, 0.15)
+GLOW = 0.35
+"""Light that the far hills give of themselves: haze."""
 
 
 @dataclass(frozen=True, slots=True)

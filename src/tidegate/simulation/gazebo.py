@@ -14,7 +14,7 @@ import numpy as np
 from tidegate.errors import SceneError
 from tidegate.robot import GRAVITY
 from tidegate.settings import Settings
-from tidegate.simulation.appearance import BARK, LIGHTS, Colour, Look, make_look, textures
+from tidegate.simulation.appearance import BARK, GLOW, LIGHTS, Colour, Look, make_look, textures
 from tidegate.simulation.landscape import landscape
 from tidegate.simulation.scene import Scene, make_scene
 from tidegate.simulation.terrain import Terrain, make_terrain
@@ -26,7 +26,6 @@ Pose = tuple[float, float, float, float, float, float]
 
 START = "start"
 """Frame of the world in which the car's ``base_link`` stands before it drives off."""
-GLOW = 0.35
 SOLID = ("road", "ground_left", "ground_right", "ground")
 SYSTEMS = {
     "gz-sim-physics-system": "gz::sim::systems::Physics",

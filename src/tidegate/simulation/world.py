@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from tidegate.robot import Car
 from tidegate.settings import Settings
-from tidegate.simulation.appearance import BARK, LIGHTS, Look, make_look, textures
+from tidegate.simulation.appearance import BARK, GLOW, LIGHTS, Look, make_look, textures
 from tidegate.simulation.car import add_car
 from tidegate.simulation.engine import mujoco
 from tidegate.simulation.landscape import landscape
@@ -101,7 +101,7 @@ def _landscape(spec: Any, road: Road, terrain: Terrain, look: Look, seed: int) -
         material = spec.add_material(name=name, specular=0.0)
         material.textures[mujoco.mjtTextureRole.mjTEXROLE_RGB] = name
         if name == "hills":
-            material.emission = 0.35
+            material.emission = GLOW
     spec.add_material(name="bark", rgba=[*BARK, 1], specular=0.0)
     parts = [
         (f"{part.name}_{number}" if part.along else part.name, piece, part.material)
