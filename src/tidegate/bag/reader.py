@@ -13,6 +13,7 @@ from rosbags.rosbag2 import Reader
 
 from tidegate.bag.salvage import Raw, notes, salvage
 from tidegate.bag.typestore import deserialise
+from tidegate.bag.writer import CONTRACT
 from tidegate.errors import BagError, ImageError, MessageError
 from tidegate.messages import TOPICS, decode
 
@@ -74,14 +75,23 @@ class BagReader:
         for file in self.files:
             if file.suffix == ".mcap":
                 found |= notes(file)
+        if custom := self._custom_data():
+            found["custom_data"] = custom
+        return found
+
+    def contract(self) -> dict[str, str]:
+        """What the bag says of the robot that recorded it, as ``BagWriter`` was told; empty = nothing."""
+        mcap = (notes(file, head=True) for file in self.files if file.suffix == ".mcap")
+        held = next((found[CONTRACT] for found in mcap if CONTRACT in found), None)
+        return self._custom_data() if held is None else held
+
+    def _custom_data(self) -> dict[str, str]:
         try:
             text = (self.path / METADATA).read_text("utf-8")
             custom = yaml.safe_load(text)["rosbag2_bagfile_information"].get("custom_data")
         except (OSError, ValueError, yaml.YAMLError, KeyError, TypeError, AttributeError):
-            custom = None
-        if isinstance(custom, dict) and custom:
-            found["custom_data"] = {str(key): str(value) for key, value in custom.items()}
-        return found
+            return {}
+        return {str(key): str(value) for key, value in custom.items()} if isinstance(custom, dict) else {}
 
     def _storage(self) -> list[Path]:
         """The files of the bag.

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from mcap.records import Attachment, Channel, Message, Metadata, Schema
+from mcap.records import Attachment, Channel, Chunk, Message, Metadata, Schema
 from mcap.stream_reader import StreamReader
 
 Raw = tuple[str, str, int, bytes]
@@ -41,10 +41,15 @@ def _mcap(path: Path, definitions: dict[str, str]) -> Iterator[Raw]:
             yield channel.topic, types[channel.schema_id], record.log_time, record.data
 
 
-def notes(path: Path) -> dict[str, dict[str, str]]:
-    """What travels in an MCAP file beside its messages: metadata records, and attachments with type and size [B]."""
+def notes(path: Path, *, head: bool = False) -> dict[str, dict[str, str]]:
+    """What travels in an MCAP file beside its messages: metadata records, and attachments with type and size [B].
+
+    ``head``: only what comes before the first message.
+    """
     found: dict[str, dict[str, str]] = {}
     for record in _records(path, whole_chunks=True):
+        if head and isinstance(record, (Chunk, Message)):
+            break
         if isinstance(record, Metadata):
             found[record.name] = dict(record.metadata)
         elif isinstance(record, Attachment):

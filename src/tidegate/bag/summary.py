@@ -65,7 +65,7 @@ class BagSummary:
         ages: age of each input at the ticks that used it, as the safety filter saw it.
         another_clock: stamps and receipts are of two clocks, so that ``TopicSummary.latency`` means nothing.
         unreadable: messages of the live path that could not be decoded.
-        carried: what else travels inside.
+        contract: what the bag says of the robot that recorded it; ``carried``: what else travels inside.
     """
 
     path: Path
@@ -79,6 +79,7 @@ class BagSummary:
     ages: dict[str, Spread]
     another_clock: bool
     unreadable: int
+    contract: dict[str, str]
     carried: dict[str, dict[str, str]]
 
 
@@ -103,6 +104,7 @@ def summarise(reader: BagReader, stated: Mapping[str, float]) -> BagSummary:
         BagError: the bag is corrupt.
     """
     heard, records, unreadable = _read(reader)
+    contract = reader.contract()
     every = [received for topic in heard.values() for received in topic.received]
     begins, ends = min(every, default=0), max(every, default=0)
     delays = {
@@ -137,7 +139,8 @@ def summarise(reader: BagReader, stated: Mapping[str, float]) -> BagSummary:
         ages=_ages(records[USED]),
         another_clock=other,
         unreadable=unreadable,
-        carried=reader.carried(),
+        contract=contract,
+        carried={name: entries for name, entries in reader.carried().items() if entries != contract},
     )
 
 

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -17,6 +18,8 @@ from tidegate.messages import TOPICS, encode
 
 CHUNK_BYTES = 65536
 """A chunk reaches the disk once it is this large: about two camera images, 0.1 s of the whole graph."""
+CONTRACT = "tidegate"
+"""Name of the MCAP metadata record that carries the contract."""
 
 
 @dataclass(slots=True)
@@ -34,8 +37,13 @@ class BagWriter:
     Use it as a context manager. Leaving it by an exception closes the bag too: what was recorded stays.
     """
 
-    def __init__(self, path: str | Path) -> None:
+    def __init__(self, path: str | Path, contract: Mapping[str, str] | None = None) -> None:
         """Create the folder.
+
+        Args:
+            path: of the folder.
+            contract: text by name, which travels in the bag: as a metadata record at the beginning of its file, so that
+                an interrupted recording has it too, and as ``custom_data`` of ``metadata.yaml``.
 
         Raises:
             BagError: it exists already, or cannot be made.
@@ -51,6 +59,10 @@ class BagWriter:
         self._stream = self._file.open("xb")
         self._writer = Writer(self._stream, chunk_size=CHUNK_BYTES)
         self._writer.start(profile="ros2", library="tidegate")
+        self._contract = dict(contract or {})
+        if self._contract:
+            self._writer.add_metadata(CONTRACT, self._contract)
+            self._stream.flush()
         self._schemas: dict[str, int] = {}
         self._channels: dict[str, _Channel] = {}
         self._span: tuple[int, int] | None = None
@@ -149,6 +161,6 @@ class BagWriter:
             "compression_format": "",
             "compression_mode": "",
             "files": [{"path": self._file.name, **span}],
-            "custom_data": None,
+            "custom_data": self._contract or None,
             "ros_distro": "jazzy",
         }

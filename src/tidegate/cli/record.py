@@ -16,9 +16,12 @@ from tidegate.nodes.main import run
 def record(
     out: Annotated[Path, typer.Argument(help="folder to make for the bag")],
     namespace: Annotated[str, typer.Option(help="of the graph's topics")] = "",
+    config: Annotated[Path | None, typer.Option(help="the robot's settings; travel in the bag with their hash")] = None,
+    bundle: Annotated[Path | None, typer.Option(help="model that drives; its hash travels in the bag")] = None,
 ) -> None:
     """Record every topic of the graph until Ctrl-C."""
-    flags = ["--ros-args", *parameter_flags({"path": str(out)}), "-r", f"__ns:=/{namespace.strip('/')}"]
+    values = {"path": str(out), "config": str(config or ""), "bundle": str(bundle or "")}
+    flags = ["--ros-args", *parameter_flags(values), "-r", f"__ns:=/{namespace.strip('/')}"]
     Console().print(f"recording into {out}; Ctrl-C ends it")
     code = run("tidegate.nodes.recorder_node", "RecorderNode", flags)
     raise typer.Exit(code)

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
+from pathlib import Path
 
 from rclpy.clock import Clock, ClockType
 from rclpy.node import Node
@@ -15,6 +16,7 @@ from tidegate.bag import BagWriter
 from tidegate.errors import BagError
 from tidegate.messages import TOPICS, Topic
 from tidegate.nodes.topics import message_class, ros_name, take
+from tidegate.robot.contract import contract_of
 
 DEPTH = 1000
 """Messages per topic that may wait while the disk is busy: five seconds at the safety filter's rate."""
@@ -33,8 +35,10 @@ class RecorderNode(Node):  # type: ignore[misc]
     def __init__(self, arguments: Sequence[str] | None = None) -> None:
         """Begin to record into the folder that the parameter ``path`` names.
 
+        ``config`` and ``bundle`` name settings file and model of the robot, for the bag's contract; empty = not told.
+
         Raises:
-            BagError: no path was given, or it exists.
+            BagError: no path was given, or it exists; SettingsError, RobotError, BundleError: these are refused.
         """
         super().__init__(
             "recorder_node",
@@ -42,11 +46,12 @@ class RecorderNode(Node):  # type: ignore[misc]
             use_global_arguments=arguments is None,
         )
         path = self.declare_parameter("path", "").value
+        told = [self.declare_parameter(name, "").value for name in ("config", "bundle")]
         self._linger = self.declare_parameter("linger", False).value
         try:
             if not path:
                 raise BagError("recorder_node: the parameter 'path' must name the folder to make")
-            self._writer = BagWriter(path)
+            self._writer = BagWriter(path, contract_of(*(Path(name) if name else None for name in told)))
         except BaseException:
             self.destroy_node()
             raise
