@@ -122,7 +122,7 @@ def test_a_killed_recording_is_read_up_to_the_kill(tmp_path: Path) -> None:
 
 def test_a_file_cut_anywhere_is_read_or_refused_but_never_crashes(tmp_path: Path) -> None:
     record_drive(tmp_path / "drive", moving(40))
-    whole = (tmp_path / "drive" / "drive.mcap").read_bytes()
+    whole = (tmp_path / "drive" / "drive_0.mcap").read_bytes()
     counts = []
     for index, size in enumerate(np.linspace(0, len(whole) - 1, 60).astype(int)):
         path = tmp_path / f"cut{index}.mcap"
@@ -140,7 +140,7 @@ def test_a_file_cut_anywhere_is_read_or_refused_but_never_crashes(tmp_path: Path
 
 def test_a_cut_file_beside_its_metadata_is_read(tmp_path: Path) -> None:
     record_drive(tmp_path / "drive", moving(40))
-    file = tmp_path / "drive" / "drive.mcap"
+    file = tmp_path / "drive" / "drive_0.mcap"
     file.write_bytes(file.read_bytes()[:-200])
     drive = align(BagReader(tmp_path / "drive"), lambda image: image)
     assert drive.interrupted

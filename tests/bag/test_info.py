@@ -215,7 +215,7 @@ def test_a_split_recording_that_was_killed_is_read_in_order(tmp_path: Path) -> N
         with BagWriter(tmp_path / number) as writer:
             at = START + index * PERIOD
             writer.write("odom", Odometry(at, 0.0, 0.0, 0.0, 1.0, 0.0))
-        (tmp_path / number / f"{number}.mcap").rename(tmp_path / "bag" / f"bag_{number}.mcap")
+        (tmp_path / number / f"{number}_0.mcap").rename(tmp_path / "bag" / f"bag_{number}.mcap")
     reader = BagReader(tmp_path / "bag")
     assert [received for _, _, received, _ in reader.raw({"/odom"})] == [START, START + PERIOD]
     assert summarise(reader, RATES).topics[0].timing.backwards == 0

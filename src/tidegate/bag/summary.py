@@ -58,7 +58,7 @@ class BagSummary:
 
     Attributes:
         path, storage: where, and ``mcap`` or ``sqlite3``.
-        indexed: it has a ``metadata.yaml``; ``interrupted``: it was cut off.
+        indexed: it has a ``metadata.yaml``; ``interrupted``: it was cut off; ``problems``: what is wrong, a line each.
         begins, ends: first and last receipt [ns].
         topics: by name.
         hops: latency from hop to hop, by name.
@@ -72,6 +72,7 @@ class BagSummary:
     storage: str
     indexed: bool
     interrupted: bool
+    problems: tuple[str, ...]
     begins: int
     ends: int
     topics: tuple[TopicSummary, ...]
@@ -94,14 +95,11 @@ class _Heard:
 
 
 def summarise(reader: BagReader, stated: Mapping[str, float]) -> BagSummary:
-    """Read the whole bag once.
+    """Read the whole bag once; damaged parts are left out, and told as ``problems``.
 
     Args:
         reader: of the bag.
         stated: rate [Hz] by relative topic; it counts for topics of the type that the graph gives them.
-
-    Raises:
-        BagError: the bag is corrupt.
     """
     heard, records, unreadable = _read(reader)
     contract = reader.contract()
@@ -132,6 +130,7 @@ def summarise(reader: BagReader, stated: Mapping[str, float]) -> BagSummary:
         storage=reader.storage,
         indexed=reader.indexed,
         interrupted=reader.interrupted,
+        problems=tuple(reader.problems),
         begins=begins,
         ends=ends,
         topics=tuple(of(name, topic) for name, topic in heard.items()),

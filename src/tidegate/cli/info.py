@@ -74,6 +74,7 @@ def notes(summary: BagSummary) -> list[str]:
     found = []
     if summary.interrupted:
         found.append("the recording was interrupted; it was read up to there")
+    found += summary.problems
     if not summary.indexed:
         found.append("no metadata.yaml: the recorder was killed, or the file was copied without it")
     if summary.another_clock:

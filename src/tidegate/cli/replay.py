@@ -63,6 +63,8 @@ def replay(
         console.print(table)
     if reader.interrupted:
         console.print("the recording was interrupted; it was read up to there", soft_wrap=True)
+    for problem in reader.problems:
+        console.print(f"[yellow]{escape(problem)}", soft_wrap=True, highlight=False)
     for note in found.notes:
         console.print(f"[yellow]{note}", soft_wrap=True)
     console.print(f"[bold]{agreement(found.differences)}", soft_wrap=True)
