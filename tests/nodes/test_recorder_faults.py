@@ -43,8 +43,8 @@ def recorder(monkeypatch: pytest.MonkeyPatch) -> Iterator[Start]:
     monkeypatch.setattr("plant.PATIENCE_S", 120.0)  # a process starts for long on a busy machine
     started: list[subprocess.Popen[str]] = []
 
-    def start(*parameters: str) -> subprocess.Popen[str]:
-        words = [word for parameter in parameters for word in ("-p", parameter)]
+    def start(*parameters: str, namespace: str = "/") -> subprocess.Popen[str]:
+        words = ["-r", f"__ns:={namespace}", *(word for parameter in parameters for word in ("-p", parameter))]
         command = [sys.executable, "-m", "tidegate.nodes.main", "recorder_node", "--ros-args", *words]
         process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True, env=environment())
         started.append(process)
@@ -57,8 +57,8 @@ def recorder(monkeypatch: pytest.MonkeyPatch) -> Iterator[Start]:
 
 
 @contextmanager
-def publishing(executor: Executor, topic: str) -> Iterator[Any]:
-    node = rclpy.create_node("source")
+def publishing(executor: Executor, topic: str, namespace: str = "/") -> Iterator[Any]:
+    node = rclpy.create_node("source", namespace=namespace)
     executor.add_node(node)
     yield node.create_publisher(message_class(TOPICS[topic].type), ros_name(topic), offered_qos(topic, False))
     executor.remove_node(node)
@@ -167,8 +167,9 @@ def test_a_kill_at_any_moment_costs_less_than_a_second(ros: Executor, recorder: 
     moments = random.Random(0)
     for first in range(0, KILLED, AT_ONCE):
         bags = [tmp_path / f"bag{number}" for number in range(first, first + AT_ONCE)]
-        processes = [recorder(f"path:={bag}") for bag in bags]
-        with publishing(ros, "truth") as sender:
+        namespace = f"/from_{first}"  # who was killed is listed for a while still
+        processes = [recorder(f"path:={bag}", namespace=namespace) for bag in bags]
+        with publishing(ros, "truth", namespace) as sender:
             until(ros, lambda: sender.get_subscription_count() == AT_ONCE, "the recorders subscribe")
             begun = time.time_ns()
             kills = sorted((moments.uniform(1.2, 4.0), index) for index in range(AT_ONCE))

@@ -79,7 +79,7 @@ class McapFile:
     def flush(self) -> None:
         """End the chunk and have all put on the disk."""
         with self._undone():
-            self._writer.flush()
+            self._writer.flush()  # type: ignore[no-untyped-call]
         self._sink.sync()
 
     def finish(self) -> None:

@@ -129,8 +129,8 @@ class Snapshots:
             if item[0] <= self._written:
                 break
             fresh.append(item)
-        for number, *message in reversed(fresh):
-            bag.write_raw(*message)
+        for number, topic, type_name, data, stamp in reversed(fresh):
+            bag.write_raw(topic, type_name, data, stamp)
             self._written = number
 
     def _prune(self, newest: Path) -> None:

@@ -67,9 +67,9 @@ class RecorderNode(Node):  # type: ignore[misc]
             values = {item.name: self._declared(item) for item in PARAMETERS}
             self._linger = values["linger"]
             self._writer = BackgroundWriter(_keepers(values))
-            self._sender = self.create_publisher(
-                message_class(DIAGNOSTICS), ros_name("diagnostics"), offered_qos("diagnostics", lock_step=False)
-            )
+            profile = offered_qos("diagnostics", lock_step=False)
+            profile.durability = DurabilityPolicy.TRANSIENT_LOCAL  # who joins later hears it too
+            self._sender = self.create_publisher(message_class(DIAGNOSTICS), ros_name("diagnostics"), profile)
         except BaseException:
             self.destroy_node()
             raise
@@ -100,10 +100,12 @@ class RecorderNode(Node):  # type: ignore[misc]
             SettingsError: another type than it must have, or negative.
         """
         described = ParameterDescriptor(description=item.description, dynamic_typing=True)
-        value, kind = self.declare_parameter(item.name, item.default, described).value, type(item.default)
+        kind: type = type(item.default)
+        value: Any = self.declare_parameter(item.name, item.default, described).value
         if kind is float and type(value) is int:
             value = float(value)
-        if type(value) is not kind or (kind in (int, float) and not value >= 0):
+        negative = isinstance(value, (int, float)) and not value >= 0
+        if type(value) is not kind or negative:
             must = f"{kind.__name__}, 0 or more" if kind in (int, float) else kind.__name__
             raise SettingsError(f"recorder_node: '{item.name}' is {value!r}; it must be {must} ({item.description})")
         return value
@@ -123,7 +125,11 @@ class RecorderNode(Node):  # type: ignore[misc]
         if self._told_failure:
             return
         for topic in list(self._unseen.values()):
-            offered = [info.qos_profile for info in self.get_publishers_info_by_topic(ros_name(topic.name))]
+            offered = [
+                info.qos_profile
+                for info in self.get_publishers_info_by_topic(ros_name(topic.name))
+                if (info.node_name, info.node_namespace) != (self.get_name(), self.get_namespace())
+            ]
             if offered:
                 del self._unseen[topic.name]
                 self._record(topic, offered)
@@ -169,7 +175,8 @@ def _keepers(values: dict[str, Any]) -> list[Keeper]:
     """
     if not (values["path"] or values["snapshots"]):
         raise BagError("recorder_node: the parameter 'path' must name the folder to make, or 'snapshots' one for these")
-    contract = contract_of(*(Path(values[name]) if values[name] else None for name in ("config", "bundle")))
+    config, bundle = (Path(values[name]) if values[name] else None for name in ("config", "bundle"))
+    contract = contract_of(config, bundle)
     keepers: list[Keeper] = []
     if values["snapshots"]:
         seconds = values["snapshot_before_s"], values["snapshot_after_s"]
