@@ -77,7 +77,7 @@ setup(
         "opencv-python-headless>=4.9,<5",
         "safetensors>=0.4,<1",
         "rosbags>=0.10,<0.12",
-        "mcap>=1.1,<2",
+        "mcap>=1.5,<2",
         "xacro>=2.0,<3",
     ],
     extras_require=EXTRAS,

@@ -25,7 +25,7 @@ class ConversionError(TidegateError, ValueError):
 
 
 class BagError(TidegateError, ValueError):
-    """A bag cannot be read, lacks a topic, or is no time series."""
+    """A bag cannot be read or written, lacks a topic, or is no time series."""
 
 
 class ImageError(TidegateError, ValueError):

@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from mcap.reader import make_reader
 from rosbags.rosbag2 import Reader, StoragePlugin, Writer
 
 from tidegate.bag import BagReader, BagWriter, align, typestore
@@ -121,7 +122,7 @@ def test_a_killed_recording_is_read_up_to_the_kill(tmp_path: Path) -> None:
 
 def test_a_file_cut_anywhere_is_read_or_refused_but_never_crashes(tmp_path: Path) -> None:
     record_drive(tmp_path / "drive", moving(40))
-    whole = (tmp_path / "drive" / "drive.mcap").read_bytes()
+    whole = (tmp_path / "drive" / "drive_0.mcap").read_bytes()
     counts = []
     for index, size in enumerate(np.linspace(0, len(whole) - 1, 60).astype(int)):
         path = tmp_path / f"cut{index}.mcap"
@@ -139,7 +140,7 @@ def test_a_file_cut_anywhere_is_read_or_refused_but_never_crashes(tmp_path: Path
 
 def test_a_cut_file_beside_its_metadata_is_read(tmp_path: Path) -> None:
     record_drive(tmp_path / "drive", moving(40))
-    file = tmp_path / "drive" / "drive.mcap"
+    file = tmp_path / "drive" / "drive_0.mcap"
     file.write_bytes(file.read_bytes()[:-200])
     drive = align(BagReader(tmp_path / "drive"), lambda image: image)
     assert drive.interrupted
@@ -231,3 +232,36 @@ def test_recording_keeps_up(tmp_path: Path) -> None:
             writer.write("camera/image_raw", Frame(index, image))
     assert BagReader(tmp_path / "drive").counts["/camera/image_raw"] == 200
     print(f"{(time.perf_counter() - started) / 200 * 1e3:.2f} ms per frame")
+
+
+CARRIED = {
+    "robot": "car",
+    "settings": "/**:\n  ros__parameters:\n    vehicle: {name: 'car'}  # Größe\n",
+    "number": "007",
+}
+
+
+def test_the_contract_travels_in_both_places(tmp_path: Path) -> None:
+    with BagWriter(tmp_path / "drive", CARRIED) as writer:
+        writer.write("odom", Odometry(5, 0.0, 0.0, 0.0, 0.0, 0.0))
+    with Reader(tmp_path / "drive") as reader:
+        assert reader.storage.metadata.custom == CARRIED
+    (file,) = (tmp_path / "drive").glob("*.mcap")
+    with file.open("rb") as stream:
+        assert {item.name: item.metadata for item in make_reader(stream).iter_metadata()} == {"tidegate": CARRIED}
+    for path in (tmp_path / "drive", file):
+        assert BagReader(path).contract() == CARRIED
+
+
+def test_an_interrupted_recording_has_its_contract(tmp_path: Path) -> None:
+    writer = BagWriter(tmp_path / "drive", CARRIED)
+    for item in moving(300):
+        writer.write("camera/image_raw", item)
+    assert BagReader(tmp_path / "drive").interrupted
+    assert BagReader(tmp_path / "drive").contract() == CARRIED
+    writer.close()
+
+
+def test_a_bag_without_contract_says_nothing(tmp_path: Path) -> None:
+    record_drive(tmp_path / "drive", moving(2))
+    assert BagReader(tmp_path / "drive").contract() == {}

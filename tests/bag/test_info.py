@@ -215,7 +215,7 @@ def test_a_split_recording_that_was_killed_is_read_in_order(tmp_path: Path) -> N
         with BagWriter(tmp_path / number) as writer:
             at = START + index * PERIOD
             writer.write("odom", Odometry(at, 0.0, 0.0, 0.0, 1.0, 0.0))
-        (tmp_path / number / f"{number}.mcap").rename(tmp_path / "bag" / f"bag_{number}.mcap")
+        (tmp_path / number / f"{number}_0.mcap").rename(tmp_path / "bag" / f"bag_{number}.mcap")
     reader = BagReader(tmp_path / "bag")
     assert [received for _, _, received, _ in reader.raw({"/odom"})] == [START, START + PERIOD]
     assert summarise(reader, RATES).topics[0].timing.backwards == 0
@@ -258,3 +258,13 @@ def test_a_bag_that_is_not_there_is_named(tmp_path: Path) -> None:
     result = CliRunner().invoke(app, ["info", str(tmp_path / "nothing")])
     assert isinstance(result.exception, BagError)  # main() makes one line and exit code 2 of it
     assert str(result.exception) == f"{tmp_path}/nothing: no such bag"
+
+
+def test_the_contract_is_shown_once_and_whole_in_json(tmp_path: Path) -> None:
+    contract = {"robot": "car", "joints": '{"steer": {"effort": 600.0}, "wheel": {}}', "settings": "/**: {}\n"}
+    with BagWriter(tmp_path / "bag", contract) as writer:
+        writer.write("odom", Odometry(START, 0.0, 0.0, 0.0, 1.0, 0.0))
+    text = typed(str(tmp_path / "bag"))[1].splitlines()
+    assert [line for line in text if line.startswith("c")] == ["contract robot: car", "contract joints: steer, wheel"]
+    told = json.loads(typed(str(tmp_path / "bag"), "--json")[1])
+    assert (told["contract"], told["carried"], told["problems"]) == (contract, {}, [])

@@ -16,7 +16,10 @@ from tidegate.errors import BagError
 from tidegate.evaluation.replay import agreement, replay
 from tidegate.liquid.compiled import RUNS_IN
 from tidegate.messages import DIAGNOSTICS, encode_policy
+from tidegate.robot.contract import contract_of
+from tidegate.share import share_path
 
+CONFIG = share_path("config/car.yaml")
 app = typer.Typer()
 app.command()(replay_command)
 
@@ -129,3 +132,20 @@ def test_exit_codes(recorded, random_bundle, save_random):
     differs = CliRunner().invoke(app, [str(path), "--bundle", str(save_random(1))])
     assert differs.exit_code == 1
     assert "largest difference" in differs.output
+
+
+def test_a_recorded_drive_carries_its_contract(recorded, random_bundle):
+    _, path = recorded
+    assert BagReader(path).contract() == contract_of(CONFIG, random_bundle, RUNS_IN)
+
+
+def test_other_settings_and_bundle_than_the_bags_are_told_not_refused(recorded, random_bundle, save_random, tmp_path):
+    _, path = recorded
+    same = CliRunner().invoke(app, [str(path), "--bundle", str(random_bundle)])
+    assert "recorded with another" not in same.output
+    config = tmp_path / "car.yaml"
+    config.write_text(CONFIG.read_text().replace("../urdf/", f"{CONFIG.parents[1]}/urdf/"))
+    other = CliRunner().invoke(app, [str(path), "--bundle", str(save_random(1)), "--config", str(config)])
+    assert other.exit_code == 1
+    told = next(line for line in other.output.splitlines() if line.startswith("recorded with another"))
+    assert [part in told for part in ("settings (", "bundle (", "robot description")] == [True, True, False]

@@ -21,8 +21,10 @@ from tidegate.evaluation.drivers import BundleDriver, Driver, ExpertDriver
 from tidegate.evaluation.pilot import Moment, Tamper
 from tidegate.evaluation.recorder import DriveRecorder
 from tidegate.evaluation.rollout import Task, roll
+from tidegate.liquid.compiled import RUNS_IN
 from tidegate.records import SafetyInputs, nanoseconds
 from tidegate.robot import Car
+from tidegate.robot.contract import contract_of
 from tidegate.settings import Settings, load_settings
 from tidegate.simulation import EPOCH, Simulator
 
@@ -86,7 +88,8 @@ def run_episode(episode: Episode, bag: Path | None = None) -> Outcome:
     settings = load_settings(episode.settings)
     if bag is None:
         return _drive(settings, episode, lambda moment: None)
-    with DriveRecorder(bag, settings) as recorder:
+    sees = (Path(episode.bundle), RUNS_IN) if episode.camera else ()
+    with DriveRecorder(bag, settings, contract_of(Path(episode.settings), *sees)) as recorder:
         outcome = _drive(settings, episode, recorder.keep)
         recorder.conclude(asdict(outcome))
     return outcome

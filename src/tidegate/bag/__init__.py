@@ -2,16 +2,20 @@
 """Rosbags in and out: the only home of rosbag2's files, as MCAP (read and written) or SQLite (read)."""
 
 from tidegate.bag.align import Drive, align
+from tidegate.bag.background import BackgroundWriter
 from tidegate.bag.reader import BagReader
+from tidegate.bag.snapshots import Snapshots
 from tidegate.bag.summary import BagSummary, TopicSummary, summarise
 from tidegate.bag.timing import Spread, Timing, measure
 from tidegate.bag.writer import BagWriter
 
 __all__ = [
+    "BackgroundWriter",
     "BagReader",
     "BagSummary",
     "BagWriter",
     "Drive",
+    "Snapshots",
     "Spread",
     "Timing",
     "TopicSummary",

@@ -25,6 +25,7 @@ class Drive:
 
     ``stamp`` (T,) [ns] and ``speed`` (T,) [m/s]; ``images`` as ``prepare`` made them, (T, …); labels where the bag has
     them: ``force`` [N] and ``curvature`` [1/m] (T,), ``lane`` (T, 2 + K) as in ``LaneEstimate``, NaN where unknown.
+    ``interrupted``: the recording was cut off, or something else is wrong with the bag.
     """
 
     path: Path
@@ -85,7 +86,7 @@ def align(reader: BagReader, prepare: Any, labels: bool = True) -> Drive:
         force=np.array([item.force for item in commands]),
         curvature=np.array([item.curvature for item in commands]),
         lane=np.stack([_lane(lanes[at]) if at in lanes else unlabelled[1] for at in stamps]),
-        interrupted=reader.interrupted,
+        interrupted=reader.interrupted or bool(reader.problems),
     )
 
 

@@ -4,14 +4,14 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Sequence
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import Any
 
 import yaml
-from rosbags.interfaces import MessageDefinitionFormat
-from rosbags.rosbag2 import Reader
 
-from tidegate.bag.salvage import Raw, notes, salvage
+from tidegate.bag.mcap_file import CONTRACT
+from tidegate.bag.salvage import Raw, notes
+from tidegate.bag.source import Source
 from tidegate.bag.typestore import deserialise
 from tidegate.errors import BagError, ImageError, MessageError
 from tidegate.messages import TOPICS, decode
@@ -22,12 +22,15 @@ METADATA = "metadata.yaml"
 class BagReader:
     """A bag: the folder that ``ros2 bag record`` makes, or one of its files.
 
+    What the files say counts, whatever ``metadata.yaml`` says of them.
+
     Attributes:
         topics: ROS type by absolute topic name.
         counts: messages by absolute topic name.
         definitions: text of the message definition by ROS type, as far as the bag carries them.
         files: the MCAP or SQLite files, in the order in which they were written.
         interrupted: the recording was cut off; what came before the cut can be read.
+        problems: what is wrong with the bag, a line each; what is read may add to it.
     """
 
     def __init__(self, path: str | Path) -> None:
@@ -39,23 +42,26 @@ class BagReader:
         self.path = Path(path)
         if not self.path.exists():
             raise BagError(f"{path}: no such bag")
-        self.interrupted = False
-        self.definitions: dict[str, str] = {}
+        self.problems: list[str] = []
         self.files = self._storage()
-        whole = self.path.is_dir() and (self.path / METADATA).exists()
-        self._source = self.path if whole else self.files[0]
-        if len(self.files) > 1 and not whole:  # cut off after a split: only the folder's own table names the files
-            self._salvage(f"no {METADATA}")
-            return
-        try:
-            with Reader(self._source) as reader:
-                self.topics = {connection.topic: connection.msgtype for connection in reader.connections}
-                self.counts = {topic: info.msgcount for topic, info in reader.topics.items()}
-                for connection in reader.connections:
-                    if connection.msgdef.format == MessageDefinitionFormat.MSG:
-                        self.definitions[connection.msgtype] = connection.msgdef.data
-        except Exception as error:  # rosbags passes on whatever its storage raises, SQLite's by its binding
-            self._salvage(error)
+        self._index = self._metadata()
+        whole_folder = str(self._index.get("compression_mode")).lower() == "message"
+        self._sources = [Source(file, self._note) for file in ([self.path] if whole_folder else self.files)]
+        self.interrupted = False
+        self.topics: dict[str, str] = {}
+        self.counts: dict[str, int] = {}
+        self.definitions: dict[str, str] = {}
+        for source in self._sources:
+            self.topics |= source.topics
+            self.definitions |= source.definitions
+            for topic, count in source.counts.items():
+                self.counts[topic] = self.counts.get(topic, 0) + count
+            if source.broken:
+                self.interrupted = True
+                self._note(f"{source.path.name}: is cut off or corrupt ({source.broken})")
+        if self.interrupted and not self.topics:
+            raise BagError(f"{self.path}: is cut off or corrupt, no message can be read ({self._sources[0].broken})")
+        self._check_index()
 
     @property
     def storage(self) -> str:
@@ -74,14 +80,54 @@ class BagReader:
         for file in self.files:
             if file.suffix == ".mcap":
                 found |= notes(file)
-        try:
-            text = (self.path / METADATA).read_text("utf-8")
-            custom = yaml.safe_load(text)["rosbag2_bagfile_information"].get("custom_data")
-        except (OSError, ValueError, yaml.YAMLError, KeyError, TypeError, AttributeError):
-            custom = None
-        if isinstance(custom, dict) and custom:
-            found["custom_data"] = {str(key): str(value) for key, value in custom.items()}
+        if custom := self._custom_data():
+            found["custom_data"] = custom
         return found
+
+    def contract(self) -> dict[str, str]:
+        """What the bag says of the robot that recorded it, as ``BagWriter`` was told; empty = nothing."""
+        mcap = (notes(file, head=True) for file in self.files if file.suffix == ".mcap")
+        held = next((found[CONTRACT] for found in mcap if CONTRACT in found), None)
+        return self._custom_data() if held is None else held
+
+    def _custom_data(self) -> dict[str, str]:
+        custom = self._index.get("custom_data")
+        return {str(key): str(value) for key, value in custom.items()} if isinstance(custom, dict) else {}
+
+    def _metadata(self) -> dict[str, Any]:
+        """What ``metadata.yaml`` says; empty where it is absent or says nothing that can be used."""
+        if not self.path.is_dir() or not self.indexed:
+            return {}
+        try:
+            found = yaml.safe_load((self.path / METADATA).read_text("utf-8"))["rosbag2_bagfile_information"]
+            if not isinstance(found, dict):
+                raise TypeError("it is no mapping")
+        except (OSError, ValueError, yaml.YAMLError, KeyError, TypeError) as error:
+            self._note(f"{METADATA}: cannot be used ({' '.join(str(error).split())}); the files were read without it")
+            return {}
+        return dict(found)
+
+    def _check_index(self) -> None:
+        """Note where ``metadata.yaml`` and the files contradict each other."""
+        if not self._index:
+            return
+        try:
+            listed = {PurePath(name).name for name in self._index["relative_file_paths"]}
+            count = int(self._index["message_count"])
+        except (KeyError, TypeError, ValueError) as error:
+            self._note(f"{METADATA}: is incomplete ({error!r}); the files were read without it")
+            return
+        held = {file.name for file in self.files}
+        if absent := sorted(listed - held):
+            self._note(f"{METADATA}: names {', '.join(absent)}, which is not there")
+        if more := sorted(held - listed):
+            self._note(f"{METADATA}: does not name {', '.join(more)}, which was read too")
+        if listed == held and not self.interrupted and count != (found := sum(self.counts.values())):
+            self._note(f"{METADATA}: tells of {count} messages, the files hold {found}")
+
+    def _note(self, text: str) -> None:
+        if text not in self.problems:
+            self.problems.append(text)
 
     def _storage(self) -> list[Path]:
         """The files of the bag.
@@ -95,23 +141,6 @@ class BagReader:
         if not found:
             raise BagError(f"{self.path}: is no bag (it holds neither .mcap nor .db3)")
         return sorted(found, key=lambda file: (len(file.name), file.name))  # _2 comes before _10
-
-    def _salvage(self, cause: Exception | str) -> None:
-        """Take what broken files still hold.
-
-        Raises:
-            BagError: nothing.
-        """
-        self.topics, self.counts, self.interrupted = {}, {}, True
-        for topic, type_name, _, _ in self._salvaged():
-            self.topics[topic] = type_name
-            self.counts[topic] = self.counts.get(topic, 0) + 1
-        if not self.topics:
-            raise BagError(f"{self.path}: is cut off or corrupt, no message can be read ({cause})")
-
-    def _salvaged(self) -> Iterator[Raw]:
-        for file in self.files:
-            yield from salvage(file, self.definitions)
 
     def find(self, topic: str) -> str:
         """Absolute name of the relative ``topic``, in whatever namespace it was recorded.
@@ -150,23 +179,10 @@ class BagReader:
             yield topic, received, record
 
     def raw(self, names: Collection[str]) -> Iterator[Raw]:
-        """Serialised messages on the absolute topic ``names``, in order of receipt.
-
-        Raises:
-            BagError: the bag is corrupt.
-        """
-        if self.interrupted:
-            yield from (item for item in self._salvaged() if item[0] in names)
-            return
-        with Reader(self._source) as reader:
-            chosen = [connection for connection in reader.connections if connection.topic in names]
-            if not chosen:
-                return
-            try:
-                for connection, received, data in reader.messages(chosen):
-                    yield connection.topic, connection.msgtype, received, bytes(data)
-            except Exception as error:  # as above
-                raise BagError(f"{self.path}: is corrupt ({error})") from error
+        """Serialised messages on the absolute topic ``names``, in order of receipt; damaged parts are left out, and
+        noted in ``problems``."""
+        for source in self._sources:
+            yield from source.raw(names)
 
 
 def relative(name: str) -> str:

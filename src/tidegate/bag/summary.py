@@ -58,20 +58,21 @@ class BagSummary:
 
     Attributes:
         path, storage: where, and ``mcap`` or ``sqlite3``.
-        indexed: it has a ``metadata.yaml``; ``interrupted``: it was cut off.
+        indexed: it has a ``metadata.yaml``; ``interrupted``: it was cut off; ``problems``: what is wrong, a line each.
         begins, ends: first and last receipt [ns].
         topics: by name.
         hops: latency from hop to hop, by name.
         ages: age of each input at the ticks that used it, as the safety filter saw it.
         another_clock: stamps and receipts are of two clocks, so that ``TopicSummary.latency`` means nothing.
         unreadable: messages of the live path that could not be decoded.
-        carried: what else travels inside.
+        contract: what the bag says of the robot that recorded it; ``carried``: what else travels inside.
     """
 
     path: Path
     storage: str
     indexed: bool
     interrupted: bool
+    problems: tuple[str, ...]
     begins: int
     ends: int
     topics: tuple[TopicSummary, ...]
@@ -79,6 +80,7 @@ class BagSummary:
     ages: dict[str, Spread]
     another_clock: bool
     unreadable: int
+    contract: dict[str, str]
     carried: dict[str, dict[str, str]]
 
 
@@ -93,16 +95,14 @@ class _Heard:
 
 
 def summarise(reader: BagReader, stated: Mapping[str, float]) -> BagSummary:
-    """Read the whole bag once.
+    """Read the whole bag once; damaged parts are left out, and told as ``problems``.
 
     Args:
         reader: of the bag.
         stated: rate [Hz] by relative topic; it counts for topics of the type that the graph gives them.
-
-    Raises:
-        BagError: the bag is corrupt.
     """
     heard, records, unreadable = _read(reader)
+    contract = reader.contract()
     every = [received for topic in heard.values() for received in topic.received]
     begins, ends = min(every, default=0), max(every, default=0)
     delays = {
@@ -130,6 +130,7 @@ def summarise(reader: BagReader, stated: Mapping[str, float]) -> BagSummary:
         storage=reader.storage,
         indexed=reader.indexed,
         interrupted=reader.interrupted,
+        problems=tuple(reader.problems),
         begins=begins,
         ends=ends,
         topics=tuple(of(name, topic) for name, topic in heard.items()),
@@ -137,7 +138,8 @@ def summarise(reader: BagReader, stated: Mapping[str, float]) -> BagSummary:
         ages=_ages(records[USED]),
         another_clock=other,
         unreadable=unreadable,
-        carried=reader.carried(),
+        contract=contract,
+        carried={name: entries for name, entries in reader.carried().items() if entries != contract},
     )
 
 

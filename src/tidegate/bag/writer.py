@@ -3,57 +3,76 @@
 
 from __future__ import annotations
 
+import contextlib
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import Any
 
 import yaml
-from mcap.writer import Writer
 
+from tidegate.bag.mcap_file import McapFile, Span
 from tidegate.bag.typestore import definition, make, serialise
 from tidegate.errors import BagError
 from tidegate.messages import TOPICS, encode
-
-CHUNK_BYTES = 65536
-"""A chunk reaches the disk once it is this large: about two camera images, 0.1 s of the whole graph."""
+from tidegate.records import nanoseconds
 
 
 @dataclass(slots=True)
-class _Channel:
-    """A topic being recorded: identifier in the file, ROS type and messages so far."""
+class _Topic:
+    """A topic being recorded: ROS type and messages so far."""
 
-    number: int
     type: str
     count: int = 0
 
 
 class BagWriter:
-    """A bag folder ``path`` with one MCAP file, zstd chunks, and ``metadata.yaml`` at the end.
+    """A bag folder ``path`` with MCAP files ``<name>_0.mcap`` and so on, zstd chunks, and ``metadata.yaml`` at the end.
 
-    Use it as a context manager. Leaving it by an exception closes the bag too: what was recorded stays.
+    Use it as a context manager. Leaving it by an exception closes the bag too: what was recorded stays, and so it does
+    where a write fails, as on a full disk.
     """
 
-    def __init__(self, path: str | Path) -> None:
-        """Create the folder.
+    def __init__(
+        self,
+        path: str | Path,
+        contract: Mapping[str, str] | None = None,
+        *,
+        max_size: int = 0,
+        max_duration_s: float = 0.0,
+    ) -> None:
+        """Create the folder and its first file.
+
+        Args:
+            path: of the folder.
+            contract: text by name, which travels in the bag: as a metadata record at the beginning of each file, so
+                that an interrupted recording has it too, and as ``custom_data`` of ``metadata.yaml``.
+            max_size: a file that is as large [B] is followed by another; 0 = one file.
+            max_duration_s: a file whose messages span as long [s] is followed by another; 0 = one file.
 
         Raises:
             BagError: it exists already, or cannot be made.
         """
         self.path = Path(path)
+        self._contract = dict(contract or {})
+        self._max_size, self._max_duration = max_size, nanoseconds(max_duration_s)
+        self._topics: dict[str, _Topic] = {}
+        self._span = Span()
+        self._files: list[McapFile] = []
+        self._failure = ""
+        self._closed = False
         try:
             self.path.mkdir(parents=True)
         except FileExistsError as error:
             raise BagError(f"{path}: exists already; a recording never overwrites one") from error
         except OSError as error:
             raise BagError(f"{path}: cannot be made ({error.strerror or error})") from error
-        self._file = self.path / f"{self.path.name}.mcap"
-        self._stream = self._file.open("xb")
-        self._writer = Writer(self._stream, chunk_size=CHUNK_BYTES)
-        self._writer.start(profile="ros2", library="tidegate")
-        self._schemas: dict[str, int] = {}
-        self._channels: dict[str, _Channel] = {}
-        self._span: tuple[int, int] | None = None
+        try:
+            self._begin_file()
+        except OSError as error:
+            self.path.rmdir()
+            raise BagError(f"{path}: cannot be made ({error.strerror or error})") from error
 
     def __enter__(self) -> BagWriter:
         return self
@@ -70,6 +89,9 @@ class BagWriter:
             topic: where.
             record: of the class that the topic carries.
             received: time of receipt [ns]; None = the record's own stamp.
+
+        Raises:
+            BagError: as ``write_raw``.
         """
         at = record.stamp if received is None else received
         self.write_raw(f"/{topic}", TOPICS[topic].type, serialise(encode(record, make)), at)
@@ -84,71 +106,119 @@ class BagWriter:
             stamp: time of receipt [ns].
 
         Raises:
-            BagError: the topic carries another type already, or the type is not known.
+            BagError: the topic carries another type already, the type is not known, or the file cannot be written;
+                after the last nothing more is taken.
         """
-        channel = self._channels.get(topic) or self._open(topic, type_name)
-        if channel.type != type_name:
-            raise BagError(f"{self.path}: topic {topic} is {channel.type}; {type_name} came in")
-        self._writer.add_message(channel.number, stamp, data, stamp, channel.count)
-        self._stream.flush()
-        channel.count += 1
-        first, last = self._span or (stamp, stamp)
-        self._span = min(first, stamp), max(last, stamp)
+        if self._failure:
+            raise BagError(self._failure)
+        known = self._topics.get(topic) or self._open(topic, type_name)
+        if known.type != type_name:
+            raise BagError(f"{self.path}: topic {topic} is {known.type}; {type_name} came in")
+        try:
+            if self._full(stamp):
+                self._files[-1].finish()
+                self._begin_file()
+            known.count += 1
+            self._span.add(stamp)
+            self._files[-1].add(topic, type_name, data, stamp, known.count - 1)
+        except OSError as error:
+            raise self._failed(error) from error
 
     @property
     def counts(self) -> dict[str, int]:
         """Messages so far by topic."""
-        return {topic: channel.count for topic, channel in self._channels.items()}
+        return {name: topic.count for name, topic in self._topics.items()}
+
+    @property
+    def size(self) -> int:
+        """What its files take so far [B]."""
+        return sum(file.size for file in self._files)
+
+    def flush(self) -> None:
+        """Put all that was written on the disk: what comes later may be lost with the process, or with the power.
+
+        Raises:
+            BagError: the file cannot be written.
+        """
+        if self._failure or self._closed:
+            return
+        try:
+            self._files[-1].flush()
+        except OSError as error:
+            raise self._failed(error) from error
 
     def close(self) -> None:
-        """Write the index and ``metadata.yaml``; a second call does nothing."""
-        if self._stream.closed:
-            return
-        self._writer.finish()  # type: ignore[no-untyped-call]
-        self._stream.close()
-        text = yaml.safe_dump({"rosbag2_bagfile_information": self._metadata()}, sort_keys=False)
-        (self.path / "metadata.yaml").write_text(text, encoding="utf-8")
+        """Write the index and ``metadata.yaml``, after a failed write as far as there is room; a second call does
+        nothing.
 
-    def _open(self, topic: str, type_name: str) -> _Channel:
-        if type_name not in self._schemas:
-            try:
-                text, _ = definition(type_name)
-            except KeyError as error:
-                raise BagError(f"{self.path}: topic {topic} has the unknown type {type_name}") from error
-            self._schemas[type_name] = self._writer.register_schema(type_name, "ros2msg", text.encode())
-        number = self._writer.register_channel(topic, "cdr", self._schemas[type_name], {"offered_qos_profiles": ""})
-        self._channels[topic] = _Channel(number, type_name)
-        return self._channels[topic]
+        Raises:
+            BagError: they cannot be written, and nothing had failed before.
+        """
+        if self._closed:
+            return
+        self._closed, failed_before = True, bool(self._failure)
+        try:
+            self._files[-1].finish()
+            self._write_metadata()
+        except OSError as error:
+            if not failed_before:
+                raise self._failed(error) from error
+
+    def _begin_file(self) -> None:
+        self._files.append(McapFile(self.path / f"{self.path.name}_{len(self._files)}.mcap", self._contract))
+
+    def _full(self, stamp: int) -> bool:
+        file = self._files[-1]
+        long = 0 < self._max_duration <= stamp - file.span.first
+        return file.span.count > 0 and (long or 0 < self._max_size <= file.size)
+
+    def _failed(self, error: OSError) -> BagError:
+        self._failure = f"{self.path}: cannot be written ({error.strerror or error}); what was recorded before is kept"
+        return BagError(self._failure)
+
+    def _open(self, topic: str, type_name: str) -> _Topic:
+        try:
+            definition(type_name)
+        except KeyError as error:
+            raise BagError(f"{self.path}: topic {topic} has the unknown type {type_name}") from error
+        self._topics[topic] = _Topic(type_name)
+        return self._topics[topic]
+
+    def _write_metadata(self) -> None:
+        """Under another name first: a reader meets all of it or nothing."""
+        text = yaml.safe_dump({"rosbag2_bagfile_information": self._metadata()}, sort_keys=False, allow_unicode=True)
+        begun = self.path / "metadata.yaml.part"
+        try:
+            begun.write_text(text, encoding="utf-8")
+            begun.replace(self.path / "metadata.yaml")
+        except OSError:
+            with contextlib.suppress(OSError):
+                begun.unlink()
+            raise
 
     def _metadata(self) -> dict[str, Any]:
-        first, last = self._span or (0, 0)
-        count = sum(channel.count for channel in self._channels.values())
-        span = {
-            "duration": {"nanoseconds": last - first},
-            "starting_time": {"nanoseconds_since_epoch": first},
-            "message_count": count,
-        }
+        names = [file.path.name for file in self._files]
         return {
             "version": 9,
             "storage_identifier": "mcap",
-            "relative_file_paths": [self._file.name],
-            **span,
+            "relative_file_paths": names,
+            **self._span.metadata(),
             "topics_with_message_count": [
                 {
                     "topic_metadata": {
-                        "name": topic,
-                        "type": channel.type,
+                        "name": name,
+                        "type": topic.type,
                         "serialization_format": "cdr",
                         "offered_qos_profiles": [],
-                        "type_description_hash": definition(channel.type)[1],
+                        "type_description_hash": definition(topic.type)[1],
                     },
-                    "message_count": channel.count,
+                    "message_count": topic.count,
                 }
-                for topic, channel in self._channels.items()
+                for name, topic in self._topics.items()
             ],
             "compression_format": "",
             "compression_mode": "",
-            "files": [{"path": self._file.name, **span}],
-            "custom_data": None,
+            "files": [{"path": name, **file.span.metadata()} for name, file in zip(names, self._files, strict=True)],
+            "custom_data": self._contract or None,
             "ros_distro": "jazzy",
         }

@@ -3,7 +3,10 @@
 
 from __future__ import annotations
 
+import contextlib
+import json
 import math
+from collections.abc import Mapping
 from dataclasses import asdict
 from datetime import datetime, timezone
 from pathlib import Path
@@ -32,12 +35,12 @@ A_DATE = 365 * 86_400 * NANOSECONDS
 def info(
     bag: Annotated[Path, typer.Argument(help="folder or file of the recording, MCAP or SQLite")],
     config: Annotated[Path | None, typer.Option(help="robot's settings: the rates that are stated")] = None,
-    json: Annotated[bool, typer.Option("--json", help="for machines; times in s and ns, null = not known")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="for machines; times in s and ns, null = not known")] = False,
 ) -> None:
     """Show topics, rates, jitter, gaps, drops and latencies of a bag, of whatever robot; interrupted ones too."""
     settings = load_settings(config or share_path("config/car.yaml"))
     summary = summarise(BagReader(bag), stated_rates(settings))
-    if json:
+    if as_json:
         print_json(asdict(summary))
         return
     console = Console()
@@ -48,10 +51,12 @@ def info(
         console.print(_latencies(summary))
     for note in notes(summary):
         console.print(f"[yellow]{escape(note)}[/]", soft_wrap=True, highlight=False)
+    for line in contract_lines(summary.contract):
+        console.print(escape(line), soft_wrap=True, highlight=False)
     for name, entries in summary.carried.items():
         told = ", ".join(f"{key}: {value}" for key, value in entries.items()) or "empty"
         console.print(f"carries {escape(name)}: {escape(told)}", soft_wrap=True, highlight=False)
-    if not summary.carried:
+    if not summary.contract and not summary.carried:
         console.print("carries no metadata (no hash of settings or bundle)", highlight=False)
 
 
@@ -69,6 +74,7 @@ def notes(summary: BagSummary) -> list[str]:
     found = []
     if summary.interrupted:
         found.append("the recording was interrupted; it was read up to there")
+    found += summary.problems
     if not summary.indexed:
         found.append("no metadata.yaml: the recorder was killed, or the file was copied without it")
     if summary.another_clock:
@@ -84,6 +90,15 @@ def notes(summary: BagSummary) -> list[str]:
                 side = "after the bag does" if moment == "begins" else "before the bag does"
                 found.append(f"{topic.name} {moment} {silent:.1f} s {side}")
     return found
+
+
+def contract_lines(contract: Mapping[str, str]) -> list[str]:
+    """The contract in words; the text of the settings, and limits by joint, are in ``--json``."""
+    made = dict(contract)
+    made.pop("settings", None)
+    with contextlib.suppress(KeyError, ValueError, TypeError):  # another recorder's, or none
+        made["joints"] = ", ".join(json.loads(made["joints"]))
+    return [f"contract {name.replace('_', ' ')}: {text}" for name, text in made.items()]
 
 
 def _topics(summary: BagSummary) -> Table:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""``tidegate record``: what ``ros2 bag record`` would write, where there is no rosbag2."""
+"""``tidegate record``: what ``ros2 bag record`` would write, where there is no rosbag2, and snapshots."""
 
 from __future__ import annotations
 
@@ -14,11 +14,35 @@ from tidegate.nodes.main import run
 
 
 def record(
-    out: Annotated[Path, typer.Argument(help="folder to make for the bag")],
+    out: Annotated[Path | None, typer.Argument(help="folder to make for the bag; left out: snapshots alone")] = None,
     namespace: Annotated[str, typer.Option(help="of the graph's topics")] = "",
+    max_bag_size: Annotated[int, typer.Option("--max-bag-size", "-b", min=0, help="split beyond so many bytes")] = 0,
+    max_bag_duration: Annotated[
+        float, typer.Option("--max-bag-duration", "-d", min=0, help="split after so many seconds")
+    ] = 0.0,
+    snapshots: Annotated[
+        Path | None, typer.Option(help="folder for small bags, one around each intervention of the safety filter")
+    ] = None,
+    snapshot_before: Annotated[float, typer.Option(min=0, help="seconds before that these hold")] = 10.0,
+    snapshot_after: Annotated[float, typer.Option(min=0, help="seconds after")] = 5.0,
+    snapshot_max_size: Annotated[int, typer.Option(min=0, help="bytes of all of them; the oldest go")] = 1_000_000_000,
+    config: Annotated[Path | None, typer.Option(help="the robot's settings; travel in the bag with their hash")] = None,
+    bundle: Annotated[Path | None, typer.Option(help="model that drives; its hash travels in the bag")] = None,
 ) -> None:
     """Record every topic of the graph until Ctrl-C."""
-    flags = ["--ros-args", *parameter_flags({"path": str(out)}), "-r", f"__ns:=/{namespace.strip('/')}"]
-    Console().print(f"recording into {out}; Ctrl-C ends it")
+    values = {
+        "path": str(out or ""),
+        "max_bag_size": max_bag_size,
+        "max_bag_duration": max_bag_duration,
+        "snapshots": str(snapshots or ""),
+        "snapshot_before_s": snapshot_before,
+        "snapshot_after_s": snapshot_after,
+        "snapshot_max_size": snapshot_max_size,
+        "config": str(config or ""),
+        "bundle": str(bundle or ""),
+    }
+    flags = ["--ros-args", *parameter_flags(values), "-r", f"__ns:=/{namespace.strip('/')}"]
+    places = " and ".join(str(place) for place in (out, snapshots) if place is not None)
+    Console().print(f"recording into {places or 'nothing'}; Ctrl-C ends it")
     code = run("tidegate.nodes.recorder_node", "RecorderNode", flags)
     raise typer.Exit(code)

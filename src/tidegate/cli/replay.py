@@ -8,6 +8,7 @@ from typing import Annotated
 
 import typer
 from rich.console import Console
+from rich.markup import escape
 from rich.progress import Progress
 from rich.table import Table
 
@@ -16,6 +17,7 @@ from tidegate.bundle import Bundle
 from tidegate.cli.common import names
 from tidegate.evaluation.replay import agreement
 from tidegate.evaluation.replay import replay as replay_bag
+from tidegate.robot.contract import contract_of, differences
 from tidegate.settings import load_settings
 from tidegate.share import share_path
 
@@ -34,10 +36,13 @@ def replay(
     tolerance: Annotated[float, typer.Option(min=0, help="difference accepted, as a share of full scale")] = 1e-6,
 ) -> None:
     """Run perception, policy and safety filter on a bag, frame by frame, and compare with what it recorded."""
-    settings = load_settings(config or share_path("config/car.yaml"))
-    model = Bundle.load(bundle or share_path("models/car-ltc19"), settings.vehicle.name)
+    path, folder = config or share_path("config/car.yaml"), bundle or share_path("models/car-ltc19")
+    settings = load_settings(path)
+    model = Bundle.load(folder, settings.vehicle.name)
     reader = BagReader(bag)
     console = Console()
+    if other := differences(reader.contract(), contract_of(path, folder)):
+        console.print(f"[yellow]{escape(other)}", soft_wrap=True, highlight=False)
     with Progress(console=console, transient=True) as progress:
         bar = progress.add_task("replaying")
         found = replay_bag(
@@ -58,6 +63,8 @@ def replay(
         console.print(table)
     if reader.interrupted:
         console.print("the recording was interrupted; it was read up to there", soft_wrap=True)
+    for problem in reader.problems:
+        console.print(f"[yellow]{escape(problem)}", soft_wrap=True, highlight=False)
     for note in found.notes:
         console.print(f"[yellow]{note}", soft_wrap=True)
     console.print(f"[bold]{agreement(found.differences)}", soft_wrap=True)

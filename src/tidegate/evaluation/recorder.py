@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -22,14 +23,14 @@ RUN = "run.json"
 class DriveRecorder:
     """Writes the bag ``path`` tick by tick, then the figures into the same folder."""
 
-    def __init__(self, path: Path, settings: Settings) -> None:
-        """Begin the bag.
+    def __init__(self, path: Path, settings: Settings, contract: Mapping[str, str]) -> None:
+        """Begin the bag; ``contract`` as ``robot.contract.contract_of`` makes it.
 
         Raises:
             BagError: the folder exists already or cannot be made.
         """
         self._path, self._camera = path, settings.camera
-        self._writer = BagWriter(path)
+        self._writer = BagWriter(path, contract)
         self._heard: dict[str, Any] = {}
 
     def __enter__(self) -> DriveRecorder:

@@ -270,6 +270,8 @@ def _scales(bundle: Bundle, settings: Settings) -> dict[str, Floats | float]:
 
 def _ran_in(reader: BagReader) -> str | None:
     """What the recorded policy stepped in; None where the bag does not say."""
+    if step := reader.contract().get("liquid_step"):
+        return step
     if not _has(reader, "diagnostics"):
         return None
     raw = reader.raw({reader.find("diagnostics")})

@@ -16,7 +16,9 @@ from tidegate.evaluation.log import DriveLog
 from tidegate.evaluation.metrics import End, Run
 from tidegate.evaluation.pilot import Moment, Pilot, Tamper
 from tidegate.evaluation.recorder import DriveRecorder
+from tidegate.liquid.compiled import RUNS_IN
 from tidegate.records import Tick, seconds
+from tidegate.robot.contract import contract_of
 from tidegate.safety import Supervisor
 from tidegate.settings import Settings, load_settings
 from tidegate.simulation import Simulator
@@ -72,7 +74,9 @@ def run_task(task: Task) -> Run:
     bundle = Bundle.load(task.bundle, settings.vehicle.name) if task.driver == "bundle" else None
     if task.record is None:
         return drive(settings, task, bundle)
-    with DriveRecorder(Path(task.record), settings) as recorder:
+    step = "" if bundle is None else RUNS_IN
+    contract = contract_of(Path(task.settings), None if bundle is None else Path(task.bundle), step)
+    with DriveRecorder(Path(task.record), settings, contract) as recorder:
         run = drive(settings, task, bundle, recorder.keep)
         recorder.conclude(run.as_dict())
     return run

@@ -113,7 +113,7 @@ class Pipeline:
         drive, digest = load_drive(path, load_settings(self.config).perception, self.work / "cache")
         self.hashes[f"{path.parent.name}/{path.name}"] = digest
         if drive.interrupted:
-            self.listener.note(f"{path}: the recording was interrupted; used up to there")
+            self.listener.note(f"{path}: the recording was interrupted or is damaged; what can be read is used")
         return drive
 
     def _take(self, bags: Sequence[Path]) -> None:

@@ -177,7 +177,8 @@ class Graph:
         shared = ["-r", f"__ns:={self.node.get_namespace()}"]
         file = ["--params-file", str(self.options.params_file)]
         if self.options.record is not None:
-            parameters = parameter_flags({"path": str(self.options.record), "linger": True})
+            paths = {"path": self.options.record, "config": self.options.params_file, "bundle": self.options.bundle}
+            parameters = parameter_flags({**{name: str(path) for name, path in paths.items()}, "linger": True})
             self.children["recorder_node"] = Child("recorder_node", [*shared, *parameters], self._said)
         for name, values in self.options.parameters().items():
             self.children[name] = Child(name, [*file, *parameter_flags(values), *shared], self._said)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What the safety node tells ``/diagnostics``."""
+"""What the safety node and the recorder tell ``/diagnostics``."""
 
 from __future__ import annotations
 
@@ -27,3 +27,8 @@ def safety_diagnostics(tick: Tick, dropped: Mapping[str, int], make: Make, actua
     level = Level.ERROR if actuators else LEVELS[tick.mode]
     text = "; ".join((tick.mode.name, *tick.reasons, *actuators))
     return encode_diagnostics(tick.command.stamp, "safety_node", level, text, pairs.items(), make, hardware_id="car")
+
+
+def recorder_diagnostics(stamp: int, failure: str, make: Make) -> Any:
+    """A DiagnosticArray: an ERROR, nothing is recorded any more, and why."""
+    return encode_diagnostics(stamp, "recorder_node", Level.ERROR, f"recording has ended: {failure}", (), make, "car")

@@ -91,7 +91,14 @@ def recorder() -> list[Action]:
         executable="recorder_node",
         namespace=LaunchConfiguration("namespace"),
         output="screen",
-        parameters=[{"path": folder, "linger": True}],
+        parameters=[
+            {
+                "path": folder,
+                "config": LaunchConfiguration("params_file"),
+                "bundle": LaunchConfiguration("bundle"),
+                "linger": True,
+            }
+        ],
         condition=wanted,
         sigterm_timeout=GO_DOWN_S,
     )

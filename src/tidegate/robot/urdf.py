@@ -108,20 +108,30 @@ class Description:
         return made
 
 
-def load_description(path: str | Path) -> Description:
-    """Read a ``.urdf`` or ``.xacro`` file.
+def expand(path: str | Path) -> str:
+    """The XML of a ``.urdf`` or ``.xacro`` file, the latter expanded.
 
     Raises:
-        RobotError: no such file, no URDF, or a number or attribute that is missing, naming file and element.
+        RobotError: no such file, or no XML.
     """
     path = Path(path)
     if not path.is_file():
         raise RobotError(f"{path}: no such robot description")
     try:
         document = xacro.process_file(str(path)).toxml() if path.suffix == ".xacro" else path.read_text("utf-8")
-        root = ElementTree.fromstring(document)
+        ElementTree.fromstring(document)
     except (xacro.XacroException, ElementTree.ParseError, ValueError, OSError) as error:
         raise RobotError(f"{path}: is no robot description: {' '.join(str(error).split())}") from error
+    return str(document)
+
+
+def load_description(path: str | Path) -> Description:
+    """Read a ``.urdf`` or ``.xacro`` file.
+
+    Raises:
+        RobotError: no such file, no URDF, or a number or attribute that is missing, naming file and element.
+    """
+    root = ElementTree.fromstring(expand(path))
     if root.tag != "robot":
         raise RobotError(f"{path}: root element is <{root.tag}>; it must be <robot>")
     source = str(path)

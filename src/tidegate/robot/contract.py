@@ -1,0 +1,95 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The contract of a recording: what its reader must know of the robot that made it, years later."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+from collections.abc import Mapping
+from pathlib import Path
+from xml.etree import ElementTree
+
+from tidegate import __version__
+from tidegate.bundle import bundle_identity
+from tidegate.errors import SettingsError
+from tidegate.robot.car import Car
+from tidegate.robot.urdf import expand
+from tidegate.settings import load_settings
+
+SHORT = 12
+"""Digits of a hash that tell two apart."""
+COMPARED = {"settings_sha256": "settings", "urdf_sha256": "robot description", "bundle_sha256": "bundle"}
+
+
+def contract_of(config: Path | None, bundle: Path | None = None, liquid_step: str = "") -> dict[str, str]:
+    """What is known, as text by name, which is what bags carry; what is not known is left out.
+
+    ``tidegate_version``; ``robot``, its name; ``joints``, JSON: type, units and limits by joint, as the settings
+    tighten them, null = none; ``settings``, the text of the file, and ``settings_sha256`` of its bytes;
+    ``urdf_sha256`` of the robot description, xacro expanded, as canonical XML (C14N 2.0 without comments and without
+    space between elements); ``bundle``, its name, and ``bundle_sha256`` of its manifest, which holds the hashes of its
+    other files; ``liquid_step``, C or NumPy.
+
+    Args:
+        config: the robot's settings file.
+        bundle: folder of the model that drives.
+        liquid_step: what the liquid step runs in.
+
+    Raises:
+        SettingsError, RobotError, BundleError: a file cannot be read or is refused.
+    """
+    made = {"tidegate_version": __version__}
+    if config is not None:
+        settings = load_settings(config)
+        try:
+            text = config.read_bytes()
+        except OSError as error:
+            raise SettingsError(f"{config}: cannot be read ({error.strerror or error})") from error
+        description = ElementTree.canonicalize(expand(settings.vehicle.urdf), strip_text=True)
+        made |= {
+            "robot": settings.vehicle.name,
+            "joints": json.dumps(_joints(Car.from_settings(settings)), ensure_ascii=False),
+            "settings": text.decode("utf-8"),
+            "settings_sha256": hashlib.sha256(text).hexdigest(),
+            "urdf_sha256": hashlib.sha256(description.encode()).hexdigest(),
+        }
+    if bundle is not None:
+        made["bundle"], made["bundle_sha256"] = bundle_identity(bundle)
+    if liquid_step:
+        made["liquid_step"] = liquid_step
+    return made
+
+
+def _joints(car: Car) -> dict[str, dict[str, object]]:
+    found: dict[str, dict[str, object]] = {}
+    for name in car.joint_names:
+        limits, kind = car.limits[name], car.description.joint(name).kind
+        unit, effort = ("m", "N") if kind == "prismatic" else ("rad", "N·m")
+        found[name] = {
+            "type": kind,
+            "units": {"position": unit, "velocity": f"{unit}/s", "effort": effort},
+            "position": [_finite(limits.lower), _finite(limits.upper)],
+            "velocity": _finite(limits.velocity),
+            "effort": _finite(limits.effort),
+        }
+    return found
+
+
+def _finite(value: float) -> float | None:
+    return value if math.isfinite(value) else None
+
+
+def differences(recorded: Mapping[str, str], present: Mapping[str, str]) -> str:
+    """One line on what was other when a bag was recorded; empty = nothing, or nothing that both know."""
+    if not recorded:
+        return "the bag does not say with which settings and bundle it was recorded"
+    other = [
+        f"{words} ({recorded[key][:SHORT]}… there, {present[key][:SHORT]}… here)"
+        for key, words in COMPARED.items()
+        if key in recorded and key in present and recorded[key] != present[key]
+    ]
+    version, own = recorded.get("tidegate_version"), present.get("tidegate_version")
+    if version != own:
+        other.append(f"tidegate ({version} there, {own} here)")
+    return f"recorded with another: {', '.join(other)}" if other else ""
