@@ -7,7 +7,6 @@ from collections.abc import Collection, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-import yaml
 from rosbags.interfaces import MessageDefinitionFormat
 from rosbags.rosbag2 import Reader
 
@@ -15,8 +14,13 @@ from tidegate.bag.salvage import Raw, notes, salvage
 from tidegate.bag.typestore import deserialise
 from tidegate.errors import BagError, ImageError, MessageError
 from tidegate.messages import TOPICS, decode
+from tidegate.security.parse import check_yaml, read_bounded, read_yaml
 
 METADATA = "metadata.yaml"
+LARGEST_METADATA = 1 << 22
+"""Bytes; a recording of an hour has a few thousand."""
+REPEATS = 10_000
+"""Values that aliases of the metadata may stand for; writers in Python make some."""
 
 
 class BagReader:
@@ -48,6 +52,8 @@ class BagReader:
             self._salvage(f"no {METADATA}")
             return
         try:
+            if whole:
+                check_yaml(read_bounded(self.path / METADATA, LARGEST_METADATA).decode("utf-8"), REPEATS)
             with Reader(self._source) as reader:
                 self.topics = {connection.topic: connection.msgtype for connection in reader.connections}
                 self.counts = {topic: info.msgcount for topic, info in reader.topics.items()}
@@ -75,9 +81,8 @@ class BagReader:
             if file.suffix == ".mcap":
                 found |= notes(file)
         try:
-            text = (self.path / METADATA).read_text("utf-8")
-            custom = yaml.safe_load(text)["rosbag2_bagfile_information"].get("custom_data")
-        except (OSError, ValueError, yaml.YAMLError, KeyError, TypeError, AttributeError):
+            custom = read_yaml(self.path / METADATA, REPEATS)["rosbag2_bagfile_information"].get("custom_data")
+        except (OSError, ValueError, KeyError, TypeError, AttributeError):
             custom = None
         if isinstance(custom, dict) and custom:
             found["custom_data"] = {str(key): str(value) for key, value in custom.items()}
@@ -158,15 +163,15 @@ class BagReader:
         if self.interrupted:
             yield from (item for item in self._salvaged() if item[0] in names)
             return
-        with Reader(self._source) as reader:
-            chosen = [connection for connection in reader.connections if connection.topic in names]
-            if not chosen:
-                return
-            try:
+        try:
+            with Reader(self._source) as reader:
+                chosen = [connection for connection in reader.connections if connection.topic in names]
+                if not chosen:
+                    return
                 for connection, received, data in reader.messages(chosen):
                     yield connection.topic, connection.msgtype, received, bytes(data)
-            except Exception as error:  # as above
-                raise BagError(f"{self.path}: is corrupt ({error})") from error
+        except Exception as error:  # as above
+            raise BagError(f"{self.path}: is corrupt ({error})") from error
 
 
 def relative(name: str) -> str:

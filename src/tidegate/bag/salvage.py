@@ -37,8 +37,9 @@ def _mcap(path: Path, definitions: dict[str, str]) -> Iterator[Raw]:
         elif isinstance(record, Channel):
             channels[record.id] = record
         elif isinstance(record, Message):
-            channel = channels[record.channel_id]
-            yield channel.topic, types[channel.schema_id], record.log_time, record.data
+            channel = channels.get(record.channel_id)
+            if channel is not None and channel.schema_id in types:  # else the record that tells is broken
+                yield channel.topic, types[channel.schema_id], record.log_time, record.data
 
 
 def notes(path: Path) -> dict[str, dict[str, str]]:
@@ -64,14 +65,13 @@ def _records(path: Path, whole_chunks: bool = False) -> Iterator[Any]:
 
 def _sqlite(path: Path) -> Iterator[Raw]:
     """SQLite refuses a file that is shorter than it says, unless its schema may be written; nothing is."""
-    with contextlib.closing(sqlite3.connect(f"file:{path}?mode=ro&immutable=1", uri=True)) as base:
-        try:
-            base.execute("PRAGMA writable_schema=ON")
-            topics = {number: (name, kind) for number, name, kind in base.execute("SELECT id, name, type FROM topics")}
-            rows = base.execute("SELECT topic_id, timestamp, data FROM messages ORDER BY id")
-            for number, received, data in rows:
-                if number not in topics or not isinstance(received, int) or not isinstance(data, bytes):
-                    return  # a page that was cut through
-                yield *topics[number], received, data
-        except sqlite3.Error:
-            return
+    address = f"{path.resolve().as_uri()}?mode=ro&immutable=1"
+    with contextlib.suppress(sqlite3.Error), contextlib.closing(sqlite3.connect(address, uri=True)) as base:
+        base.execute("PRAGMA writable_schema=ON")
+        topics = {number: (name, kind) for number, name, kind in base.execute("SELECT id, name, type FROM topics")}
+        rows = base.execute("SELECT topic_id, timestamp, data FROM messages ORDER BY id")
+        for number, received, data in rows:
+            name, kind = topics.get(number, (None, None))
+            if not all(map(isinstance, (name, kind, received, data), (str, str, int, bytes))):
+                return  # a page that was cut through
+            yield name, kind, received, data
