@@ -32,6 +32,8 @@ EXTRA = {  # command → the extra of the package that it needs
     "export": "export",
     "world": "sim",
     "settings": "",
+    "sign": "sign",
+    "verify": "sign",
 }
 
 

@@ -17,6 +17,7 @@ from tidegate.settings.safety import SafetySettings
 from tidegate.settings.schema import build, mapping
 from tidegate.settings.sensors import CameraSettings, RangingSettings
 from tidegate.settings.simulator import SimulatorSettings
+from tidegate.settings.trust import TrustSettings
 from tidegate.settings.vehicle import VehicleSettings
 
 
@@ -32,6 +33,7 @@ class Settings:
     safety: SafetySettings
     simulator: SimulatorSettings
     evaluation: EvaluationSettings
+    trust: TrustSettings
 
 
 def settings_from(values: dict[str, Any], source: str, folder: Path) -> Settings:
