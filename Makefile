@@ -44,6 +44,7 @@ lint: setup ## ruff and mypy
 
 docs: setup ## the pages that are made from the code
 	@$(TIDEGATE) settings --markdown > docs/settings.md
+	@$(TIDEGATE) security > config/sros2_policy.xml
 
 clean: ## remove what was made, .venv included
 	rm -rf .venv out build install log dist src/*.egg-info src/tidegate/liquid/*.so .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -21,6 +21,7 @@ LEVEL = {
     "messages": 2,
     "bundle": 2,
     "workers": 2,
+    "security": 2,
     "robot": 3,
     "bag": 3,
     "perception": 4,

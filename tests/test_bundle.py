@@ -15,10 +15,12 @@ from tidegate.cli.inspect import inspect
 from tidegate.errors import BundleError
 from tidegate.liquid import LiquidPolicy
 from tidegate.perception.health import Training
+from tidegate.security.manifest import write_manifest
 from tidegate.settings import load_settings
 from tidegate.share import share_path
 from tidegate.stack import Stack
 
+FILES = ["SHA256SUMS", "backbone.onnx", "bundle.json", "weights.safetensors"]
 SETTINGS = load_settings(share_path("config/car.yaml"))
 
 
@@ -43,9 +45,11 @@ def folder(original: Path, tmp_path: Path) -> Path:
 
 
 def edit(folder: Path, change: Callable[[dict[str, Any]], Any]) -> None:
-    manifest = json.loads((folder / "bundle.json").read_text())
-    change(manifest)
-    (folder / "bundle.json").write_text(json.dumps(manifest))
+    """Change the description, and say so in the manifest: what is tried is the reading of it."""
+    described = json.loads((folder / "bundle.json").read_text())
+    change(described)
+    (folder / "bundle.json").write_text(json.dumps(described))
+    write_manifest(folder)
 
 
 def test_a_round_trip_changes_nothing_and_fits_into_a_megabyte(made: Bundle, original: Path, tmp_path: Path) -> None:
@@ -56,18 +60,24 @@ def test_a_round_trip_changes_nothing_and_fits_into_a_megabyte(made: Bundle, ori
     for name, array in made.arrays.items():
         np.testing.assert_array_equal(read.arrays[name], array)
     read.save(tmp_path)
-    for name in ("bundle.json", "weights.safetensors", "backbone.onnx"):
+    for name in FILES:
         assert (tmp_path / name).read_bytes() == (original / name).read_bytes()
-    assert sorted(file.name for file in original.iterdir()) == ["backbone.onnx", "bundle.json", "weights.safetensors"]
+    assert sorted(file.name for file in original.iterdir()) == FILES
     assert sum(file.stat().st_size for file in original.iterdir()) <= 1_000_000
 
 
 def test_what_is_missing_is_named(folder: Path) -> None:
     with pytest.raises(BundleError, match="nowhere: no such bundle"):
         Bundle.load(folder / "nowhere")
-    for name in ("backbone.onnx", "weights.safetensors", "bundle.json"):
+    for name in FILES[1:]:
+        (folder / name).rename(folder.parent / name)
+        with pytest.raises(BundleError, match=rf"{name}: is missing"):
+            Bundle.load(folder)
+        (folder.parent / name).rename(folder / name)
+    for name in FILES[1:]:
         (folder / name).unlink()
-        with pytest.raises(BundleError, match=rf"{name}: cannot be read \(No such file"):
+        write_manifest(folder)
+        with pytest.raises(BundleError, match=r"is missing; a bundle has"):
             Bundle.load(folder)
 
 
@@ -88,13 +98,14 @@ def test_another_robot_and_a_newer_format_are_refused(folder: Path) -> None:
     with pytest.raises(BundleError, match="made for robot 'car'; this one is 'lorry'"):
         Bundle.load(folder, robot="lorry")
     edit(folder, lambda manifest: manifest.update(format=99))
-    with pytest.raises(BundleError, match="format 99; this version reads up to 1"):
+    with pytest.raises(BundleError, match="format 99; this version reads up to 2"):
         Bundle.load(folder)
 
 
-@pytest.mark.parametrize("text", ["", "{", "[]", "null", "{}", '{"format": "new"}', '{"format": 1, "robot": "car"}'])
+@pytest.mark.parametrize("text", ["", "{", "[]", "null", "{}", '{"format": "new"}', '{"format": 2, "robot": 5}'])
 def test_a_manifest_that_is_none_is_refused(folder: Path, text: str) -> None:
     (folder / "bundle.json").write_text(text)
+    write_manifest(folder)
     with pytest.raises(BundleError, match=r"bundle\.json: is corrupt"):
         Bundle.load(folder)
 
@@ -105,7 +116,7 @@ def test_a_manifest_that_is_none_is_refused(folder: Path, text: str) -> None:
         lambda manifest: manifest.pop("mass_kg"),
         lambda manifest: manifest.update(mass_kg="heavy"),
         lambda manifest: manifest.update(conformal=[1, None]),
-        lambda manifest: manifest["sha256"].clear(),
+        lambda manifest: manifest.update(training=5),
         lambda manifest: manifest["policy"].update(substeps=0),
         lambda manifest: manifest["policy"].update(gear=3),
         lambda manifest: manifest["perception"].update(features="many"),

@@ -1,11 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The model bundle: a folder with ``bundle.json``, ``weights.safetensors`` and ``backbone.onnx``; never a pickle."""
+"""The model bundle: a folder with ``bundle.json``, ``weights.safetensors``, ``backbone.onnx`` and their manifest."""
 
 from __future__ import annotations
 
 import dataclasses
-import hashlib
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,12 +16,14 @@ from safetensors import SafetensorError
 from safetensors import numpy as safetensors
 
 from tidegate.errors import BundleError, SettingsError
+from tidegate.security.manifest import digest, read_sealed, write_manifest
 from tidegate.settings.perception import PerceptionSettings
 from tidegate.settings.policy import PolicySettings
 from tidegate.settings.schema import build
 
-FORMAT = 1
-MANIFEST, WEIGHTS, BACKBONE = "bundle.json", "weights.safetensors", "backbone.onnx"
+FORMAT = 2
+"""2: the hashes moved from ``bundle.json`` to the manifest, which covers every file."""
+DESCRIPTION, WEIGHTS, BACKBONE = "bundle.json", "weights.safetensors", "backbone.onnx"
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -53,12 +55,11 @@ class Bundle:
     training: dict[str, Any] = dataclasses.field(default_factory=dict)
 
     def save(self, path: str | Path) -> None:
-        """Write the folder ``path``; the manifest, which holds the hashes, comes last."""
+        """Write the folder ``path``, the manifest last; a signature that was there goes."""
         path = Path(path)
         path.mkdir(parents=True, exist_ok=True)
         weights = safetensors.save({name: np.ascontiguousarray(array) for name, array in self.arrays.items()})
-        files = {WEIGHTS: weights, BACKBONE: self.backbone}
-        manifest = {
+        description = {
             "format": FORMAT,
             "name": self.name,
             "robot": self.robot,
@@ -68,46 +69,57 @@ class Bundle:
             "conformal": self.conformal,
             "outlier_distance": self.outlier_distance,
             "training": self.training,
-            "sha256": {name: hashlib.sha256(data).hexdigest() for name, data in files.items()},
             "wiring": self.wiring,
         }
+        text = json.dumps(description, indent=1, ensure_ascii=False) + "\n"
+        files = {DESCRIPTION: text.encode(), WEIGHTS: weights, BACKBONE: self.backbone}
         for name, data in files.items():
             (path / name).write_bytes(data)
-        (path / MANIFEST).write_text(json.dumps(manifest, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+        write_manifest(path, files)
 
     @classmethod
-    def load(cls, path: str | Path, robot: str | None = None) -> Bundle:
+    def load(cls, path: str | Path, robot: str | None = None, signers: Sequence[str] = ()) -> Bundle:
         """Read and check the folder ``path``.
 
         Args:
             path: the folder.
             robot: name of the vehicle that will be driven; None = any.
+            signers: public keys, one of which must have signed the bundle (``trust.keys``); empty = none need have.
 
         Raises:
-            BundleError: missing, corrupt, of a newer format, or made for another robot.
+            BundleError: missing, not what its manifest says, not signed by any of ``signers``, corrupt, of a newer
+                format, or made for another robot.
+            SettingsError: one of ``signers`` is no key.
         """
         path = Path(path)
-        manifest = _manifest(path)
-        if robot is not None and manifest["robot"] != robot:
-            raise BundleError(f"{path}: was made for robot '{manifest['robot']}'; this one is '{robot}'")
-        files = {name: _checked(path / name, manifest["sha256"].get(name)) for name in (WEIGHTS, BACKBONE)}
+        sealed = read_sealed(path)
+        if signers:
+            from tidegate.security.signature import require_signature  # its package is optional
+
+            require_signature(path, sealed, signers)
+        for name in (DESCRIPTION, WEIGHTS, BACKBONE):
+            if name not in sealed.files:
+                raise BundleError(f"{path / name}: is missing; a bundle has {DESCRIPTION}, {WEIGHTS}, {BACKBONE}")
+        described = _description(path, sealed.files[DESCRIPTION])
+        if robot is not None and described["robot"] != robot:
+            raise BundleError(f"{path}: was made for robot '{described['robot']}'; this one is '{robot}'")
         try:
             return cls(
-                name=str(manifest["name"]),
-                robot=str(manifest["robot"]),
-                mass_kg=float(manifest["mass_kg"]),
-                wiring=manifest["wiring"],
-                perception=build(PerceptionSettings, manifest["perception"], str(path / MANIFEST), "perception."),
-                policy=build(PolicySettings, manifest["policy"], str(path / MANIFEST), "policy."),
-                arrays=safetensors.load(files[WEIGHTS]),
-                backbone=files[BACKBONE],
-                conformal=tuple(float(factor) for factor in manifest["conformal"]),
-                outlier_distance=float(manifest["outlier_distance"]),
-                training=manifest["training"],
+                name=str(described["name"]),
+                robot=described["robot"],
+                mass_kg=float(described["mass_kg"]),
+                wiring=dict(described["wiring"]),
+                perception=build(PerceptionSettings, described["perception"], str(path / DESCRIPTION), "perception."),
+                policy=build(PolicySettings, described["policy"], str(path / DESCRIPTION), "policy."),
+                arrays=safetensors.load(sealed.files[WEIGHTS]),
+                backbone=sealed.files[BACKBONE],
+                conformal=tuple(float(factor) for factor in described["conformal"]),
+                outlier_distance=float(described["outlier_distance"]),
+                training=dict(described["training"]),
             )
         except SettingsError as error:
             raise BundleError(str(error)) from error
-        except (KeyError, TypeError, ValueError, SafetensorError) as error:
+        except (KeyError, TypeError, ValueError, OverflowError, RecursionError, SafetensorError) as error:
             raise BundleError(f"{path}: is corrupt ({type(error).__name__}: {error})") from error
 
     def part(self, prefix: str) -> dict[str, NDArray[Any]]:
@@ -117,40 +129,24 @@ class Bundle:
 
 
 def bundle_identity(path: Path) -> tuple[str, str]:
-    """Name of the model in the folder ``path``, and SHA-256 of its manifest, which holds the hashes of its other files.
+    """Name of the model in the folder ``path``, and SHA-256 of its manifest, which holds the hashes of its files.
 
     Raises:
-        BundleError: missing or corrupt; the other files are not looked at.
+        BundleError: missing, corrupt, or not what its manifest says.
     """
-    name = str(_manifest(path).get("name"))
-    return name, hashlib.sha256(_read(path / MANIFEST)).hexdigest()
+    sealed = read_sealed(path)
+    described = _description(path, sealed.files.get(DESCRIPTION, b""))
+    return str(described.get("name")), digest(sealed.manifest)
 
 
-def _manifest(path: Path) -> dict[str, Any]:
-    if not path.is_dir():
-        raise BundleError(f"{path}: no such bundle (a folder with {MANIFEST}, {WEIGHTS}, {BACKBONE})")
-    text = _read(path / MANIFEST)
+def _description(path: Path, data: bytes) -> dict[str, Any]:
     try:
-        manifest = json.loads(text)
-        version = int(manifest["format"])
-        if not isinstance(manifest["robot"], str) or not isinstance(manifest["sha256"], dict):
-            raise TypeError("'robot' must be text and 'sha256' a mapping")
-    except (ValueError, KeyError, TypeError) as error:
-        raise BundleError(f"{path / MANIFEST}: is corrupt ({type(error).__name__}: {error})") from error
+        described = json.loads(data)
+        version = int(described["format"])
+        if not isinstance(described["robot"], str):
+            raise TypeError("'robot' must be text")
+    except (ValueError, KeyError, TypeError, OverflowError, RecursionError) as error:
+        raise BundleError(f"{path / DESCRIPTION}: is corrupt ({type(error).__name__}: {error})") from error
     if version > FORMAT:
         raise BundleError(f"{path}: has format {version}; this version reads up to {FORMAT}: update tidegate")
-    return dict(manifest)
-
-
-def _checked(path: Path, expected: str | None) -> bytes:
-    data = _read(path)
-    if hashlib.sha256(data).hexdigest() != expected:
-        raise BundleError(f"{path}: is corrupt (its SHA-256 is not the one in {MANIFEST})")
-    return data
-
-
-def _read(path: Path) -> bytes:
-    try:
-        return path.read_bytes()
-    except OSError as error:
-        raise BundleError(f"{path}: cannot be read ({error.strerror or error})") from error
+    return dict(described)

@@ -25,6 +25,7 @@ from tidegate.messages import TOPICS, camera_info
 from tidegate.messages.rates import stated_rates
 from tidegate.records import Frame, JointStates
 from tidegate.robot import Car
+from tidegate.security.manifest import write_manifest
 from tidegate.settings import load_settings
 from tidegate.share import share_path
 
@@ -344,6 +345,7 @@ def test_bundles_that_are_corrupt_of_another_robot_or_of_another_mass_are_told(t
     def manifest(folder: Path, **other: object) -> None:
         path = folder / "bundle.json"
         path.write_text(json.dumps({**json.loads(path.read_text()), **other}))
+        write_manifest(folder)
 
     def corrupt(folder: Path) -> None:
         data = bytearray((folder / "weights.safetensors").read_bytes())

@@ -15,9 +15,9 @@ from typing import Any, ClassVar, Protocol, TypeVar
 from tidegate.attack.drill import Drill, DrillOutcome, run_drill
 from tidegate.attack.episode import Episode, run_episode
 from tidegate.attack.outcome import Outcome
-from tidegate.bundle import MANIFEST
 from tidegate.errors import SettingsError
 from tidegate.evaluation.recorder import RUN
+from tidegate.security.manifest import MANIFEST
 from tidegate.settings import load_settings
 from tidegate.workers import as_they_end
 
@@ -52,7 +52,7 @@ def run_attack(
     """Drive the ``episodes``, all of one robot and one bundle, that ``folder`` does not hold yet, as ``run_jobs``."""
     facts = {}
     if episodes:
-        manifest = Path(episodes[0].bundle) / MANIFEST  # holds the hashes of the bundle's other files
+        manifest = Path(episodes[0].bundle) / MANIFEST  # holds the hashes of all its files
         facts = {"settings": _settings(episodes[0].settings), "bundle": _digest(manifest.read_bytes())}
     return run_jobs(episodes, run_episode, Outcome, folder / OUTCOMES, facts, processes, heard)
 

@@ -7,16 +7,19 @@ from collections.abc import Collection, Iterator, Sequence
 from pathlib import Path, PurePath
 from typing import Any
 
-import yaml
-
 from tidegate.bag.mcap_file import CONTRACT
 from tidegate.bag.salvage import Raw, notes
 from tidegate.bag.source import Source
 from tidegate.bag.typestore import deserialise
 from tidegate.errors import BagError, ImageError, MessageError
 from tidegate.messages import TOPICS, decode
+from tidegate.security.parse import read_yaml
 
 METADATA = "metadata.yaml"
+LARGEST_METADATA = 1 << 22
+"""Bytes; a recording of an hour has a few thousand."""
+REPEATS = 10_000
+"""Values that aliases of the metadata may stand for; writers in Python make some."""
 
 
 class BagReader:
@@ -99,10 +102,10 @@ class BagReader:
         if not self.path.is_dir() or not self.indexed:
             return {}
         try:
-            found = yaml.safe_load((self.path / METADATA).read_text("utf-8"))["rosbag2_bagfile_information"]
+            found = read_yaml(self.path / METADATA, REPEATS, LARGEST_METADATA)["rosbag2_bagfile_information"]
             if not isinstance(found, dict):
                 raise TypeError("it is no mapping")
-        except (OSError, ValueError, yaml.YAMLError, KeyError, TypeError) as error:
+        except (OSError, ValueError, KeyError, TypeError) as error:
             self._note(f"{METADATA}: cannot be used ({' '.join(str(error).split())}); the files were read without it")
             return {}
         return dict(found)

@@ -120,15 +120,17 @@ def _records(path: Path) -> Iterator[Any]:
 
 def _sqlite(path: Path, noted: Noted) -> Iterator[Raw]:
     """SQLite refuses a file that is shorter than it says, unless its schema may be written; nothing is."""
-    with contextlib.closing(sqlite3.connect(f"file:{path}?mode=ro&immutable=1", uri=True)) as base:
+    address = f"{path.resolve().as_uri()}?mode=ro&immutable=1"
+    with contextlib.closing(sqlite3.connect(address, uri=True)) as base:
         try:
             base.execute("PRAGMA writable_schema=ON")
             topics = {number: (name, kind) for number, name, kind in base.execute("SELECT id, name, type FROM topics")}
             rows = base.execute("SELECT topic_id, timestamp, data FROM messages ORDER BY id")
             for number, received, data in rows:
-                if number not in topics or not isinstance(received, int) or not isinstance(data, bytes):
+                name, kind = topics.get(number, (None, None))
+                if not all(map(isinstance, (name, kind, received, data), (str, str, int, bytes))):
                     break  # a page that was cut through
-                yield *topics[number], received, data
+                yield name, kind, received, data
             else:
                 return
         except sqlite3.Error:

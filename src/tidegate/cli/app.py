@@ -32,6 +32,9 @@ EXTRA = {  # command → the extra of the package that it needs
     "export": "export",
     "world": "sim",
     "settings": "",
+    "security": "",
+    "sign": "sign",
+    "verify": "sign",
 }
 
 

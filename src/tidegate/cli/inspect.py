@@ -11,19 +11,27 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from tidegate.bundle import Bundle
+from tidegate.bundle import DESCRIPTION, Bundle
 from tidegate.errors import BundleError
 from tidegate.liquid.drawing import draw_policy
 from tidegate.liquid.live import CfcStep, LtcStep
 from tidegate.liquid.policy import make_step
 from tidegate.liquid.wiring import Wiring
+from tidegate.security.manifest import MANIFEST, digest, read_sealed, write_manifest
 
 
 def inspect(
     bundle: Annotated[Path, typer.Argument(help="Folder of the bundle, such as models/car-ltc19.")],
     svg: Annotated[Path | None, typer.Option(help="Write the wiring as a picture to this file.")] = None,
+    renewed: Annotated[
+        bool, typer.Option("--write-manifest", help="First state the files as they are now: you trust them.")
+    ] = False,
 ) -> None:
-    """Show the network, how it was trained, and draw its wiring."""
+    """Show the network, its files, how it was trained, and draw its wiring."""
+    if renewed:
+        if not (bundle / DESCRIPTION).is_file():
+            raise BundleError(f"{bundle}: is no bundle (it has no {DESCRIPTION})")
+        write_manifest(bundle)
     loaded = Bundle.load(bundle)
     try:
         wiring = Wiring.from_dict(loaded.wiring)
@@ -32,6 +40,7 @@ def inspect(
         raise BundleError(f"{bundle}: its network is corrupt ({error})") from error
     console = Console()
     console.print(_summary(loaded, wiring, step))
+    console.print(_files(bundle))
     if loaded.training:
         console.print(_training(loaded))
     if svg is not None:
@@ -65,6 +74,15 @@ def _summary(bundle: Bundle, wiring: Wiring, step: LtcStep | CfcStep) -> Table:
     return table
 
 
+def _files(path: Path) -> Table:
+    sealed = read_sealed(path)
+    signed = "signed, by whom tells tidegate verify" if sealed.signature else "not signed"
+    table = Table("file", "bytes", "SHA-256", title=f"{MANIFEST}: {signed}")
+    for name, data in sealed.files.items():
+        table.add_row(name, f"{len(data):,}", digest(data))
+    return table
+
+
 def _training(bundle: Bundle) -> Table:
     table = Table(title="Training record", show_header=False)
     for name, value in bundle.training.items():
@@ -77,7 +95,7 @@ def _told(name: str, value: object) -> str:
     if not isinstance(value, dict):
         return str(value)
     if name == "data_sha256":
-        return f"{len(value)} bags, each with its hash in bundle.json"
+        return f"{len(value)} bags, each with its hash in {DESCRIPTION}"
     lines = []
     for key, part in value.items():
         inner = ", ".join(f"{k} {v}" for k, v in part.items()) if isinstance(part, dict) else str(part)

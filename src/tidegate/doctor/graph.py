@@ -9,23 +9,15 @@ from collections.abc import Iterator
 from tidegate.doctor.facts import GraphFacts, TopicFacts
 from tidegate.doctor.finding import Finding, fail, ok, warn
 from tidegate.messages import TOPICS
+from tidegate.messages.graph import GRAPH, SENSORS
 from tidegate.messages.rates import FROM_FRAME, FROM_TICK, SLOW, TRUSTED, least_rates, stated_rates
 from tidegate.records import JointStates
 from tidegate.robot import Car
 from tidegate.settings import Settings
 
 STACK = ("perception_node", "policy_node", "safety_node")
-MAKES = {
-    "features": "perception_node",
-    "lane": "perception_node",
-    "health": "perception_node",
-    "nominal": "policy_node",
-    "gains": "policy_node",
-    "neurons": "policy_node",
-    **dict.fromkeys(FROM_TICK, "safety_node"),
-}
+MAKES = {topic: node for node in STACK for topic in GRAPH[node].publishes if topic in (*FROM_FRAME, *FROM_TICK)}
 """Topic → the node of the stack that publishes it."""
-SENSORS = ("camera/image_raw", "camera/camera_info", *TRUSTED, "points")
 COMMANDS = ("command", "effort_controller/commands")
 BARE = ("effort_controller/commands",)
 """Without a header, so that no rate is told; it comes with each ``command``."""

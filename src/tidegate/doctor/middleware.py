@@ -5,10 +5,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from xml.etree import ElementTree
 
 from tidegate.doctor.facts import MachineFacts, RosFacts
 from tidegate.doctor.finding import Finding, fail, ok, warn
+from tidegate.security.parse import LARGEST_XML, parse_xml, read_bounded
 from tidegate.settings.sensors import CameraSettings
 from tidegate.share import PROFILES, share_path
 
@@ -115,8 +115,8 @@ def segment_size(path: Path) -> int:
         OSError: no such file; ValueError: no XML, or a size that is no number.
     """
     try:
-        root = ElementTree.fromstring(path.read_bytes())
-    except ElementTree.ParseError as error:
+        root = parse_xml(read_bounded(path, LARGEST_XML))
+    except ValueError as error:
         raise ValueError(f"is no XML: {error}") from error
     for element in root.iter():
         element.tag = element.tag.rpartition("}")[2]

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from tidegate.bundle import Bundle
 from tidegate.doctor.finding import Finding, fail, ok, warn
-from tidegate.errors import BundleError, RobotError, SettingsError
+from tidegate.errors import BundleError, RobotError, SettingsError, TidegateError
 from tidegate.liquid import LiquidPolicy
 from tidegate.perception import Perception
 from tidegate.robot import Car
@@ -36,8 +36,8 @@ def check_bundle(path: Path, settings: Settings, car: Car) -> Iterator[Finding]:
     """Whether the bundle is whole, runs, and was made for this robot."""
     retrain = f"train one for this robot (tidegate train), or name another with --bundle; it was {path}"
     try:
-        bundle = Bundle.load(path)
-    except BundleError as error:
+        bundle = Bundle.load(path, signers=settings.trust.keys)
+    except TidegateError as error:
         yield fail("bundle", str(error), f"copy it anew (git checkout -- {path}), or name another with --bundle")
         return
     if bundle.robot != settings.vehicle.name:

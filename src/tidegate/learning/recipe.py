@@ -6,10 +6,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-import yaml
-
 from tidegate.errors import SettingsError
-from tidegate.settings.schema import build, setting
+from tidegate.security.parse import read_yaml
+from tidegate.settings.schema import build, mapping, setting
 
 TEST_SEEDS = range(1000, 1100)
 """Roads that no training, validation or calibration may see."""
@@ -190,10 +189,10 @@ def load_recipe(path: str | Path | None = None) -> Recipe:
     if path is None:
         return Recipe().check()
     try:
-        values = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
+        values = read_yaml(Path(path))
     except OSError as error:
         raise SettingsError(f"{path}: cannot be read ({error.strerror or error})") from error
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise SettingsError(f"{path}: is no YAML: {' '.join(str(error).split())}") from error
-    made: Recipe = build(Recipe, values or {}, str(path))
+    except ValueError as error:
+        raise SettingsError(f"{path}: is no YAML: {error}") from error
+    made: Recipe = build(Recipe, mapping(values or {}, "recipe", str(path)), str(path))
     return made.check()

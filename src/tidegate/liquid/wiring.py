@@ -12,12 +12,14 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import yaml
 from numpy.typing import NDArray
 
 from tidegate.errors import SettingsError
+from tidegate.security.parse import read_yaml
 
 MOTORS = ("acceleration", "curvature")
+LARGEST = 4096
+"""Neurons of a layer, or inputs: a file is not believed that it needs gigabytes."""
 
 Polarity = NDArray[np.int8]
 
@@ -104,7 +106,10 @@ class Wiring:
         Raises:
             KeyError, ValueError, IndexError, TypeError: ``values`` is no wiring.
         """
-        inputs, inter, command, motor = (int(values[name]) for name in ("inputs", "inter", "command", "motor"))
+        sizes = [values[name] for name in ("inputs", "inter", "command", "motor")]
+        if not all(type(size) is int and 0 <= size <= LARGEST for size in sizes):
+            raise ValueError(f"its sizes are {sizes}; each must be a whole number from 0 to {LARGEST}")
+        inputs, inter, command, motor = sizes
         neurons = inter + command + motor
         sensory = np.zeros((inputs, neurons), np.int8)
         recurrent = np.zeros((neurons, neurons), np.int8)
@@ -123,7 +128,7 @@ def load_wiring(path: str | Path) -> Wiring:
         SettingsError: the file cannot be read, is no wiring, or leaves neurons out.
     """
     try:
-        wiring = Wiring.from_dict(yaml.safe_load(Path(path).read_text(encoding="utf-8")))
+        wiring = Wiring.from_dict(read_yaml(Path(path)))
         wiring.check()
     except OSError as error:
         raise SettingsError(f"{path}: cannot be read ({error.strerror or error})") from error
@@ -134,7 +139,7 @@ def load_wiring(path: str | Path) -> Wiring:
             f"{path}: has no {error}; a wiring has inputs, inter, command, motor, and sensory and recurrent synapses"
             " [source, target, 1 or -1]"
         ) from error
-    except (yaml.YAMLError, UnicodeDecodeError, ValueError, IndexError, TypeError) as error:
+    except (ValueError, IndexError, TypeError) as error:
         raise SettingsError(f"{path}: is no wiring: {' '.join(str(error).split())}") from error
     return wiring
 

@@ -18,7 +18,7 @@ from rclpy.signals import SignalHandlerOptions
 
 from tidegate.doctor.middleware import DOMAIN_MAX
 from tidegate.errors import GraphError
-from tidegate.nodes.children import Child, Said, parameter_flags
+from tidegate.nodes.children import Child, Said, enclave_flags, parameter_flags
 from tidegate.nodes.remote import Remote
 from tidegate.settings import load_settings
 from tidegate.share import share_path
@@ -147,7 +147,11 @@ class Graph:
         if not domain.isdecimal() or int(domain) > DOMAIN_MAX:  # Fast DDS would end the process
             raise GraphError(f"ROS_DOMAIN_ID is '{domain}'; it must be 0 to {DOMAIN_MAX}")
         try:
-            rclpy.init(context=self._context, args=[], signal_handler_options=SignalHandlerOptions.NO)
+            rclpy.init(
+                context=self._context,
+                args=enclave_flags("tidegate_run"),
+                signal_handler_options=SignalHandlerOptions.NO,
+            )
             namespace = self.options.namespace or None
             self.node = rclpy.create_node("tidegate_run", context=self._context, namespace=namespace)
         except RuntimeError as error:

@@ -15,6 +15,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from tidegate.nodes.main import PARENT
+from tidegate.security.access import enclave
 from tidegate.share import PROFILES, share_path
 
 FRAME = re.compile(r'^ +File "(?P<file>[^"]*)", line (?P<line>\d+) in (?P<function>.*)$')
@@ -42,6 +43,11 @@ def parameter_flags(values: Mapping[str, object]) -> list[str]:
     return [part for name, value in values.items() for part in ("-p", f"{name}:={json.dumps(value)}")]
 
 
+def enclave_flags(node: str) -> list[str]:
+    """Command line of a process that names its security enclave; without effect where SROS 2 is not switched on."""
+    return ["--ros-args", "--enclave", enclave(node)]
+
+
 class Child:
     """One node in a process of its own, and in a session of its own: Ctrl-C reaches it only through its parent."""
 
@@ -53,7 +59,7 @@ class Child:
         self._said = said
         self._stack: list[str] = []
         self._process = subprocess.Popen(
-            [sys.executable, "-m", "tidegate.nodes.main", executable, "--ros-args", *arguments],
+            [sys.executable, "-m", "tidegate.nodes.main", executable, *enclave_flags(executable), *arguments],
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.PIPE,

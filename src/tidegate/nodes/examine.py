@@ -20,10 +20,12 @@ from rclpy.serialization import deserialize_message
 from rclpy.signals import SignalHandlerOptions
 
 from tidegate.doctor.facts import GraphFacts, RosFacts, TopicFacts
-from tidegate.doctor.graph import BARE, MAKES, SENSORS, STACK, WATCHED
+from tidegate.doctor.graph import BARE, MAKES, STACK, WATCHED
 from tidegate.doctor.middleware import domain_of
 from tidegate.errors import GraphError, TidegateError
 from tidegate.messages import TOPICS, decode, serialised_stamp
+from tidegate.messages.graph import LIFECYCLE, SENSORS
+from tidegate.nodes.children import enclave_flags
 from tidegate.nodes.remote import Remote
 from tidegate.nodes.topics import message_class, requested_qos, ros_name
 from tidegate.records import NANOSECONDS, seconds
@@ -39,7 +41,6 @@ ANSWER_S = 5.0
 DEPTH = 200
 READ = ("joint_states", "camera/image_raw", "camera/camera_info")
 """Topics whose content is looked at."""
-LIFECYCLE = (*STACK, "simulator_node")
 
 
 def ros_facts() -> RosFacts:
@@ -78,7 +79,9 @@ def examine(namespace: str = "", watch_s: float = 3.0) -> GraphFacts:
     domain = domain_of(os.environ)
     context = rclpy.Context()
     try:
-        rclpy.init(context=context, args=[], signal_handler_options=SignalHandlerOptions.NO)
+        rclpy.init(
+            context=context, args=enclave_flags("tidegate_doctor"), signal_handler_options=SignalHandlerOptions.NO
+        )
         node: Any = rclpy.create_node("tidegate_doctor", context=context, namespace=namespace or None)
     except RuntimeError as error:
         raise GraphError(f"ROS does not start in domain {domain}: {' '.join(str(error).split())}") from error

@@ -26,6 +26,7 @@ from launch_ros.events.lifecycle import ChangeState
 from launch_ros.substitutions import FindPackageShare
 from lifecycle_msgs.msg import Transition
 
+from tidegate.security.access import enclave
 from tidegate.share import PROFILES
 
 GO_DOWN_S = "12"
@@ -76,7 +77,7 @@ def stack_node(executable: str, **own: Any) -> LifecycleNode:
             LaunchConfiguration("params_file"),
             {"use_sim_time": LaunchConfiguration("use_sim_time"), **own},
         ],
-        ros_arguments=["--log-level", LaunchConfiguration("log_level")],
+        ros_arguments=["--log-level", LaunchConfiguration("log_level"), "--enclave", enclave(executable)],
         sigterm_timeout=GO_DOWN_S,
         sigkill_timeout=GO_DOWN_S,
     )
@@ -99,6 +100,7 @@ def recorder() -> list[Action]:
                 "linger": True,
             }
         ],
+        ros_arguments=["--enclave", enclave("recorder_node")],
         condition=wanted,
         sigterm_timeout=GO_DOWN_S,
     )

@@ -23,7 +23,8 @@ class PerceptionNode(StackNode):
 
     def build(self) -> None:
         """Load the bundle."""
-        bundle = Bundle.load(self.own(BUNDLE), robot=self.settings.vehicle.name)
+        robot, signers = self.settings.vehicle.name, self.settings.trust.keys
+        bundle = Bundle.load(self.own(BUNDLE), robot, signers)
         self._perception: Perception | None = Perception(bundle, self.settings)
         self.advertise("features", "lane", "health")
 

@@ -27,7 +27,8 @@ class PolicyNode(StackNode):
 
     def build(self) -> None:
         """Load the bundle."""
-        bundle = Bundle.load(self.own(BUNDLE), robot=self.settings.vehicle.name)
+        robot, signers = self.settings.vehicle.name, self.settings.trust.keys
+        bundle = Bundle.load(self.own(BUNDLE), robot, signers)
         self._policy: LiquidPolicy | None = LiquidPolicy(bundle, self.settings)
         self.advertise("nominal", "gains", "neurons", "diagnostics")
         self.get_logger().info(f"liquid step in {self._policy.runs_in}")

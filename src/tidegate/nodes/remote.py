@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import time
+from functools import cached_property
 from typing import Any
 
 from lifecycle_msgs.msg import Transition
@@ -20,18 +21,23 @@ class Remote:
     """A lifecycle node by ``name``, seen from ``node``, whose executor the caller spins between the calls."""
 
     def __init__(self, node: Node, name: str) -> None:
-        self._node = node
-        self._changer = node.create_client(ChangeState, ros_name(f"{name}/change_state"))
+        self._node, self._name = node, name
         self._getter = node.create_client(GetState, ros_name(f"{name}/get_state"))
         self._request = ChangeState.Request()
         self._answers: list[Any] = []
         self._states: list[Any] = []
         self._asked = 0.0
 
+    @cached_property
+    def _changer(self) -> Any:
+        """Made once it is wanted: who only looks needs no right to change anything."""
+        return self._node.create_client(ChangeState, ros_name(f"{self._name}/change_state"))
+
     def close(self) -> None:
         """Free the clients."""
-        self._node.destroy_client(self._changer)
         self._node.destroy_client(self._getter)
+        if "_changer" in vars(self):
+            self._node.destroy_client(self._changer)
 
     def ready(self) -> bool:
         """Whether its services are there, or answer.

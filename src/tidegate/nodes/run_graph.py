@@ -150,10 +150,11 @@ class Watch:
         """Listen to the nodes of ``graph``."""
         self.begun = True
         self._off_road_s = graph.settings.evaluation.off_road_s
-        for topic in ("safety_node/barriers", "truth"):
-            self._listen(graph, topic, lock_step, self._keep)
-        for topic, times in (("timing/rendered", self._rendered), ("timing/commanded", self._commanded)):
-            self._listen(graph, topic, lock_step, self._timed(times))
+        self._listen(graph, "safety_node/barriers", lock_step, self._keep)
+        self._listen(graph, "timing/commanded", lock_step, self._timed(self._commanded))
+        if graph.options.simulate:
+            self._listen(graph, "truth", lock_step, self._keep)
+            self._listen(graph, "timing/rendered", lock_step, self._timed(self._rendered))
 
     def _listen(self, graph: Graph, topic: str, lock_step: bool, heard: Callable[[str, bytes], None]) -> None:
         kind, profile = message_class(TOPICS[topic].type), offered_qos(topic, lock_step)

@@ -12,9 +12,7 @@ from rclpy.node import Node
 from rclpy.qos import DurabilityPolicy, HistoryPolicy, LivelinessPolicy, QoSProfile, ReliabilityPolicy
 
 from tidegate.messages import TOPICS, Topic
-
-GLOBAL = {"clock", "diagnostics"}
-"""Topics that the rest of ROS expects outside any namespace."""
+from tidegate.messages.graph import GLOBAL
 
 FOREIGN = {"manual", "emergency_stop"}
 """Topics that other people's nodes publish, with whatever quality they choose."""

@@ -37,6 +37,8 @@ class Perception:
         training = None
         if bundle.outlier_distance > 0:
             known = bundle.part("outlier")
+            if not {"mean", "whiten"} <= known.keys():
+                raise BundleError(f"bundle '{bundle.name}': lacks outlier.mean or outlier.whiten")
             training = Training(known["mean"], known["whiten"], bundle.outlier_distance)
         self._health = HealthMonitor(settings.perception, training)
         options = onnxruntime.SessionOptions()
@@ -54,7 +56,8 @@ class Perception:
         values = 2 + len(self._shape.preview_m)
         if features.shape != (self._shape.features,) or lane.shape != (values,):
             raise BundleError(f"bundle '{bundle.name}': its backbone gives {features.shape} and {lane.shape}")
-        if training is not None and training.whiten.shape != (len(signature),) * 2:
+        length = len(signature)
+        if training is not None and (training.mean.shape, training.whiten.shape) != ((length,), (length, length)):
             raise BundleError(
                 f"bundle '{bundle.name}': its training signatures have another length than its backbone's"
             )

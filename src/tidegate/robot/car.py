@@ -76,16 +76,22 @@ class Car:
         (rear_x, _, _), _ = description.origin("rear_left_wheel")
         if abs(rear_x) > 1e-6:
             raise RobotError(f"{description.source}: rear wheels at x = {rear_x:g} m; base_link must be the rear axle")
-        wheel, body = description.links["rear_left_wheel"], description.links["base_link"]
+        wheel, body = description.link("rear_left_wheel"), description.link("base_link")
         if wheel.shape != "cylinder" or body.shape != "box":
             raise RobotError(f"{description.source}: wheels need a cylinder and base_link a box as collision geometry")
         radius, track = wheel.size[0], 2 * left_y
+        for what, length in {"wheel radius": radius, "track": track, "wheelbase": front_x}.items():
+            if not 1e-3 <= length <= 1e3:
+                raise RobotError(f"{description.source}: {what} is {length:g} m; it must be 0.001 to 1000")
         mass = sum(link.mass for link in description.links.values())
-        if mass <= 0:
-            raise RobotError(f"{description.source}: total mass is {mass:g} kg; links need <inertial>")
+        if not 0 < mass < 1e6:
+            raise RobotError(f"{description.source}: total mass is {mass:g} kg; it must be 0 to 1e6, from <inertial>")
         front = vehicle.brake_front_share / 2
         brake_shares = (front, front, 0.5 - front, 0.5 - front)
-        steepest = math.tan(min(limits[name].upper for name in STEER_JOINTS))
+        widest = min(limits[name].upper for name in STEER_JOINTS)
+        if not 0 < widest < math.pi / 2:
+            raise RobotError(f"{description.source}: steering turns to {widest:g} rad; it must be 0 to 1.57")
+        steepest = math.tan(widest)
         return cls(
             description=description,
             vehicle=vehicle,

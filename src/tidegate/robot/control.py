@@ -5,10 +5,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import yaml
-
 from tidegate.errors import RobotError
 from tidegate.robot.car import Car
+from tidegate.security.parse import read_yaml
 
 CONTROLLER, INTERFACE = "effort_controller", "effort"
 
@@ -20,9 +19,9 @@ def check_controllers(path: Path, car: Car) -> None:
         RobotError: no such controller, another interface than effort, or other joints than the car's in its order.
     """
     try:
-        parameters = yaml.safe_load(path.read_text(encoding="utf-8"))[CONTROLLER]["ros__parameters"]
+        parameters = read_yaml(path)[CONTROLLER]["ros__parameters"]
         interface, joints = parameters["interface_name"], parameters["joints"]
-    except (OSError, yaml.YAMLError, KeyError, TypeError) as error:
+    except (OSError, ValueError, KeyError, TypeError) as error:
         raise RobotError(f"{path}: has no '{CONTROLLER}' with interface_name and joints ({error})") from error
     if interface != INTERFACE:
         raise RobotError(f"{path}: {CONTROLLER}.interface_name is '{interface}'; it must be {INTERFACE}")

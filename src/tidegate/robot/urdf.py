@@ -13,6 +13,7 @@ import xacro
 
 from tidegate.errors import RobotError
 from tidegate.records import Floats
+from tidegate.security.parse import LARGEST_XML, parse_xml, read_bounded
 
 Vector = tuple[float, float, float]
 
@@ -75,6 +76,16 @@ class Description:
             raise RobotError(f"{self.source}: no joint '{name}'; it has {', '.join(sorted(self.joints))}")
         return self.joints[name]
 
+    def link(self, name: str) -> Link:
+        """Return a link.
+
+        Raises:
+            RobotError: no such link.
+        """
+        if name not in self.links:
+            raise RobotError(f"{self.source}: no link '{name}'; it has {', '.join(sorted(self.links))}")
+        return self.links[name]
+
     def limits(self, name: str) -> JointLimits:
         """Return the limits of a moving joint.
 
@@ -118,11 +129,11 @@ def expand(path: str | Path) -> str:
     if not path.is_file():
         raise RobotError(f"{path}: no such robot description")
     try:
-        document = xacro.process_file(str(path)).toxml() if path.suffix == ".xacro" else path.read_text("utf-8")
-        ElementTree.fromstring(document)
-    except (xacro.XacroException, ElementTree.ParseError, ValueError, OSError) as error:
+        document = _expanded(path) if path.suffix == ".xacro" else read_bounded(path, LARGEST_XML).decode("utf-8")
+        parse_xml(document)
+    except (ValueError, OSError) as error:
         raise RobotError(f"{path}: is no robot description: {' '.join(str(error).split())}") from error
-    return str(document)
+    return document
 
 
 def load_description(path: str | Path) -> Description:
@@ -131,13 +142,26 @@ def load_description(path: str | Path) -> Description:
     Raises:
         RobotError: no such file, no URDF, or a number or attribute that is missing, naming file and element.
     """
-    root = ElementTree.fromstring(expand(path))
+    root = parse_xml(expand(path))
     if root.tag != "robot":
         raise RobotError(f"{path}: root element is <{root.tag}>; it must be <robot>")
     source = str(path)
     links = {item.get("name", ""): _link(item, source) for item in root.findall("link")}
     joints = {item.get("name", ""): _joint(item, source) for item in root.findall("joint")}
     return Description(source, root.get("name", ""), links, joints)
+
+
+def _expanded(path: Path) -> str:
+    """The URDF that a xacro file stands for.
+
+    Raises:
+        ValueError: it cannot be expanded.
+    """
+    parse_xml(read_bounded(path, LARGEST_XML))  # no document type
+    try:
+        return str(xacro.process_file(str(path)).toxml())
+    except Exception as error:  # xacro evaluates Python, which may raise whatever it likes
+        raise ValueError(f"{type(error).__name__}: {error}") from error
 
 
 def _rotation(rpy: Vector) -> Floats:
@@ -169,8 +193,10 @@ def _vector(element: ElementTree.Element | None, key: str, source: str, default:
         return default
     try:
         x, y, z = (float(part) for part in (element.get(key) or "").split())
-    except ValueError as error:
-        raise RobotError(f"{source}: <{element.tag} {key}='{element.get(key)}'>; it must be three numbers") from error
+    except ValueError:
+        x = y = z = math.nan
+    if not all(map(math.isfinite, (x, y, z))):
+        raise RobotError(f"{source}: <{element.tag} {key}='{element.get(key)}'>; it must be three numbers")
     return x, y, z
 
 

@@ -8,16 +8,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from tidegate.errors import SettingsError
+from tidegate.security.parse import read_yaml
 from tidegate.settings.evaluation import EvaluationSettings
 from tidegate.settings.perception import PerceptionSettings
 from tidegate.settings.policy import PolicySettings
 from tidegate.settings.safety import SafetySettings
-from tidegate.settings.schema import build
+from tidegate.settings.schema import build, mapping
 from tidegate.settings.sensors import CameraSettings, RangingSettings
 from tidegate.settings.simulator import SimulatorSettings
+from tidegate.settings.trust import TrustSettings
 from tidegate.settings.vehicle import VehicleSettings
 
 
@@ -33,6 +33,7 @@ class Settings:
     safety: SafetySettings
     simulator: SimulatorSettings
     evaluation: EvaluationSettings
+    trust: TrustSettings
 
 
 def settings_from(values: dict[str, Any], source: str, folder: Path) -> Settings:
@@ -42,7 +43,12 @@ def settings_from(values: dict[str, Any], source: str, folder: Path) -> Settings
         SettingsError: naming ``source``, the key, the value and what is allowed.
     """
     made: Settings = build(Settings, values, source)
-    urdf = str((folder / made.vehicle.urdf).resolve())
+    try:
+        urdf = str((folder / made.vehicle.urdf).resolve())
+    except (ValueError, OSError, RuntimeError) as error:  # a null character, a loop of links
+        raise SettingsError(
+            f"{source}: 'vehicle.urdf' is {made.vehicle.urdf!r}; it must be a path ({error})"
+        ) from error
     return dataclasses.replace(made, vehicle=dataclasses.replace(made.vehicle, urdf=urdf))
 
 
@@ -54,13 +60,13 @@ def load_settings(path: str | Path) -> Settings:
     """
     path = Path(path)
     try:
-        document = yaml.safe_load(path.read_text(encoding="utf-8"))
+        document = read_yaml(path)
     except OSError as error:
         raise SettingsError(f"{path}: cannot be read ({error.strerror or error})") from error
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise SettingsError(f"{path}: is no YAML: {' '.join(str(error).split())}") from error
+    except ValueError as error:
+        raise SettingsError(f"{path}: is no YAML: {error}") from error
     try:
         values = document["/**"]["ros__parameters"]
     except (KeyError, TypeError) as error:
         raise SettingsError(f"{path}: has no '/**: ros__parameters:' section") from error
-    return settings_from(values or {}, str(path), path.parent)
+    return settings_from(dict(mapping(values or {}, "ros__parameters", str(path))), str(path), path.parent)

@@ -142,8 +142,11 @@ def check(value: Any, entry: Entry, source: str) -> Any:
         return value
     if isinstance(value, bool) or not isinstance(value, (int, float)):
         raise SettingsError(f"{wrong} a number [{entry.limits.unit}]")
-    if entry.type is int and not float(value).is_integer():
+    if entry.type is int and isinstance(value, float) and not value.is_integer():
         raise SettingsError(f"{wrong} a whole number")
     if not entry.limits.low <= value <= entry.limits.high:  # also refuses NaN
         raise SettingsError(f"{wrong} {entry.limits.allowed()} [{entry.limits.unit}]")
-    return entry.type(value)
+    try:
+        return entry.type(value)
+    except OverflowError as error:  # a whole number beyond what a float holds
+        raise SettingsError(f"{wrong} {entry.limits.allowed()} [{entry.limits.unit}]") from error

@@ -13,6 +13,7 @@ import numpy as np
 
 from tidegate.errors import SceneError
 from tidegate.robot import GRAVITY
+from tidegate.security.parse import LARGEST_XML, parse_xml, read_bounded
 from tidegate.settings import Settings
 from tidegate.simulation.appearance import BARK, GLOW, LIGHTS, Colour, Look, make_look, textures
 from tidegate.simulation.landscape import landscape
@@ -85,9 +86,9 @@ def read_start(world: Path) -> Pose:
         SceneError: no such file, no XML, or no frame ``start`` with a pose in it.
     """
     try:
-        found = ElementTree.parse(world).find(f"world/frame[@name='{START}']/pose")
+        found = parse_xml(read_bounded(world, LARGEST_XML)).find(f"world/frame[@name='{START}']/pose")
         x, y, z, roll, pitch, yaw = (float(value) for value in ((found is not None and found.text) or "").split())
-    except (OSError, ElementTree.ParseError, ValueError) as error:
+    except (OSError, ValueError) as error:
         raise SceneError(f"{world}: has no frame '{START}' with a pose; make it with 'tidegate world'") from error
     return x, y, z, roll, pitch, yaw
 

@@ -1,0 +1,52 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Who says, hears, serves and calls what: the node graph as a table."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from tidegate.messages.rates import FROM_FRAME, FROM_TICK, TRUSTED
+from tidegate.messages.topics import TOPICS
+
+SENSORS = ("camera/image_raw", "camera/camera_info", *TRUSTED, "points")
+GLOBAL = ("clock", "diagnostics")
+"""Topics that the rest of ROS expects outside any namespace."""
+SIMULATED = ("clock", "tick", "truth", "timing/rendered")
+"""Topics that only a simulator publishes."""
+LIFECYCLE = ("perception_node", "policy_node", "safety_node", "simulator_node")
+
+
+@dataclass(frozen=True, slots=True)
+class Interface:
+    """Topics and services of one node, by relative name, beyond what every ROS node and every lifecycle node has."""
+
+    publishes: tuple[str, ...] = ()
+    subscribes: tuple[str, ...] = ()
+    serves: tuple[str, ...] = ()
+    calls: tuple[str, ...] = ()
+
+
+GRAPH: dict[str, Interface] = {
+    "perception_node": Interface(("features", "lane", "health"), ("camera/image_raw",)),
+    "policy_node": Interface(("nominal", "gains", "neurons", "diagnostics"), ("features", "odom")),
+    "safety_node": Interface(
+        (*FROM_TICK, "timing/commanded", "diagnostics"),
+        (*TRUSTED, "points", "nominal", "gains", "lane", "health", "manual", "emergency_stop", "tick"),
+        serves=("safety_node/stop", "safety_node/reset"),
+    ),
+    "simulator_node": Interface((*SENSORS, *SIMULATED), ("command",)),
+    "recorder_node": Interface(subscribes=tuple(TOPICS)),
+    "tidegate_run": Interface(
+        subscribes=("safety_node/barriers", "timing/commanded", "timing/rendered", "truth"),
+        calls=tuple(f"{node}/{service}" for node in LIFECYCLE for service in ("change_state", "get_state")),
+    ),
+    "tidegate_doctor": Interface(
+        subscribes=(*SENSORS, *FROM_FRAME, *FROM_TICK, "clock"),
+        calls=tuple(f"{node}/get_state" for node in LIFECYCLE),
+    ),
+    "launch_ros": Interface(
+        subscribes=tuple(f"{node}/transition_event" for node in LIFECYCLE),
+        calls=tuple(f"{node}/change_state" for node in LIFECYCLE),
+    ),
+}
+"""The nodes of the stack, then those that bring it up and watch it; ``launch_ros`` is ``ros2 launch`` itself."""
