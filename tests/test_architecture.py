@@ -30,6 +30,7 @@ LEVEL = {
     "simulation": 5,
     "export": 5,
     "doctor": 5,
+    "operate": 5,
     "learning": 6,
     "evaluation": 6,
     "attack": 6,

@@ -8,7 +8,7 @@ classes of rclpy or those of rosbags, whose field names are the same. Nothing he
 from tidegate.messages.camera import camera_info
 from tidegate.messages.codec import decode, encode, encode_clock, encode_efforts
 from tidegate.messages.common import clock_of, serialised_stamp, stamp_of
-from tidegate.messages.status import decode_policy, encode_diagnostics, encode_policy
+from tidegate.messages.status import decode_policy, encode_diagnostics, encode_policy, layers_of, statuses
 from tidegate.messages.topics import DIAGNOSTICS, TOPICS, Make, Qos, Topic
 
 __all__ = [
@@ -26,6 +26,8 @@ __all__ = [
     "encode_diagnostics",
     "encode_efforts",
     "encode_policy",
+    "layers_of",
     "serialised_stamp",
     "stamp_of",
+    "statuses",
 ]
