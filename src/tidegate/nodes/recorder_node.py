@@ -27,7 +27,8 @@ LOOK_PERIOD_S = 0.1
 class RecorderNode(Node):  # type: ignore[misc]
     """Writes serialised messages as they come, never decoded; an interrupted bag can be read up to its end.
 
-    A topic is subscribed once somebody publishes it, with the quality that is offered.
+    A topic is subscribed once somebody publishes it, with the quality that is offered. What viewers ask for, and what
+    can be made again from the rest, is left out (``Topic.recorded``).
     """
 
     def __init__(self, arguments: Sequence[str] | None = None) -> None:
@@ -50,7 +51,7 @@ class RecorderNode(Node):  # type: ignore[misc]
         except BaseException:
             self.destroy_node()
             raise
-        self._unseen = dict(TOPICS)
+        self._unseen = {name: topic for name, topic in TOPICS.items() if topic.recorded}
         self._listeners: list[tuple[Subscription, Callable[[bytes], None]]] = []
         self.create_timer(LOOK_PERIOD_S, self._look, clock=Clock(clock_type=ClockType.STEADY_TIME))
 
