@@ -7,6 +7,7 @@ import math
 from dataclasses import dataclass
 from pathlib import Path
 from xml.etree import ElementTree
+from xml.parsers.expat import ExpatError
 
 import numpy as np
 import xacro
@@ -108,19 +109,31 @@ class Description:
         return made
 
 
+def read_urdf(path: str | Path) -> str:
+    """The URDF in a ``.urdf`` or ``.xacro`` file.
+
+    Raises:
+        RobotError: no such file, or none that can be read.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise RobotError(f"{path}: no such robot description")
+    try:
+        return str(xacro.process_file(str(path)).toxml()) if path.suffix == ".xacro" else path.read_text("utf-8")
+    except (xacro.XacroException, ValueError, OSError, ExpatError) as error:
+        raise RobotError(f"{path}: is no robot description: {' '.join(str(error).split())}") from error
+
+
 def load_description(path: str | Path) -> Description:
     """Read a ``.urdf`` or ``.xacro`` file.
 
     Raises:
         RobotError: no such file, no URDF, or a number or attribute that is missing, naming file and element.
     """
-    path = Path(path)
-    if not path.is_file():
-        raise RobotError(f"{path}: no such robot description")
+    document = read_urdf(path)
     try:
-        document = xacro.process_file(str(path)).toxml() if path.suffix == ".xacro" else path.read_text("utf-8")
         root = ElementTree.fromstring(document)
-    except (xacro.XacroException, ElementTree.ParseError, ValueError, OSError) as error:
+    except ElementTree.ParseError as error:
         raise RobotError(f"{path}: is no robot description: {' '.join(str(error).split())}") from error
     if root.tag != "robot":
         raise RobotError(f"{path}: root element is <{root.tag}>; it must be <robot>")
