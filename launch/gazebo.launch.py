@@ -11,6 +11,7 @@ from launch.substitutions import LaunchConfiguration
 
 from tidegate.nodes.gazebo import gazebo, gazebo_arguments
 from tidegate.nodes.launching import bring_up, recorder, shared_arguments, stack_node
+from tidegate.nodes.viewing import viewer_arguments, viewers
 
 MOTORS_BRAKE = {"vehicle.brake_fade": 1.0}
 """Gazebo's wheels have no friction brakes: a negative effort would drive them backwards."""
@@ -25,5 +26,13 @@ def generate_launch_description() -> LaunchDescription:
         stack_node("safety_node", auto_reset=True, **MOTORS_BRAKE),
     ]
     return LaunchDescription(
-        [*shared_arguments(use_sim_time=True), *gazebo_arguments(), *recorder(), gazebo(), *bring_up(nodes)]
+        [
+            *shared_arguments(use_sim_time=True),
+            *viewer_arguments(),
+            *gazebo_arguments(),
+            *recorder(),
+            *viewers(described=True),
+            gazebo(),
+            *bring_up(nodes),
+        ]
     )

@@ -10,6 +10,7 @@ from launch import LaunchDescription
 from launch.substitutions import LaunchConfiguration
 
 from tidegate.nodes.launching import bring_up, recorder, shared_arguments, stack_node
+from tidegate.nodes.viewing import viewer_arguments, viewers
 
 
 def generate_launch_description() -> LaunchDescription:
@@ -20,4 +21,12 @@ def generate_launch_description() -> LaunchDescription:
         stack_node("policy_node", bundle=bundle),
         stack_node("safety_node"),
     ]
-    return LaunchDescription([*shared_arguments(use_sim_time=False), *recorder(), *bring_up(nodes)])
+    return LaunchDescription(
+        [
+            *shared_arguments(use_sim_time=False),
+            *viewer_arguments(),
+            *recorder(),
+            *viewers(),
+            *bring_up(nodes),
+        ]
+    )

@@ -12,6 +12,7 @@ from launch.conditions import IfCondition
 from launch.substitutions import LaunchConfiguration
 
 from tidegate.nodes.launching import bring_up, recorder, shared_arguments, stack_node
+from tidegate.nodes.viewing import viewer_arguments, viewers
 
 
 def generate_launch_description() -> LaunchDescription:
@@ -31,12 +32,14 @@ def generate_launch_description() -> LaunchDescription:
     return LaunchDescription(
         [
             *shared_arguments(use_sim_time=True),
+            *viewer_arguments(),
             DeclareLaunchArgument("headless", default_value="true", description="render by EGL, without a display"),
             DeclareLaunchArgument("scene", default_value="road", description="what to drive in"),
             DeclareLaunchArgument("seed", default_value="0", description="of the road, its light and the sensors"),
             DeclareLaunchArgument("lock_step", default_value="false", description="simulated time drives the graph"),
             SetEnvironmentVariable("MUJOCO_GL", "egl", condition=IfCondition(LaunchConfiguration("headless"))),
             *recorder(),
+            *viewers(),
             *bring_up(nodes),
         ]
     )

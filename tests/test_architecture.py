@@ -31,6 +31,7 @@ LEVEL = {
     "simulation": 5,
     "export": 5,
     "doctor": 5,
+    "operate": 5,
     "learning": 6,
     "evaluation": 6,
     "attack": 6,

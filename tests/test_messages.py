@@ -129,6 +129,7 @@ nanos = st.integers(0, 10**9)
 used = st.one_of(st.none(), st.tuples(st.integers(10**18 - 10**10, 10**18), nanos))
 RECORDS: dict[str, st.SearchStrategy[Any]] = {
     "camera/image_raw": frames(),
+    "saliency": frames(),
     "camera/camera_info": st.builds(
         CameraInfo, stamps, st.integers(1, 4000), st.integers(1, 4000), arrays(np.float64, (3, 3), elements=doubles)
     ),

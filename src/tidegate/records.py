@@ -127,6 +127,16 @@ class ImageHealth:
 
 
 @dataclass(frozen=True, slots=True)
+class Status:
+    """One entry of ``/diagnostics``: who (``name``), how bad, in words, and ``values`` by key."""
+
+    name: str
+    level: Level
+    text: str
+    values: dict[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
 class Percept:
     """All that perception says about one frame."""
 

@@ -131,6 +131,7 @@ def test_the_arguments_explain_themselves(environment: dict[str, str], name: str
         ["ros2", "launch", "tidegate", name, "-s"], env=environment, capture_output=True, text=True, check=True
     ).stdout
     wanted = ["robot", "namespace", "use_sim_time", "params_file", "bundle", "autostart", "log_level", "record"]
+    wanted += ["use_rviz", "rviz_config_file", "viewers"]
     wanted += ["headless", "scene", "seed", "lock_step"] if name.startswith("simulation") else []
     assert re.findall(r"^    '(\w+)':", shown, re.MULTILINE) == wanted
 
@@ -202,8 +203,14 @@ def test_a_missing_bundle_ends_the_launch_with_its_reason(launch: Callable[..., 
 
 
 def test_a_node_that_dies_takes_the_launch_down_safely(launch: Callable[..., Launched], bundle: Path) -> None:
-    launched = launch("simulation.launch.py", f"bundle:={bundle}", "namespace:=left", "lock_step:=true")
+    arguments = (f"bundle:={bundle}", "namespace:=left", "lock_step:=true", "use_rviz:=true")
+    launched = launch("simulation.launch.py", *arguments)
     launched.wait_for("[left.safety_node]: NORMAL")
+    if shutil.which("rviz2") is None:
+        assert "RViz is not started: rviz2, robot_state_publisher not installed" in launched.said
+    os.kill(launched.pid("saliency_node"), signal.SIGKILL)  # nobody drives by it
+    launched.wait_for("[ERROR] [saliency_node")
+    assert "ended by itself" not in launched.said
     os.kill(launched.pid("policy_node"), signal.SIGKILL)
     assert launched.process.wait(PATIENCE_S) == 1
     assert "ended by itself with code -9" in launched.said

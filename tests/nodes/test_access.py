@@ -25,13 +25,17 @@ from tidegate.messages import TOPICS
 from tidegate.messages.graph import SIMULATED
 from tidegate.nodes.bringup import Graph, GraphOptions
 from tidegate.nodes.examine import examine
+from tidegate.nodes.markers_node import MarkersNode
 from tidegate.nodes.perception_node import PerceptionNode
 from tidegate.nodes.policy_node import PolicyNode
 from tidegate.nodes.recorder_node import RecorderNode
 from tidegate.nodes.run_graph import Watch
 from tidegate.nodes.safety_node import SafetyNode
+from tidegate.nodes.saliency_node import SaliencyNode
 from tidegate.nodes.simulator_node import SimulatorNode
 from tidegate.nodes.topics import message_class, offered_qos, ros_name
+from tidegate.nodes.viewer_node import ViewerNode
+from tidegate.nodes.watching import watching
 from tidegate.security.access import access_policy
 from tidegate.share import share_path
 
@@ -189,6 +193,32 @@ def test_the_recorder_hears_what_the_policy_allows(
     ros.remove_node(recorder)
     recorder.destroy_node()
     source.destroy_node()
+
+
+@pytest.mark.parametrize("kind", [MarkersNode, SaliencyNode])
+def test_viewers_have_what_the_policy_allows(
+    ros: EventsExecutor, observer: Observer, bundle: Path, kind: type[ViewerNode]
+) -> None:
+    """While somebody looks."""
+    flags = (f"bundle:={bundle}",) if kind is SaliencyNode else ()
+    node, viewer = made(kind, *flags), rclpy.create_node("viewer")
+    ros.add_node(node)
+    viewer.create_subscription(message_class(TOPICS[kind.SHOWS].type), ros_name(kind.SHOWS), lambda _: None, 1)
+    expected = ROBOT[f"/tidegate/{node.get_name()}"]
+    end = time.monotonic() + PATIENCE_S
+    while observer.sees(node.get_name()) != expected and time.monotonic() < end:
+        ros.spin_once(timeout_sec=0.05)
+    assert observer.sees(node.get_name()) == expected
+    node.close()
+    ros.remove_node(node)
+    node.destroy_node()
+    viewer.destroy_node()
+
+
+def test_the_watch_has_what_the_policy_allows(observer: Observer) -> None:
+    expected = ROBOT["/tidegate/tidegate_watch"]
+    with watching(""):
+        assert observer.until("tidegate_watch", lambda seen: seen == expected) == expected
 
 
 @pytest.mark.slow

@@ -15,7 +15,7 @@ from rclpy.serialization import deserialize_message
 
 from tidegate.bundle import Bundle
 from tidegate.liquid import LiquidPolicy
-from tidegate.messages import TOPICS, decode, decode_policy, encode, stamp_of
+from tidegate.messages import TOPICS, decode, decode_policy, encode, layers_of, stamp_of, statuses
 from tidegate.nodes.perception_node import PerceptionNode
 from tidegate.nodes.policy_node import PolicyNode
 from tidegate.nodes.topics import make, message_class, offered_qos, requested_qos, ros_name
@@ -155,7 +155,11 @@ def test_policy_tells_once_a_second_what_its_step_runs_in(policy: Bench, bundle:
         policy.send("features", encode(Features(index * PERIOD, np.zeros(32, np.float32)), make))
         policy.wait("nominal", index)
     first, second = policy.wait("diagnostics", 2)
-    assert decode_policy(first) == LiquidPolicy(Bundle.load(bundle, "car"), settings).runs_in
+    direct = LiquidPolicy(Bundle.load(bundle, "car"), settings)
+    assert decode_policy(first) == direct.runs_in
+    (status,) = statuses(first)
+    assert layers_of(status) == direct.wiring.sizes
+    assert sum(layers_of(status).values()) == direct.wiring.neurons
     assert stamp_of(second) - stamp_of(first) == 20 * PERIOD
 
 

@@ -7,9 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from tidegate.bundle import MANIFEST
+from tidegate.bundle import DESCRIPTION
 from tidegate.errors import BundleError, SettingsError
 from tidegate.robot.contract import contract_of, differences
+from tidegate.security.manifest import MANIFEST
 from tidegate.share import share_path
 
 CONFIG = share_path("config/car.yaml")
@@ -56,7 +57,7 @@ def test_the_bundle_is_named_by_its_manifest() -> None:
     folder = share_path("models/car-ltc19")
     made = contract_of(None, folder, "C")
     assert made["bundle_sha256"] == hashlib.sha256((folder / MANIFEST).read_bytes()).hexdigest()
-    assert made["bundle"] == json.loads((folder / MANIFEST).read_text())["name"]
+    assert made["bundle"] == json.loads((folder / DESCRIPTION).read_text())["name"]
     assert made["liquid_step"] == "C"
 
 

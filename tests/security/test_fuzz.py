@@ -87,7 +87,7 @@ def mutants(folder: Path, bag: Path, count: int) -> Iterator[Case]:
     """``count`` of each kind of file."""
     urdf = expanded()
     xacro = share_path("urdf/car.urdf.xacro").read_bytes()
-    mcap = (bag / "drive.mcap").read_bytes()
+    mcap = (bag / "drive_0.mcap").read_bytes()
     metadata = (bag / "metadata.yaml").read_bytes()
     parts = {name: (MODEL / name).read_bytes() for name in ("bundle.json", "weights.safetensors", "backbone.onnx")}
     for seed in range(count):
@@ -106,7 +106,7 @@ def mutants(folder: Path, bag: Path, count: int) -> Iterator[Case]:
         path = folder / f"bag{seed}.mcap"
         path.write_bytes(mutate(mcap, seed))
         yield "bag", path
-        name, data = ("metadata.yaml", metadata) if seed % 2 else ("drive.mcap", mcap)
+        name, data = ("metadata.yaml", metadata) if seed % 2 else ("drive_0.mcap", mcap)
         yield "bag", folder_with(bag, folder / f"bag{seed}", name, mutate(data, seed))
 
 
@@ -182,7 +182,7 @@ def hostile(folder: Path, bag: Path) -> Iterator[Case]:
     swollen = metadata.replace("storage_identifier: mcap", "storage_identifier: *a9")
     for name, text in {
         "bomb": f"{bomb_yaml()}\n{swollen}",
-        "outside": metadata.replace("drive.mcap", "../../../../etc/passwd"),
+        "outside": metadata.replace("drive_0.mcap", "../../../../etc/passwd"),
         "deep": "[" * 100_000,
         "counts": metadata.replace("message_count: ", "message_count: 9999999999999999999999"),
     }.items():
@@ -299,7 +299,7 @@ def test_the_unchanged_files_load(tmp_path: Path, bag: Path) -> None:
         ("bundle", MODEL),
         ("bundle-anew", tmp_path / "bundle"),
         ("bag", bag),
-        ("bag", bag / "drive.mcap"),
+        ("bag", bag / "drive_0.mcap"),
     ]
     assert set(outcomes(cases).values()) == {"loaded"}
 

@@ -29,6 +29,7 @@ EXTRA = {  # command → the extra of the package that it needs
     "inspect": "",
     "info": "",
     "doctor": "",
+    "watch": "ros",
     "export": "export",
     "world": "sim",
     "settings": "",

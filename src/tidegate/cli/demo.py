@@ -26,7 +26,7 @@ from tidegate.evaluation.recorded import judge_bag, road_outline, survey_bag
 from tidegate.evaluation.rollout import Task, check_task
 from tidegate.evaluation.survey import survey_task
 from tidegate.insight.drive import Drive
-from tidegate.insight.explain import layer_sizes, neuron_names
+from tidegate.insight.explain import neuron_names
 from tidegate.insight.load import load_drive
 from tidegate.insight.report import report
 from tidegate.insight.video import Painter, write_video
@@ -142,7 +142,7 @@ def _film(console: Console, drive: Drive, bundle: Bundle, settings: Settings, pa
     painter = Painter(
         drive,
         lambda image: perception.saliency(Frame(0, image)).astype(np.float64),
-        layer_sizes(Wiring.from_dict(bundle.wiring)),
+        Wiring.from_dict(bundle.wiring).sizes,
     )
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
     with Progress(*columns, console=console) as progress:

@@ -91,7 +91,7 @@ def _facts(
         "image": {"height": camera.height, "width": camera.width, "layout": "rows from the top, RGB, uint8"},
         "input": {"height": bundle.perception.input_height, "width": bundle.perception.input_width},
         "features": bundle.perception.features,
-        "neurons": {"inter": wiring.inter, "command": wiring.command, "motor": wiring.motor},
+        "neurons": wiring.sizes,
         "strides": [conv.stride for conv in CONVS],
         "log_scale_limit": LOG_SCALE_LIMIT,
         "period_s": 1 / camera.rate_hz,

@@ -34,11 +34,6 @@ def neuron_names(wiring: Wiring) -> list[str]:
     return [*inter, *(f"command {index}" for index in range(wiring.command)), *MOTORS]
 
 
-def layer_sizes(wiring: Wiring) -> dict[str, int]:
-    """Neurons per layer, in the order of the state vector."""
-    return {"inter": wiring.inter, "command": wiring.command, "motor": wiring.motor}
-
-
 def saliency_section(
     perception: Perception, images: Sequence[Image], masks: Sequence[Mapping[str, NDArray[np.bool_]]] = ()
 ) -> Section:

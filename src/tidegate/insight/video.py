@@ -13,13 +13,14 @@ from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 
 from tidegate.insight.drive import Barrier, Drive
+from tidegate.perception.saliency import HIGHLIGHT, overlay
 from tidegate.records import Floats, Mode
 
 SIZE = (1280, 720)
 CAMERA = (960, 480)
 PAPER, PANEL, LINE = (13, 24, 30), (20, 36, 44), (44, 66, 76)
 TEXT, FAINT = (236, 243, 246), (140, 164, 174)
-WANTED, ALLOWED, ACTIVE = (150, 176, 188), (64, 190, 226), (245, 166, 35)
+WANTED, ALLOWED, ACTIVE = (150, 176, 188), (64, 190, 226), HIGHLIGHT
 MODE_COLOUR = {
     Mode.NORMAL: (61, 170, 110),
     Mode.HOLD: (245, 166, 35),
@@ -104,8 +105,7 @@ class Painter:
 
     def _camera(self, image: NDArray[np.uint8]) -> Image.Image:
         if self._saliency is not None:
-            alpha = 0.75 * np.clip(self._saliency(image), 0, 1)[..., None]
-            image = (image * (1 - alpha) + np.array(ACTIVE) * alpha).astype(np.uint8)
+            image = overlay(image, self._saliency(image))
         return Image.fromarray(cv2.resize(image, CAMERA, interpolation=cv2.INTER_CUBIC))
 
     def _caption(self, draw: ImageDraw.ImageDraw, now: float, row: str) -> None:

@@ -63,6 +63,11 @@ class Wiring:
         decided = self.inter + self.command
         return slice(0, self.inter), slice(self.inter, decided), slice(decided, self.neurons)
 
+    @property
+    def sizes(self) -> dict[str, int]:
+        """Neurons by layer, in the order of the state."""
+        return {"inter": self.inter, "command": self.command, "motor": self.motor}
+
     def edges(self, adjacency: Polarity) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.float64]]:
         """Sources (E,), targets (E,) and polarities (E,) of the synapses in ``sensory`` or ``recurrent``."""
         source, target = np.nonzero(adjacency)
@@ -95,7 +100,7 @@ class Wiring:
             name: [[int(s), int(t), int(p)] for s, t, p in zip(*self.edges(adjacency), strict=True)]
             for name, adjacency in (("sensory", self.sensory), ("recurrent", self.recurrent))
         }
-        sizes = {"inputs": self.inputs, "inter": self.inter, "command": self.command, "motor": self.motor}
+        sizes = {"inputs": self.inputs, **self.sizes}
         marked = {"dense_time": True} if self.dense_time else {}
         return {**sizes, **marked, **listed}
 

@@ -8,7 +8,8 @@ classes of rclpy or those of rosbags, whose field names are the same. Nothing he
 from tidegate.messages.camera import camera_info
 from tidegate.messages.codec import decode, encode, encode_clock, encode_efforts
 from tidegate.messages.common import clock_of, serialised_stamp, stamp_of
-from tidegate.messages.status import decode_policy, encode_diagnostics, encode_policy
+from tidegate.messages.markers import Shape, encode_shapes
+from tidegate.messages.status import decode_policy, encode_diagnostics, encode_policy, layers_of, statuses
 from tidegate.messages.topics import DIAGNOSTICS, TOPICS, Make, Qos, Topic
 
 __all__ = [
@@ -16,6 +17,7 @@ __all__ = [
     "TOPICS",
     "Make",
     "Qos",
+    "Shape",
     "Topic",
     "camera_info",
     "clock_of",
@@ -26,6 +28,9 @@ __all__ = [
     "encode_diagnostics",
     "encode_efforts",
     "encode_policy",
+    "encode_shapes",
+    "layers_of",
     "serialised_stamp",
     "stamp_of",
+    "statuses",
 ]

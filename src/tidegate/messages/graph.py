@@ -18,12 +18,16 @@ LIFECYCLE = ("perception_node", "policy_node", "safety_node", "simulator_node")
 
 @dataclass(frozen=True, slots=True)
 class Interface:
-    """Topics and services of one node, by relative name, beyond what every ROS node and every lifecycle node has."""
+    """Topics and services of one node, by relative name, beyond what every ROS node and every lifecycle node has.
+
+    ``onlooker``: a node without log and parameter services.
+    """
 
     publishes: tuple[str, ...] = ()
     subscribes: tuple[str, ...] = ()
     serves: tuple[str, ...] = ()
     calls: tuple[str, ...] = ()
+    onlooker: bool = False
 
 
 GRAPH: dict[str, Interface] = {
@@ -35,7 +39,9 @@ GRAPH: dict[str, Interface] = {
         serves=("safety_node/stop", "safety_node/reset"),
     ),
     "simulator_node": Interface((*SENSORS, *SIMULATED), ("command",)),
-    "recorder_node": Interface(subscribes=tuple(TOPICS)),
+    "recorder_node": Interface(("diagnostics",), tuple(topic.name for topic in TOPICS.values() if topic.recorded)),
+    "markers_node": Interface(("markers",), ("odom", "health", "lane", "safety_node/barriers")),
+    "saliency_node": Interface(("saliency",), ("camera/image_raw",)),
     "tidegate_run": Interface(
         subscribes=("safety_node/barriers", "timing/commanded", "timing/rendered", "truth"),
         calls=tuple(f"{node}/{service}" for node in LIFECYCLE for service in ("change_state", "get_state")),
@@ -43,6 +49,14 @@ GRAPH: dict[str, Interface] = {
     "tidegate_doctor": Interface(
         subscribes=(*SENSORS, *FROM_FRAME, *FROM_TICK, "clock"),
         calls=tuple(f"{node}/get_state" for node in LIFECYCLE),
+        onlooker=True,
+    ),
+    "tidegate_watch": Interface(
+        subscribes=(
+            *("camera/camera_info", *TRUSTED, "points", *FROM_FRAME, *FROM_TICK),
+            *("manual", "emergency_stop", "clock", "diagnostics"),
+        ),
+        onlooker=True,
     ),
     "launch_ros": Interface(
         subscribes=tuple(f"{node}/transition_event" for node in LIFECYCLE),

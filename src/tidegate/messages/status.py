@@ -3,15 +3,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from tidegate.errors import MessageError
 from tidegate.messages.common import set_time, stamp_of, stamped
 from tidegate.messages.topics import BOOL, DIAGNOSTIC_STATUS, DIAGNOSTICS, HEADER, KEY_VALUE, Make
-from tidegate.records import NANOSECONDS, ImageHealth, Level, Round
+from tidegate.records import NANOSECONDS, ImageHealth, Level, Round, Status
 
 POLICY, RUNS_IN = "policy_node", "liquid step runs in"
+NEURONS = "neurons: "
+"""Before the name of a layer, in the key whose value is how many neurons it has."""
 
 
 def encode_diagnostics(
@@ -51,9 +53,28 @@ def decode_health(message: Any) -> ImageHealth:
         raise MessageError(f"health: {error}") from error
 
 
-def encode_policy(stamp: int, runs_in: str, make: Make) -> Any:
-    """What the policy node tells ``/diagnostics``: that its liquid step ``runs_in`` C or NumPy."""
-    return encode_diagnostics(stamp, POLICY, Level.OK, f"liquid step in {runs_in}", [(RUNS_IN, runs_in)], make)
+def statuses(message: Any) -> Iterator[Status]:
+    """What a DiagnosticArray tells, of whatever node; the last of equal keys counts."""
+    for status in message.status:
+        level = status.level[0] if isinstance(status.level, bytes) else int(status.level)
+        known = Level(level) if level in list(Level) else Level.ERROR
+        yield Status(status.name, known, status.message, {pair.key: pair.value for pair in status.values})
+
+
+def encode_policy(stamp: int, runs_in: str, make: Make, layers: Mapping[str, int] | None = None) -> Any:
+    """What the policy node tells ``/diagnostics``: that its liquid step ``runs_in`` C or NumPy, and the sizes of the
+    ``layers`` in the order of ``neurons``."""
+    sizes = [(f"{NEURONS}{layer}", str(size)) for layer, size in (layers or {}).items()]
+    return encode_diagnostics(stamp, POLICY, Level.OK, f"liquid step in {runs_in}", [(RUNS_IN, runs_in), *sizes], make)
+
+
+def layers_of(status: Status) -> dict[str, int]:
+    """Neurons by layer, in order, as a status tells them; empty where it does not."""
+    return {
+        key.removeprefix(NEURONS): int(value)
+        for key, value in status.values.items()
+        if key.startswith(NEURONS) and value.isdecimal()
+    }
 
 
 def decode_policy(message: Any) -> str | None:

@@ -47,16 +47,23 @@ HEADER = "std_msgs/msg/Header"
 BOOL = "std_msgs/msg/Bool"
 MULTI_ARRAY = "std_msgs/msg/Float64MultiArray"
 CLOCK = "rosgraph_msgs/msg/Clock"
+MARKERS = "visualization_msgs/msg/MarkerArray"
+MARKER = "visualization_msgs/msg/Marker"
+POINT = "geometry_msgs/msg/Point"
 
 
 @dataclass(frozen=True, slots=True)
 class Topic:
-    """A topic: relative ``name``, ROS ``type``, class of the ``record`` (None = not decoded here), ``qos``."""
+    """A topic: relative ``name``, ROS ``type``, class of the ``record`` (None = not decoded here), ``qos``.
+
+    ``recorded``: whether it belongs into a bag; what can be made again from the other topics does not.
+    """
 
     name: str
     type: str
     record: Kind
     qos: Qos
+    recorded: bool = True
 
 
 TOPICS: dict[str, Topic] = {
@@ -88,6 +95,8 @@ TOPICS: dict[str, Topic] = {
         Topic("truth", JOINT_STATE, Values, "reliable"),
         Topic("clock", CLOCK, None, "sensor"),
         Topic("diagnostics", DIAGNOSTICS, None, "reliable"),
+        Topic("markers", MARKERS, None, "reliable", recorded=False),
+        Topic("saliency", IMAGE, Frame, "sensor", recorded=False),
     )
 }
 """Every topic by its relative name (``~/barriers`` of the safety node is ``safety_node/barriers``)."""

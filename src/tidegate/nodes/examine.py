@@ -14,18 +14,16 @@ from typing import Any
 
 import numpy as np
 import rclpy
-from rclpy.experimental import EventsExecutor
 from rclpy.qos import HistoryPolicy, QoSCompatibility, QoSProfile, ReliabilityPolicy, qos_check_compatible
 from rclpy.serialization import deserialize_message
-from rclpy.signals import SignalHandlerOptions
 
 from tidegate.doctor.facts import GraphFacts, RosFacts, TopicFacts
 from tidegate.doctor.graph import BARE, MAKES, STACK, WATCHED
 from tidegate.doctor.middleware import domain_of
-from tidegate.errors import GraphError, TidegateError
+from tidegate.errors import TidegateError
 from tidegate.messages import TOPICS, decode, serialised_stamp
 from tidegate.messages.graph import LIFECYCLE, SENSORS
-from tidegate.nodes.children import enclave_flags
+from tidegate.nodes.onlooker import Spin, onlooker
 from tidegate.nodes.remote import Remote
 from tidegate.nodes.topics import message_class, requested_qos, ros_name
 from tidegate.records import NANOSECONDS, seconds
@@ -76,24 +74,7 @@ def examine(namespace: str = "", watch_s: float = 3.0) -> GraphFacts:
     Raises:
         GraphError: ROS does not start.
     """
-    domain = domain_of(os.environ)
-    context = rclpy.Context()
-    try:
-        rclpy.init(
-            context=context, args=enclave_flags("tidegate_doctor"), signal_handler_options=SignalHandlerOptions.NO
-        )
-        node: Any = rclpy.create_node("tidegate_doctor", context=context, namespace=namespace or None)
-    except RuntimeError as error:
-        raise GraphError(f"ROS does not start in domain {domain}: {' '.join(str(error).split())}") from error
-    executor = EventsExecutor(context=context)
-    executor.add_node(node)
-
-    def spin(span: float, done: Callable[[], bool] = lambda: False) -> None:
-        end = time.monotonic() + span
-        while (left := end - time.monotonic()) > 0 and not done():
-            executor.spin_once(timeout_sec=min(left, 0.05))
-
-    try:
+    with onlooker("tidegate_doctor", namespace) as (node, spin):
         spin(DISCOVERY_S, lambda: len(_others(node)) > 0)
         seen, end = _seen(node), time.monotonic() + SETTLING_S
         while _others(node) and time.monotonic() < end:
@@ -113,7 +94,7 @@ def examine(namespace: str = "", watch_s: float = 3.0) -> GraphFacts:
         spin(SLOWEST * watch_s, watched)
         states = _states(node, spin)
         return GraphFacts(
-            domain=domain,
+            domain=domain_of(os.environ),
             namespace=node.get_namespace(),
             nodes=tuple(_others(node)),
             states=states,
@@ -121,11 +102,6 @@ def examine(namespace: str = "", watch_s: float = 3.0) -> GraphFacts:
             topics=dict(_topics(node, watches)),
             elsewhere=frozenset(_elsewhere()),
         )
-    finally:
-        executor.remove_node(node)
-        node.destroy_node()
-        executor.shutdown()
-        rclpy.try_shutdown(context=context)
 
 
 def _others(node: Any) -> list[str]:
@@ -228,7 +204,7 @@ def _full(info: Any) -> str:
     return f"{info.node_namespace.rstrip('/')}/{info.node_name}"
 
 
-def _states(node: Any, spin: Callable[..., None]) -> dict[str, str]:
+def _states(node: Any, spin: Spin) -> dict[str, str]:
     """Lifecycle state by node of the stack that is there."""
     place = node.get_namespace()
     there = {name for name, space in node.get_node_names_and_namespaces() if space == place}

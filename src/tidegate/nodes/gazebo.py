@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from ament_index_python.packages import PackageNotFoundError, get_package_prefix, get_package_share_directory
+from ament_index_python.packages import get_package_share_directory
 from launch import Action, LaunchContext
 from launch.actions import DeclareLaunchArgument, IncludeLaunchDescription, OpaqueFunction, RegisterEventHandler
 from launch.event_handlers import OnProcessExit
@@ -15,6 +15,7 @@ from launch.substitutions import LaunchConfiguration
 from launch_ros.actions import Node
 from launch_ros.parameter_descriptions import ParameterValue
 
+from tidegate.nodes.launching import installed
 from tidegate.robot import Car, check_controllers, gazebo_description
 from tidegate.settings import load_settings
 from tidegate.share import share_path
@@ -112,18 +113,10 @@ def _gazebo(context: LaunchContext) -> list[Action]:
 
 
 def _require_packages() -> None:
-    absent = {package: apt for package, apt in PACKAGES.items() if not _installed(package)}
+    absent = {package: apt for package, apt in PACKAGES.items() if not installed(package)}
     if absent:
         install = " ".join(f"ros-$ROS_DISTRO-{apt}" for apt in sorted(set(absent.values())))
         raise RuntimeError(f"gazebo.launch.py needs {', '.join(absent)}; install with 'apt-get install {install}'")
-
-
-def _installed(package: str) -> bool:
-    try:
-        get_package_prefix(package)
-    except PackageNotFoundError:
-        return False
-    return True
 
 
 def _node(package: str, executable: str, **options: object) -> Node:

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from itertools import pairwise
 from typing import Any
 
+from ament_index_python.packages import PackageNotFoundError, get_package_prefix
 from launch import Action, LaunchContext
 from launch.actions import (
     DeclareLaunchArgument,
@@ -105,6 +106,15 @@ def recorder() -> list[Action]:
         sigterm_timeout=GO_DOWN_S,
     )
     return [RegisterEventHandler(OnProcessExit(target_action=node, on_exit=_ended)), node]
+
+
+def installed(package: str) -> bool:
+    """Whether the ROS package is there."""
+    try:
+        get_package_prefix(package)
+    except PackageNotFoundError:
+        return False
+    return True
 
 
 def bring_up(nodes: Sequence[LifecycleNode]) -> list[Action]:

@@ -22,6 +22,9 @@ LINGER_S = 10.0
 ONE_STOP = 2
 """Signals that one Ctrl-C makes: a terminal and ``ros2 launch`` both pass it on, on a busy machine seconds apart."""
 
+VIEWER_NICE = 19
+"""Of what is only looked at: it computes when nobody else wants to."""
+
 PARENT = "TIDEGATE_PARENT"
 """Environment variable: process without which a node goes down."""
 
@@ -119,12 +122,26 @@ def recorder() -> int:
     return run("tidegate.nodes.recorder_node", "RecorderNode")
 
 
+def markers() -> int:
+    """Entry point of ``markers_node``."""
+    os.nice(VIEWER_NICE)
+    return run("tidegate.nodes.markers_node", "MarkersNode")
+
+
+def saliency() -> int:
+    """Entry point of ``saliency_node``."""
+    os.nice(VIEWER_NICE)
+    return run("tidegate.nodes.saliency_node", "SaliencyNode")
+
+
 ENTRIES = {
     "perception_node": perception,
     "policy_node": policy,
     "safety_node": safety,
     "simulator_node": simulator,
     "recorder_node": recorder,
+    "markers_node": markers,
+    "saliency_node": saliency,
 }
 
 if __name__ == "__main__":

@@ -63,10 +63,11 @@ class PolicyNode(StackNode):
                 self.send("nominal", decision.nominal)
                 self.send("gains", decision.gains)
                 self.send("neurons", Neurons(decision.nominal.stamp, decision.neurons))
-                self._tell(decision.nominal.stamp, self._policy.runs_in)
+                self._tell(decision.nominal.stamp, self._policy)
 
-    def _tell(self, stamp: int, runs_in: str) -> None:
-        """Once a second of the frames' time: a bag then says with which arithmetic it can be repeated to the bit."""
+    def _tell(self, stamp: int, policy: LiquidPolicy) -> None:
+        """Once a second of the frames' time: a bag then says with which arithmetic it can be repeated to the bit, and
+        whoever draws the neurons knows their layers."""
         if self._told is None or not 0 <= stamp - self._told < NANOSECONDS:
             self._told = stamp
-            self.send_message("diagnostics", encode_policy(stamp, runs_in, make))
+            self.send_message("diagnostics", encode_policy(stamp, policy.runs_in, make, policy.wiring.sizes))

@@ -46,9 +46,9 @@ LOOK_PERIOD_S = 0.1
 class RecorderNode(Node):  # type: ignore[misc]
     """Hands on serialised messages as they come, never decoded; a thread writes them.
 
-    A topic is subscribed once somebody publishes it, with the quality that is offered. Where writing fails, it says so
-    once on ``/diagnostics``, records no more and stays: the robot drives on. An interrupted bag can be read up to its
-    end.
+    A topic is subscribed once somebody publishes it, with the quality that is offered. What viewers ask for, and what
+    can be made again from the rest, is left out (``Topic.recorded``). Where writing fails, it says so once on
+    ``/diagnostics``, records no more and stays: the robot drives on. An interrupted bag can be read up to its end.
     """
 
     def __init__(self, arguments: Sequence[str] | None = None) -> None:
@@ -73,7 +73,7 @@ class RecorderNode(Node):  # type: ignore[misc]
         except BaseException:
             self.destroy_node()
             raise
-        self._unseen = dict(TOPICS)
+        self._unseen = {name: topic for name, topic in TOPICS.items() if topic.recorded}
         self._listeners: list[tuple[Subscription, Callable[[bytes], None]]] = []
         self._told_failure = self._told_loss = False
         self.create_timer(LOOK_PERIOD_S, self._look, clock=Clock(clock_type=ClockType.STEADY_TIME))

@@ -17,6 +17,9 @@ from tidegate.messages.graph import GLOBAL
 FOREIGN = {"manual", "emergency_stop"}
 """Topics that other people's nodes publish, with whatever quality they choose."""
 
+NEWEST = QoSProfile(depth=1, reliability=ReliabilityPolicy.BEST_EFFORT)
+"""What the viewers' nodes ask for: served by whatever is offered, and no publisher waits for them."""
+
 DEPTH = {"sensor": 10, "command": 1, "reliable": 10}
 LOCK_STEP_DEPTH = 200
 """A node that is not waited for may lag by some rounds: nothing may be overwritten before it was read."""

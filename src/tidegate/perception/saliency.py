@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import cv2
 import numpy as np
@@ -13,6 +14,9 @@ from tidegate.perception.layout import CONVS, Conv
 
 Map = NDArray[np.float32]
 
+HIGHLIGHT = (245, 166, 35)
+"""Colour of what is looked at, RGB."""
+OPACITY = 0.75
 TINY = float(np.finfo(np.float32).tiny)
 
 
@@ -35,6 +39,12 @@ def visual_backprop(maps: Sequence[Map], size: tuple[int, int]) -> Map:
     mask = _spread(mask, CONVS[0], size)
     low, high = float(mask.min()), float(mask.max())
     return np.asarray((mask - low) / max(high - low, TINY), np.float32)
+
+
+def overlay(image: NDArray[np.uint8], saliency: NDArray[np.floating[Any]]) -> NDArray[np.uint8]:
+    """``image`` (H, W, 3) RGB with ``saliency`` (H, W) in [0, 1] laid over it."""
+    alpha = OPACITY * np.clip(saliency, 0, 1)[..., None]
+    return np.asarray(image * (1 - alpha) + np.array(HIGHLIGHT) * alpha, np.uint8)
 
 
 def _spread(mask: Map, conv: Conv, size: tuple[int, int]) -> Map:

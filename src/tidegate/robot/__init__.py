@@ -6,7 +6,7 @@ from tidegate.robot.car import GRAVITY, STEER_JOINTS, WHEEL_JOINTS, Car
 from tidegate.robot.control import check_controllers
 from tidegate.robot.gazebo import gazebo_description
 from tidegate.robot.motor_brake import motor_torques
-from tidegate.robot.urdf import Description, Joint, JointLimits, Link, load_description
+from tidegate.robot.urdf import Description, Joint, JointLimits, Link, load_description, read_urdf
 
 __all__ = [
     "GRAVITY",
@@ -22,4 +22,5 @@ __all__ = [
     "gazebo_description",
     "load_description",
     "motor_torques",
+    "read_urdf",
 ]

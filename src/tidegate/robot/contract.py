@@ -14,7 +14,7 @@ from tidegate import __version__
 from tidegate.bundle import bundle_identity
 from tidegate.errors import SettingsError
 from tidegate.robot.car import Car
-from tidegate.robot.urdf import expand
+from tidegate.robot.urdf import read_urdf
 from tidegate.settings import load_settings
 
 SHORT = 12
@@ -46,7 +46,7 @@ def contract_of(config: Path | None, bundle: Path | None = None, liquid_step: st
             text = config.read_bytes()
         except OSError as error:
             raise SettingsError(f"{config}: cannot be read ({error.strerror or error})") from error
-        description = ElementTree.canonicalize(expand(settings.vehicle.urdf), strip_text=True)
+        description = ElementTree.canonicalize(read_urdf(settings.vehicle.urdf), strip_text=True)
         made |= {
             "robot": settings.vehicle.name,
             "joints": json.dumps(_joints(Car.from_settings(settings)), ensure_ascii=False),

@@ -119,8 +119,8 @@ class Description:
         return made
 
 
-def expand(path: str | Path) -> str:
-    """The XML of a ``.urdf`` or ``.xacro`` file, the latter expanded.
+def read_urdf(path: str | Path) -> str:
+    """The URDF in a ``.urdf`` or ``.xacro`` file, the latter expanded.
 
     Raises:
         RobotError: no such file, or no XML.
@@ -142,7 +142,7 @@ def load_description(path: str | Path) -> Description:
     Raises:
         RobotError: no such file, no URDF, or a number or attribute that is missing, naming file and element.
     """
-    root = parse_xml(expand(path))
+    root = parse_xml(read_urdf(path))
     if root.tag != "robot":
         raise RobotError(f"{path}: root element is <{root.tag}>; it must be <robot>")
     source = str(path)

@@ -22,6 +22,7 @@ EVERY_SERVES = (
     "~/set_parameters",
     "~/set_parameters_atomically",
 )
+ONLOOKER_PUBLISHES, ONLOOKER_SERVES = ("/parameter_events",), ("~/get_type_description",)
 LIFECYCLE_SERVES = (
     "~/change_state",
     "~/get_available_states",
@@ -68,10 +69,11 @@ def _rights(node: str, simulation: bool) -> dict[tuple[str, str], Iterable[str]]
         publishes, subscribes = _robots(publishes), _robots(subscribes)
         calls = tuple(name for name in calls if not name.startswith("simulator_node/"))
         subscribes = tuple(name for name in subscribes if not name.startswith("simulator_node/"))
+    every = (ONLOOKER_PUBLISHES, ONLOOKER_SERVES) if own.onlooker else (EVERY_PUBLISHES, EVERY_SERVES)
     return {
-        ("topics", "publish"): (*EVERY_PUBLISHES, *map(_placed, publishes)),
+        ("topics", "publish"): (*every[0], *map(_placed, publishes)),
         ("topics", "subscribe"): map(_placed, subscribes),
-        ("services", "reply"): (*EVERY_SERVES, *(LIFECYCLE_SERVES if lifecycle else ()), *own.serves),
+        ("services", "reply"): (*every[1], *(LIFECYCLE_SERVES if lifecycle else ()), *own.serves),
         ("services", "request"): calls,
     }
 

@@ -1,0 +1,50 @@
+# SPDX-License-Identifier: Apache-2.0
+"""``camera/image_raw`` → ``saliency``: the camera image with what the network looks at laid over it.
+
+In a process of its own: in perception's a second thread would hold the interpreter while a frame waits for it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+from tidegate.bundle import Bundle
+from tidegate.errors import ImageError
+from tidegate.messages import encode
+from tidegate.nodes.stack_node import BUNDLE
+from tidegate.nodes.topics import make
+from tidegate.nodes.viewer_node import ViewerNode
+from tidegate.perception import Perception
+from tidegate.perception.saliency import overlay
+
+CAMERA = "camera/image_raw"
+
+
+class SaliencyNode(ViewerNode):
+    """VisualBackProp of the newest frame, at most five times a second; frames in between are dropped."""
+
+    OWN = (BUNDLE,)
+    SHOWS = "saliency"
+    HEARS = (CAMERA,)
+    PERIOD_S = 0.2
+
+    def __init__(self, arguments: list[str] | None = None) -> None:
+        super().__init__("saliency_node", arguments)
+
+    def build(self) -> None:
+        """Load the bundle."""
+        bundle = Bundle.load(self.get_parameter(BUNDLE.name).value, robot=self.settings.vehicle.name)
+        self._perception = Perception(bundle, self.settings)
+
+    def show(self) -> Any:
+        """The newest frame, with its own stamp."""
+        frame = self.take(CAMERA)
+        if frame is None:
+            return None
+        try:
+            saliency = self._perception.saliency(frame)
+        except ImageError as error:
+            self.get_logger().warning(f"{CAMERA}: {error}", throttle_duration_sec=5.0)
+            return None
+        return encode(replace(frame, image=overlay(frame.image, saliency)), make)

@@ -1,0 +1,110 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What the nodes for viewers share: they work only while somebody looks, and nothing that drives waits for them."""
+
+from __future__ import annotations
+
+import sys
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Sequence
+from typing import Any, ClassVar
+
+from rclpy.clock import Clock, ClockType
+from rclpy.node import Node
+from rclpy.serialization import deserialize_message
+from rclpy.subscription import Subscription
+
+from tidegate.errors import TidegateError
+from tidegate.messages import TOPICS, decode
+from tidegate.nodes.parameters import Own, declare
+from tidegate.nodes.topics import NEWEST, message_class, offered_qos, ros_name
+
+
+class ViewerNode(Node, ABC):  # type: ignore[misc]
+    """Publishes one topic from others, at a modest rate; no lifecycle: it drives nothing.
+
+    It subscribes while its topic has subscribers, and keeps the newest serialised message of each input; they are
+    decoded when ``show`` makes the next message of them.
+    """
+
+    OWN: ClassVar[tuple[Own, ...]] = ()
+    SHOWS: ClassVar[str]
+    """The topic that it publishes."""
+    HEARS: ClassVar[tuple[str, ...]]
+    """The topics that it makes it from."""
+    PERIOD_S: ClassVar[float]
+
+    def __init__(self, name: str, arguments: Sequence[str] | None = None) -> None:
+        """Declare and check the parameters; ``arguments`` replace those of the process.
+
+        Raises:
+            SettingsError: a parameter is unknown or refused.
+        """
+        super().__init__(
+            name,
+            cli_args=None if arguments is None else list(arguments),
+            use_global_arguments=arguments is None,
+            automatically_declare_parameters_from_overrides=True,
+        )
+        try:
+            self.settings = declare(self, self.OWN, sys.argv if arguments is None else arguments)
+            self.build()
+        except BaseException:
+            self.destroy_node()
+            raise
+        self._newest: dict[str, bytes] = {}
+        self._listeners: list[Subscription] = []
+        kind = message_class(TOPICS[self.SHOWS].type)
+        self._sender = self.create_publisher(kind, ros_name(self.SHOWS), offered_qos(self.SHOWS, lock_step=False))
+        self.create_timer(self.PERIOD_S, self._look, clock=Clock(clock_type=ClockType.STEADY_TIME))
+
+    @abstractmethod
+    def build(self) -> None:
+        """Make what ``show`` uses."""
+
+    @abstractmethod
+    def show(self) -> Any:
+        """The next message; None = nothing new."""
+
+    def needed(self) -> bool:
+        """Nobody drives by it."""
+        return False
+
+    def close(self) -> None:
+        """Stop listening."""
+        for listener in self._listeners:
+            self.destroy_subscription(listener)
+        self._listeners.clear()
+        self._newest.clear()
+
+    def take(self, topic: str) -> Any:
+        """The newest record that came on ``topic`` and was not taken yet; None = none, or one that cannot be read."""
+        data = self._newest.pop(topic, None)
+        if data is None:
+            return None
+        try:
+            return decode(topic, deserialize_message(data, message_class(TOPICS[topic].type)))
+        except TidegateError as error:
+            self.get_logger().warning(f"{topic}: {error}", throttle_duration_sec=5.0)
+            return None
+
+    def _look(self) -> None:
+        if self._sender.get_subscription_count() == 0:
+            if self._listeners:
+                self.close()
+            return
+        if not self._listeners:
+            self._listeners = [
+                self.create_subscription(
+                    message_class(TOPICS[topic].type), ros_name(topic), self._keep(topic), NEWEST, raw=True
+                )
+                for topic in self.HEARS
+            ]
+        message = self.show()
+        if message is not None:
+            self._sender.publish(message)
+
+    def _keep(self, topic: str) -> Callable[[bytes], None]:
+        def keep(data: bytes) -> None:
+            self._newest[topic] = data
+
+        return keep

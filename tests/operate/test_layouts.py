@@ -1,0 +1,134 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The shipped layouts of RViz and Foxglove show what the graph publishes: every topic, type, frame and field exists."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+import pytest
+import yaml
+
+from tidegate.bag import typestore
+from tidegate.messages import DIAGNOSTICS, TOPICS, encode
+from tidegate.messages.topics import CLOUD, IMAGE, JOINT_STATE, MARKERS
+from tidegate.operate.shapes import Scene
+from tidegate.records import BarrierState, LaneEstimate, Mode, Odometry, SafetyState
+from tidegate.robot import Car
+from tidegate.safety import Filter
+from tidegate.settings import load_settings
+from tidegate.share import share_path
+
+SETTINGS = load_settings(share_path("config/car.yaml"))
+CAR = Car.from_settings(SETTINGS)
+DESCRIPTION = "robot_description"
+"""Of robot_state_publisher, not of the graph."""
+
+
+@pytest.fixture(scope="module")
+def rviz() -> dict[str, Any]:
+    return yaml.safe_load(share_path("config/tidegate.rviz").read_text("utf-8"))["Visualization Manager"]
+
+
+@pytest.fixture(scope="module")
+def foxglove() -> dict[str, Any]:
+    return json.loads(share_path("config/foxglove.json").read_text("utf-8"))
+
+
+def test_the_fixed_frame_of_rviz_is_a_link_of_the_car(rviz: dict[str, Any]) -> None:
+    assert rviz["Global Options"]["Fixed Frame"] in CAR.description.links
+
+
+def test_the_displays_of_rviz_show_topics_of_their_type(rviz: dict[str, Any]) -> None:
+    types = {"MarkerArray": MARKERS, "PointCloud2": CLOUD, "Image": IMAGE}
+    shown = []
+    for display in rviz["Displays"]:
+        kind, topic = display["Class"].split("/")[1], display.get("Topic", display.get("Description Topic"))
+        if topic is None:
+            continue
+        name = topic["Value"].removeprefix("/")
+        shown.append(name)
+        if name != DESCRIPTION:
+            assert TOPICS[name].type == types[kind]
+        if name in TOPICS and TOPICS[name].qos == "sensor":  # drivers offer no more than that
+            assert topic["Reliability Policy"] == "Best Effort"
+    assert {"markers", "points", "saliency", DESCRIPTION} <= set(shown)
+
+
+def test_the_marker_groups_of_rviz_are_those_that_are_drawn(rviz: dict[str, Any]) -> None:
+    scene = Scene(SETTINGS, CAR)
+    scene.moved(Odometry(1, 0.0, 0.0, 0.0, 8.0, 0.0))
+    scene.saw(LaneEstimate(1, 0.0, 0.0, np.zeros(4), np.full(6, 0.001)))
+    state = SafetyState(1, Mode.NORMAL, (1.0, 0.0), (1.0, 0.0), ())
+    groups = {shape.group for shape in scene.shapes(state)}
+    (markers,) = [display for display in rviz["Displays"] if display["Name"] == "Markers"]
+    assert set(markers["Namespaces"]) == groups
+
+
+def test_the_launch_remaps_every_topic_of_rviz(rviz: dict[str, Any]) -> None:
+    pytest.importorskip("launch_ros")
+    from tidegate.nodes.viewing import rviz_topics
+
+    said = set(re.findall(r"Value: (/\S+)", share_path("config/tidegate.rviz").read_text("utf-8")))
+    assert set(rviz_topics(share_path("config/tidegate.rviz"))) == said
+
+
+def panels(part: Any) -> Iterator[dict[str, Any]]:
+    """Every panel of a layout."""
+    if isinstance(part, dict):
+        if part.get("type") == "panel":
+            yield part
+        for value in part.values():
+            yield from panels(value)
+    elif isinstance(part, list):
+        for value in part:
+            yield from panels(value)
+
+
+def test_the_panels_of_foxglove_show_topics_of_their_type(foxglove: dict[str, Any]) -> None:
+    kinds = {panel["panelType"]: panel["config"] for panel in panels(foxglove)}
+    assert kinds["ThreeDee"]["followTf"] in CAR.description.links
+    scene = {topic.removeprefix("/"): TOPICS[topic.removeprefix("/")].type for topic in kinds["ThreeDee"]["topics"]}
+    assert scene == {"markers": MARKERS, "points": CLOUD}
+    assert TOPICS[kinds["Image"]["imageMode"]["imageTopic"].removeprefix("/")].type == IMAGE
+    assert TOPICS[kinds["DiagnosticsSummary"]["topicToRender"].removeprefix("/")].type == DIAGNOSTICS
+    writers = {"Publish", "CallService", "ServiceCall", "Parameters", "Teleop"}
+    assert not writers & set(kinds)
+
+
+def test_the_lines_of_foxglove_are_the_entries_that_their_labels_name(foxglove: dict[str, Any]) -> None:
+    """JointState carries vectors with names: an index is right if the name there is the label's."""
+    names = [barrier.name for barrier in Filter(SETTINGS, CAR).barriers]
+    barriers = tuple(BarrierState(name, 0.0, 0.0, 0.0) for name in names)
+    lane = LaneEstimate(1, 0.0, 0.0, np.zeros(4), np.zeros(6))
+    messages = {
+        "safety_node/barriers": SafetyState(1, Mode.NORMAL, (1.0, 2.0), (3.0, 4.0), barriers),
+        "lane": lane,
+        "odom": Odometry(1, 0.0, 0.0, 0.0, 8.0, 0.0),
+    }
+    meant = {
+        "bound": "offset",
+        "Drive force [N]": "drive_force",
+        "Path curvature [1/m]": "path_curvature",
+    }
+    seen = []
+    for panel in panels(foxglove):
+        for line in panel["config"].get("paths", []):
+            topic, _, field = line["value"].removeprefix("/").partition(".")
+            message = encode(messages[topic], typestore.make)
+            assert message.__msgtype__ == TOPICS[topic].type
+            seen.append(line["label"])
+            if TOPICS[topic].type != JOINT_STATE:
+                value: Any = message
+                for part in field.split("."):
+                    value = getattr(value, part)
+                assert isinstance(value, float)
+                continue
+            column, index = re.fullmatch(r"(position|velocity|effort)\[(\d+)\]", field).groups()  # type: ignore[union-attr]
+            label = meant.get(panel.get("title", ""), meant.get(line["label"], line["label"]))
+            assert message.name[int(index)] == label
+            assert not np.isnan(getattr(message, column)[int(index)])
+    assert {*names, "mode", "wanted", "allowed", "offset", "bound", "speed"} == set(seen)
