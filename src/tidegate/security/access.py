@@ -66,7 +66,8 @@ def _rights(node: str, simulation: bool) -> dict[tuple[str, str], Iterable[str]]
         publishes = ("~/transition_event", *publishes)
         subscribes = (*subscribes, "clock")
     if not simulation:
-        publishes, subscribes = _robots(publishes), _robots(subscribes)
+        publishes = _robots(publishes)
+        subscribes = subscribes if own.onlooker else _robots(subscribes)  # these ask whether there is a clock
         calls = tuple(name for name in calls if not name.startswith("simulator_node/"))
         subscribes = tuple(name for name in subscribes if not name.startswith("simulator_node/"))
     every = (ONLOOKER_PUBLISHES, ONLOOKER_SERVES) if own.onlooker else (EVERY_PUBLISHES, EVERY_SERVES)
