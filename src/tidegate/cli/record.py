@@ -11,6 +11,7 @@ from rich.console import Console
 
 from tidegate.nodes.children import parameter_flags
 from tidegate.nodes.main import run
+from tidegate.nodes.topics import CLOCK_INSIDE, INSIDE, remap_flags
 
 
 def record(
@@ -18,7 +19,11 @@ def record(
     namespace: Annotated[str, typer.Option(help="of the graph's topics")] = "",
 ) -> None:
     """Record every topic of the graph until Ctrl-C."""
-    flags = ["--ros-args", *parameter_flags({"path": str(out)}), "-r", f"__ns:=/{namespace.strip('/')}"]
+    flags = [
+        "--ros-args",
+        *parameter_flags({"path": str(out)}),
+        *remap_flags(("__ns", f"/{namespace.strip('/')}"), INSIDE, CLOCK_INSIDE),
+    ]
     Console().print(f"recording into {out}; Ctrl-C ends it")
     code = run("tidegate.nodes.recorder_node", "RecorderNode", flags)
     raise typer.Exit(code)

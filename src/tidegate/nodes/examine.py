@@ -25,7 +25,7 @@ from tidegate.doctor.middleware import domain_of
 from tidegate.errors import GraphError, TidegateError
 from tidegate.messages import TOPICS, decode, serialised_stamp
 from tidegate.nodes.remote import Remote
-from tidegate.nodes.topics import message_class, requested_qos, ros_name
+from tidegate.nodes.topics import CLOCK_INSIDE, INSIDE, message_class, remap_flags, requested_qos, ros_name
 from tidegate.records import NANOSECONDS, seconds
 
 DISCOVERY_S = 5.0
@@ -79,7 +79,8 @@ def examine(namespace: str = "", watch_s: float = 3.0) -> GraphFacts:
     context = rclpy.Context()
     try:
         rclpy.init(context=context, args=[], signal_handler_options=SignalHandlerOptions.NO)
-        node: Any = rclpy.create_node("tidegate_doctor", context=context, namespace=namespace or None)
+        inside = ["--ros-args", *remap_flags(INSIDE, CLOCK_INSIDE)]
+        node: Any = rclpy.create_node("tidegate_doctor", context=context, namespace=namespace or None, cli_args=inside)
     except RuntimeError as error:
         raise GraphError(f"ROS does not start in domain {domain}: {' '.join(str(error).split())}") from error
     executor = EventsExecutor(context=context)
