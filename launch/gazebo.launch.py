@@ -19,11 +19,11 @@ MOTORS_BRAKE = {"vehicle.brake_fade": 1.0}
 
 def generate_launch_description() -> LaunchDescription:
     """Gazebo, then perception, policy, safety, in that order."""
-    bundle = LaunchConfiguration("bundle")
+    bundle, dry_run = LaunchConfiguration("bundle"), LaunchConfiguration("dry_run")
     nodes = [
         stack_node("perception_node", bundle=bundle),
         stack_node("policy_node", bundle=bundle),
-        stack_node("safety_node", auto_reset=True, **MOTORS_BRAKE),
+        stack_node("safety_node", auto_reset=True, dry_run=dry_run, **MOTORS_BRAKE),
     ]
     return LaunchDescription(
         [

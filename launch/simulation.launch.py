@@ -17,17 +17,18 @@ from tidegate.nodes.viewing import viewer_arguments, viewers
 
 def generate_launch_description() -> LaunchDescription:
     """Simulator, perception, policy, safety, in that order."""
-    bundle, lock_step = LaunchConfiguration("bundle"), LaunchConfiguration("lock_step")
+    bundle = LaunchConfiguration("bundle")
+    shared = {"own_clock": True, "lock_step": LaunchConfiguration("lock_step")}
     nodes = [
         stack_node(
             "simulator_node",
             scene=LaunchConfiguration("scene"),
             seed=LaunchConfiguration("seed"),
-            lock_step=lock_step,
+            **shared,
         ),
-        stack_node("perception_node", bundle=bundle, lock_step=lock_step),
-        stack_node("policy_node", bundle=bundle, lock_step=lock_step),
-        stack_node("safety_node", lock_step=lock_step, auto_reset=True),
+        stack_node("perception_node", bundle=bundle, **shared),
+        stack_node("policy_node", bundle=bundle, **shared),
+        stack_node("safety_node", auto_reset=True, dry_run=LaunchConfiguration("dry_run"), **shared),
     ]
     return LaunchDescription(
         [
@@ -38,7 +39,7 @@ def generate_launch_description() -> LaunchDescription:
             DeclareLaunchArgument("seed", default_value="0", description="of the road, its light and the sensors"),
             DeclareLaunchArgument("lock_step", default_value="false", description="simulated time drives the graph"),
             SetEnvironmentVariable("MUJOCO_GL", "egl", condition=IfCondition(LaunchConfiguration("headless"))),
-            *recorder(),
+            *recorder(own_clock=True),
             *viewers(),
             *bring_up(nodes),
         ]

@@ -15,7 +15,8 @@ from tidegate.cli.replay import replay as replay_command
 from tidegate.errors import BagError
 from tidegate.evaluation.replay import agreement, replay
 from tidegate.liquid.compiled import RUNS_IN
-from tidegate.messages import DIAGNOSTICS, encode_policy
+from tidegate.messages import CHANGED, DIAGNOSTICS, encode_diagnostics, encode_policy
+from tidegate.records import Level
 from tidegate.robot.contract import contract_of
 from tidegate.share import share_path
 
@@ -115,6 +116,29 @@ def test_a_step_that_ran_in_something_else_is_noted(recorded_in, recorded, rando
             writer.write_raw("/diagnostics", DIAGNOSTICS, serialise(data), stamp)
     notes = replay(BagReader(tmp_path / "b"), Bundle.load(random_bundle), car_settings).notes
     assert any("differ by rounding" in note for note in notes) == (recorded_in != RUNS_IN)
+
+
+def test_settings_that_changed_while_recording_are_replayed_from_their_tick_on(
+    recorded, random_bundle, car_settings, tmp_path
+):
+    """The bag says that they changed, its commands were made without: they differ from there on, never before."""
+    _, path = recorded
+    stamps = sorted(record.stamp for _, _, record in BagReader(path).messages(["safety_node/inputs"]))
+    at, key = stamps[400], "vehicle.speed_max"
+    with BagWriter(tmp_path / "b") as writer:
+        for topic, received, record in BagReader(path).messages(
+            [name[1:] for name in BagReader(path).topics if name != "/camera/camera_info"]
+        ):
+            writer.write(topic, record, received)
+        for stamp, values in ((stamps[0], []), (at, [(f"{CHANGED}{key}", "0.1")])):
+            data = encode_diagnostics(stamp, "safety_node", Level.OK, "NORMAL", values, make)
+            writer.write_raw("/diagnostics", DIAGNOSTICS, serialise(data), stamp)
+    found = replay(BagReader(tmp_path / "b"), Bundle.load(random_bundle), car_settings)
+    command = found.differences[-1]
+    assert command.name == "command"
+    assert 400 <= command.equal < command.count
+    (note,) = found.notes
+    assert note == f"settings changed at {(at - stamps[0]) / 1e9:.3f} s and replayed so: {key} 0.1"
 
 
 def test_a_bag_without_a_camera_is_refused(recorded, random_bundle, car_settings, tmp_path):

@@ -2,14 +2,12 @@
 """The real ``ros2 launch`` on a real colcon build: up in order, driving, down safely."""
 
 import os
-import random
 import re
 import shutil
 import signal
 import subprocess
-import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -18,122 +16,25 @@ pytest.importorskip("launch_ros")
 pytest.importorskip("ros2launch")
 pytest.importorskip("torch")
 
+from launched import ORDER, PATIENCE_S, Launched
 from rosbags.highlevel import AnyReader
 
 from tidegate.messages import decode
 from tidegate.records import Mode
-from tidegate.robot import Car
-from tidegate.settings import load_settings
-from tidegate.share import share_path
-
-ROOT = Path(__file__).parents[2]
-ORDER = ("simulator_node", "perception_node", "policy_node", "safety_node")
-PATIENCE_S = 120.0
-STALL_S = 1.5
-"""How long a busy machine may keep a process waiting: longer than a second has been seen."""
 
 
-@pytest.fixture(scope="module")
-def environment(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
-    """A fresh colcon build in a folder of its own, sourced."""
-    colcon = shutil.which("colcon", path=f"{Path(sys.executable).parent}:{os.environ['PATH']}")
-    if colcon is None:
-        pytest.skip("colcon is absent")
-    place = tmp_path_factory.mktemp("workspace")
-    build = [colcon, "--log-base", str(place / "log"), "build", "--base-paths", str(ROOT)]
-    subprocess.run(build, cwd=place, check=True, capture_output=True)
-    installed = place / "install" / "tidegate"
-    (site,) = installed.glob("lib/python*/site-packages")
-    prefixes = [str(installed), *filter(None, [os.environ.get("AMENT_PREFIX_PATH"), sys.prefix])]
-    return {
-        **os.environ,
-        "AMENT_PREFIX_PATH": os.pathsep.join(prefixes),
-        "PYTHONPATH": os.pathsep.join(filter(None, [str(site), os.environ.get("PYTHONPATH")])),
-        "PATH": os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]]),
-        "ROS_DOMAIN_ID": str(random.SystemRandom().randint(100, 199) // 2),
-        "ROS_AUTOMATIC_DISCOVERY_RANGE": "LOCALHOST",
-        "ROS_LOG_DIR": str(place / "ros"),
-        "RCUTILS_COLORIZED_OUTPUT": "0",
-    }
-
-
-@pytest.fixture
-def bundle(tmp_path: Path) -> Path:
-    from tidegate.stack import Stack
-
-    settings = load_settings(share_path("config/car.yaml"))
-    mass = Car.from_settings(settings).effective_mass
-    Stack.from_settings(settings, 0).to_bundle("random", settings, mass).save(tmp_path / "bundle")
-    return tmp_path / "bundle"
-
-
-class Launched:
-    """``ros2 launch`` in a process group of its own, as a terminal would make it."""
-
-    def __init__(self, environment: dict[str, str], log: Path, *arguments: str) -> None:
-        self._log, self.environment = log, environment
-        with log.open("w") as stream:
-            self.process = subprocess.Popen(
-                ["ros2", "launch", "tidegate", *arguments],
-                env=environment,
-                stdin=subprocess.DEVNULL,
-                stdout=stream,
-                stderr=subprocess.STDOUT,
-                start_new_session=True,
-            )
-
-    @property
-    def said(self) -> str:
-        return self._log.read_text()
-
-    def wait_for(self, text: str) -> None:
-        end = time.monotonic() + PATIENCE_S
-        while text not in self.said:
-            assert self.process.poll() is None, self.said
-            assert time.monotonic() < end, self.said
-            time.sleep(0.1)
-
-    def pid(self, node: str) -> int:
-        """Of the process of ``node``."""
-        (pid,) = re.findall(rf"\[{node}-\d\]: process started with pid \[(\d+)\]", self.said)
-        return int(pid)
-
-    def interrupt(self) -> int:
-        """Ctrl-C on a busy machine: the terminal sends SIGINT to the whole group, of which some come to it late."""
-        late = (self.process.pid, self.pid("simulator_node"))
-        for pid in late:
-            os.kill(pid, signal.SIGSTOP)
-        os.killpg(self.process.pid, signal.SIGINT)
-        time.sleep(STALL_S)
-        for pid in late:
-            os.kill(pid, signal.SIGCONT)
-        return self.process.wait(60)
-
-
-@pytest.fixture
-def launch(environment: dict[str, str], tmp_path: Path) -> Iterator[Callable[..., Launched]]:
-    made: list[Launched] = []
-
-    def start(*arguments: str) -> Launched:
-        made.append(Launched(environment, tmp_path / f"launch{len(made)}.log", *arguments))
-        return made[-1]
-
-    yield start
-    for one in made:
-        if one.process.poll() is None:
-            os.killpg(one.process.pid, signal.SIGKILL)
-            one.process.wait()
-
-
-@pytest.mark.parametrize("name", ["simulation.launch.py", "robot.launch.py"])
+@pytest.mark.parametrize("name", ["simulation.launch.py", "robot.launch.py", "gazebo.launch.py"])
 def test_the_arguments_explain_themselves(environment: dict[str, str], name: str) -> None:
     shown = subprocess.run(
         ["ros2", "launch", "tidegate", name, "-s"], env=environment, capture_output=True, text=True, check=True
     ).stdout
-    wanted = ["robot", "namespace", "use_sim_time", "params_file", "bundle", "autostart", "log_level", "record"]
-    wanted += ["use_rviz", "rviz_config_file", "viewers"]
-    wanted += ["headless", "scene", "seed", "lock_step"] if name.startswith("simulation") else []
-    assert re.findall(r"^    '(\w+)':", shown, re.MULTILINE) == wanted
+    wanted = {"robot", "params_file", "bundle", "namespace", "use_sim_time", "autostart", "use_respawn", "log_level"}
+    wanted |= {"record", "dry_run", "use_rviz", "rviz_config_file", "viewers"}
+    wanted |= {"headless", "scene", "seed", "lock_step"} if name.startswith("simulation") else set()
+    explained = re.findall(r"^    '(\w+)':\n        (\S.{8,})\n        \(default: ", shown, re.MULTILINE)
+    assert wanted <= {argument for argument, _ in explained}
+    assert len(explained) == len(re.findall(r"^    '", shown, re.MULTILINE))
+    assert "no description given" not in shown
 
 
 def test_it_comes_up_drives_and_goes_down_with_a_braked_car(

@@ -41,6 +41,8 @@ from tidegate.share import share_path
 
 Rights = dict[str, set[str]]
 KINDS = ("publish", "subscribe", "reply", "request")
+DRY, WET = {"/safety_node/would_command"}, {"/command", "/effort_controller/commands"}
+"""What only a dry run publishes, and what it does not."""
 PATIENCE_S = 30.0
 
 
@@ -122,6 +124,10 @@ def made(kind: type, *flags: str) -> Any:
     return kind(["--ros-args", "--params-file", str(CAR_YAML), *given])
 
 
+def without(rights: Rights, absent: set[str]) -> Rights:
+    return {kind: names - absent for kind, names in rights.items()}
+
+
 def nodes(bundle: Path, *flags: str) -> Iterator[Any]:
     for kind in (PerceptionNode, PolicyNode):
         yield made(kind, f"bundle:={bundle}", *flags)
@@ -147,8 +153,13 @@ def test_on_a_robot_every_node_has_what_the_policy_allows_and_nothing_else(
 ) -> None:
     for node in nodes(bundle):
         name = node.get_name()
-        expected = ROBOT[f"/tidegate/{name}"]
+        expected = without(ROBOT[f"/tidegate/{name}"], DRY)
         assert watched(ros, observer, node, expected) == expected, name
+
+
+def test_a_dry_run_has_another_topic_in_the_place_of_the_actuators(ros: EventsExecutor, observer: Observer) -> None:
+    expected = without(ROBOT["/tidegate/safety_node"], WET)
+    assert watched(ros, observer, made(SafetyNode, "dry_run:=true"), expected) == expected
 
 
 @pytest.mark.parametrize(
@@ -160,7 +171,7 @@ def test_in_simulation_too_but_for_the_topics_of_the_other_mode(
     flags = ("use_sim_time:=true", f"lock_step:={str(lock_step).lower()}")
     for node in (*nodes(bundle, *flags), made(SimulatorNode, *flags)):
         name = node.get_name()
-        expected = {kind: names - absent for kind, names in SIMULATION[f"/tidegate/{name}"].items()}
+        expected = without(SIMULATION[f"/tidegate/{name}"], absent | DRY)
         assert watched(ros, observer, node, expected) == expected, name
 
 
@@ -251,10 +262,10 @@ def test_the_committed_policy_is_that_of_a_robot() -> None:
     assert shipped == access_policy(), "run `make docs`"
 
 
-def test_a_namespace_moves_all_but_the_global_topics() -> None:
+def test_a_namespace_moves_all_but_what_every_node_of_ros_has_in_common() -> None:
     moved = rights(access_policy("/car"))["/tidegate/safety_node"]
     plain = ROBOT["/tidegate/safety_node"]
-    globally = {"/rosout", "/parameter_events", "/diagnostics"}
+    globally = {"/rosout", "/parameter_events"}
     for kind in KINDS:
         assert moved[kind] == {name if name in globally else f"/car{name}" for name in plain[kind]}
 

@@ -14,6 +14,7 @@ from rclpy.executors import Executor
 from rclpy.parameter import Parameter
 
 from tidegate.errors import SettingsError
+from tidegate.nodes.policy_node import PolicyNode
 from tidegate.nodes.safety_node import SafetyNode
 from tidegate.settings import Settings, entries, load_settings
 from tidegate.share import share_path
@@ -53,7 +54,7 @@ def test_every_setting_is_a_described_parameter(ros: Executor, settings: Setting
         assert described.type == TYPES[entry.type], entry.key
         assert entry.limits.doc in described.description
         assert f"[{entry.limits.unit}]" in described.description or not entry.limits.unit
-        assert described.read_only
+        assert described.read_only == (not entry.limits.live)
         for ranges in (described.floating_point_range, described.integer_range):
             if ranges and math.isfinite(entry.limits.low):
                 assert ranges[0].from_value == entry.limits.low
@@ -82,6 +83,45 @@ def test_a_setting_cannot_change_under_way(ros: Executor) -> None:
     (result,) = node.set_parameters([Parameter("safety.rate_hz", value=100.0)])
     assert not result.successful
     assert "read-only" in result.reason
+    node.destroy_node()
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "told"),
+    [
+        ("vehicle.speed_max", 8.0, ""),
+        ("vehicle.speed_max", 16.5, ""),
+        ("vehicle.speed_max", 16.6, "'vehicle.speed_max' is 16.6; it must be at most 16.5 [m/s], as in the file"),
+        ("vehicle.speed_max", 0.0, "0.1"),
+        ("safety.filter.gain_default", 0.5, ""),
+        ("safety.filter.gain_default", 60.0, "50"),
+    ],
+)
+def test_what_may_change_at_run_time_is_judged_by_the_table(ros: Executor, key: str, value: float, told: str) -> None:
+    node = made(["--ros-args", "--params-file", str(CAR_YAML)])
+    (result,) = node.set_parameters([Parameter(key, value=value)])
+    assert result.successful == (not told)
+    assert told in result.reason
+    node.destroy_node()
+
+
+def test_a_node_that_does_not_heed_a_setting_does_not_take_a_change_of_it(ros: Executor) -> None:
+    node = PolicyNode(["--ros-args", "--params-file", str(CAR_YAML)])
+    (result,) = node.set_parameters([Parameter("vehicle.speed_max", value=8.0)])
+    assert not result.successful
+    node.destroy_node()
+
+
+def test_a_parameter_of_the_node_can_change_until_it_is_configured(ros: Executor) -> None:
+    node = made(["--ros-args", "--params-file", str(CAR_YAML)])
+    wish = [Parameter("dry_run", value=True)]
+    assert node.set_parameters(wish)[0].successful
+    node.trigger_configure()
+    (result,) = node.set_parameters([Parameter("dry_run", value=False)])
+    assert not result.successful
+    assert result.reason == "'dry_run' is read when the node is configured; clean it up first"
+    node.trigger_cleanup()
+    assert node.set_parameters([Parameter("dry_run", value=False)])[0].successful
     node.destroy_node()
 
 

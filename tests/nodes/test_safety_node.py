@@ -10,15 +10,18 @@ from typing import Any
 import numpy as np
 import pytest
 from plant import CAR_YAML, Plant, until
+from rcl_interfaces.msg import SetParametersResult
+from rcl_interfaces.srv import SetParametersAtomically
 from rclpy.experimental import EventsExecutor
 from rclpy.lifecycle import TransitionCallbackReturn
+from rclpy.parameter import Parameter
 from std_srvs.srv import Trigger
 
-from tidegate.messages import TOPICS, encode_clock
+from tidegate.messages import TOPICS, decode_changed, encode_clock, stamp_of
 from tidegate.nodes.actuator_watch import actuator_faults
 from tidegate.nodes.safety_node import SafetyNode
 from tidegate.nodes.topics import make, message_class, offered_qos, ros_name
-from tidegate.records import Level, Mode
+from tidegate.records import Level, Mode, SafetyState
 from tidegate.settings import Settings
 
 ARGUMENTS = ["--ros-args", "--params-file", str(CAR_YAML)]
@@ -258,6 +261,63 @@ def test_going_down_brakes_to_standstill_before_it_falls_silent(plant: Plant, no
     finite(plant)
 
 
+def test_settings_change_between_ticks_and_the_first_tick_that_has_them_tells_so(
+    plant: Plant, node: SafetyNode
+) -> None:
+    """Through the service that ``ros2 param`` and other nodes call."""
+    client = plant.node.create_client(SetParametersAtomically, "safety_node/set_parameters_atomically")
+    until(plant.executor, client.service_is_ready, "parameter service")
+
+    def set_all(**values: float) -> SetParametersResult:
+        parameters = [Parameter(name.replace("__", "."), value=value) for name, value in values.items()]
+        request = SetParametersAtomically.Request(parameters=[one.to_parameter_msg() for one in parameters])
+        future = client.call_async(request)
+        until(plant.executor, future.done, "its answer")
+        return future.result().result
+
+    def told() -> list[tuple[int, dict[str, float]]]:
+        found = [(stamp_of(one), decode_changed(one)) for one in plant.diagnostics]
+        return [(stamp, changed) for stamp, changed in found if changed is not None]
+
+    def room(state: SafetyState) -> float:
+        return next(barrier.h for barrier in state.barriers if barrier.name == "speed")
+
+    plant.drive(5.0)
+    before = plant.round()
+    refused = set_all(vehicle__speed_max=20.0, safety__filter__gain_default=1.0)
+    assert not refused.successful
+    assert "at most 16.5 [m/s], as in the file" in refused.reason
+    assert set_all(vehicle__speed_max=3.0, safety__filter__gain_default=1.0).successful
+    at, after = plant.now, plant.round()
+    until(plant.executor, lambda: told()[-1][1], "diagnostics of it")
+    values = {"vehicle.speed_max": 3.0, "safety.filter.gain_default": 1.0}
+    assert next(one for one in told() if one[1]) == (at, values)
+    assert room(before) > 10.0
+    assert abs(room(after)) < 0.1  # it begins at the present speed
+    assert set_all(vehicle__speed_max=16.5, safety__filter__gain_default=2.0).successful
+    assert room(plant.round()) == pytest.approx(room(before), abs=0.1)
+    until(plant.executor, lambda: not told()[-1][1], "diagnostics of it")
+
+
+def test_a_dry_run_in_lock_step_is_refused(plant: Plant, ros: EventsExecutor) -> None:
+    node = SafetyNode([*LOCK_STEP, "-p", "dry_run:=true"])
+    assert node.trigger_configure() == TransitionCallbackReturn.FAILURE
+    node.destroy_node()
+
+
+def test_going_down_without_anybody_who_tells_the_time_ends_with_the_brakes(plant: Plant, node: SafetyNode) -> None:
+    plant.drive(5.0)
+    assert plant.command is not None
+    assert plant.command.effort[2:].sum() > 0
+    heard = len(plant.commands)
+    for topic in (*Plant.SENSORS, "points"):
+        plant.node.destroy_publisher(plant.publishers.pop(topic))
+    until(plant.executor, node._alone, "the sensors are gone")
+    node.close()
+    until(plant.executor, lambda: len(plant.commands) > heard and plant.command.effort[-1] < -100, "the brakes")
+    finite(plant)
+
+
 def test_a_second_master_is_refused(plant: Plant, node: SafetyNode, ros: EventsExecutor) -> None:
     second = SafetyNode([*LOCK_STEP, "-r", "__node:=second"])
     ros.add_node(second)
@@ -329,6 +389,39 @@ def test_in_real_time_silence_alone_stops_the_car(ros: EventsExecutor, settings:
     until(ros, lambda: plant.state is not None and plant.state.mode == Mode.STOPPING, "STOPPING in silence")
     finite(plant)
     node.close()
+    for made in (node, plant.node):
+        ros.remove_node(made)
+        made.destroy_node()
+
+
+def test_a_dry_run_sends_nothing_to_the_actuators_and_tells_what_it_would(
+    ros: EventsExecutor, settings: Settings
+) -> None:
+    plant = Plant(ros, settings, lock_step=False)
+    heard: dict[str, list[Any]] = {"safety_node/would_command": [], "effort_controller/commands": []}
+    for topic, kept in heard.items():
+        plant.node.create_subscription(message_class(TOPICS[topic].type), ros_name(topic), kept.append, 10)
+    node = SafetyNode([*ARGUMENTS, "-p", "auto_reset:=true", "-p", "dry_run:=true"])
+    ros.add_node(node)
+    assert node.trigger_configure() == node.trigger_activate() == TransitionCallbackReturn.SUCCESS
+    sensed = [0.0]
+
+    def driven() -> bool:
+        if time.monotonic() - sensed[-1] > 0.03:
+            sensed.append(time.monotonic())
+            plant.sense()
+            plant.tick += 10
+        return plant.state is not None and plant.state.mode == Mode.NORMAL
+
+    would = heard["safety_node/would_command"]
+    until(ros, lambda: driven() and would and plant.diagnostics and plant.said().startswith("NORMAL"), "NORMAL")
+    assert tuple(would[-1].name) == plant.car.joint_names
+    assert "dry run: nothing is sent to the actuators" in plant.said()
+    assert plant.diagnostics[-1].status[0].level == bytes([Level.WARN])
+    assert plant.status()["dry_run"] == "true"
+    assert node.count_publishers("command") == node.count_publishers("effort_controller/commands") == 0
+    node.close()
+    assert plant.commands == heard["effort_controller/commands"] == []
     for made in (node, plant.node):
         ros.remove_node(made)
         made.destroy_node()

@@ -100,6 +100,20 @@ def test_speed_allows_the_force_under_which_the_speed_grows_by_gain_times_room(d
     assert force / MASS + disturbance + SAFETY.disturbance_margin == pytest.approx(GAIN * h)
 
 
+def test_a_speed_limit_lowered_at_run_time_allows_the_force_that_follows_it_down() -> None:
+    state = State(speed=9.0, force=1000.0, force_low=-9000.0, disturbance=0.2, speed_allowed=9.5, speed_falling=2.0)
+    h, (row,) = rows_of("speed", state)
+    assert h == pytest.approx(0.5)
+    assert row is not None
+    assert bound(row) / row[0] / MASS + 0.2 + SAFETY.disturbance_margin == pytest.approx(GAIN * h - 2.0)
+
+
+def test_a_speed_limit_above_the_files_changes_nothing() -> None:
+    state = State(speed=13.0, force_low=-9000.0)
+    above = State(speed=13.0, force_low=-9000.0, speed_allowed=17.0, speed_falling=2.0)
+    assert rows_of("speed", above) == rows_of("speed", state)
+
+
 def test_speed_never_asks_for_less_than_the_torque_rate_can_do() -> None:
     state = State(speed=30.0, force=1000.0, force_low=700.0)
     _, (row,) = rows_of("speed", state)

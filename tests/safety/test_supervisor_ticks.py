@@ -23,6 +23,7 @@ from tidegate.records import (
     nanoseconds,
 )
 from tidegate.safety.ladder import Rung
+from tidegate.settings import entries
 
 SAFETY, LADDER = settings().safety, settings().safety.ladder
 Change = Callable[[SafetyInputs], SafetyInputs]
@@ -248,6 +249,38 @@ def test_gains_are_the_policys_only_while_it_drives_and_they_are_young() -> None
     aged: Change = lambda inputs: dataclasses.replace(inputs, gains=Received(inputs.gains.record, 10**9))  # type: ignore[union-attr] # noqa: E731
     assert allowed(4.0, change=aged) == middle == allowed(0.5, change=aged)
     assert allowed(0.5, change=without("gains")) == middle
+
+
+def test_a_speed_limit_lowered_while_driving_is_reached_without_braking_hard_and_raised_at_once() -> None:
+    drive = driving(12.0, disable=frozenset({"lane", "sight"}))
+    drive.run(5 * PERIOD, (3500.0, 0.0))
+    drive.supervisor.adjust({"vehicle.speed_max": 8.0})
+    begun = drive.run(PERIOD, (3500.0, 0.0))
+    assert value(begun, "speed") == pytest.approx(0.0, abs=0.05)
+    speeds = [drive.plant.speed]
+    for _ in range(8):
+        drive.run(0.5, (3500.0, 0.0))
+        speeds.append(drive.plant.speed)
+    falls = -np.diff(speeds) / 0.5
+    assert falls.max() < SAFETY.curve_deceleration + 1.0
+    assert speeds[3] < 10.5
+    assert speeds[-1] < 8.0
+    drive.supervisor.adjust({})
+    assert value(drive.run(PERIOD, (3500.0, 0.0)), "speed") > 8.0
+
+
+def test_the_default_gain_can_change_between_ticks() -> None:
+    drive = driving()
+    assert drive.supervisor.filter.gain_default == SAFETY.filter.gain_default
+    drive.supervisor.adjust({"safety.filter.gain_default": 0.7})
+    assert drive.supervisor.filter.row_gains({}) == [0.7] * len(drive.supervisor.filter.gain_index)
+    drive.supervisor.adjust({})
+    assert drive.supervisor.filter.gain_default == SAFETY.filter.gain_default
+
+
+def test_what_the_table_lets_change_is_what_the_supervisor_heeds() -> None:
+    live = {entry.key for entry in entries(settings()) if entry.limits.live}
+    assert live == {"vehicle.speed_max", "safety.filter.gain_default"}
 
 
 def test_what_is_asked_for_next_starts_from_what_was_allowed() -> None:

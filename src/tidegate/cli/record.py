@@ -11,6 +11,7 @@ from rich.console import Console
 
 from tidegate.nodes.children import parameter_flags
 from tidegate.nodes.main import run
+from tidegate.nodes.topics import CLOCK_INSIDE, INSIDE, remap_flags
 
 
 def record(
@@ -41,7 +42,11 @@ def record(
         "config": str(config or ""),
         "bundle": str(bundle or ""),
     }
-    flags = ["--ros-args", *parameter_flags(values), "-r", f"__ns:=/{namespace.strip('/')}"]
+    flags = [
+        "--ros-args",
+        *parameter_flags(values),
+        *remap_flags(("__ns", f"/{namespace.strip('/')}"), INSIDE, CLOCK_INSIDE),
+    ]
     places = " and ".join(str(place) for place in (out, snapshots) if place is not None)
     Console().print(f"recording into {places or 'nothing'}; Ctrl-C ends it")
     code = run("tidegate.nodes.recorder_node", "RecorderNode", flags)

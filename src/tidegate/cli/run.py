@@ -29,6 +29,9 @@ def run(
     duration: Annotated[float, typer.Option(help="longest drive [s]")] = math.inf,
     until_goal: Annotated[bool, typer.Option("--until-goal", help="end at the scene's goal")] = False,
     namespace: Annotated[str, typer.Option(help="of all nodes")] = "",
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="send nothing to the actuators; safety_node/would_command tells it")
+    ] = False,
     disable: Annotated[str, typer.Option(help="parts to switch off, by comma, as in evaluate; never on a road")] = "",
 ) -> None:
     """Drive until the goal, the time or Ctrl-C; the car is braked before the nodes end."""
@@ -43,6 +46,7 @@ def run(
         namespace=namespace,
         disable=names(disable),
         auto_reset=simulate,
+        dry_run=dry_run,
     )
     console = Console(soft_wrap=True, highlight=False)
     with console.status("bringing the nodes up") as line:

@@ -13,14 +13,17 @@ from rich.table import Table
 
 from tidegate.settings import Entry, entries, settings_from
 
+COLUMNS = ("key", "type", "unit", "default", "allowed", "at run time", "meaning")
 HEADING = """# Settings
 
 Made by `make docs` from the declarations in `tidegate.settings`; the same table validates `config/*.yaml` and makes the
 ROS parameter descriptors (`ros2 param describe`). `safety.barriers` takes further barriers
-by name, of these types or of your own: [own_barrier.md](own_barrier.md).
+by name, of these types or of your own: [own_barrier.md](own_barrier.md). A setting with a word under "at run time" may
+be changed on the running safety node (`ros2 param set /safety_node vehicle.speed_max 8.0`): `any` to what is allowed,
+`lower` to nothing above the file's. All others are fixed while the robot runs.
 
-| key | type | unit | default | allowed | meaning |
-| --- | --- | --- | --- | --- | --- |"""
+| key | type | unit | default | allowed | at run time | meaning |
+| --- | --- | --- | --- | --- | --- | --- |"""
 
 
 def settings(markdown: Annotated[bool, typer.Option(help="print the page docs/settings.md")] = False) -> None:
@@ -28,7 +31,7 @@ def settings(markdown: Annotated[bool, typer.Option(help="print the page docs/se
     if markdown:
         typer.echo(markdown_page(), nl=False)
         return
-    table = Table("key", "type", "unit", "default", "allowed", "meaning")
+    table = Table(*COLUMNS)
     for entry in _defaults():
         table.add_row(*cells(entry))
     Console().print(table)
@@ -45,8 +48,8 @@ def _defaults() -> Iterator[Entry]:
 
 
 def cells(entry: Entry) -> tuple[str, ...]:
-    """One table row: key, type, unit, default, allowed, meaning."""
+    """One table row, in the order of ``COLUMNS``."""
     listed = isinstance(entry.default, tuple)
     default = ", ".join(map(str, entry.default)) if listed else str(entry.default)
     kind = f"list of {type(entry.default[0]).__name__}" if listed else entry.type.__name__
-    return (entry.key, kind, entry.limits.unit, default, entry.limits.allowed(), entry.limits.doc)
+    return (entry.key, kind, entry.limits.unit, default, entry.limits.allowed(), entry.limits.live, entry.limits.doc)

@@ -9,7 +9,7 @@ every difference from the record is a difference of code, model, settings or mac
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, fields
 from typing import Any
 
@@ -20,7 +20,7 @@ from tidegate.bag.typestore import deserialise
 from tidegate.bundle import Bundle
 from tidegate.errors import BagError
 from tidegate.liquid import LiquidPolicy
-from tidegate.messages import decode_policy
+from tidegate.messages import decode_changed, decode_policy, stamp_of
 from tidegate.perception import Perception
 from tidegate.records import Command, Floats, Received, SafetyInputs, UsedInputs, seconds
 from tidegate.robot import Car
@@ -40,6 +40,8 @@ FIELDS = {
 }
 """Field of ``SafetyInputs`` → topic."""
 
+DRY = "safety_node/would_command"
+"""In a dry run the filter's commands are here; those on ``command``, if any, are another's."""
 Told = Callable[[int, int], None]
 """Hears (steps done, steps in all)."""
 
@@ -78,7 +80,7 @@ class _Recorded:
     """The small records of a bag by topic and stamp; frames stay in the bag."""
 
     def __init__(self, reader: BagReader) -> None:
-        wanted = (*FIELDS.values(), "features", "safety_node/inputs", "command")
+        wanted = (*FIELDS.values(), "features", "safety_node/inputs", "command", DRY)
         self._by_stamp: dict[str, dict[int, Any]] = {topic: {} for topic in wanted if _has(reader, topic)}
         for topic, _, record in reader.messages(list(self._by_stamp)):
             self._by_stamp[topic].setdefault(record.stamp, record)
@@ -124,13 +126,21 @@ def replay(
         for name in ("features", "lane", "nominal", "gains")
         if (found := _compare(name, made.get(name, {}), recorded.of(name), _scales(bundle, settings)[name]))
     ]
-    if ticks and recorded.of("command"):
+    sent = recorded.of(DRY) or recorded.of("command")
+    if ticks and sent:
         car = Car.from_settings(settings)
+        changes = _changes(reader)
         commands, missing = _run_ticks(
-            ticks, made, recorded, Supervisor(settings, car, disable=disable), lambda done: told(seen + done, total)
+            ticks,
+            made,
+            recorded,
+            Supervisor(settings, car, disable=disable),
+            changes,
+            lambda done: told(seen + done, total),
         )
+        notes += _changes_told(changes, ticks[0].stamp)
         scale = np.array([car.limits[name].effort for name in car.joint_names])
-        found = _compare("command", commands, recorded.of("command"), scale)
+        found = _compare("command", commands, sent, scale)
         differences += [found] if found else []
         if missing:
             notes.append(f"{missing} inputs of ticks are not in the bag; the newest one before was taken")
@@ -184,9 +194,11 @@ def _run_ticks(
     made: dict[str, dict[int, Any]],
     recorded: _Recorded,
     supervisor: Supervisor,
+    changes: Mapping[int, Mapping[str, float]],
     told: Callable[[int], None],
 ) -> tuple[dict[int, Command], int]:
-    """The filter on each tick's own inputs: made anew where the frame is there, else as recorded.
+    """The filter on each tick's own inputs: made anew where the frame is there, else as recorded; with the settings
+    that were ``changes`` of the file's from a stamp on.
 
     Returns:
         commands by stamp, and how many inputs were not to be found.
@@ -194,6 +206,8 @@ def _run_ticks(
     last: dict[str, Any] = {}
     commands, missing = {}, 0
     for done, used in enumerate(ticks, start=1):
+        if used.stamp in changes:
+            supervisor.adjust(changes[used.stamp])
         received: dict[str, Any] = dict(used.flags)
         for name, source in used.inputs.items():
             if source is None:
@@ -272,11 +286,30 @@ def _ran_in(reader: BagReader) -> str | None:
     """What the recorded policy stepped in; None where the bag does not say."""
     if step := reader.contract().get("liquid_step"):
         return step
-    if not _has(reader, "diagnostics"):
-        return None
-    raw = reader.raw({reader.find("diagnostics")})
-    told = (decode_policy(deserialise(data, type_name)) for _, type_name, _, data in raw)
-    return next((runs_in for runs_in in told if runs_in is not None), None)
+    return next((runs_in for one in _diagnostics(reader) if (runs_in := decode_policy(one)) is not None), None)
+
+
+def _changes(reader: BagReader) -> dict[int, dict[str, float]]:
+    """Settings that were not the file's, by the stamp of the tick that told so."""
+    told = ((stamp_of(one), decode_changed(one)) for one in _diagnostics(reader))
+    return {stamp: changed for stamp, changed in told if changed is not None}
+
+
+def _changes_told(changes: Mapping[int, Mapping[str, float]], start: int) -> Iterator[str]:
+    """A note for each change of settings."""
+    before: Mapping[str, float] = {}
+    for stamp, now in sorted(changes.items()):
+        if now != before:
+            text = ", ".join(f"{key} {value:g}" for key, value in now.items()) or "as in the file"
+            yield f"settings changed at {seconds(stamp - start):.3f} s and replayed so: {text}"
+        before = now
+
+
+def _diagnostics(reader: BagReader) -> Iterator[Any]:
+    """The messages of ``/diagnostics``, of whatever node."""
+    if _has(reader, "diagnostics"):
+        for _, type_name, _, data in reader.raw({reader.find("diagnostics")}):
+            yield deserialise(data, type_name)
 
 
 def _has(reader: BagReader, topic: str) -> bool:

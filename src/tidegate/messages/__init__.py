@@ -9,10 +9,19 @@ from tidegate.messages.camera import camera_info
 from tidegate.messages.codec import decode, encode, encode_clock, encode_efforts
 from tidegate.messages.common import clock_of, serialised_stamp, stamp_of
 from tidegate.messages.markers import Shape, encode_shapes
-from tidegate.messages.status import decode_policy, encode_diagnostics, encode_policy, layers_of, statuses
+from tidegate.messages.status import (
+    CHANGED,
+    decode_changed,
+    decode_policy,
+    encode_diagnostics,
+    encode_policy,
+    layers_of,
+    statuses,
+)
 from tidegate.messages.topics import DIAGNOSTICS, TOPICS, Make, Qos, Topic
 
 __all__ = [
+    "CHANGED",
     "DIAGNOSTICS",
     "TOPICS",
     "Make",
@@ -22,6 +31,7 @@ __all__ = [
     "camera_info",
     "clock_of",
     "decode",
+    "decode_changed",
     "decode_policy",
     "encode",
     "encode_clock",

@@ -34,7 +34,7 @@ GRAPH: dict[str, Interface] = {
     "perception_node": Interface(("features", "lane", "health"), ("camera/image_raw",)),
     "policy_node": Interface(("nominal", "gains", "neurons", "diagnostics"), ("features", "odom")),
     "safety_node": Interface(
-        (*FROM_TICK, "timing/commanded", "diagnostics"),
+        (*FROM_TICK, "safety_node/would_command", "timing/commanded", "diagnostics"),
         (*TRUSTED, "points", "nominal", "gains", "lane", "health", "manual", "emergency_stop", "tick"),
         serves=("safety_node/stop", "safety_node/reset"),
     ),

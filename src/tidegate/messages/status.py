@@ -14,6 +14,7 @@ from tidegate.records import NANOSECONDS, ImageHealth, Level, Round, Status
 POLICY, RUNS_IN = "policy_node", "liquid step runs in"
 NEURONS = "neurons: "
 """Before the name of a layer, in the key whose value is how many neurons it has."""
+SAFETY, CHANGED = "safety_node", "changed: "
 
 
 def encode_diagnostics(
@@ -81,6 +82,19 @@ def decode_policy(message: Any) -> str | None:
     """What a message of ``/diagnostics`` says that the liquid step runs in; None where it is not the policy's."""
     pairs = [pair for status in message.status if status.name == POLICY for pair in status.values]
     return next((str(pair.value) for pair in pairs if pair.key == RUNS_IN), None)
+
+
+def decode_changed(message: Any) -> dict[str, float] | None:
+    """The settings that differ from the file's, by key, as a message of ``/diagnostics`` tells them; None where it is
+    not the safety node's."""
+    told = [status for status in message.status if status.name == SAFETY]
+    if not told:
+        return None
+    pairs = [pair for status in told for pair in status.values if pair.key.startswith(CHANGED)]
+    try:
+        return {pair.key.removeprefix(CHANGED): float(pair.value) for pair in pairs}
+    except ValueError as error:
+        raise MessageError(f"diagnostics: {error}") from error
 
 
 def encode_round(record: Round, make: Make) -> Any:

@@ -85,6 +85,7 @@ TOPICS: dict[str, Topic] = {
         Topic("emergency_stop", BOOL, bool, "reliable"),
         Topic("command", JOINT_STATE, Command, "command"),
         Topic("effort_controller/commands", MULTI_ARRAY, None, "command"),
+        Topic("safety_node/would_command", JOINT_STATE, Command, "command"),
         Topic("safety_node/barriers", JOINT_STATE, SafetyState, "reliable"),
         Topic("safety_node/inputs", JOINT_STATE, UsedInputs, "reliable"),
         Topic("tick", HEADER, Round, "reliable"),

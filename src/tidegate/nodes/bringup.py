@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import os
 import time
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,32 +13,29 @@ from types import TracebackType
 from typing import Any
 
 import rclpy
-from lifecycle_msgs.msg import Transition
 from rclpy.experimental import EventsExecutor
 from rclpy.signals import SignalHandlerOptions
 
 from tidegate.doctor.middleware import DOMAIN_MAX
 from tidegate.errors import GraphError
 from tidegate.nodes.children import Child, Said, enclave_flags, parameter_flags
-from tidegate.nodes.remote import Remote
+from tidegate.nodes.remote import STEPS, Remote
+from tidegate.nodes.topics import CLOCK_INSIDE, INSIDE, remap_flags
 from tidegate.settings import load_settings
 from tidegate.share import share_path
 
 ORDER = ("simulator_node", "perception_node", "policy_node", "safety_node")
 """Sources first: whoever comes up finds what it listens to."""
-DISCOVERY_S = 2.0
-"""A machine on which another graph is just starting hears of it late."""
-ANSWER_S = 6.0
+LOOK_S = 0.2
+"""Most often a graph that runs is known by then; one that is not is found while the nodes start."""
+LEASE_S = 12.0
+"""Longer than the middleware lists a process that was killed (``config/fastdds.xml``)."""
 START_TIMEOUT_S = 60.0
 """For one transition: a first start may compile, and a slow machine builds a world for a while."""
 LAST_WORDS_S = 0.1
 DOWN_TIMEOUT_S = 12.0
 AGAIN_S = 1.0
 """How often a node is asked that has nothing to wait for; the third time it goes down at once."""
-STEPS = (
-    (Transition.TRANSITION_CONFIGURE, "configure", "inactive"),
-    (Transition.TRANSITION_ACTIVATE, "activate", "active"),
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +52,7 @@ class GraphOptions:
         namespace: of all nodes.
         disable: parts to switch off, for evaluation.
         auto_reset: release the car after bring-up.
+        dry_run: publish everything but what the actuators listen to.
     """
 
     bundle: Path
@@ -66,6 +65,7 @@ class GraphOptions:
     namespace: str = ""
     disable: tuple[str, ...] = ()
     auto_reset: bool = True
+    dry_run: bool = False
 
     def parameters(self) -> dict[str, dict[str, object]]:
         """The own parameters of each node to start, in the order of bring-up."""
@@ -79,6 +79,7 @@ class GraphOptions:
                 "use_sim_time": self.simulate,
                 "auto_reset": self.auto_reset,
                 "disable": ",".join(self.disable),
+                "dry_run": self.dry_run,
             },
         }
         return {name: nodes[name] for name in ORDER if self.simulate or name != "simulator_node"}
@@ -116,6 +117,7 @@ class Graph:
             for step in STEPS:
                 for name in self.options.parameters():
                     self._change(name, *step)
+                self._refuse_second_graph()
         except BaseException:
             self._down()
             raise
@@ -160,25 +162,38 @@ class Graph:
         self._executor.add_node(self.node)
 
     def _refuse_second_graph(self) -> None:
-        place, remotes = self.node.get_namespace(), {}
-        end = time.monotonic() + DISCOVERY_S
-        while time.monotonic() < end:  # one that was killed is listed for a while still, but does not answer
+        """Looked for before the nodes are started, so that it is told soon, and again before they are activated.
+
+        Raises:
+            GraphError: nodes of the same names run already.
+        """
+        self.spin(0.0 if self.children else LOOK_S)
+        end = time.monotonic() + LEASE_S  # one that was killed is listed until then, but does not answer
+        remotes: dict[str, Remote] = {}
+        while rivals := self._rivals():
+            for name in rivals - set(self.children) - set(remotes):
+                remotes[name] = Remote(self.node, name)
+            answered = next((name for name, remote in remotes.items() if remote.state()), None)
+            if answered or time.monotonic() > end:
+                raise GraphError(
+                    f"domain {os.environ.get('ROS_DOMAIN_ID') or 0} has a "
+                    f"{self.node.get_namespace().rstrip('/')}/{answered or min(rivals)} already; "
+                    "end that graph, or choose another ROS_DOMAIN_ID or namespace"
+                )
             self.spin(0.05)
-            for name, namespace in self.node.get_node_names_and_namespaces():
-                if name in ORDER and namespace == place and name not in remotes:
-                    remotes[name] = Remote(self.node, name)
-                    end = time.monotonic() + ANSWER_S
-            for name, remote in remotes.items():
-                if remote.state():
-                    raise GraphError(
-                        f"domain {os.environ.get('ROS_DOMAIN_ID') or 0} has a {place.rstrip('/')}/{name} already; "
-                        "end that graph, or choose another ROS_DOMAIN_ID or namespace"
-                    )
         for remote in remotes.values():
             remote.close()
 
+    def _rivals(self) -> set[str]:
+        """Names of nodes of which there are more than ours."""
+        place = self.node.get_namespace()
+        known = self.node.get_node_names_and_namespaces()
+        counts = Counter(name for name, namespace in known if name in ORDER and namespace == place)
+        return {name for name, count in counts.items() if count > (name in self.children)}
+
     def _start_processes(self) -> None:
-        shared = ["-r", f"__ns:={self.node.get_namespace()}"]
+        inside = [INSIDE, CLOCK_INSIDE] if self.options.simulate else [INSIDE]
+        shared = remap_flags(("__ns", self.node.get_namespace()), *inside)
         file = ["--params-file", str(self.options.params_file)]
         if self.options.record is not None:
             paths = {"path": self.options.record, "config": self.options.params_file, "bundle": self.options.bundle}
@@ -201,6 +216,7 @@ class Graph:
         self._until(known, name, verb)
         remote.close()
         if not outcome:
+            self._refuse_second_graph()  # its node may be the one that answered
             self.spin(0.1)  # its reason may still be on its way through the pipe
             raise GraphError(f"{name} failed to {verb}: {self.children[name].problem or 'no reason given'}")
 

@@ -12,6 +12,7 @@ from launch import Action, LaunchContext
 from launch.actions import (
     DeclareLaunchArgument,
     EmitEvent,
+    LogInfo,
     OpaqueFunction,
     RegisterEventHandler,
     SetEnvironmentVariable,
@@ -27,14 +28,27 @@ from launch_ros.events.lifecycle import ChangeState
 from launch_ros.substitutions import FindPackageShare
 from lifecycle_msgs.msg import Transition
 
+from tidegate.nodes.member import GO_DOWN_S, Member, remappings
+from tidegate.nodes.respawn import Respawn
 from tidegate.security.access import enclave
 from tidegate.share import PROFILES
 
-GO_DOWN_S = "12"
-"""How long a node may take to go down: the safety node brakes the car first, the others wait for it."""
 HEARS_S = 1.0
 """By then a launch has heard of a Ctrl-C that its nodes have obeyed already."""
 SHARE = FindPackageShare("tidegate")
+ARGUMENTS = {
+    "robot": ("car", "which robot: config/<robot>.yaml and models/<robot>-ltc19, unless the next two say otherwise"),
+    "params_file": ([SHARE, "/config/", LaunchConfiguration("robot"), ".yaml"], "the robot's settings"),
+    "bundle": ([SHARE, "/models/", LaunchConfiguration("robot"), "-ltc19"], "folder of the trained model"),
+    "namespace": ("", "of all nodes, services and topics, /diagnostics included; so several robots share a domain"),
+    "use_sim_time": ("", "take the time from the simulator's clock instead of the system's"),
+    "autostart": ("true", "configure and activate the nodes, in order; else they wait for 'ros2 lifecycle set'"),
+    "use_respawn": ("false", "start a node that died again, after 1, 2, 4 … 30 s; else its death ends the launch"),
+    "log_level": ("info", "of all nodes: debug, info, warn, error or fatal"),
+    "record": ("", "folder of a bag to make of all topics; empty = none"),
+    "dry_run": ("false", "send nothing to the actuators; safety_node/would_command tells what would be"),
+}
+"""Arguments of every launch file of the car, by name: default and description. Names are Nav2's where it has them."""
 
 
 def shared_arguments(use_sim_time: bool) -> list[Action]:
@@ -42,50 +56,27 @@ def shared_arguments(use_sim_time: bool) -> list[Action]:
 
     ``use_sim_time`` is the default of the argument of that name.
     """
-    robot = LaunchConfiguration("robot")
+    defaults = {name: default for name, (default, _) in ARGUMENTS.items()}
+    defaults["use_sim_time"] = str(use_sim_time).lower()
     return [
-        DeclareLaunchArgument("robot", default_value="car", description="which robot: names config/<robot>.yaml"),
-        DeclareLaunchArgument("namespace", default_value="", description="of all nodes and topics"),
-        DeclareLaunchArgument(
-            "use_sim_time", default_value=str(use_sim_time).lower(), description="take the time from /clock"
+        *(
+            DeclareLaunchArgument(name, default_value=defaults[name], description=description)
+            for name, (_, description) in ARGUMENTS.items()
         ),
-        DeclareLaunchArgument(
-            "params_file",
-            default_value=[SHARE, "/config/", robot, ".yaml"],
-            description="the robot's settings",
-        ),
-        DeclareLaunchArgument(
-            "bundle",
-            default_value=[SHARE, "/models/", robot, "-ltc19"],
-            description="folder of the trained model",
-        ),
-        DeclareLaunchArgument("autostart", default_value="true", description="configure and activate the nodes"),
-        DeclareLaunchArgument("log_level", default_value="info", description="of all nodes"),
-        DeclareLaunchArgument("record", default_value="", description="folder of a bag to make; empty = none"),
         SetEnvironmentVariable(PROFILES, EnvironmentVariable(PROFILES, default_value=[SHARE, "/config/fastdds.xml"])),
     ]
 
 
-def stack_node(executable: str, **own: Any) -> LifecycleNode:
-    """One lifecycle node of the graph with its ``own`` parameters."""
-    return LifecycleNode(
-        package="tidegate",
-        executable=executable,
-        name=executable,
-        namespace=LaunchConfiguration("namespace"),
-        output="screen",
-        parameters=[
-            LaunchConfiguration("params_file"),
-            {"use_sim_time": LaunchConfiguration("use_sim_time"), **own},
-        ],
-        ros_arguments=["--log-level", LaunchConfiguration("log_level"), "--enclave", enclave(executable)],
-        sigterm_timeout=GO_DOWN_S,
-        sigkill_timeout=GO_DOWN_S,
-    )
+def stack_node(executable: str, *, own_clock: bool = False, **own: Any) -> Member:
+    """One lifecycle node of the graph with its ``own`` parameters.
+
+    ``own_clock``: the simulator is the graph's own, so that its clock belongs into the namespace.
+    """
+    return Member(executable, own, own_clock)
 
 
-def recorder() -> list[Action]:
-    """Records all topics where the argument ``record`` names a folder."""
+def recorder(*, own_clock: bool = False) -> list[Action]:
+    """Records all topics where the argument ``record`` names a folder. It is not started again: the folder is there."""
     folder = LaunchConfiguration("record")
     wanted = IfCondition(NotSubstitution(EqualsSubstitution(folder, "")))
     node = Node(
@@ -101,11 +92,12 @@ def recorder() -> list[Action]:
                 "linger": True,
             }
         ],
+        remappings=remappings(own_clock),
         ros_arguments=["--enclave", enclave("recorder_node")],
         condition=wanted,
         sigterm_timeout=GO_DOWN_S,
     )
-    return [RegisterEventHandler(OnProcessExit(target_action=node, on_exit=_ended)), node]
+    return [RegisterEventHandler(OnProcessExit(target_action=node, on_exit=_recorder_ended)), node]
 
 
 def installed(package: str) -> bool:
@@ -117,26 +109,25 @@ def installed(package: str) -> bool:
     return True
 
 
-def bring_up(nodes: Sequence[LifecycleNode]) -> list[Action]:
-    """Configure ``nodes`` one after the other, then activate them in the same order; end the launch if one fails.
+def bring_up(members: Sequence[Member]) -> list[Action]:
+    """Configure ``members`` one after the other, then activate them in the same order; end the launch if one fails.
 
-    Each step is caused by the event that the step before has succeeded, so the order holds on any machine.
+    Each step is caused by the event that the step before has succeeded, so the order holds on any machine. Once all are
+    active, ``use_respawn`` says what becomes of one that dies.
     """
+    respawn = Respawn(_ended)
+    nodes = [member.first() for member in members]
     steps = [(node, *step) for step in (CONFIGURE, ACTIVATE) for node in nodes]
     actions: list[Action] = []
-    for node in nodes:
-        actions += [node, RegisterEventHandler(OnProcessExit(target_action=node, on_exit=_ended))]
+    for member, node in zip(members, nodes, strict=True):
+        exits = OnProcessExit(target_action=node, on_exit=respawn.on_exit(member, node))
+        actions += [node, RegisterEventHandler(exits)]
     for (node, _, _, goal), (following, transition, _, _) in pairwise(steps):
-        actions.append(
-            RegisterEventHandler(
-                OnStateTransition(
-                    target_lifecycle_node=node, goal_state=goal, entities=[_change(following, transition)]
-                )
-            )
-        )
+        actions.append(_once(node, goal, _change(following, transition)))
+    actions.append(_once(nodes[-1], "active", OpaqueFunction(function=_all_up, args=[respawn])))
     for node, _, start, goal in steps:
         back = "unconfigured" if goal == "inactive" else "inactive"
-        failed = OpaqueFunction(function=_failed, args=[node, start])
+        failed = OpaqueFunction(function=_failed, args=[respawn, node, start])
         actions.append(
             RegisterEventHandler(
                 OnStateTransition(target_lifecycle_node=node, start_state=start, goal_state=back, entities=[failed])
@@ -150,12 +141,31 @@ CONFIGURE = (Transition.TRANSITION_CONFIGURE, "configuring", "inactive")
 ACTIVATE = (Transition.TRANSITION_ACTIVATE, "activating", "active")
 
 
+def _once(node: LifecycleNode, goal: str, action: Action) -> Action:
+    """Do ``action`` when ``node`` comes to the state ``goal`` for the first time; later an operator may do so."""
+    return RegisterEventHandler(
+        OnStateTransition(target_lifecycle_node=node, goal_state=goal, entities=[action], handle_once=True)
+    )
+
+
 def _change(node: LifecycleNode, transition: int) -> EmitEvent:
     return EmitEvent(event=ChangeState(lifecycle_node_matcher=matches_action(node), transition_id=transition))
 
 
-def _failed(_context: LaunchContext, node: LifecycleNode, state: str) -> None:
-    raise RuntimeError(f"{node.node_name} failed while {state}; its message is above")
+def _all_up(_context: LaunchContext, respawn: Respawn) -> list[Action]:
+    respawn.up = True
+    return [LogInfo(msg="all nodes are active")]
+
+
+def _failed(_context: LaunchContext, respawn: Respawn, node: LifecycleNode, state: str) -> None:
+    if not respawn.up:
+        raise RuntimeError(f"{node.node_name} failed while {state}; its message is above")
+
+
+def _recorder_ended(event: Any, context: LaunchContext) -> list[Action] | None:
+    if event.returncode and IfCondition(LaunchConfiguration("use_respawn")).evaluate(context):
+        return [LogInfo(msg=f"{event.process_name} ended by itself with code {event.returncode}; nothing is recorded")]
+    return _ended(event, context)
 
 
 def _ended(event: Any, context: LaunchContext) -> list[Action] | None:

@@ -16,6 +16,7 @@ from rclpy.signals import SignalHandlerOptions
 from tidegate.doctor.middleware import domain_of
 from tidegate.errors import GraphError
 from tidegate.nodes.children import enclave_flags
+from tidegate.nodes.topics import CLOCK_INSIDE, INSIDE, remap_flags
 
 
 class Spin(Protocol):
@@ -32,8 +33,9 @@ def onlooker(name: str, namespace: str) -> Iterator[tuple[Any, Spin]]:
         GraphError: ROS does not start.
     """
     context = rclpy.Context()
+    flags = [*enclave_flags(name), *remap_flags(INSIDE, CLOCK_INSIDE)]
     try:
-        rclpy.init(context=context, args=enclave_flags(name), signal_handler_options=SignalHandlerOptions.NO)
+        rclpy.init(context=context, args=flags, signal_handler_options=SignalHandlerOptions.NO)
         node: Any = rclpy.create_node(
             name,
             context=context,

@@ -1,37 +1,40 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The settings as ROS parameters: declared from the settings table, validated by the settings layer."""
+"""The settings as ROS parameters: declared from the settings table, validated and changed by the settings layer."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
-from rcl_interfaces.msg import FloatingPointRange, IntegerRange, ParameterDescriptor
+from rcl_interfaces.msg import FloatingPointRange, IntegerRange, ParameterDescriptor, SetParametersResult
 from rclpy.node import Node
+from rclpy.parameter import Parameter
 
 from tidegate.errors import SettingsError
-from tidegate.settings import Entry, Settings, entries, settings_from
+from tidegate.settings import Entry, Settings, check_change, entries, settings_from
 from tidegate.share import share_path
 
 # Declared by rclpy or by the middleware's QoS overrides, in every node.
 ROS_OWN = ("use_sim_time", "qos_overrides", "start_type_description_service")
 INT64 = 2**63 - 1
+AT_RUN_TIME = {"any": "any of these", "lower": "none above the file's"}
 
 
 @dataclass(frozen=True, slots=True)
 class Own:
-    """A parameter that belongs to one node and is no setting of the robot; read when the node is configured."""
+    """A parameter that belongs to one node and is no setting of the robot; read when the node is configured, and fixed
+    from then on until it is cleaned up."""
 
     name: str
     default: bool | int | float | str
     description: str
 
 
-def declare(node: Node, own: Sequence[Own], arguments: Sequence[str]) -> Settings:
+def declare(node: Node, own: Sequence[Own], arguments: Sequence[str], *, live: bool = False) -> Settings:
     """Declare every setting and the node's ``own`` parameters; return the validated settings.
 
     The node must have been made with ``automatically_declare_parameters_from_overrides``: only so can a value of the
@@ -41,6 +44,7 @@ def declare(node: Node, own: Sequence[Own], arguments: Sequence[str]) -> Setting
         node: whose parameters are declared.
         own: the node's own parameters.
         arguments: command line of the node; its first ``--params-file`` is the robot's file.
+        live: whether the node takes changes of the settings that may change at run time.
 
     Raises:
         SettingsError: unknown parameter, wrong type or value out of range, naming the file.
@@ -55,7 +59,7 @@ def declare(node: Node, own: Sequence[Own], arguments: Sequence[str]) -> Setting
     settings = settings_from(_nested(given), source, folder)
     for entry in entries(settings):
         value = list(entry.value) if isinstance(entry.value, tuple) else entry.value
-        _declare(node, entry.key, value, descriptor(entry))
+        _declare(node, entry.key, value, descriptor(entry, live=live))
     return settings
 
 
@@ -67,11 +71,13 @@ def params_file(arguments: Sequence[str]) -> Path | None:
     return None
 
 
-def descriptor(entry: Entry) -> ParameterDescriptor:
+def descriptor(entry: Entry, *, live: bool = False) -> ParameterDescriptor:
     """What ``ros2 param describe`` shows: meaning with unit, range, what is allowed in words."""
     limits = entry.limits
     unit = f" [{limits.unit}]" if limits.unit else ""
-    made = ParameterDescriptor(description=limits.doc + unit, additional_constraints=limits.allowed(), read_only=True)
+    changes = live and limits.live
+    allowed = f"{limits.allowed()}; at run time {AT_RUN_TIME[limits.live]}" if changes else limits.allowed()
+    made = ParameterDescriptor(description=limits.doc + unit, additional_constraints=allowed, read_only=not changes)
     bounded = not (math.isinf(limits.low) and math.isinf(limits.high))
     if bounded and entry.type is float:
         made.floating_point_range = [FloatingPointRange(from_value=float(limits.low), to_value=float(limits.high))]
@@ -80,6 +86,36 @@ def descriptor(entry: Entry) -> ParameterDescriptor:
         high = INT64 if math.isinf(limits.high) else int(limits.high)
         made.integer_range = [IntegerRange(from_value=low, to_value=high, step=0)]
     return made
+
+
+def judge(
+    settings: Settings, own: Sequence[Own], configured: Callable[[], bool]
+) -> Callable[[Iterable[Parameter]], SetParametersResult]:
+    """The callback that judges changes of declared parameters: live settings by their table, ``own`` ones by whether
+    the node is ``configured``. Read-only ones never come here."""
+    known = {entry.key: entry for entry in entries(settings)}
+    names = {item.name for item in own}
+
+    def judged(parameters: Iterable[Parameter]) -> SetParametersResult:
+        for parameter in parameters:
+            if parameter.name in names and configured():
+                reason = f"'{parameter.name}' is read when the node is configured; clean it up first"
+                return SetParametersResult(successful=False, reason=reason)
+            if parameter.name in known:
+                try:
+                    check_change(parameter.value, known[parameter.name])
+                except SettingsError as error:
+                    return SetParametersResult(successful=False, reason=str(error))
+        return SetParametersResult(successful=True)
+
+    return judged
+
+
+def changed(node: Node, settings: Settings) -> Mapping[str, float]:
+    """The settings of ``node`` that differ from the file's at this moment, by key."""
+    live = {entry.key: entry.value for entry in entries(settings) if entry.limits.live}
+    now = {key: node.get_parameter(key).value for key in live}
+    return {key: value for key, value in now.items() if value != live[key]}
 
 
 def _declare(node: Node, name: str, value: Any, described: ParameterDescriptor) -> None:

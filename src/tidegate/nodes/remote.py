@@ -13,6 +13,11 @@ from rclpy.node import Node
 
 from tidegate.nodes.topics import ros_name
 
+STEPS = (
+    (Transition.TRANSITION_CONFIGURE, "configure", "inactive"),
+    (Transition.TRANSITION_ACTIVATE, "activate", "active"),
+)
+"""From started to driving: transition, its name, the state that it leads to."""
 RETRY_S = 2.0
 """A service may be listed before its answers find their way back; Fast DDS then drops the answer."""
 

@@ -4,17 +4,21 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Iterable
 from typing import Any
 
 from rclpy.clock import Clock, ClockType
+from rclpy.parameter import Parameter
 from rclpy.qos import DurabilityPolicy
 from std_srvs.srv import Trigger
 
+from tidegate.errors import SettingsError
 from tidegate.messages import clock_of, encode_efforts
 from tidegate.nodes.actuator_watch import actuator_faults
+from tidegate.nodes.diagnostics import DRY_RUN as SAID_DRY_RUN
 from tidegate.nodes.diagnostics import safety_diagnostics
 from tidegate.nodes.inbox import FIELDS, Inbox, Instant
-from tidegate.nodes.parameters import Own
+from tidegate.nodes.parameters import Own, changed
 from tidegate.nodes.stack_node import DISABLE, LOCK_STEP, StackNode
 from tidegate.nodes.topics import make
 from tidegate.records import (
@@ -34,12 +38,16 @@ from tidegate.robot import Car, motor_torques
 from tidegate.safety import Supervisor
 
 AUTO_RESET = Own("auto_reset", False, "reset by itself until it has driven for two seconds; for simulation only")
+DRY_RUN = Own("dry_run", False, "all but the actuators' topics; safety_node/would_command tells what they would get")
 SETTLED = 2 * NANOSECONDS
 """From the first NORMAL on: what stops the car within this is a start that stumbled, such as late first frames."""
 STOP_TIME_S = 5.0
 """Longest time that going down may take, by the clock that drives the ticks."""
 SILENCE_S = 5.0
 """Going down, the node gives up when those whose data it needs are there, but silent for this long."""
+BLIND_S = 1.0
+"""Going down with nobody to tell the time or the speed, the brakes are brought on for this long: at their rate they are
+on after it."""
 BRAKE_POLL_S = 0.0005
 FLUSH_S = 0.5
 SENSED = {"joint_states", "odom", "imu", "points"}
@@ -56,7 +64,8 @@ class SafetyNode(StackNode):
     lifecycle publisher is silent afterwards, and an actuator may hold its last command for ever.
     """
 
-    OWN = (LOCK_STEP, DISABLE, AUTO_RESET)
+    OWN = (LOCK_STEP, DISABLE, AUTO_RESET, DRY_RUN)
+    LIVE = True
 
     def __init__(self, arguments: list[str] | None = None) -> None:
         super().__init__("safety_node", arguments)
@@ -64,17 +73,28 @@ class SafetyNode(StackNode):
         self._timer: Any = None
         self._running = False
         self._inbox = Inbox()
+        self._changed = changed(self, self.settings)
+        self._untold = False
+        self.add_post_set_parameters_callback(self._parameters_set)
         self.create_service(Trigger, "~/stop", self._stop_asked)
         self.create_service(Trigger, "~/reset", self._reset_asked)
 
     def build(self) -> None:
         """Read the robot; nobody else may command it."""
-        self.refuse_second("command")
-        self._lock_step = self.own(LOCK_STEP)
+        self._lock_step, self._dry_run = self.own(LOCK_STEP), self.own(DRY_RUN)
+        if self._dry_run and self._lock_step:
+            raise SettingsError("dry_run and lock_step are both true; in lock-step the simulator waits for commands")
+        if not self._dry_run:
+            self.refuse_second("command")
         self._car = Car.from_settings(self.settings)
         self._supervisor = Supervisor(self.settings, self._car, disable=self.disabled)
-        self.advertise("command", deadline_s=PERIODS_OFFERED / self.settings.safety.rate_hz)
-        self.advertise("effort_controller/commands", "safety_node/barriers", "safety_node/inputs", "diagnostics")
+        self._supervisor.adjust(self._changed)
+        if self._dry_run:
+            self.advertise("safety_node/would_command")
+        else:
+            self.advertise("command", deadline_s=PERIODS_OFFERED / self.settings.safety.rate_hz)
+            self.advertise("effort_controller/commands")
+        self.advertise("safety_node/barriers", "safety_node/inputs", "diagnostics")
         if not self._lock_step:
             self.advertise("timing/commanded")
 
@@ -84,6 +104,8 @@ class SafetyNode(StackNode):
 
     def start(self) -> None:
         """Begin with empty hands; tick on a steady timer, on ``/clock`` or on the simulator's rounds."""
+        if self._dry_run:
+            self.get_logger().warning(SAID_DRY_RUN)
         self._inbox = Inbox()
         self._newest: dict[str, bytes] = {}
         self._arrived: set[str] = set()
@@ -118,7 +140,8 @@ class SafetyNode(StackNode):
             self._timer = None
         if self._running:
             self._running = False
-            self._brake()
+            if not self._dry_run:
+                self._brake()
             self.flush(FLUSH_S)
 
     def needed(self) -> bool:
@@ -174,6 +197,13 @@ class SafetyNode(StackNode):
         response.message = "asked for; /diagnostics tells the outcome" if self._running else "not active"
         return response
 
+    def _parameters_set(self, _parameters: Iterable[Parameter]) -> None:
+        """Hand on what was changed. Nothing else runs meanwhile, so a tick has all of a change or nothing of it."""
+        before, self._changed = self._changed, changed(self, self.settings)
+        if self._supervisor is not None and self._changed != before:
+            self._supervisor.adjust(self._changed)
+            self._untold = True
+
     def _tick_if_complete(self) -> None:
         """Lock-step: tick once everything that this round must have is here."""
         if self._round is not None and self._arrived.issuperset(self._round.awaited):
@@ -210,9 +240,12 @@ class SafetyNode(StackNode):
         )
         self._reset, self._emergency_seen = False, self._emergency
         tick = self._supervisor.tick(inputs)
-        self.send("command", tick.command)
-        torques = motor_torques(self._car, tick.command.effort, self._supervisor.joints)
-        self.send_message("effort_controller/commands", encode_efforts(torques, make))
+        if self._dry_run:
+            self.send("safety_node/would_command", tick.command)
+        else:
+            self.send("command", tick.command)
+            torques = motor_torques(self._car, tick.command.effort, self._supervisor.joints)
+            self.send_message("effort_controller/commands", encode_efforts(torques, make))
         self._tell_latency(inputs.nominal)
         self.send("safety_node/barriers", SafetyState.of(tick))
         self.send("safety_node/inputs", UsedInputs.of(inputs))
@@ -226,17 +259,19 @@ class SafetyNode(StackNode):
             self.send("timing/commanded", Values(nominal.record.stamp, {"steady": now}))
 
     def _tell_mode(self, tick: Tick) -> None:
-        """Diagnostics once a second and whenever the mode changes; the mode also goes to the log."""
+        """Diagnostics once a second and whenever the mode changes, which also goes to the log, or a setting: their
+        stamp is that of the first tick that has it, so that a replay can have it too."""
         now = time.monotonic()
-        changed = tick.mode != self._mode
-        if changed or now - self._told >= DIAGNOSTICS_S:
-            self._told = now
+        other_mode = tick.mode != self._mode
+        if other_mode or self._untold or now - self._told >= DIAGNOSTICS_S:
+            self._told, self._untold = now, False
             self._hear_latched_emergency()
-            faults = actuator_faults(self)
+            faults = () if self._dry_run else actuator_faults(self)
             if faults:
                 self.get_logger().error("; ".join(faults), throttle_duration_sec=5.0)
-            self.send_message("diagnostics", safety_diagnostics(tick, self._inbox.dropped, make, faults))
-        if changed:
+            told = safety_diagnostics(tick, self._inbox.dropped, make, faults, self._changed, dry_run=self._dry_run)
+            self.send_message("diagnostics", told)
+        if other_mode:
             self.get_logger().info(f"{tick.mode.name}: {'; '.join(tick.reasons) or 'all well'}")
         if tick.mode == Mode.NORMAL:
             self._begun = self._begun or tick.command.stamp
@@ -264,8 +299,19 @@ class SafetyNode(StackNode):
             if seconds(self._ticked - begun) > STOP_TIME_S:
                 break
             time.sleep(BRAKE_POLL_S if self._lock_step or self._on_clock else 1 / self.settings.safety.rate_hz)
+        if self._mode not in (None, Mode.STOPPED):
+            self._brake_blind()
         if self._mode != Mode.STOPPED:
             self.get_logger().warning("went down before the car was seen to stand; the actuators' time-out must act")
+
+    def _brake_blind(self) -> None:
+        """Bring the brakes on though nobody tells how fast the car is, or what time it is: then time passes here."""
+        for _ in range(round(BLIND_S * self.settings.safety.rate_hz)):
+            if self._lock_step or self._on_clock:
+                self._tick(Instant(self._ticked + self._period, self._ticked + self._period))
+            else:
+                self._tick_now()
+            time.sleep(self._period / 1e9)
 
     def _alone(self) -> bool:
         """Whether nobody is left who could tell how fast the car is."""

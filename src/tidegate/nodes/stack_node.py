@@ -16,7 +16,7 @@ from rclpy.subscription import Subscription
 
 from tidegate.errors import GraphError, TidegateError
 from tidegate.messages import TOPICS, decode, encode
-from tidegate.nodes.parameters import Own, declare
+from tidegate.nodes.parameters import Own, declare, judge
 from tidegate.nodes.priority import hasten
 from tidegate.nodes.topics import (
     latched_qos,
@@ -46,6 +46,8 @@ class StackNode(LifecycleNode, ABC):  # type: ignore[misc]
     """
 
     OWN: ClassVar[tuple[Own, ...]] = ()
+    LIVE: ClassVar[bool] = False
+    """Whether it takes changes of the settings that may change at run time."""
     alone = False
     """Whether the process is this node's own, so that it may take a real-time priority."""
 
@@ -62,12 +64,14 @@ class StackNode(LifecycleNode, ABC):  # type: ignore[misc]
             automatically_declare_parameters_from_overrides=True,
         )
         try:
-            self.settings = declare(self, self.OWN, sys.argv if arguments is None else arguments)
+            given = sys.argv if arguments is None else arguments
+            self.settings = declare(self, self.OWN, given, live=self.LIVE)
         except BaseException:
             self.destroy_node()
             raise
         self._listeners: list[tuple[Subscription, str, Heard]] = []
         self._senders: dict[str, Any] = {}
+        self.add_on_set_parameters_callback(judge(self.settings, self.OWN, lambda: bool(self._senders)))
 
     def destroy_node(self) -> None:
         """Take the node out of the domain. rclpy alone leaves its lifecycle services there until it is collected, where

@@ -14,6 +14,11 @@ from rclpy.qos import DurabilityPolicy, HistoryPolicy, LivelinessPolicy, QoSProf
 from tidegate.messages import TOPICS, Topic
 from tidegate.messages.graph import GLOBAL
 
+INSIDE = ("/diagnostics", "diagnostics")
+CLOCK_INSIDE = ("/clock", "clock")
+"""Remappings that put them into the namespace all the same: robots side by side do not hear of each other's faults. The
+clock goes there too where the graph has a simulator of its own; otherwise it is one that several robots may share."""
+
 FOREIGN = {"manual", "emergency_stop"}
 """Topics that other people's nodes publish, with whatever quality they choose."""
 
@@ -47,6 +52,11 @@ def make(type_name: str) -> Any:
 def ros_name(topic: str) -> str:
     """The name to give to rclpy: relative to the namespace, except for the global topics."""
     return f"/{topic}" if topic in GLOBAL else topic
+
+
+def remap_flags(*rules: tuple[str, str]) -> list[str]:
+    """``-r old:=new`` for each, to follow ``--ros-args``."""
+    return [part for old, new in rules for part in ("-r", f"{old}:={new}")]
 
 
 def publishers(node: Node, topic: str) -> list[str]:

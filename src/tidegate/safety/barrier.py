@@ -62,6 +62,7 @@ class State:
     window of this tick; ``disturbance`` [m/s²] acceleration that the force does not explain (slope, drag).
     ``arc``: nearest thing on the present arc, trusted sensors alone; ``along_lane``: the same along the trusted lane.
     ``x``, ``y`` [m], ``yaw`` [rad]: pose in the odometry frame, which drifts.
+    ``speed_allowed`` [m/s]: largest measured speed by a limit set at run time, which falls by ``speed_falling`` [m/s²].
     """
 
     speed: float = 0.0
@@ -76,6 +77,8 @@ class State:
     x: float = 0.0
     y: float = 0.0
     yaw: float = 0.0
+    speed_allowed: float = math.inf
+    speed_falling: float = 0.0
 
 
 Row = tuple[float, float, float, float, float]

@@ -42,6 +42,7 @@ class Filter:
     Attributes:
         barriers: in the order of their rows.
         gain_names: names of the gains that the barriers take from the policy.
+        gain_default: outermost gain [1/s] while the policy gives none; it may change between two calls.
         gain_index: for each row, which of them it takes, -1 = the default.
         scale: (2,) force [N] and curvature [1/m] that count as one unit of deviation.
         priority: (m,) ``Priority`` of each row.
@@ -54,6 +55,7 @@ class Filter:
         """``disable``: names of barriers to leave out, for evaluation."""
         self._settings = settings
         self._filter = settings.safety.filter
+        self.gain_default = self._filter.gain_default
         self.barriers: tuple[Barrier, ...] = tuple(
             _made(name, parameters, settings, car)
             for name, parameters in settings.safety.barriers.items()
@@ -83,7 +85,7 @@ class Filter:
 
     def row_gains(self, gains: Mapping[str, float]) -> list[float]:
         """Outermost gain of each row: the policy's, clamped to its interval; the default where it gives none."""
-        low, high, default = self._settings.policy.gain_low, self._settings.policy.gain_high, self._filter.gain_default
+        low, high, default = self._settings.policy.gain_low, self._settings.policy.gain_high, self.gain_default
         given = [gains.get(name, math.nan) for name in self.gain_names]
         clamped = [min(max(gain, low), high) if math.isfinite(gain) else default for gain in given]
         clamped.append(default)  # index -1

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 
 import numpy as np
 
@@ -41,6 +42,7 @@ class Supervisor:
         self._hold = nanoseconds(settings.safety.hold_s)
         self._camera_late = nanoseconds(settings.safety.late_periods / settings.camera.rate_hz)
         self.filter = Filter(settings, car, disable=disable)
+        self._speed_target = math.inf
         self._watchdog, self._plausibility = Watchdog(settings, car), Plausibility(settings, car)
         self._tracker = LaneTracker(settings)
         self._motion = Motion(settings, car)
@@ -78,6 +80,15 @@ class Supervisor:
         joints: JointStates | None = self._watchdog.usable("joints")
         return joints
 
+    def adjust(self, changed: Mapping[str, float]) -> None:
+        """Take settings that were changed at run time, by key, from the next tick on; all others are the file's.
+
+        A lower ``vehicle.speed_max`` does not brake harder than a bend ahead would.
+        """
+        safety = self._settings.safety
+        self.filter.gain_default = changed.get("safety.filter.gain_default", safety.filter.gain_default)
+        self._speed_target = changed.get("vehicle.speed_max", math.inf) - safety.speed_margin
+
     def tick(self, inputs: SafetyInputs) -> Tick:
         """The command for the next period. Never raises: a fault inside brakes the car and stays until a reset."""
         try:
@@ -106,7 +117,7 @@ class Supervisor:
         conditions = self._conditions(inputs, camera, backwards)
         self.rung = advance(self.rung, conditions, inputs.now, self._hold)
         mode = self.rung.mode
-        state = self._fill_state(inputs.now)
+        state = self._fill_state(inputs.now, step)
         wanted = self._wanted(mode, conditions)
         box = joint_box(self._car, state.force, state.curvature, self._period, self._share)
         if "filter" in self._disable:
@@ -207,9 +218,18 @@ class Supervisor:
             reset=bool(inputs.reset_requested),
         )
 
-    def _fill_state(self, now: int) -> State:
+    def _lower_speed(self, step: int) -> None:
+        """Bring a speed limit that was set at run time down from the present speed to its target."""
+        state, target = self._state, self._speed_target
+        braking = self._settings.safety.curve_deceleration
+        begun = min(state.speed_allowed, max(target, state.speed))
+        state.speed_allowed = max(target, begun - braking * seconds(step))
+        state.speed_falling = braking if state.speed_allowed > target else 0.0
+
+    def _fill_state(self, now: int, step: int) -> State:
         state, motion = self._state, self._motion
         state.speed, state.disturbance = motion.speed, motion.disturbance
+        self._lower_speed(step)
         state.x, state.y, state.yaw = motion.pose
         state.force_low, state.force_high = self._car.force_window(state.force, self._period)
         lane = self._tracker.lane(self._settings.safety.lane.lag_s)

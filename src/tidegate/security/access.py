@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from xml.etree import ElementTree
 
-from tidegate.messages.graph import GLOBAL, GRAPH, LIFECYCLE, SIMULATED, Interface
+from tidegate.messages.graph import GRAPH, LIFECYCLE, SIMULATED, Interface
 
 VERSION = "0.2.0"
 EVERY_PUBLISHES = ("/rosout", "/parameter_events")
@@ -72,8 +72,8 @@ def _rights(node: str, simulation: bool) -> dict[tuple[str, str], Iterable[str]]
         subscribes = tuple(name for name in subscribes if not name.startswith("simulator_node/"))
     every = (ONLOOKER_PUBLISHES, ONLOOKER_SERVES) if own.onlooker else (EVERY_PUBLISHES, EVERY_SERVES)
     return {
-        ("topics", "publish"): (*every[0], *map(_placed, publishes)),
-        ("topics", "subscribe"): map(_placed, subscribes),
+        ("topics", "publish"): (*every[0], *publishes),
+        ("topics", "subscribe"): subscribes,
         ("services", "reply"): (*every[1], *(LIFECYCLE_SERVES if lifecycle else ()), *own.serves),
         ("services", "request"): calls,
     }
@@ -82,10 +82,6 @@ def _rights(node: str, simulation: bool) -> dict[tuple[str, str], Iterable[str]]
 def _robots(topics: Iterable[str]) -> tuple[str, ...]:
     """Without what only a simulator makes."""
     return tuple(topic for topic in topics if topic not in SIMULATED)
-
-
-def _placed(topic: str) -> str:
-    return f"/{topic}" if topic in GLOBAL else topic
 
 
 def _profile(enclaves: ElementTree.Element, node: str, namespace: str) -> ElementTree.Element:

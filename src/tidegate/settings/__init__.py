@@ -3,6 +3,16 @@
 
 from tidegate.settings.barriers import BarrierParameters
 from tidegate.settings.loader import Settings, load_settings, settings_from
-from tidegate.settings.schema import Entry, Limits, entries, setting
+from tidegate.settings.schema import Entry, Limits, check_change, entries, setting
 
-__all__ = ["BarrierParameters", "Entry", "Limits", "Settings", "entries", "load_settings", "setting", "settings_from"]
+__all__ = [
+    "BarrierParameters",
+    "Entry",
+    "Limits",
+    "Settings",
+    "check_change",
+    "entries",
+    "load_settings",
+    "setting",
+    "settings_from",
+]

@@ -141,7 +141,9 @@ class FilterSettings:
     tolerance: float = setting(
         1e-6, "1", "largest violation of a scaled row that a solution may have", low=1e-9, high=1e-2
     )
-    gain_default: float = setting(2.0, "1/s", "outermost gain while the policy gives none", low=0.01, high=50)
+    gain_default: float = setting(
+        2.0, "1/s", "outermost gain while the policy gives none", low=0.01, high=50, live="any"
+    )
 
 
 @dataclass(frozen=True, slots=True)

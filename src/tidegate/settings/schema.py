@@ -7,20 +7,25 @@ import dataclasses
 import math
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any, cast, get_type_hints
+from typing import Any, Literal, cast, get_type_hints
 
 from tidegate.errors import SettingsError
+
+Live = Literal["", "any", "lower"]
+"""What may become of a setting while the robot runs: nothing, any allowed value, none above the file's."""
 
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """What a setting may be: ``unit`` and ``doc`` for people, ``low``/``high`` inclusive, ``choices`` for text."""
+    """What a setting may be: ``unit`` and ``doc`` for people, ``low``/``high`` inclusive, ``choices`` for text; whether
+    it may change at run time (``live``)."""
 
     unit: str
     doc: str
     low: float = -math.inf
     high: float = math.inf
     choices: tuple[str, ...] = ()
+    live: Live = ""
 
     def allowed(self) -> str:
         """The allowed values in words, for error messages and parameter descriptors."""
@@ -43,9 +48,10 @@ def setting(
     low: float = -math.inf,
     high: float = math.inf,
     choices: tuple[str, ...] = (),
+    live: Live = "",
 ) -> Any:
     """Declare one field of a settings section; ``unit`` is '' for text and counts are '1'."""
-    return dataclasses.field(default=default, metadata={"limits": Limits(unit, doc, low, high, choices)})
+    return dataclasses.field(default=default, metadata={"limits": Limits(unit, doc, low, high, choices, live)})
 
 
 def named(build: Callable[[Any, str, str], Mapping[str, Any]]) -> Any:
@@ -150,3 +156,19 @@ def check(value: Any, entry: Entry, source: str) -> Any:
         return entry.type(value)
     except OverflowError as error:  # a whole number beyond what a float holds
         raise SettingsError(f"{wrong} {entry.limits.allowed()} [{entry.limits.unit}]") from error
+
+
+def check_change(value: Any, entry: Entry) -> Any:
+    """``value`` for the setting ``entry``, whose own value is the file's, while the robot runs.
+
+    Raises:
+        SettingsError: it is fixed, or the value is not allowed, naming the key, the value and what is.
+    """
+    limits = entry.limits
+    if not limits.live:
+        raise SettingsError(f"'{entry.key}' is fixed while the robot runs; change it in its file")
+    checked = check(value, entry, "at run time")
+    if limits.live == "lower" and checked > entry.value:
+        most = f"{entry.value:g} [{limits.unit}]"
+        raise SettingsError(f"at run time: '{entry.key}' is {value!r}; it must be at most {most}, as in the file")
+    return checked

@@ -1,0 +1,106 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Nodes that die are started again, at longer and longer intervals, and brought back to active."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable, Iterator
+from typing import Any
+
+from launch import Action, LaunchContext
+from launch.actions import LogInfo, OpaqueFunction, RegisterEventHandler, TimerAction
+from launch.conditions import IfCondition
+from launch.event_handlers import OnProcessExit
+from launch.substitutions import LaunchConfiguration
+from launch_ros.actions import Node
+from launch_ros.ros_adapters import get_ros_node
+
+from tidegate.nodes.member import Member
+from tidegate.nodes.remote import STEPS, Remote
+
+FIRST_S, LONGEST_S = 1.0, 30.0
+"""The first interval, twice as long each time, and the longest."""
+CALM_S = 60.0
+"""A node that lived for so long begins with the first interval anew."""
+POLL_S = 0.1
+
+Ended = Callable[[Any, LaunchContext], list[Action] | None]
+"""What is done when a process has ended, given its event."""
+
+
+class Respawn:
+    """Where the argument ``use_respawn`` is true. Until the whole graph has been ``up`` once, a death ends the launch.
+
+    While a node is missing the safety filter's watchdogs hold the robot stopped, or the actuators' time-out does where
+    the safety node is what is missing; no reset but an operator's leads out.
+    """
+
+    def __init__(self, otherwise: Ended) -> None:
+        """``otherwise``: what is done where a process is not started again."""
+        self.up = False
+        self._otherwise = otherwise
+        self._deaths: dict[str, tuple[int, float]] = {}
+
+    def on_exit(self, member: Member, action: Node) -> Ended:
+        """For the exit of the process of ``action``, which runs ``member``."""
+
+        def ended(event: Any, context: LaunchContext) -> list[Action] | None:
+            wanted = self.up and IfCondition(LaunchConfiguration("use_respawn")).evaluate(context)
+            if context.is_shutdown or not event.returncode or not wanted:
+                return self._otherwise(event, context)
+            return self._again(member, str(action.node_name), event.returncode)
+
+        return ended
+
+    def _again(self, member: Member, name: str, code: int) -> list[Action]:
+        count, last = self._deaths.get(name, (0, -math.inf))
+        now = time.monotonic()
+        count = 1 if now - last > CALM_S else count + 1
+        self._deaths[name] = count, now
+        delay = min(FIRST_S * 2 ** (count - 1), LONGEST_S)
+        node = member.again()
+        start = [
+            RegisterEventHandler(OnProcessExit(target_action=node, on_exit=self.on_exit(member, node))),
+            node,
+            OpaqueFunction(function=self._begin, args=[name, node]),
+        ]
+        told = f"{name} ended by itself with code {code}; it is started again in {delay:g} s"
+        return [LogInfo(msg=told), TimerAction(period=delay, actions=start)]
+
+    def _begin(self, context: LaunchContext, name: str, node: Node) -> list[Action] | None:
+        remote = Remote(get_ros_node(context), name)
+        return self._poll(context, name, node, remote, bring_back(remote))
+
+    def _poll(
+        self, context: LaunchContext, name: str, node: Node, remote: Remote, steps: Iterator[float]
+    ) -> list[Action] | None:
+        if context.is_shutdown or node.return_code is not None:  # it died again: another is started
+            remote.close()
+            return None
+        pause = next(steps, None)
+        if pause is None:
+            remote.close()
+            return [LogInfo(msg=f"{name} is active again; the robot stays stopped until the safety node is reset")]
+        look = OpaqueFunction(function=self._poll, args=[name, node, remote, steps])
+        return [TimerAction(period=pause, actions=[look])]
+
+
+def bring_back(remote: Remote) -> Iterator[float]:
+    """Configure and activate a node; yields how long to wait [s] until the next look.
+
+    A step that fails is tried again: a safety node is refused as a second master for as long as the middleware lists
+    the one that was killed.
+    """
+    for transition, _, goal in STEPS:
+        pause, done = FIRST_S, False
+        while not done:
+            while not remote.ready():
+                yield POLL_S
+            remote.change(transition)
+            while (outcome := remote.outcome(goal)) is None:
+                yield POLL_S
+            done = outcome
+            if not done:
+                yield pause
+                pause = min(2 * pause, LONGEST_S)

@@ -1,0 +1,69 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A fresh colcon build to launch from, and a bundle with random weights."""
+
+import os
+import random
+import shutil
+import signal
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from launched import Launched
+
+from tidegate.robot import Car
+from tidegate.settings import load_settings
+from tidegate.share import share_path
+
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.fixture(scope="session")
+def environment(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
+    """A fresh colcon build in a folder of its own, sourced."""
+    colcon = shutil.which("colcon", path=f"{Path(sys.executable).parent}:{os.environ['PATH']}")
+    if colcon is None:
+        pytest.skip("colcon is absent")
+    place = tmp_path_factory.mktemp("workspace")
+    build = [colcon, "--log-base", str(place / "log"), "build", "--base-paths", str(ROOT)]
+    subprocess.run(build, cwd=place, check=True, capture_output=True)
+    installed = place / "install" / "tidegate"
+    (site,) = installed.glob("lib/python*/site-packages")
+    prefixes = [str(installed), *filter(None, [os.environ.get("AMENT_PREFIX_PATH"), sys.prefix])]
+    return {
+        **os.environ,
+        "AMENT_PREFIX_PATH": os.pathsep.join(prefixes),
+        "PYTHONPATH": os.pathsep.join(filter(None, [str(site), os.environ.get("PYTHONPATH")])),
+        "PATH": os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]]),
+        "ROS_DOMAIN_ID": str(random.SystemRandom().randint(100, 199) // 2),
+        "ROS_AUTOMATIC_DISCOVERY_RANGE": "LOCALHOST",
+        "ROS_LOG_DIR": str(place / "ros"),
+        "RCUTILS_COLORIZED_OUTPUT": "0",
+    }
+
+
+@pytest.fixture
+def bundle(tmp_path: Path) -> Path:
+    from tidegate.stack import Stack
+
+    settings = load_settings(share_path("config/car.yaml"))
+    mass = Car.from_settings(settings).effective_mass
+    Stack.from_settings(settings, 0).to_bundle("random", settings, mass).save(tmp_path / "bundle")
+    return tmp_path / "bundle"
+
+
+@pytest.fixture
+def launch(environment: dict[str, str], tmp_path: Path) -> Iterator[Callable[..., Launched]]:
+    made: list[Launched] = []
+
+    def start(*arguments: str) -> Launched:
+        made.append(Launched(environment, tmp_path / f"launch{len(made)}.log", *arguments))
+        return made[-1]
+
+    yield start
+    for one in made:
+        if one.process.poll() is None:
+            os.killpg(one.process.pid, signal.SIGKILL)
+            one.process.wait()
