@@ -44,6 +44,7 @@ lint: setup ## ruff and mypy
 
 docs: setup ## the pages that are made from the code
 	@$(TIDEGATE) settings --markdown > docs/settings.md
+	@$(PYTHON) scripts/ros_page.py > docs/ros.md.new && mv docs/ros.md.new docs/ros.md
 
 clean: ## remove what was made, .venv included
 	rm -rf .venv out build install log dist src/*.egg-info src/tidegate/liquid/*.so .pytest_cache .mypy_cache .ruff_cache .hypothesis
