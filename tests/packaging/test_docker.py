@@ -101,6 +101,7 @@ def launch(command: list[str]) -> None:
 @pytest.mark.parametrize("name", COMPOSE["services"])
 def test_a_service_fits_its_image(name: str) -> None:
     service = COMPOSE["services"][name]
+    assert service["profiles"] == [name]  # a bare `up` must not start two masters
     build, known = service["build"], images()
     assert service["image"] in known
     file = DOCKER / build["context"] / build["dockerfile"]
