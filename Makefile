@@ -45,6 +45,7 @@ lint: setup ## ruff and mypy
 docs: setup ## the pages that are made from the code
 	@$(TIDEGATE) settings --markdown > docs/settings.md
 	@$(TIDEGATE) security > config/sros2_policy.xml
+	@$(PYTHON) scripts/ros_page.py > docs/ros.md.new && mv docs/ros.md.new docs/ros.md
 
 clean: ## remove what was made, .venv included
 	rm -rf .venv out build install log dist src/*.egg-info src/tidegate/liquid/*.so .pytest_cache .mypy_cache .ruff_cache .hypothesis

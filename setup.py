@@ -30,28 +30,29 @@ NATIVE = Extension(
 NODES = ("perception", "policy", "safety", "simulator", "recorder", "markers", "saliency")
 CVXPY = "cvxpy>=1.5,<2"
 ONNX = "onnx>=1.16,<2"
+TEST = ["pytest>=8,<10", "pytest-timeout>=2.3,<3", "hypothesis>=6.100,<7"]
 EXTRAS = {
+    "test": TEST,  # under this name `colcon test` looks for pytest
     "ros": ["ros-jazzy-rclpy", "ros-jazzy-rmw-fastrtps-cpp", "ros-jazzy-common-interfaces"],
     "sim": ["mujoco>=3.3,<5", "gymnasium>=1.0,<2"],
     "attack": ["cma>=4,<5"],
     "learn": ["torch>=2.4,<2.15", ONNX, "numba>=0.59,<1"],
     "cvxpy": [CVXPY],  # constraints that a user writes; the tests' oracle as well
-    "insight": ["matplotlib>=3.8,<4", "scikit-learn>=1.4,<2", "av>=12,<19"],
+    "insight": ["matplotlib>=3.8,<4", "pillow>=10,<14", "scikit-learn>=1.4,<2", "av>=12,<19"],
     "calibrate": ["scipy>=1.11,<2"],
     "sign": ["cryptography>=41"],
     "export": [ONNX],
     "dev": [
-        "pytest>=8,<10",
-        "pytest-timeout>=2.3,<3",
+        *TEST,
         "pytest-xdist>=3.5,<4",
         "pytest-cov>=5,<8",
-        "hypothesis>=6.100,<7",
         CVXPY,
         "ncps>=1.0,<2",
         "ruff>=0.6,<1",
         "mypy>=1.11,<2",
         "types-PyYAML",
         "setuptools>=70.1,<80",  # builds the example package in a test
+        "colcon-common-extensions>=0.3,<1",
     ],
 }
 EXTRAS["all"] = [requirement for group in EXTRAS.values() for requirement in group]

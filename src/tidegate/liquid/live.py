@@ -90,7 +90,7 @@ class FoldedSynapses(NamedTuple):
 
 
 def fold_synapses(wiring: Wiring, adjacency: Polarity, arrays: Arrays, prefix: str) -> FoldedSynapses:
-    """The synapses of ``wiring.sensory`` or ``recurrent`` from their parameters ``prefix.raw_slope``…
+    """The synapses of ``wiring.sensory`` or ``recurrent`` from their parameters ``prefix.raw_slope`` and so on.
 
     Raises:
         KeyError: a parameter is missing.

@@ -1,0 +1,297 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Print the page docs/ros.md, from the real nodes: each is configured and activated, in real time and in lock-step."""
+
+from __future__ import annotations
+
+import inspect
+import os
+import random
+import tempfile
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+import rclpy
+from rclpy.lifecycle import LifecycleNode
+from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy
+from rclpy.signals import SignalHandlerOptions
+
+from tidegate.messages import TOPICS, camera_info, encode
+from tidegate.messages.rates import least_rates, stated_rates
+from tidegate.nodes.main import ENTRIES
+from tidegate.nodes.parameters import ROS_OWN
+from tidegate.nodes.stack_node import StackNode
+from tidegate.nodes.topics import GLOBAL, make
+from tidegate.settings import Settings, entries, load_settings
+from tidegate.simulation import Simulator
+
+ROOT = Path(__file__).resolve().parents[1]
+CONFIG, BUNDLE = ROOT / "config" / "car.yaml", ROOT / "models" / "car-ltc19"
+OF_ROS = ("rosout", "parameter_events")
+TRANSITION = "transition_event"
+SERVICES = {
+    "stop": "brake to standstill and stay there",
+    "reset": "leave STOPPED; refused, and said why in `/diagnostics`, while an input is not as it must be",
+}
+FOR_EVER = 10**18
+"""Deadlines [ns] above this are none."""
+MEANS = {
+    "emergency_stop": "true = stop; what leads out is a reset",
+    "effort_controller/commands": "`command` as an array in its order, for a forward_command_controller",
+    "clock": "simulated time",
+    "diagnostics": "state of the safety filter and its reasons; in which arithmetic the policy runs",
+}
+"""Topics whose messages are no records."""
+SENSED = {"camera/image_raw": "frame", "odom": "odometry", "imu": "imu", "points": "points"}
+"""Topic → field of an observation."""
+YOURS = "*yours*"
+INTRODUCTION = """# ROS interface
+
+Made by `make docs`: `scripts/ros_page.py` brings each node up and asks it. Topics, services and nodes are relative to
+the namespace but for {absolute}. What the columns of a vector mean, which clock stamps are of, and how
+replay is exact: [architecture.md](architecture.md). Rates are those of `config/car.yaml`; "at least" is what the safety
+filter asks of a sensor. The recorder subscribes to every topic that somebody publishes, with the quality that is
+offered.
+"""
+LIFECYCLE = """All nodes but those that say so here are managed: `ros2 lifecycle set /safety_node configure`, then
+`activate`; the launch files do it in order. A transition that fails says why in one line of the node's log. Going down,
+by a transition or a signal, deactivates and cleans up first.
+"""
+PARAMETERS = """Besides these every managed node has all settings of the robot, by the same names and read-only:
+[settings.md](settings.md). They come from `--params-file`; an unknown name or a value out of range is refused when the
+node starts. With ROS's own `use_sim_time` the safety node ticks as `/clock` passes.
+"""
+NAMESPACES = """`namespace:=left` moves nodes, topics and services below `/left`; {absolute} stay
+where all of ROS expects them. Remapping works as everywhere: `--ros-args -r camera/image_raw:=/front/image_raw`.
+"""
+
+
+@dataclass(slots=True)
+class Seen:
+    """What one node was seen to have: publishers and subscriptions by topic, in real time and in lock-step."""
+
+    kind: type
+    offered: dict[str, QoSProfile] = field(default_factory=dict)
+    asked: dict[str, QoSProfile] = field(default_factory=dict)
+    only_lock_step: set[str] = field(default_factory=set)
+    lock_step_qos: set[tuple[str, str]] = field(default_factory=set)
+    services: dict[str, str] = field(default_factory=dict)
+    parameters: list[tuple[str, ...]] = field(default_factory=list)
+
+
+def main() -> None:
+    """Print the page."""
+    print(page(), end="")
+
+
+def page() -> str:
+    """The page, of all executables."""
+    os.environ.setdefault("ROS_AUTOMATIC_DISCOVERY_RANGE", "LOCALHOST")
+    os.environ["ROS_DOMAIN_ID"] = str(random.SystemRandom().randint(1, 99))
+    settings = load_settings(CONFIG)
+    rclpy.init(args=["--ros-args", "--log-level", "fatal"], signal_handler_options=SignalHandlerOptions.NO)
+    try:
+        nodes = {executable: look(executable, settings) for executable in ENTRIES}
+    finally:
+        rclpy.try_shutdown()
+    absolute = " and ".join(f"`/{name}`" for name in sorted(GLOBAL))
+    parts = [
+        INTRODUCTION.format(absolute=absolute),
+        "## Nodes\n",
+        diagram(nodes),
+        "## Topics\n",
+        topics(nodes, settings),
+        lock_step(nodes),
+        "## Frames\n",
+        frames(settings),
+        "## Services\n",
+        services(nodes),
+        "## Parameters\n",
+        table(("node", "parameter", "type", "default", "meaning"), parameters(nodes)),
+        PARAMETERS,
+        "## Lifecycle\n",
+        LIFECYCLE,
+        table(("node", "configure", "activate", "deactivate", "clean up"), lifecycle(nodes)),
+        "## Namespaces\n",
+        NAMESPACES.format(absolute=absolute),
+    ]
+    return "\n".join(parts)
+
+
+def look(executable: str, settings: Settings) -> Seen:
+    """Bring one node up in both ways, and down again."""
+    name = "".join(word.capitalize() for word in executable.split("_"))
+    kind = getattr(import_module(f"tidegate.nodes.{executable}"), name)
+    seen = Seen(kind)
+    own = {item.name for item in getattr(kind, "OWN", ())}
+    for lock_step in (False, True) if "lock_step" in own else (False,):
+        with tempfile.TemporaryDirectory() as folder:
+            values = {"bundle": str(BUNDLE), "lock_step": str(lock_step).lower(), "path": f"{folder}/bag"}
+            flags = [part for key, value in values.items() if key in own for part in ("-p", f"{key}:={value}")]
+            if not own:
+                flags = ["-p", f"path:={values['path']}"]
+            node = kind(["--ros-args", "--params-file", str(CONFIG), *flags])
+            if isinstance(node, LifecycleNode):
+                node.trigger_configure()
+                node.trigger_activate()
+            note(seen, node, settings, lock_step)
+            node.close()
+            node.destroy_node()
+    return seen
+
+
+def note(seen: Seen, node: Any, settings: Settings, lock_step: bool) -> None:
+    """Write down what ``node`` has."""
+    for there, found in ((seen.offered, node.publishers), (seen.asked, node.subscriptions)):
+        for endpoint in found:
+            topic = endpoint.topic_name.removeprefix("/")
+            if topic in OF_ROS or topic.endswith(TRANSITION):
+                continue
+            if not lock_step:
+                there[topic] = endpoint.qos_profile
+            else:
+                if topic not in there:
+                    seen.only_lock_step.add(topic)
+                there.setdefault(topic, endpoint.qos_profile)
+                seen.lock_step_qos.add((topic, quality(endpoint.qos_profile)))
+    if lock_step:
+        return
+    seen.services = {service.srv_name: service.srv_type for service in node.services}
+    known = {entry.key for entry in entries(settings)}
+    for name, parameter in sorted(node.get_parameters_by_prefix("").items()):
+        if name not in known and name.partition(".")[0] not in ROS_OWN:
+            default = "" if isinstance(parameter.value, str) and "/" in parameter.value else parameter.value
+            told = node.describe_parameter(name).description
+            seen.parameters.append((f"`{name}`", type(parameter.value).__name__, str(default), told))
+
+
+def quality(profile: QoSProfile) -> str:
+    """``reliable, depth 10`` and so on."""
+    words = ["best effort" if profile.reliability == ReliabilityPolicy.BEST_EFFORT else "reliable"]
+    words += ["transient local"] if profile.durability == DurabilityPolicy.TRANSIENT_LOCAL else []
+    words += [f"depth {profile.depth}"]
+    deadline = profile.deadline.nanoseconds
+    words += [f"deadline {deadline / 1e6:g} ms, lease of liveliness"] if 0 < deadline < FOR_EVER else []
+    return ", ".join(words)
+
+
+def table(head: Iterable[str], rows: Iterable[Iterable[str]]) -> str:
+    """A Markdown table."""
+    head = list(head)
+    lines = [head, ["---"] * len(head), *rows]
+    return "\n".join("| " + " | ".join(cells) + " |" for cells in lines) + "\n"
+
+
+def first_line(documented: Any) -> str:
+    """The first line of a docstring."""
+    return (inspect.getdoc(documented) or "").partition("\n")[0].replace("``", "`")
+
+
+def shown(topic: str) -> str:
+    """The name of a topic, as nodes without a namespace have it."""
+    return f"`{'/' if topic in GLOBAL else ''}{topic}`"
+
+
+def ends(nodes: dict[str, Seen], topic: str, side: str) -> list[str]:
+    """The nodes that publish (``offered``) or subscribe to (``asked``) ``topic``."""
+    return [name for name, seen in nodes.items() if topic in getattr(seen, side)]
+
+
+def diagram(nodes: dict[str, Seen]) -> str:
+    """Who talks to whom in real time; what the simulator publishes, a robot's drivers do."""
+    lines = ["```mermaid", "flowchart LR"]
+    for source, seen in nodes.items():
+        for sink, other in nodes.items():
+            shared = [topic for topic in seen.offered if topic in other.asked and topic not in seen.only_lock_step]
+            if shared and source != sink:
+                lines.append(f'  {source} -- "{"<br>".join(shared)}" --> {sink}')
+    rows = [(f"`{name}`", first_line(seen.kind)) for name, seen in nodes.items()]
+    return "\n".join([*lines, "```", "", table(("node", "what it does"), rows)])
+
+
+def topics(nodes: dict[str, Seen], settings: Settings) -> str:
+    """All topics of the graph."""
+    rates, least = stated_rates(settings), least_rates(settings)
+    rows = []
+    for name, topic in TOPICS.items():
+        sources, sinks = ends(nodes, name, "offered"), ends(nodes, name, "asked")
+        if not sources and not sinks:
+            continue
+        offered = {quality(nodes[one].offered[name]) for one in sources}
+        asked = {quality(nodes[one].asked[name]) for one in sinks}
+        rate = f"{rates[name]:g} Hz" if name in rates else f"at least {least[name]:g} Hz" if name in least else ""
+        in_lock_step = any(name in nodes[one].only_lock_step for one in (*sources, *sinks))
+        rows.append(
+            (
+                shown(name) + (" (lock-step)" if in_lock_step else ""),
+                topic.type.replace("/msg/", "/"),
+                ", ".join(sources) or YOURS,
+                ", ".join(sinks) or "whoever looks",
+                "; ".join(sorted(offered)),
+                "; ".join(sorted(asked)),
+                rate,
+                first_line(topic.record) if topic.record not in (None, bool) else MEANS[name],
+            )
+        )
+    return table(("topic", "type", "from", "to", "offered", "asked for", "rate", "one message"), rows)
+
+
+def lock_step(nodes: dict[str, Seen]) -> str:
+    """The qualities of service in lock-step, by quality."""
+    by_quality: dict[str, set[str]] = {}
+    for seen in nodes.values():
+        for topic, told in seen.lock_step_qos:
+            by_quality.setdefault(told, set()).add(topic)
+    most = max(by_quality, key=lambda told: len(by_quality[told]))
+    others = [
+        f"{told}: " + ", ".join(map(shown, sorted(names))) for told, names in sorted(by_quality.items()) if told != most
+    ]
+    return f"In lock-step whatever is offered and asked for is {most}; but " + "; ".join(others) + ".\n"
+
+
+def frames(settings: Settings) -> str:
+    """The frame in the header of what has one, read off messages of the embedded world."""
+    simulator, seen = Simulator(settings), dict.fromkeys(SENSED)
+    while not all(seen.values()):  # a frame comes when its exposure is over
+        observation = simulator.observe()
+        seen.update({topic: getattr(observation, field) or seen[topic] for topic, field in SENSED.items()})
+        simulator.step()
+    simulator.close()
+    seen["camera/camera_info"] = camera_info(0, settings.camera)
+    rows = [(f"`{topic}`", f"`{encode(record, make).header.frame_id}`") for topic, record in seen.items()]
+    return table(("topic", "`header.frame_id`"), rows)
+
+
+def services(nodes: dict[str, Seen]) -> str:
+    """The services that are ours."""
+    rows = []
+    for node, seen in nodes.items():
+        for name, kind in seen.services.items():
+            if name.startswith("~/") and not name.startswith("~/_") and kind.__module__.startswith("std_srvs"):
+                full = name.replace("~", node)
+                rows.append((f"`{full}`", f"{kind.__module__.partition('.')[0]}/{kind.__name__}", SERVICES[name[2:]]))
+    return table(("service", "type", "what it does"), rows)
+
+
+def parameters(nodes: dict[str, Seen]) -> list[tuple[str, ...]]:
+    """The nodes' own parameters."""
+    return [(f"`{node}`", *row) for node, seen in nodes.items() for row in seen.parameters]
+
+
+def lifecycle(nodes: dict[str, Seen]) -> list[tuple[str, ...]]:
+    """What each transition does, as the nodes' own methods say."""
+    rows = []
+    for node, seen in nodes.items():
+        if issubclass(seen.kind, LifecycleNode):
+            steps = [getattr(seen.kind, step) for step in ("build", "start", "stop", "drop")]
+            told = ("Stop listening." if step is StackNode.stop else first_line(step) for step in steps)
+            rows.append((f"`{node}`", *told))
+        else:
+            rows.append((f"`{node}`", "no lifecycle", "", "", ""))
+    return rows
+
+
+if __name__ == "__main__":
+    main()
