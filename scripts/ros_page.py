@@ -22,8 +22,10 @@ from tidegate.messages import TOPICS, camera_info, encode
 from tidegate.messages.rates import least_rates, stated_rates
 from tidegate.nodes.main import ENTRIES
 from tidegate.nodes.parameters import ROS_OWN
+from tidegate.nodes.recorder_node import RecorderNode
 from tidegate.nodes.stack_node import StackNode
 from tidegate.nodes.topics import GLOBAL, make
+from tidegate.nodes.viewer_node import ViewerNode
 from tidegate.settings import Settings, entries, load_settings
 from tidegate.simulation import Simulator
 
@@ -41,7 +43,8 @@ MEANS = {
     "emergency_stop": "true = stop; what leads out is a reset",
     "effort_controller/commands": "`command` as an array in its order, for a forward_command_controller",
     "clock": "simulated time",
-    "diagnostics": "state of the safety filter and its reasons; in which arithmetic the policy runs",
+    "markers": "lane, stop, commands and verdict as shapes",
+    "diagnostics": "state of the safety filter and its reasons; in which arithmetic the policy runs; faults of the recorder",
 }
 """Topics whose messages are no records."""
 SENSED = {"camera/image_raw": "frame", "odom": "odometry", "imu": "imu", "points": "points"}
@@ -63,8 +66,8 @@ PARAMETERS = """Besides these every managed node has all settings of the robot, 
 [settings.md](settings.md). They come from `--params-file`; an unknown name or a value out of range is refused when the
 node starts. With ROS's own `use_sim_time` the safety node ticks as `/clock` passes.
 """
-NAMESPACES = """`namespace:=left` moves nodes, topics and services below `/left`; {absolute} stay
-where all of ROS expects them. Remapping works as everywhere: `--ros-args -r camera/image_raw:=/front/image_raw`.
+NAMESPACES = """`namespace:=left` moves nodes, topics and services below `/left`. The launch files and `tidegate run` remap
+`/diagnostics` into it as well, and the `/clock` of a simulator of their own. Remapping works as everywhere: `--ros-args -r camera/image_raw:=/front/image_raw`.
 """
 
 
@@ -115,7 +118,7 @@ def page() -> str:
         LIFECYCLE,
         table(("node", "configure", "activate", "deactivate", "clean up"), lifecycle(nodes)),
         "## Namespaces\n",
-        NAMESPACES.format(absolute=absolute),
+        NAMESPACES,
     ]
     return "\n".join(parts)
 
@@ -130,9 +133,11 @@ def look(executable: str, settings: Settings) -> Seen:
         with tempfile.TemporaryDirectory() as folder:
             values = {"bundle": str(BUNDLE), "lock_step": str(lock_step).lower(), "path": f"{folder}/bag"}
             flags = [part for key, value in values.items() if key in own for part in ("-p", f"{key}:={value}")]
-            if not own:
+            if kind is RecorderNode:
                 flags = ["-p", f"path:={values['path']}"]
             node = kind(["--ros-args", "--params-file", str(CONFIG), *flags])
+            if isinstance(node, ViewerNode):
+                node.listen()
             if isinstance(node, LifecycleNode):
                 node.trigger_configure()
                 node.trigger_activate()

@@ -69,6 +69,15 @@ class ViewerNode(Node, ABC):  # type: ignore[misc]
         """Nobody drives by it."""
         return False
 
+    def listen(self) -> None:
+        """Subscribe to what it makes its topic from; it does so by itself once somebody looks."""
+        self._listeners = [
+            self.create_subscription(
+                message_class(TOPICS[topic].type), ros_name(topic), self._keep(topic), NEWEST, raw=True
+            )
+            for topic in self.HEARS
+        ]
+
     def close(self) -> None:
         """Stop listening."""
         for listener in self._listeners:
@@ -93,12 +102,7 @@ class ViewerNode(Node, ABC):  # type: ignore[misc]
                 self.close()
             return
         if not self._listeners:
-            self._listeners = [
-                self.create_subscription(
-                    message_class(TOPICS[topic].type), ros_name(topic), self._keep(topic), NEWEST, raw=True
-                )
-                for topic in self.HEARS
-            ]
+            self.listen()
         message = self.show()
         if message is not None:
             self._sender.publish(message)
