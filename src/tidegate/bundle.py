@@ -116,6 +116,16 @@ class Bundle:
         return {name[len(start) :]: array for name, array in self.arrays.items() if name.startswith(start)}
 
 
+def bundle_identity(path: Path) -> tuple[str, str]:
+    """Name of the model in the folder ``path``, and SHA-256 of its manifest, which holds the hashes of its other files.
+
+    Raises:
+        BundleError: missing or corrupt; the other files are not looked at.
+    """
+    name = str(_manifest(path).get("name"))
+    return name, hashlib.sha256(_read(path / MANIFEST)).hexdigest()
+
+
 def _manifest(path: Path) -> dict[str, Any]:
     if not path.is_dir():
         raise BundleError(f"{path}: no such bundle (a folder with {MANIFEST}, {WEIGHTS}, {BACKBONE})")
