@@ -194,7 +194,8 @@ def fields_of(record: Any) -> dict[str, Value]:
     Raises:
         KeyError: a class that no topic of ``OUTPUTS`` carries.
     """
-    return _FIELDS[type(record)](record)
+    found: dict[str, Value] = _FIELDS[type(record)](record)
+    return found
 
 
 def _lane(record: LaneEstimate) -> dict[str, Value]:
@@ -258,12 +259,12 @@ def _column(records: Sequence[dict[str, Value]], name: str) -> NDArray[Any]:
 def _gaps(ours: NDArray[Any], theirs: NDArray[Any], scale: float | None) -> Floats:
     """How far apart, as a share of full ``scale``; None = the median magnitude on their side, zeros left out."""
     if ours.dtype.kind == "U" or theirs.dtype.kind == "U":
-        return (ours.astype(str) != theirs.astype(str)).astype(np.float64)
+        return np.array(ours.astype(str) != theirs.astype(str), np.float64)
     both = np.isfinite(ours) & np.isfinite(theirs)
     same = (ours == theirs) | (np.isnan(ours) & np.isnan(theirs))
     if scale is None:
         known = np.abs(theirs[np.isfinite(theirs) & (theirs != 0)])
         scale = float(np.median(known)) if len(known) else 1.0
-    gaps = np.abs(np.subtract(ours, theirs, where=both, out=np.zeros(len(ours)))) / scale
+    gaps: Floats = np.abs(np.subtract(ours, theirs, where=both, out=np.zeros(len(ours)))) / scale
     gaps[~both & ~same] = np.inf
     return gaps

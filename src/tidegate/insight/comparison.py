@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from html import escape
 
 import numpy as np
+from matplotlib.axes import Axes
 from matplotlib.colors import ListedColormap, LogNorm
 from numpy.typing import NDArray
 
@@ -74,7 +75,7 @@ def _overview(differences: Sequence[Difference]) -> Section | None:
     picture = _held(picture)
     with charts.figure(0.34 * len(quantities) + 0.9) as (made, axes):
         shown = axes.imshow(
-            np.ma.masked_less(picture, FAINTEST),
+            np.where(picture < FAINTEST, np.nan, picture),
             aspect="auto",
             cmap="YlOrRd",
             norm=LogNorm(FAINTEST, 1.0),
@@ -132,7 +133,7 @@ def _strips(one: Difference, sides: tuple[str, str]) -> str:
 
 
 def _strip(
-    axis: charts.Axes,
+    axis: Axes,
     index: NDArray[np.int64],
     colours: ListedColormap,
     count: int,
