@@ -27,7 +27,7 @@ NATIVE = Extension(
     optional=True,
 )
 
-NODES = ("perception", "policy", "safety", "simulator", "recorder")
+NODES = ("perception", "policy", "safety", "simulator", "recorder", "player")
 CVXPY = "cvxpy>=1.5,<2"
 ONNX = "onnx>=1.16,<2"
 EXTRAS = {

@@ -23,6 +23,7 @@ from launch.substitutions import EnvironmentVariable, EqualsSubstitution, Launch
 from launch_ros.actions import LifecycleNode, Node
 from launch_ros.event_handlers import OnStateTransition
 from launch_ros.events.lifecycle import ChangeState
+from launch_ros.parameter_descriptions import ParameterValue
 from launch_ros.substitutions import FindPackageShare
 from lifecycle_msgs.msg import Transition
 
@@ -35,15 +36,15 @@ HEARS_S = 1.0
 SHARE = FindPackageShare("tidegate")
 
 
-def shared_arguments(use_sim_time: bool) -> list[Action]:
+def shared_arguments(use_sim_time: bool, namespace: str = "") -> list[Action]:
     """The arguments that every launch file of the car has, and the middleware's profile unless the user has one.
 
-    ``use_sim_time`` is the default of the argument of that name.
+    ``use_sim_time`` and ``namespace`` are the defaults of the arguments of these names.
     """
     robot = LaunchConfiguration("robot")
     return [
         DeclareLaunchArgument("robot", default_value="car", description="which robot: names config/<robot>.yaml"),
-        DeclareLaunchArgument("namespace", default_value="", description="of all nodes and topics"),
+        DeclareLaunchArgument("namespace", default_value=namespace, description="of all nodes and topics"),
         DeclareLaunchArgument(
             "use_sim_time", default_value=str(use_sim_time).lower(), description="take the time from /clock"
         ),
@@ -96,6 +97,32 @@ def recorder() -> list[Action]:
         sigterm_timeout=GO_DOWN_S,
     )
     return [RegisterEventHandler(OnProcessExit(target_action=node, on_exit=_ended)), node]
+
+
+def player(listener: LifecycleNode) -> list[Action]:
+    """Plays the bag of the argument ``bag`` once ``listener``, the last of a bring-up, is active; the launch ends with
+    it."""
+    kinds = {"bag": str, "rate": float, "clock_hz": float}
+    node = Node(
+        package="tidegate",
+        executable="player_node",
+        namespace=LaunchConfiguration("namespace"),
+        output="screen",
+        parameters=[{name: ParameterValue(LaunchConfiguration(name), value_type=kind) for name, kind in kinds.items()}],
+        sigterm_timeout=GO_DOWN_S,
+    )
+    listens = OnStateTransition(
+        target_lifecycle_node=listener, start_state="activating", goal_state="active", entities=[node]
+    )
+    return [
+        DeclareLaunchArgument("bag", description="folder or file of the recording"),
+        DeclareLaunchArgument("rate", default_value="1.0", description="times as fast as recorded"),
+        DeclareLaunchArgument(
+            "clock_hz", default_value="200.0", description="/clock so many times a second of the bag; 0 = none"
+        ),
+        RegisterEventHandler(OnProcessExit(target_action=node, on_exit=_ended)),
+        RegisterEventHandler(listens),
+    ]
 
 
 def bring_up(nodes: Sequence[LifecycleNode]) -> list[Action]:
