@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 # Every target sets up what it needs in .venv; nothing outside the repository is touched.
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test check mutants train bench examples lint docs clean
+.PHONY: help setup demo test check golden references mutants train bench examples lint docs clean
 PYTHON := .venv/bin/python
 TIDEGATE := .venv/bin/tidegate
 REAL_TIME := tests/nodes tests/launch
@@ -25,6 +25,16 @@ check: setup lint ## everything slow: sweeps, soak, closed loops (under an hour)
 	@$(PYTHON) -m pytest tests/safety tests/robot -n auto --maxprocesses 4 --dist loadfile --cov --cov-fail-under=100
 	@$(PYTHON) -m pytest -n auto --maxprocesses 4 --dist loadfile --ignore=tests/safety --ignore=tests/robot $(REAL_TIME:%=--ignore=%)
 	@$(PYTHON) -m pytest $(REAL_TIME)
+
+golden: setup ## record the golden bags of tests/golden anew, and their references (after a new models/car-ltc19)
+	@rm -rf out/golden tests/golden && mkdir -p tests/golden
+	@$(TIDEGATE) evaluate --scene road --seeds 1003 --seconds 2.5 --record --out out/golden
+	@$(TIDEGATE) attack --scenes traffic --adversaries full_throttle --seeds 1003 --sensors exact --seconds 8 --from-speed 0 --worst 1 --out out/golden
+	@mv out/golden/bags/road-1003 tests/golden/road && mv out/golden/bags/*full_throttle* tests/golden/traffic
+	@$(MAKE) --no-print-directory references
+
+references: ## what the code makes of the golden bags becomes what it is expected to make (after a change that is meant)
+	@for bag in tests/golden/*/; do $(TIDEGATE) replay $$bag --update-reference || exit 1; done
 
 mutants: setup ## small faults put into the safety room one by one: does a test notice? (hours; resumable)
 	@$(PYTHON) scripts/mutate.py --write

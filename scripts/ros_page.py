@@ -67,7 +67,8 @@ PARAMETERS = """Besides these every managed node has all settings of the robot, 
 node starts. With ROS's own `use_sim_time` the safety node ticks as `/clock` passes.
 """
 NAMESPACES = """`namespace:=left` moves nodes, topics and services below `/left`. The launch files and `tidegate run` remap
-`/diagnostics` into it as well, and the `/clock` of a simulator of their own. Remapping works as everywhere: `--ros-args -r camera/image_raw:=/front/image_raw`.
+`/diagnostics` into it as well, and the `/clock` of a simulator of their own. Remapping works as everywhere:
+`--ros-args -r camera/image_raw:=/front/image_raw`.
 """
 
 

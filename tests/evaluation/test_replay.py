@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Replay: bit-equal on an untouched record, and every change of record, model or input is found and placed in time."""
 
+import re
+import shutil
 from dataclasses import replace
 
 import numpy as np
@@ -12,11 +14,12 @@ from tidegate.bag import BagReader, BagWriter
 from tidegate.bag.typestore import make, serialise
 from tidegate.bundle import Bundle
 from tidegate.cli.replay import replay as replay_command
-from tidegate.errors import BagError
-from tidegate.evaluation.replay import agreement, replay
+from tidegate.errors import BagError, TidegateError
+from tidegate.evaluation.difference import Tolerances, agreement, compare, full_scales, missing_records
+from tidegate.evaluation.replay import replay
 from tidegate.liquid.compiled import RUNS_IN
 from tidegate.messages import CHANGED, DIAGNOSTICS, encode_diagnostics, encode_policy
-from tidegate.records import Level
+from tidegate.records import Level, Mode
 from tidegate.robot.contract import contract_of
 from tidegate.share import share_path
 
@@ -37,14 +40,30 @@ def rewritten(source, target, change, topics=None):
     return target
 
 
+def against_record(path, bundle, settings, **options):
+    """A replay of a bag, and what differs from its record, by field."""
+    model = Bundle.load(bundle)
+    made = replay(BagReader(path), model, settings, **options)
+    scales = full_scales(model, settings)
+    found = compare(made.made, made.recorded, scales, made.start, Tolerances())
+    return made, {one.name: one for one in found}
+
+
+def commands(found):
+    return [one for name, one in found.items() if name.startswith("command.")]
+
+
 def test_a_recorded_drive_is_replayed_bit_for_bit(recorded, random_bundle, car_settings):
     _, path = recorded
     heard = []
-    found = replay(BagReader(path), Bundle.load(random_bundle), car_settings, told=lambda *at: heard.append(at))
-    assert [one.name for one in found.differences] == ["features", "lane", "nominal", "gains", "command"]
-    assert all(one.count == one.equal > 0 and one.at is None for one in found.differences)
-    assert found.differences[-1].count == found.ticks > 500
-    assert (found.largest, agreement(found.differences), found.notes) == (0.0, "bit-equal", ())
+    made, found = against_record(path, random_bundle, car_settings, told=lambda *at: heard.append(at))
+    quantities = ["features", "lane", "health", "nominal", "gains", "command", "filter"]
+    assert list(dict.fromkeys(one.quantity for one in found.values())) == quantities
+    assert all(one.count == one.equal > 0 and one.at is None for one in found.values())
+    assert len(commands(found)) == 6
+    assert found["filter.mode"].count == made.ticks > 500
+    assert (agreement(list(found.values())), made.notes) == ("bit-equal", ())
+    assert missing_records(made.made, made.recorded) == []
     assert heard[-1][0] == heard[-1][1]
 
 
@@ -58,12 +77,28 @@ def test_a_changed_command_is_found_and_placed(recorded, random_bundle, car_sett
             return replace(record, effort=record.effort + np.eye(6)[0] * 0.6)
         return record
 
-    found = replay(BagReader(rewritten(path, tmp_path / "b", change)), Bundle.load(random_bundle), car_settings)
-    command = found.differences[-1]
-    assert command.equal == command.count - 1
-    assert command.largest == pytest.approx(0.6 / scale, rel=1e-6)
-    assert command.at == pytest.approx((stamps[300] - stamps[0]) / 1e9)
-    assert "command at 1.500 s" in agreement(found.differences)
+    _, found = against_record(rewritten(path, tmp_path / "b", change), random_bundle, car_settings)
+    changed, *others = commands(found)
+    assert changed.equal == changed.count - 1
+    assert changed.largest == pytest.approx(0.6 / scale, rel=1e-6)
+    assert changed.at == changed.since == pytest.approx((stamps[300] - stamps[0]) / 1e9)
+    assert all(one.at is None for one in others)
+    assert "front_left_steer_joint at 1.500 s" in agreement(list(found.values()))
+
+
+def test_a_changed_diagnosis_of_a_tick_is_found(recorded, random_bundle, car_settings, tmp_path):
+    """Mode, the row that intervened and each barrier's numbers are compared as well."""
+    _, path = recorded
+
+    def change(topic, record):
+        if topic != "safety_node/barriers":
+            return record
+        barriers = tuple(one._replace(h=one.h + 1.0) if one.name == "speed" else one for one in record.barriers)
+        return replace(record, mode=Mode.HOLD, intervened="speed", barriers=barriers)
+
+    _, found = against_record(rewritten(path, tmp_path / "b", change), random_bundle, car_settings)
+    beyond = {name for name, one in found.items() if one.since is not None}
+    assert beyond == {"filter.mode", "filter.intervened", "filter.speed.h"}
 
 
 def test_the_recorded_inputs_are_what_the_filter_gets(recorded, random_bundle, car_settings, tmp_path):
@@ -74,36 +109,59 @@ def test_the_recorded_inputs_are_what_the_filter_gets(recorded, random_bundle, c
     def change(topic, record):
         return replace(record, speed=record.speed + 3.0) if topic == "odom" and record.stamp >= stamps[400] else record
 
-    found = replay(BagReader(rewritten(path, tmp_path / "b", change)), Bundle.load(random_bundle), car_settings)
-    command = found.differences[-1]
-    assert 400 <= command.equal < command.count
-    assert command.largest > 0
+    _, found = against_record(rewritten(path, tmp_path / "b", change), random_bundle, car_settings)
+    assert all(one.equal >= 400 for one in commands(found))
+    assert max(one.largest for one in commands(found)) > 0
 
 
-def test_frames_that_were_never_perceived_are_left_out(recorded, random_bundle, car_settings, tmp_path):
+def test_frames_that_were_never_perceived_are_left_out_and_named(recorded, random_bundle, car_settings, tmp_path):
     """In real time a frame may be overtaken: features, lane and health of it were never made."""
     _, path = recorded
     stamps = sorted(record.stamp for _, _, record in BagReader(path).messages(["camera/image_raw"]))
     bag = rewritten(path, tmp_path / "b", lambda topic, record: record, ["camera/image_raw", "odom", "features"])
-    with_lane = rewritten(
-        path,
-        tmp_path / "c",
-        lambda topic, record: None if topic == "lane" and record.stamp in stamps[::3] else record,
-    )
-    every = replay(BagReader(bag), Bundle.load(random_bundle), car_settings)
-    some = replay(BagReader(with_lane), Bundle.load(random_bundle), car_settings)
-    assert every.differences[0].count == len(stamps)
-    assert some.differences[0].count == len(stamps) - len(stamps[::3])
+    lost, undecided = {stamps[3], stamps[4], stamps[9]}, stamps[12]
+
+    def change(topic, record):
+        gone = {"lane": lost, "nominal": {undecided}}.get(topic, set())
+        return None if record.stamp in gone else record
+
+    every, _ = against_record(bag, random_bundle, car_settings)
+    some, found = against_record(rewritten(path, tmp_path / "c", change), random_bundle, car_settings)
+    assert list(every.made["features"]) == stamps
+    assert set(some.made["features"]) == set(stamps) - lost
+    assert set(some.made["nominal"]) == set(stamps) - lost - {undecided}
+    first, second, *_ = some.notes
+    at = [f"{(stamp - stamps[0]) / 1e9:.3f}" for stamp in (stamps[3], stamps[4], stamps[9], undecided)]
+    assert first.startswith(f"3 of {len(stamps)} frames have no lane")
+    assert f"(at {at[0]} to {at[1]}, {at[2]} s)" in first
+    assert second.startswith(f"1 of {len(stamps)} frames have no nominal command")
+    assert f"(at {at[3]} s)" in second
+    assert found["features.0"].count == len(stamps) - len(lost)
+
+
+def test_inputs_and_ticks_that_are_not_in_the_bag_are_named(recorded, random_bundle, car_settings, tmp_path):
+    _, path = recorded
+    stamps = sorted(record.stamp for _, _, record in BagReader(path).messages(["command"]))
+
+    def change(topic, record):
+        gone = {"imu": stamps[40], "safety_node/inputs": stamps[50]}.get(topic)
+        return None if record.stamp == gone else record
+
+    made, _ = against_record(rewritten(path, tmp_path / "b", change), random_bundle, car_settings)
+    missing, unheard = made.notes
+    assert missing.startswith("1 inputs of ticks are not in the bag (imu at 0.200 s)")
+    assert unheard.startswith("1 commands have no inputs of their tick in the bag (at 0.250 s)")
+    assert "command: 0 records here alone, 1 there alone" in missing_records(made.made, made.recorded)
 
 
 def test_a_bag_with_a_camera_only_says_what_it_lacks(recorded, random_bundle, car_settings, tmp_path):
     _, path = recorded
     bag = rewritten(path, tmp_path / "b", lambda topic, record: record, ["camera/image_raw"])
-    found = replay(BagReader(bag), Bundle.load(random_bundle), car_settings)
-    assert found.differences == ()
-    assert found.frames > 20
-    assert [note.split(" ")[1] for note in found.notes] == ["odometry", "commands"]
-    assert agreement(found.differences) == "nothing was recorded that could be compared"
+    made, found = against_record(bag, random_bundle, car_settings)
+    assert found == {}
+    assert made.frames > 20
+    assert [note.split(" ")[1] for note in made.notes] == ["odometry", "commands"]
+    assert agreement([]) == "nothing was recorded that could be compared"
 
 
 @pytest.mark.parametrize("recorded_in", ["C", "NumPy"])
@@ -148,14 +206,64 @@ def test_a_bag_without_a_camera_is_refused(recorded, random_bundle, car_settings
         replay(BagReader(bag), Bundle.load(random_bundle), car_settings)
 
 
-def test_exit_codes(recorded, random_bundle, save_random):
+def run(*arguments):
+    return CliRunner().invoke(app, [str(argument) for argument in arguments])
+
+
+def test_exit_codes(recorded, random_bundle, save_random, tmp_path):
     _, path = recorded
-    good = CliRunner().invoke(app, [str(path), "--bundle", str(random_bundle)])
+    good = run(path, "--bundle", random_bundle)
     assert good.exit_code == 0, good.output
     assert "bit-equal" in good.output
-    differs = CliRunner().invoke(app, [str(path), "--bundle", str(save_random(1))])
+    other = save_random(1)
+    differs = run(path, "--bundle", other)
     assert differs.exit_code == 1
     assert "largest difference" in differs.output
+    assert run(path, "--bundle", other, "--tolerance", "inf").exit_code == 0
+    for wrong in (
+        (path, "--bundle", random_bundle, "--ignore", "lanes"),
+        (path, "--bundle", random_bundle, "--tolerance", "lane"),
+        (path, "--bundle", random_bundle, "--against", tmp_path / "nothing"),
+        (path, "--bundle", random_bundle, "--against", "reference"),
+        (tmp_path / "nothing",),
+        (
+            rewritten(path, tmp_path / "b", lambda topic, record: record, ["camera/image_raw"]),
+            "--bundle",
+            random_bundle,
+        ),
+    ):
+        assert isinstance(run(*wrong).exception, TidegateError), wrong  # the command line makes it exit code 2
+
+
+def test_two_bundles_are_compared_on_the_same_bag(recorded, random_bundle, save_random, tmp_path):
+    """Neither need be the one that drove; where they are the same, nothing differs."""
+    _, path = recorded
+    other, page = save_random(1), tmp_path / "page.html"
+    same = run(path, "--bundle", other, "--against", other)
+    assert same.exit_code == 0, same.output
+    assert "bit-equal" in same.output
+    found = run(path, "--bundle", random_bundle, "--against", other, "--html", page)
+    assert found.exit_code == 1
+    text = page.read_text()
+    assert f"{random_bundle.name} against {other.name}" in text
+    assert {"nominal.curvature", "command.front_left_steer_joint"} <= set(re.findall(r"<h2>([^<]+)</h2>", text))
+    sensors = rewritten(path, tmp_path / "b", lambda topic, record: record, ["camera/image_raw", "odom"])
+    assert run(sensors, "--bundle", random_bundle, "--against", other).exit_code == 1  # nothing need be recorded
+
+
+def test_a_reference_is_what_came_out_when_it_was_made(recorded, random_bundle, save_random, tmp_path):
+    _, path = recorded
+    bag, other = tmp_path / "bag", save_random(1)
+    shutil.copytree(path, bag)
+    for bundle in (other, random_bundle):  # the second takes the place of the first
+        made = run(bag, "--bundle", bundle, "--update-reference")
+        assert made.exit_code == 0, made.output
+    same = run(bag, "--bundle", random_bundle, "--against", "reference", "--tolerance", "0")
+    assert (same.exit_code, "another bundle" in same.output) == (0, False), same.output
+    found = run(bag, "--bundle", other, "--against", "reference")
+    assert found.exit_code == 1
+    assert f"{other} is another bundle" in found.output.replace("\n", "")
+    assert run(bag, "--bundle", random_bundle).exit_code == 0  # the record itself is untouched
 
 
 def test_a_recorded_drive_carries_its_contract(recorded, random_bundle):

@@ -19,19 +19,24 @@ pytest.importorskip("torch")
 from launched import ORDER, PATIENCE_S, Launched
 from rosbags.highlevel import AnyReader
 
+from tidegate.evaluation.rollout import Task, run_task
 from tidegate.messages import decode
 from tidegate.records import Mode
+from tidegate.share import share_path
+
+LAUNCH_FILES = ["simulation.launch.py", "robot.launch.py", "gazebo.launch.py", "replay.launch.py"]
 
 
-@pytest.mark.parametrize("name", ["simulation.launch.py", "robot.launch.py", "gazebo.launch.py"])
+@pytest.mark.parametrize("name", LAUNCH_FILES)
 def test_the_arguments_explain_themselves(environment: dict[str, str], name: str) -> None:
     shown = subprocess.run(
         ["ros2", "launch", "tidegate", name, "-s"], env=environment, capture_output=True, text=True, check=True
     ).stdout
     wanted = {"robot", "params_file", "bundle", "namespace", "use_sim_time", "autostart", "use_respawn", "log_level"}
     wanted |= {"record", "dry_run", "use_rviz", "rviz_config_file", "viewers"}
-    wanted |= {"headless", "scene", "seed", "lock_step"} if name.startswith("simulation") else set()
-    explained = re.findall(r"^    '(\w+)':\n        (\S.{8,})\n        \(default: ", shown, re.MULTILINE)
+    own = {"simulation": {"headless", "scene", "seed", "lock_step"}, "replay": {"bag", "rate", "clock_hz"}}
+    wanted |= own.get(name.partition(".")[0], set())
+    explained = re.findall(r"^    '(\w+)':\n        (\S.{8,})\n", shown, re.MULTILINE)
     assert wanted <= {argument for argument, _ in explained}
     assert len(explained) == len(re.findall(r"^    '", shown, re.MULTILINE))
     assert "no description given" not in shown
@@ -116,6 +121,25 @@ def test_a_node_that_dies_takes_the_launch_down_safely(launch: Callable[..., Lau
     assert launched.process.wait(PATIENCE_S) == 1
     assert "ended by itself with code -9" in launched.said
     assert re.search(r"safety_node-\d\]: process has finished cleanly", launched.said)
+
+
+def test_a_recorded_drive_goes_through_the_live_stack_and_ends_the_launch(
+    launch: Callable[..., Launched], bundle: Path, tmp_path: Path
+) -> None:
+    """A bag of a simulated drive; what comes out is recorded in the namespace ``replay``."""
+    played, again = tmp_path / "played", tmp_path / "again"
+    settings = str(share_path("config/car.yaml"))
+    run_task(Task(settings, str(bundle), "road", 1003, record=str(played), longest_s=2.0))
+    launched = launch("replay.launch.py", f"bundle:={bundle}", f"bag:={played}", f"record:={again}", "rate:=1")
+    assert launched.process.wait(PATIENCE_S) == 0, launched.said
+    assert "the bag has ended" in launched.said
+    assert "Traceback" not in launched.said
+    assert launched.said.count("process has finished cleanly") == 5
+    with AnyReader([again]) as reader:
+        counts = {topic: found.msgcount for topic, found in reader.topics.items()}
+    assert counts["/replay/lane"] > 10
+    assert counts["/replay/command"] > 100
+    assert "/command" not in counts
 
 
 @pytest.mark.slow

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 from typing import Annotated
 
@@ -31,6 +32,7 @@ def evaluate(
     driver: Annotated[str, typer.Option(help=f"who asks for commands: {' or '.join(DRIVERS)}")] = "bundle",
     out: Annotated[Path, typer.Option(help="folder for evaluation.json")] = Path("out/evaluate"),
     processes: Annotated[int, typer.Option(min=1, help="drives at a time")] = 2,
+    seconds: Annotated[float, typer.Option(min=0.1, help="longest drive [s]")] = math.inf,
     record: Annotated[bool, typer.Option(help="keep a bag of every drive in the folder")] = False,
     config: Annotated[Path | None, typer.Option(help="robot's settings")] = None,
 ) -> None:
@@ -49,6 +51,7 @@ def evaluate(
             filtered=safety_filter == "on",
             disable=names(disable),
             record=str(out / "bags" / f"{scene}-{seed}") if record else None,
+            longest_s=seconds,
         )
         for seed in parse_seeds(seeds)
     ]

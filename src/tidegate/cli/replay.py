@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""``tidegate replay``: the same objects, offline, on a recorded drive."""
+"""``tidegate replay``: the same objects, offline, on a recorded drive; or its sensors into live nodes."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated
 
@@ -13,60 +14,185 @@ from rich.progress import Progress
 from rich.table import Table
 
 from tidegate.bag import BagReader
-from tidegate.bundle import Bundle
+from tidegate.bundle import Bundle, bundle_identity
 from tidegate.cli.common import names
-from tidegate.evaluation.replay import agreement
+from tidegate.errors import BagError, DependencyError
+from tidegate.evaluation import reference
+from tidegate.evaluation.difference import Difference, Tolerances, agreement, compare, full_scales, missing_records
+from tidegate.evaluation.replay import Replay
 from tidegate.evaluation.replay import replay as replay_bag
 from tidegate.robot.contract import contract_of, differences
-from tidegate.settings import load_settings
+from tidegate.settings import Settings, load_settings
 from tidegate.share import share_path
 
 DIFFERENT = 1
-"""Exit code of a replay that is further from the record than the tolerance."""
+"""Exit code of a replay that is further away than its tolerances."""
+RECORDED, REFERENCE = "recorded", "reference"
 
 
 def replay(
     bag: Annotated[Path, typer.Argument(help="folder or file of the recording")],
+    against: Annotated[
+        str, typer.Option(help=f"{RECORDED}, {REFERENCE} (see --update-reference), or a bundle to run as well")
+    ] = RECORDED,
     bundle: Annotated[Path | None, typer.Option(help="model to run; default models/car-ltc19")] = None,
     config: Annotated[Path | None, typer.Option(help="robot's settings")] = None,
     disable: Annotated[str, typer.Option(help="parts that were switched off in the recording, by comma")] = "",
     asked: Annotated[
         bool, typer.Option(help="take nominal commands from the bag: another than the policy asked for them")
     ] = False,
-    tolerance: Annotated[float, typer.Option(min=0, help="difference accepted, as a share of full scale")] = 1e-6,
+    tolerance: Annotated[
+        list[str] | None,
+        typer.Option(help="share of full scale that may differ: 1e-6 for all fields, or command=1e-4; may be repeated"),
+    ] = None,
+    ignore: Annotated[
+        list[str] | None, typer.Option(help="fields to leave out, by comma: health, lane.bound; may be repeated")
+    ] = None,
+    html: Annotated[Path | None, typer.Option(help="write one page on what differs, where and by how much")] = None,
+    update_reference: Annotated[
+        bool, typer.Option("--update-reference", help="keep what comes out in the bag's folder, to compare with later")
+    ] = False,
+    live: Annotated[
+        bool, typer.Option("--live", help="publish the recorded sensors into running nodes, with their timing")
+    ] = False,
+    rate: Annotated[float, typer.Option(min=0.01, help="--live: times as fast as recorded")] = 1.0,
+    clock: Annotated[
+        float, typer.Option(min=0, help="--live: /clock so many times a second of the bag, 0 = no")
+    ] = 200.0,
+    namespace: Annotated[str, typer.Option(help="--live: where the sensors are published")] = "replay",
 ) -> None:
     """Run perception, policy and safety filter on a bag, frame by frame, and compare with what it recorded."""
-    path, folder = config or share_path("config/car.yaml"), bundle or share_path("models/car-ltc19")
-    settings = load_settings(path)
-    model = Bundle.load(folder, settings.vehicle.name)
-    reader = BagReader(bag)
-    console = Console()
-    if other := differences(reader.contract(), contract_of(path, folder)):
-        console.print(f"[yellow]{escape(other)}", soft_wrap=True, highlight=False)
+    console = Console(soft_wrap=True, highlight=False)
+    if live:
+        raise typer.Exit(_play(bag, rate, clock, namespace))
+    tolerances = Tolerances(word for text in tolerance or () for word in names(text))
+    file, path = config or share_path("config/car.yaml"), bundle or share_path("models/car-ltc19")
+    settings = load_settings(file)
+    model = Bundle.load(path, settings.vehicle.name)
+    reader, switched_off = BagReader(bag), frozenset(names(disable))
+
+    def run(ran: Bundle) -> Replay:
+        return _run(console, reader, ran, settings, switched_off, asked=asked)
+
+    mine = run(model)
+    other = differences(reader.contract(), contract_of(file, path))
+    notes = ["the recording was interrupted; it was read up to there"] * reader.interrupted
+    notes += [*reader.problems, *([other] if other else []), *mine.notes]
+    if update_reference:
+        console.print(f"reference: {_keep(bag, path, mine)}")
+        return
+    theirs = mine.recorded
+    if against == REFERENCE:
+        theirs, facts = reference.read_reference(bag)
+        notes += _another(facts, path, mine)
+    elif against != RECORDED:
+        if not mine.frames:
+            raise BagError(f"{bag}: has no camera images; without them bundles make no difference")
+        theirs = run(Bundle.load(against, settings.vehicle.name)).made
+    notes += missing_records(mine.made, theirs)
+    ignored = [word for text in ignore or () for word in names(text)]
+    found = compare(mine.made, theirs, full_scales(model, settings), mine.start, tolerances, ignored)
+    console.print(_table(f"{bag}: {mine.frames} frames, {mine.ticks} ticks", found))
+    for note in notes:
+        console.print(f"[yellow]{escape(note)}")
+    console.print(f"[bold]{agreement(found)}")
+    if html is not None:
+        sides = ("now", against) if against in (RECORDED, REFERENCE) else (path.name, Path(against).name)
+        _write_page(html, bag, sides, found, notes)
+        console.print(f"page: {html}")
+    if not found:
+        raise BagError(f"{bag}: {agreement(found)}")
+    if any(one.since is not None for one in found):
+        raise typer.Exit(DIFFERENT)
+
+
+def _run(
+    console: Console, reader: BagReader, model: Bundle, settings: Settings, disable: frozenset[str], *, asked: bool
+) -> Replay:
     with Progress(console=console, transient=True) as progress:
-        bar = progress.add_task("replaying")
-        found = replay_bag(
+        bar = progress.add_task(f"replaying with {model.name}")
+        return replay_bag(
             reader,
             model,
             settings,
-            disable=frozenset(names(disable)),
+            disable=disable,
             asked=asked,
             told=lambda done, total: progress.update(bar, completed=done, total=total),
         )
-    table = Table("quantity", title=f"{bag}: {found.frames} frames, {found.ticks} ticks", title_justify="left")
-    for name in ("compared", "bit-equal", "largest difference", "at [s]"):
+
+
+def _keep(bag: Path, bundle: Path, mine: Replay) -> Path:
+    """Write the reference; a bag without a camera is of no bundle."""
+    facts = {reference.BUNDLE: bundle_identity(bundle)[1]} if mine.frames else {}
+    return reference.write_reference(bag, mine.made, facts)
+
+
+def _another(facts: dict[str, str], bundle: Path, mine: Replay) -> list[str]:
+    """What to know where the reference was made with another bundle."""
+    made_with, now = facts.get(reference.BUNDLE), bundle_identity(bundle)[1]
+    if not mine.frames or made_with == now:
+        return []
+    return [f"{bundle} is another bundle ({now[:12]}) than the reference was made with ({str(made_with)[:12]})"]
+
+
+def _table(title: str, found: Sequence[Difference]) -> Table:
+    """A row for each field beyond its tolerance; of each quantity one for those that are equal, one for the rest."""
+    table = Table("field", title=title, title_justify="left")
+    for name in ("compared", "bit-equal", "largest difference", "at [s]", "tolerance"):
         table.add_column(name, justify="right")
-    for one in found.differences:
-        at = "–" if one.at is None else f"{one.at:.3f}"
-        table.add_row(one.name, str(one.count), str(one.equal), f"{one.largest:.2g}", at)
-    if found.differences:
-        console.print(table)
-    if reader.interrupted:
-        console.print("the recording was interrupted; it was read up to there", soft_wrap=True)
-    for problem in reader.problems:
-        console.print(f"[yellow]{escape(problem)}", soft_wrap=True, highlight=False)
-    for note in found.notes:
-        console.print(f"[yellow]{note}", soft_wrap=True)
-    console.print(f"[bold]{agreement(found.differences)}", soft_wrap=True)
-    if found.largest > tolerance:
-        raise typer.Exit(DIFFERENT)
+    for quantity in dict.fromkeys(one.quantity for one in found):
+        mine = [one for one in found if one.quantity == quantity]
+        same = [one for one in mine if one.at is None]
+        near = [one for one in mine if one.at is not None and one.since is None]
+        if same:
+            count = str(same[0].count)
+            table.add_row(f"{quantity}: {len(same)} fields", count, count, "0", "–", "")
+        if near:
+            worst = max(near, key=lambda one: one.largest)
+            table.add_row(f"{quantity}: {len(near)} fields within, most {worst.name}", *_figures(worst))
+        for one in mine:
+            if one.since is not None:
+                table.add_row(one.name, *_figures(one), style="bold red")
+    return table
+
+
+def _figures(one: Difference) -> tuple[str, str, str, str, str]:
+    return str(one.count), str(one.equal), f"{one.largest:.2g}", f"{one.at:.3f}", f"{one.tolerance:.2g}"
+
+
+def _write_page(
+    target: Path, bag: Path, sides: tuple[str, str], found: Sequence[Difference], notes: Sequence[str]
+) -> None:
+    """Write the page.
+
+    Raises:
+        DependencyError: matplotlib is absent; BagError: the file cannot be written.
+    """
+    try:
+        from tidegate.insight.comparison import comparison_page
+    except ModuleNotFoundError as error:
+        raise DependencyError(f"--html: {error.name} is absent; type: pip install 'tidegate[insight]'") from error
+    text = comparison_page(f"tidegate replay: {bag.name}", f"{sides[0]} against {sides[1]}", sides, found, notes)
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        target.write_text(text, encoding="utf-8")
+    except OSError as error:
+        raise BagError(f"{target}: cannot be written ({error.strerror or error})") from error
+
+
+def _play(bag: Path, rate: float, clock: float, namespace: str) -> int:
+    """Publish the sensors until the bag ends; the exit code.
+
+    Raises:
+        DependencyError: rclpy is absent.
+    """
+    try:
+        from tidegate.nodes.children import enclave_flags, parameter_flags
+        from tidegate.nodes.main import run
+    except ModuleNotFoundError as error:
+        raise DependencyError(
+            f"--live: {error.name} is absent; install ROS 2, or 'pip install tidegate[ros]'"
+        ) from error
+    parameters = parameter_flags({"bag": str(bag), "rate": rate, "clock_hz": clock})
+    flags = [*enclave_flags("player_node"), *parameters, "-r", f"__ns:=/{namespace.strip('/')}"]
+    return run("tidegate.nodes.player_node", "PlayerNode", flags)

@@ -1,16 +1,16 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Run the same objects offline on what a bag holds, frame by frame and tick by tick, and compare with the record.
+"""Run the same objects offline on what a bag holds, frame by frame and tick by tick.
 
 The safety filter is a deterministic function of its inputs, and ``safety_node/inputs`` says which record each tick
 used and how old it was; the perception and the policy depend on stamps alone. So a replay needs no clock: it makes
 features, lane, health and nominal command anew from the recorded frames, hands each tick the ones that it used, and
-every difference from the record is a difference of code, model, settings or machine.
+every difference from the record (``difference``) is a difference of code, model, settings or machine.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass, fields
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -22,7 +22,7 @@ from tidegate.errors import BagError
 from tidegate.liquid import LiquidPolicy
 from tidegate.messages import decode_changed, decode_policy, stamp_of
 from tidegate.perception import Perception
-from tidegate.records import Command, Floats, Received, SafetyInputs, UsedInputs, seconds
+from tidegate.records import Received, SafetyInputs, SafetyState, UsedInputs, seconds
 from tidegate.robot import Car
 from tidegate.safety import Supervisor
 from tidegate.settings import Settings
@@ -39,6 +39,14 @@ FIELDS = {
     "manual": "manual",
 }
 """Field of ``SafetyInputs`` → topic."""
+FRAMES, TICKS = "camera/image_raw", "safety_node/inputs"
+OUTPUTS = ("features", "lane", "health", "nominal", "gains", "command", "safety_node/barriers")
+"""Topics that a replay makes anew."""
+LISTED = 6
+"""Moments that a note names at most."""
+
+Records = dict[str, dict[int, Any]]
+"""Records by topic and stamp."""
 
 DRY = "safety_node/would_command"
 """In a dry run the filter's commands are here; those on ``command``, if any, are another's."""
@@ -47,47 +55,35 @@ Told = Callable[[int, int], None]
 
 
 @dataclass(frozen=True, slots=True)
-class Difference:
-    """How far one quantity is from the record.
-
-    ``equal`` of ``count`` were equal bit for bit; ``largest`` is a share of full scale, ``at`` [s] since the start of
-    the bag where it was (None = all equal).
-    """
-
-    name: str
-    count: int
-    equal: int
-    largest: float
-    at: float | None
-
-
-@dataclass(frozen=True, slots=True)
 class Replay:
-    """What a replay found: a ``Difference`` per quantity that was recorded, and ``notes`` on what could not be done."""
+    """What a replay made.
+
+    Attributes:
+        frames, ticks: in the bag.
+        start: first stamp [ns] of either; times are told since then.
+        made: what came out anew, by topic of ``OUTPUTS``.
+        recorded: what the bag holds of these and of the inputs; frames stay in the bag.
+        notes: what could not be done, and which frames and inputs are missing, one line each.
+    """
 
     frames: int
     ticks: int
-    differences: tuple[Difference, ...]
+    start: int
+    made: Records
+    recorded: Records
     notes: tuple[str, ...]
 
-    @property
-    def largest(self) -> float:
-        """Largest difference of all, as a share of full scale."""
-        return max((one.largest for one in self.differences), default=0.0)
 
+def small_records(reader: BagReader, topics: Iterable[str] = OUTPUTS) -> Records:
+    """The records on those of ``topics`` that the bag has.
 
-class _Recorded:
-    """The small records of a bag by topic and stamp; frames stay in the bag."""
-
-    def __init__(self, reader: BagReader) -> None:
-        wanted = (*FIELDS.values(), "features", "safety_node/inputs", "command", DRY)
-        self._by_stamp: dict[str, dict[int, Any]] = {topic: {} for topic in wanted if _has(reader, topic)}
-        for topic, _, record in reader.messages(list(self._by_stamp)):
-            self._by_stamp[topic].setdefault(record.stamp, record)
-
-    def of(self, topic: str) -> dict[int, Any]:
-        """Records of a topic by stamp; empty where the bag lacks it."""
-        return self._by_stamp.get(topic, {})
+    Raises:
+        BagError: a message cannot be decoded.
+    """
+    found: Records = {topic: {} for topic in topics if _has(reader, topic)}
+    for topic, _, record in reader.messages(list(found)):
+        found[topic].setdefault(record.stamp, record)
+    return found
 
 
 def replay(
@@ -113,56 +109,60 @@ def replay(
         BagError: neither camera nor ticks, or a message cannot be decoded.
         BundleError, RobotError: the bundle or the robot is refused.
     """
-    recorded = _Recorded(reader)
-    ticks = sorted(recorded.of("safety_node/inputs").values(), key=lambda used: used.stamp)
-    made: dict[str, dict[int, Any]] = {}
-    seen, notes = 0, ["no camera in the bag: perception and policy were not run"]
+    recorded = small_records(reader, dict.fromkeys((*FIELDS.values(), TICKS, *OUTPUTS, DRY)))
+    if would := recorded.pop(DRY, None):
+        recorded["command"] = would
+    ticks = [recorded[TICKS][stamp] for stamp in sorted(recorded.get(TICKS, ()))]
+    made: Records = {}
+    frames: list[int] = []
+    notes = ["no camera in the bag: perception and policy were not run"]
     total = len(ticks)
-    if _has(reader, "camera/image_raw") or not ticks:
-        total += reader.counts[reader.find("camera/image_raw")]
-        made, seen, notes = _run_frames(reader, bundle, settings, recorded, lambda done: told(done, total), asked=asked)
-    differences = [
-        found
-        for name in ("features", "lane", "nominal", "gains")
-        if (found := _compare(name, made.get(name, {}), recorded.of(name), _scales(bundle, settings)[name]))
-    ]
-    sent = recorded.of(DRY) or recorded.of("command")
-    if ticks and sent:
-        car = Car.from_settings(settings)
-        changes = _changes(reader)
-        commands, missing = _run_ticks(
-            ticks,
-            made,
-            recorded,
-            Supervisor(settings, car, disable=disable),
-            changes,
-            lambda done: told(seen + done, total),
+    if _has(reader, FRAMES) or not ticks:
+        total += reader.counts[reader.find(FRAMES)]
+        made, frames, notes = _run_frames(
+            reader, bundle, settings, recorded, lambda done: told(done, total), asked=asked
         )
+    start = min([*frames, *(tick.stamp for tick in ticks[:1])])
+    notes += _unprocessed(frames, recorded, start, asked=asked)
+    if ticks and recorded.get("command"):
+        supervisor, changes = Supervisor(settings, Car.from_settings(settings), disable=disable), _changes(reader)
+        outcome, missing = _run_ticks(
+            ticks, made, recorded, supervisor, changes, lambda done: told(len(frames) + done, total)
+        )
+        made |= outcome
         notes += _changes_told(changes, ticks[0].stamp)
-        scale = np.array([car.limits[name].effort for name in car.joint_names])
-        found = _compare("command", commands, sent, scale)
-        differences += [found] if found else []
+        unheard = sorted(set(recorded["command"]) - set(outcome["command"]))
         if missing:
-            notes.append(f"{missing} inputs of ticks are not in the bag; the newest one before was taken")
+            moments = _listed([f"{topic} at {seconds(stamp - start):.3f}" for stamp, topic in missing])
+            notes.append(
+                f"{len(missing)} inputs of ticks are not in the bag ({moments} s); the newest before was taken"
+            )
+        if unheard:
+            moments = _listed([f"{seconds(stamp - start):.3f}" for stamp in unheard])
+            notes.append(f"{len(unheard)} commands have no inputs of their tick in the bag (at {moments} s): not run")
     else:
-        notes.append("no commands with their inputs (command, safety_node/inputs) in the bag: the filter was not run")
-    return Replay(seen, len(ticks), tuple(differences), tuple(notes))
+        notes.append(f"no commands with their inputs (command, {TICKS}) in the bag: the filter was not run")
+    return Replay(len(frames), len(ticks), start, made, recorded, tuple(notes))
 
 
 def _run_frames(
     reader: BagReader,
     bundle: Bundle,
     settings: Settings,
-    recorded: _Recorded,
+    recorded: Records,
     told: Callable[[int], None],
     *,
     asked: bool,
-) -> tuple[dict[str, dict[int, Any]], int, list[str]]:
-    """Perception and policy on every frame that they saw when it was recorded; all frames if that is not known."""
+) -> tuple[Records, list[int], list[str]]:
+    """Perception and policy on every frame that they saw when it was recorded; all frames if that is not known.
+
+    Returns:
+        what they made, the stamps of all frames, notes.
+    """
     perception, policy = Perception(bundle, settings), LiquidPolicy(bundle, settings)
-    made: dict[str, dict[int, Any]] = {name: {} for name in ("features", "lane", "health", "nominal", "gains")}
-    perceived, decided = recorded.of("lane"), recorded.of("nominal")
-    odometry = sorted(recorded.of("odom").values(), key=lambda record: record.stamp)
+    made: Records = {name: {} for name in ("features", "lane", "health", "nominal", "gains")}
+    perceived, decided = recorded.get("lane"), recorded.get("nominal")
+    odometry = sorted(recorded.get("odom", {}).values(), key=lambda record: record.stamp)
     stamps = np.array([record.stamp for record in odometry], np.int64)
     notes: list[str] = []
     if asked:
@@ -171,10 +171,10 @@ def _run_frames(
         notes.append("no odometry in the bag: the policy was not run")
     elif (recorded_in := _ran_in(reader)) not in (None, policy.runs_in):
         notes.append(f"liquid step recorded in {recorded_in}, replayed in {policy.runs_in}: they differ by rounding")
-    count = 0
-    for _, _, frame in reader.messages(["camera/image_raw"]):
-        count += 1
-        told(count)
+    frames = []
+    for _, _, frame in reader.messages([FRAMES]):
+        frames.append(frame.stamp)
+        told(len(frames))
         if perceived and frame.stamp not in perceived:
             continue
         percept = perception.process(frame)
@@ -186,25 +186,60 @@ def _run_frames(
             decision = policy.step(percept.features, odometry[known])
             made["nominal"][frame.stamp] = decision.nominal
             made["gains"][frame.stamp] = decision.gains
-    return made, count, notes
+    return made, frames, notes
+
+
+def _unprocessed(frames: Sequence[int], recorded: Records, start: int, *, asked: bool) -> list[str]:
+    """Frames that the live nodes left out, named by their times."""
+    lanes, nominal = recorded.get("lane"), None if asked else recorded.get("nominal")
+    seen = [stamp for stamp in frames if not lanes or stamp in lanes]
+    left_out = {
+        "lane: perception did not process them": set(frames) - set(seen),
+        "nominal command: the policy did not decide on them": {one for one in seen if nominal and one not in nominal},
+    }
+    return [
+        f"{len(left)} of {len(frames)} frames have no {what} (at {_listed(_stretches(frames, left, start))} s)"
+        for what, left in left_out.items()
+        if left
+    ]
+
+
+def _stretches(frames: Sequence[int], left: set[int], start: int) -> list[str]:
+    """Neighbours among ``frames`` that were ``left`` out, each run as its first and last time [s]."""
+    runs: list[list[int]] = []
+    before = None
+    for stamp in frames:
+        if stamp in left:
+            if before in left:
+                runs[-1].append(stamp)
+            else:
+                runs.append([stamp])
+        before = stamp
+    times = [[f"{seconds(stamp - start):.3f}" for stamp in run] for run in runs]
+    return [run[0] if len(run) == 1 else f"{run[0]} to {run[-1]}" for run in times]
+
+
+def _listed(words: Sequence[str]) -> str:
+    more = len(words) - LISTED
+    return ", ".join(words[:LISTED]) + (f" and {more} more" if more > 0 else "")
 
 
 def _run_ticks(
-    ticks: list[UsedInputs],
-    made: dict[str, dict[int, Any]],
-    recorded: _Recorded,
+    ticks: Sequence[UsedInputs],
+    made: Records,
+    recorded: Records,
     supervisor: Supervisor,
     changes: Mapping[int, Mapping[str, float]],
     told: Callable[[int], None],
-) -> tuple[dict[int, Command], int]:
+) -> tuple[Records, list[tuple[int, str]]]:
     """The filter on each tick's own inputs: made anew where the frame is there, else as recorded; with the settings
     that were ``changes`` of the file's from a stamp on.
 
     Returns:
-        commands by stamp, and how many inputs were not to be found.
+        commands and states of the filter, and which inputs were not to be found (tick, topic).
     """
     last: dict[str, Any] = {}
-    commands, missing = {}, 0
+    commands, states, missing = {}, {}, []
     for done, used in enumerate(ticks, start=1):
         if used.stamp in changes:
             supervisor.adjust(changes[used.stamp])
@@ -213,73 +248,19 @@ def _run_ticks(
             if source is None:
                 continue
             stamp, age = source
-            record = made.get(name, {}).get(stamp) or recorded.of(FIELDS[name]).get(stamp)
+            record = made.get(name, {}).get(stamp) or recorded.get(FIELDS[name], {}).get(stamp)
             if record is None:
-                missing += 1
+                missing.append((used.stamp, FIELDS[name]))
                 record = last.get(name)
             if record is not None:
                 last[name] = record
                 received[name] = Received(record, age)
-        commands[used.stamp] = supervisor.tick(SafetyInputs(used.stamp, **received)).command
+        tick = supervisor.tick(SafetyInputs(used.stamp, **received))
+        commands[used.stamp], states[used.stamp] = tick.command, SafetyState.of(tick)
         if done % 100 == 0:
             told(done)
     told(len(ticks))
-    return commands, missing
-
-
-def _compare(name: str, ours: dict[int, Any], theirs: dict[int, Any], scale: Floats | float) -> Difference | None:
-    """Compare records of the same stamps; None where there are none."""
-    both = sorted(set(ours) & set(theirs))
-    if not both:
-        return None
-    equal, largest, at = 0, 0.0, None
-    for stamp in both:
-        mine, other = _numbers(ours[stamp]), _numbers(theirs[stamp])
-        if mine.shape == other.shape and np.array_equal(mine, other, equal_nan=True):
-            equal += 1
-            continue
-        gap = _gap(mine, other, scale)
-        if gap > largest or at is None:
-            largest, at = gap, stamp
-    start = min(both)
-    return Difference(name, len(both), equal, largest, None if at is None else seconds(at - start))
-
-
-def _gap(mine: Floats, other: Floats, scale: Floats | float) -> float:
-    """Largest difference as a share of full scale; inf where shapes or what is not finite differ."""
-    if mine.shape != other.shape:
-        return float("inf")
-    finite = np.isfinite(mine) & np.isfinite(other)
-    unlike = ~finite & ~((mine == other) | (np.isnan(mine) & np.isnan(other)))
-    if unlike.any():
-        return float("inf")
-    difference = np.where(finite, np.abs(np.where(finite, mine, 0) - np.where(finite, other, 0)), 0.0)
-    return float((difference / scale).max(initial=0.0))
-
-
-def _numbers(record: Any) -> Floats:
-    """All numbers of a record, its stamp left out."""
-    found: list[Floats] = []
-    for item in fields(record):
-        value = getattr(record, item.name)
-        if item.name == "stamp" or isinstance(value, (str, tuple)):
-            continue
-        if isinstance(value, dict):
-            value = [value[key] for key in sorted(value)]
-        found.append(np.atleast_1d(np.asarray(value, np.float64)))
-    return np.concatenate(found)
-
-
-def _scales(bundle: Bundle, settings: Settings) -> dict[str, Floats | float]:
-    """Full scale of each quantity, in its own units."""
-    shape, policy = bundle.perception, bundle.policy
-    lane = [shape.offset_scale, shape.heading_scale, *[shape.lane_curvature_scale] * len(shape.preview_m)]
-    return {
-        "features": 1.0,
-        "lane": np.array([*lane, *lane]),
-        "nominal": np.array([policy.acceleration_scale * bundle.mass_kg, policy.curvature_scale]),
-        "gains": policy.gain_high,
-    }
+    return {"command": commands, "safety_node/barriers": states}, missing
 
 
 def _ran_in(reader: BagReader) -> str | None:
@@ -318,13 +299,3 @@ def _has(reader: BagReader, topic: str) -> bool:
     except BagError:
         return False
     return True
-
-
-def agreement(differences: Iterable[Difference]) -> str:
-    """One line on the whole: bit-equal, or the largest difference and when."""
-    worst = max(differences, key=lambda one: one.largest, default=None)
-    if worst is None:
-        return "nothing was recorded that could be compared"
-    if all(one.at is None for one in differences):
-        return "bit-equal"
-    return f"largest difference {worst.largest:.2g} of full scale, in {worst.name} at {worst.at:.3f} s"

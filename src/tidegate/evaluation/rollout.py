@@ -30,7 +30,8 @@ PARTS = ("filter", "image_health")
 
 @dataclass(frozen=True, slots=True)
 class Task:
-    """What to drive: paths are text so that a task travels to another process; ``disable`` names parts or barriers."""
+    """What to drive, for ``longest_s`` [s] at most: paths are text so that a task travels to another process;
+    ``disable`` names parts or barriers."""
 
     settings: str
     bundle: str
@@ -40,6 +41,7 @@ class Task:
     filtered: bool = True
     disable: tuple[str, ...] = ()
     record: str | None = None
+    longest_s: float = math.inf
 
 
 Watch = Callable[[Moment], None]
@@ -89,7 +91,9 @@ def drive(settings: Settings, task: Task, bundle: Bundle | None, watch: Watch | 
         BundleError, SceneError: the bundle or the scene is refused.
     """
     began = time.perf_counter()
-    log, end, state_hash = roll(settings, task, driver_of(settings, bundle), watch, camera=bundle is not None)
+    log, end, state_hash = roll(
+        settings, task, driver_of(settings, bundle), watch, task.longest_s, camera=bundle is not None
+    )
     return log.judge(task.scene, task.seed, end, state_hash, time.perf_counter() - began)
 
 
@@ -113,7 +117,7 @@ def roll(
     """Drive one closed loop, for ``longest_s`` at most: what happened, why it ended, the hash of its last state.
 
     ``camera`` says whether pictures are drawn; ``tampered`` makes what changes the filter's inputs (None = nothing).
-    What ``task`` says about the driver and about recording is not read.
+    What ``task`` says about the driver, the time and recording is not read.
 
     Raises:
         BundleError, SceneError: the bundle or the scene is refused.

@@ -25,6 +25,7 @@ from launch.substitutions import EnvironmentVariable, EqualsSubstitution, Launch
 from launch_ros.actions import LifecycleNode, Node
 from launch_ros.event_handlers import OnStateTransition
 from launch_ros.events.lifecycle import ChangeState
+from launch_ros.parameter_descriptions import ParameterValue
 from launch_ros.substitutions import FindPackageShare
 from lifecycle_msgs.msg import Transition
 
@@ -51,13 +52,13 @@ ARGUMENTS = {
 """Arguments of every launch file of the car, by name: default and description. Names are Nav2's where it has them."""
 
 
-def shared_arguments(use_sim_time: bool) -> list[Action]:
+def shared_arguments(use_sim_time: bool, namespace: str = "") -> list[Action]:
     """The arguments that every launch file of the car has, and the middleware's profile unless the user has one.
 
-    ``use_sim_time`` is the default of the argument of that name.
+    ``use_sim_time`` and ``namespace`` are the defaults of the arguments of these names.
     """
     defaults = {name: default for name, (default, _) in ARGUMENTS.items()}
-    defaults["use_sim_time"] = str(use_sim_time).lower()
+    defaults |= {"use_sim_time": str(use_sim_time).lower(), "namespace": namespace}
     return [
         *(
             DeclareLaunchArgument(name, default_value=defaults[name], description=description)
@@ -109,11 +110,34 @@ def installed(package: str) -> bool:
     return True
 
 
-def bring_up(members: Sequence[Member]) -> list[Action]:
+def player() -> tuple[list[Action], Action]:
+    """What must be there for a bag to be played, and the action that plays the one of the argument ``bag``; the launch
+    ends with it."""
+    kinds = {"bag": str, "rate": float, "clock_hz": float}
+    node = Node(
+        package="tidegate",
+        executable="player_node",
+        namespace=LaunchConfiguration("namespace"),
+        output="screen",
+        parameters=[{name: ParameterValue(LaunchConfiguration(name), value_type=kind) for name, kind in kinds.items()}],
+        sigterm_timeout=GO_DOWN_S,
+    )
+    needs = [
+        DeclareLaunchArgument("bag", description="folder or file of the recording"),
+        DeclareLaunchArgument("rate", default_value="1.0", description="times as fast as recorded"),
+        DeclareLaunchArgument(
+            "clock_hz", default_value="200.0", description="/clock so many times a second of the bag; 0 = none"
+        ),
+        RegisterEventHandler(OnProcessExit(target_action=node, on_exit=_ended)),
+    ]
+    return needs, node
+
+
+def bring_up(members: Sequence[Member], then: Sequence[Action] = ()) -> list[Action]:
     """Configure ``members`` one after the other, then activate them in the same order; end the launch if one fails.
 
     Each step is caused by the event that the step before has succeeded, so the order holds on any machine. Once all are
-    active, ``use_respawn`` says what becomes of one that dies.
+    active, ``use_respawn`` says what becomes of one that dies, and ``then`` is done.
     """
     respawn = Respawn(_ended)
     nodes = [member.first() for member in members]
@@ -124,7 +148,7 @@ def bring_up(members: Sequence[Member]) -> list[Action]:
         actions += [node, RegisterEventHandler(exits)]
     for (node, _, _, goal), (following, transition, _, _) in pairwise(steps):
         actions.append(_once(node, goal, _change(following, transition)))
-    actions.append(_once(nodes[-1], "active", OpaqueFunction(function=_all_up, args=[respawn])))
+    actions.append(_once(nodes[-1], "active", OpaqueFunction(function=_all_up, args=[respawn, then])))
     for node, _, start, goal in steps:
         back = "unconfigured" if goal == "inactive" else "inactive"
         failed = OpaqueFunction(function=_failed, args=[respawn, node, start])
@@ -152,9 +176,9 @@ def _change(node: LifecycleNode, transition: int) -> EmitEvent:
     return EmitEvent(event=ChangeState(lifecycle_node_matcher=matches_action(node), transition_id=transition))
 
 
-def _all_up(_context: LaunchContext, respawn: Respawn) -> list[Action]:
+def _all_up(_context: LaunchContext, respawn: Respawn, then: Sequence[Action]) -> list[Action]:
     respawn.up = True
-    return [LogInfo(msg="all nodes are active")]
+    return [LogInfo(msg="all nodes are active"), *then]
 
 
 def _failed(_context: LaunchContext, respawn: Respawn, node: LifecycleNode, state: str) -> None:

@@ -49,7 +49,8 @@ def _orphaned() -> bool:
 
 
 def run(home: str, name: str, arguments: list[str] | None = None, nice: int | None = None) -> int:
-    """Spin the node class ``name`` of module ``home`` until a signal; the exit code of the process.
+    """Spin the node class ``name`` of module ``home`` until a signal, or until it is ``over``; the exit code of the
+    process.
 
     ``arguments`` replace those of the process; ``nice`` is for the thread that spins.
 
@@ -82,7 +83,7 @@ def run(home: str, name: str, arguments: list[str] | None = None, nice: int | No
     executor.add_node(node)
     code = 0
     try:
-        while not _signals and not _orphaned():
+        while not (_signals or _orphaned() or getattr(node, "over", False)):
             executor.spin_once(timeout_sec=0.5)
         end = time.monotonic() + LINGER_S
         while node.needed() and not _impatient() and time.monotonic() < end:
@@ -125,6 +126,11 @@ def recorder() -> int:
     return run("tidegate.nodes.recorder_node", "RecorderNode")
 
 
+def player() -> int:
+    """Entry point of ``player_node``."""
+    return run("tidegate.nodes.player_node", "PlayerNode")
+
+
 def markers() -> int:
     """Entry point of ``markers_node``."""
     return run("tidegate.nodes.markers_node", "MarkersNode", nice=VIEWER_NICE)
@@ -141,6 +147,7 @@ ENTRIES = {
     "safety_node": safety,
     "simulator_node": simulator,
     "recorder_node": recorder,
+    "player_node": player,
     "markers_node": markers,
     "saliency_node": saliency,
 }

@@ -1,0 +1,35 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A recorded drive into the live stack: what cameras and sensors said, with its timing; nobody is driven by it.
+
+    ros2 launch tidegate replay.launch.py bag:=out/demo/bag record:=out/again
+
+All topics are in the namespace ``replay``, out of the way of a robot's actuators; ``/clock`` is global. The launch ends
+with the bag.
+"""
+
+from launch import LaunchDescription
+from launch.substitutions import LaunchConfiguration
+
+from tidegate.nodes.launching import bring_up, player, recorder, shared_arguments, stack_node
+from tidegate.nodes.viewing import viewer_arguments, viewers
+
+
+def generate_launch_description() -> LaunchDescription:
+    """Perception, policy, safety, in that order, then the player."""
+    bundle = LaunchConfiguration("bundle")
+    nodes = [
+        stack_node("perception_node", bundle=bundle),
+        stack_node("policy_node", bundle=bundle),
+        stack_node("safety_node", auto_reset=True),
+    ]
+    needs, play = player()
+    return LaunchDescription(
+        [
+            *shared_arguments(use_sim_time=True, namespace="replay"),
+            *viewer_arguments(),
+            *needs,
+            *recorder(),
+            *viewers(),
+            *bring_up(nodes, then=[play]),
+        ]
+    )

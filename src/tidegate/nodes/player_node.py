@@ -1,0 +1,142 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A bag → the topics of its sensors, with the timing of the recording, as ``ros2 bag play`` does."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from typing import Any
+
+from rclpy.clock import Clock, ClockType
+from rclpy.duration import Duration
+from rclpy.node import Node
+
+from tidegate.bag import BagReader
+from tidegate.errors import BagError
+from tidegate.messages import TOPICS, encode_clock
+from tidegate.nodes.topics import make, message_class, offered_qos, publishers, ros_name
+from tidegate.records import NANOSECONDS
+
+SENSORS = ("camera/image_raw", "camera/camera_info", "joint_states", "odom", "imu", "points")
+OPERATOR = ("manual", "emergency_stop")
+UNHEARD = {"camera/camera_info", *OPERATOR}
+"""Topics whose listeners are not waited for."""
+WAIT_S = 5.0
+"""How long it waits for listeners before it begins all the same."""
+POLL_S = 0.001
+FLUSH_S = 0.5
+
+
+class PlayerNode(Node):  # type: ignore[misc]
+    """Publishes serialised messages as they were received, never decoded: sensors, and what an operator told.
+
+    ``/clock`` is that of the bag, where it holds one; else the time of receipt, so that nodes with ``use_sim_time``
+    live in the time of the recording. A moment's clock follows its messages.
+
+    Attributes:
+        over: the bag has ended.
+    """
+
+    def __init__(self, arguments: Sequence[str] | None = None) -> None:
+        """Open the bag that the parameter ``bag`` names; ``arguments`` replace those of the process.
+
+        Raises:
+            BagError: no bag was given, it cannot be read, or it has no topic of a sensor; a rate that is not positive.
+        """
+        super().__init__(
+            "player_node",
+            cli_args=None if arguments is None else list(arguments),
+            use_global_arguments=arguments is None,
+        )
+        path = self.declare_parameter("bag", "").value
+        self._rate = float(self.declare_parameter("rate", 1.0).value)
+        clock_hz = float(self.declare_parameter("clock_hz", 200.0).value)
+        try:
+            if not path:
+                raise BagError("player_node: the parameter 'bag' must name the recording")
+            if not (self._rate > 0 and clock_hz >= 0):
+                raise BagError(
+                    f"player_node: rate is {self._rate}, clock_hz {clock_hz}; they must be above 0, at least 0"
+                )
+            self._open(BagReader(path), clock_hz)
+        except BaseException:
+            self.destroy_node()
+            raise
+        self.over = False
+        self._made = time.monotonic()
+        self._begun: int | None = None
+        self.create_timer(POLL_S, self._play, clock=Clock(clock_type=ClockType.STEADY_TIME))
+
+    def needed(self) -> bool:
+        """Nobody is driven by it."""
+        return False
+
+    def close(self) -> None:
+        """Wait until what was sent has arrived."""
+        for sender in self._senders.values():
+            sender.wait_for_all_acked(Duration(seconds=FLUSH_S))
+
+    def _open(self, reader: BagReader, clock_hz: float) -> None:
+        names = {topic: _found(reader, topic) for topic in (*SENSORS, *OPERATOR, *(("clock",) if clock_hz else ()))}
+        topics = {name: topic for topic, name in names.items() if name}
+        if not set(topics.values()) & set(SENSORS):
+            raise BagError(f"{reader.path}: has none of the sensors' topics: {', '.join(SENSORS)}")
+        wanted = {*topics.values(), *(("clock",) if clock_hz else ())}
+        self._senders: dict[str, Any] = {
+            topic: self.create_publisher(message_class(TOPICS[topic].type), ros_name(topic), offered_qos(topic, False))
+            for topic in wanted
+        }
+        self._messages = ((topics[name], received, data) for name, _, received, data in reader.raw(topics))
+        self._next = next(self._messages, None)
+        assert self._next is not None
+        self._first = self._told = self._next[1]
+        self._period = round(NANOSECONDS / clock_hz) if clock_hz and "clock" not in topics.values() else 0
+
+    def _play(self) -> None:
+        """Publish what is due."""
+        if self.over or (self._begun is None and not self._begin()):
+            return
+        assert self._begun is not None
+        now = self._first + int((time.monotonic_ns() - self._begun) * self._rate)
+        while self._next is not None and self._next[1] <= now:
+            topic, received, data = self._next
+            self._tell_time(received - 1)
+            self._senders[topic].publish(data)
+            self._next = next(self._messages, None)
+            if self._next is None:
+                now = received
+        self._tell_time(now)
+        if self._next is None:
+            self.get_logger().info("the bag has ended")
+            self.over = True
+
+    def _begin(self) -> bool:
+        """Whether all that listen are there, or were waited for long enough."""
+        awaited = [topic for topic in self._senders if topic not in UNHEARD]
+        alone = [topic for topic in awaited if not self._senders[topic].get_subscription_count()]
+        if alone and time.monotonic() - self._made < WAIT_S:
+            return False
+        for topic in alone:
+            self.get_logger().warning(f"nobody listens to {topic}")
+        me = f"{self.get_namespace().rstrip('/')}/{self.get_name()}"
+        for topic in self._senders:
+            for who in publishers(self, topic):
+                if who != me:
+                    self.get_logger().warning(f"{topic} is published by {who} too")
+        self.get_logger().info(f"playing {', '.join(self._senders)}")
+        self._begun = time.monotonic_ns()
+        return True
+
+    def _tell_time(self, until: int) -> None:
+        """``/clock`` of every period up to ``until`` [ns]."""
+        while self._period and self._told <= until:
+            self._senders["clock"].publish(encode_clock(self._told, make))
+            self._told += self._period
+
+
+def _found(reader: BagReader, topic: str) -> str | None:
+    """Absolute name of a topic; None where the bag has none, or another of this name."""
+    try:
+        return reader.find(topic)
+    except BagError:
+        return None

@@ -1,0 +1,186 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A recorded drive played into live nodes over DDS: they say again what was recorded."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import rclpy
+from plant import CAR_YAML, until
+from rclpy.executors import Executor
+from rclpy.lifecycle import TransitionCallbackReturn
+from rclpy.serialization import deserialize_message
+
+from tidegate.bag import BagReader, BagWriter
+from tidegate.errors import BagError
+from tidegate.evaluation.rollout import Task, run_task
+from tidegate.messages import TOPICS, decode
+from tidegate.nodes.perception_node import PerceptionNode
+from tidegate.nodes.player_node import SENSORS, PlayerNode
+from tidegate.nodes.policy_node import PolicyNode
+from tidegate.nodes.safety_node import SafetyNode
+from tidegate.nodes.topics import message_class, offered_qos, ros_name
+from tidegate.records import Manual, Mode, Nominal, Odometry
+from tidegate.robot import Car
+from tidegate.settings import Settings
+
+SECONDS = 2.5
+PERIOD = 5_000_000
+
+
+@pytest.fixture(scope="session")
+def bag(tmp_path_factory: pytest.TempPathFactory, bundle: Path) -> Path:
+    """A few seconds of a lock-step drive."""
+    path = tmp_path_factory.mktemp("bags") / "drive"
+    run_task(Task(str(CAR_YAML), str(bundle), "road", 1003, record=str(path), longest_s=SECONDS))
+    return path
+
+
+class Listener:
+    """Keeps what is published on ``topics``: (topic, record or message) in the order of arrival."""
+
+    def __init__(self, executor: Executor, topics: tuple[str, ...]) -> None:
+        self.executor, self.node = executor, rclpy.create_node("listener")
+        self.heard: list[tuple[str, Any]] = []
+        executor.add_node(self.node)
+        for topic in topics:
+            profile = offered_qos(topic, False)
+            profile.depth = 1000
+            self.node.create_subscription(
+                message_class(TOPICS[topic].type), ros_name(topic), self._keep(topic), profile, raw=True
+            )
+
+    def of(self, topic: str) -> list[Any]:
+        return [record for name, record in self.heard if name == topic]
+
+    def close(self) -> None:
+        self.executor.remove_node(self.node)
+        self.node.destroy_node()
+
+    def _keep(self, topic: str) -> Any:
+        def keep(data: bytes) -> None:
+            message = deserialize_message(data, message_class(TOPICS[topic].type))
+            self.heard.append((topic, decode(topic, message) if TOPICS[topic].record else message))
+
+        return keep
+
+
+def play(executor: Executor, bag: Path, **parameters: object) -> None:
+    """Play a bag to its end."""
+    flags = [part for name, value in parameters.items() for part in ("-p", f"{name}:={value}")]
+    player = PlayerNode(["--ros-args", "-p", f"bag:={bag}", *flags])
+    executor.add_node(player)
+    until(executor, lambda: player.over, "the end of the bag")
+    player.close()
+    executor.remove_node(player)
+    player.destroy_node()
+
+
+@pytest.fixture
+def listener(ros: Executor) -> Iterator[Listener]:
+    made = Listener(ros, ("odom", "manual", "clock", "command"))
+    yield made
+    made.close()
+
+
+def records_of(path: Path, last: int = 40) -> Path:
+    """A bag of odometry, an operator's topic and a command, 5 ms apart."""
+    with BagWriter(path) as writer:
+        for index in range(last):
+            at = 10**9 + index * PERIOD
+            writer.write("odom", Odometry(at - 1000, float(index), 0.0, 0.0, 1.0, 0.0), at)
+            writer.write("manual", Manual(at, False, 0.0, 0.0), at)
+            writer.write("nominal", Nominal(at, 0.0, 0.0), at)
+    return path
+
+
+def test_sensors_and_operator_are_played_in_order_with_a_clock_after_each_moment(
+    ros: Executor, listener: Listener, tmp_path: Path
+) -> None:
+    play(ros, records_of(tmp_path / "bag"), rate=4.0)
+    until(ros, lambda: len(listener.of("odom")) == 40, "all of the odometry")
+    assert [record.x for record in listener.of("odom")] == list(range(40))
+    last = 10**9 + 39 * PERIOD  # of a topic of depth 1 the newest counts
+    until(ros, lambda: listener.of("manual") and listener.of("manual")[-1].stamp == last, "what the operator told last")
+    times = [message.clock.sec * 10**9 + message.clock.nanosec for message in listener.of("clock")]
+    assert set(times) <= {10**9 + index * PERIOD for index in range(40)}
+    assert times == sorted(times)
+    assert len(times) > 10  # best effort, the newest alone is kept
+
+
+def test_no_clock_is_told_where_none_is_wanted(ros: Executor, listener: Listener, tmp_path: Path) -> None:
+    play(ros, records_of(tmp_path / "bag"), rate=10.0, clock_hz=0.0)
+    until(ros, lambda: len(listener.of("odom")) == 40, "all of the odometry")
+    assert listener.of("clock") == []
+
+
+@pytest.mark.parametrize(
+    ("parameters", "told"),
+    [
+        ([], "parameter 'bag'"),
+        (["-p", "bag:=/nowhere"], "/nowhere: no such bag"),
+        (["-p", "bag:={bag}", "-p", "rate:=0.0"], "rate is 0.0"),
+    ],
+)
+def test_what_cannot_be_played_is_refused(ros: Executor, tmp_path: Path, parameters: list[str], told: str) -> None:
+    bag = records_of(tmp_path / "bag", 1)
+    with pytest.raises(BagError, match=told):
+        PlayerNode(["--ros-args", *(one.format(bag=bag) for one in parameters)])
+
+
+def test_a_bag_without_a_sensor_is_refused(ros: Executor, tmp_path: Path) -> None:
+    with BagWriter(tmp_path / "bag") as writer:
+        writer.write("nominal", Nominal(1, 0.0, 0.0))
+    with pytest.raises(BagError, match=f"none of the sensors' topics: {', '.join(SENSORS)}"):
+        PlayerNode(["--ros-args", "-p", f"bag:={tmp_path / 'bag'}"])
+
+
+@pytest.mark.slow
+def test_live_nodes_say_again_what_was_recorded(ros: Executor, bundle: Path, bag: Path, settings: Settings) -> None:
+    """Over DDS, slowed down so that a busy machine keeps up: each frame that was processed gives the same lane, and the
+    same nominal command as long as none before it was lost. Ticks in NORMAL that used the same records as the
+    recorded ones give the same efforts, nine of ten to 2 % of full scale: what the filter remembers may differ."""
+    arguments = ["--ros-args", "--params-file", str(CAR_YAML), "-p", f"bundle:={bundle}"]
+    own = ["--ros-args", "--params-file", str(CAR_YAML), "-p", "auto_reset:=true", "-p", "use_sim_time:=true"]
+    nodes = [PerceptionNode(arguments), PolicyNode(arguments), SafetyNode(own)]
+    heard = ("lane", "nominal", "command", "safety_node/barriers", "safety_node/inputs")
+    listener = Listener(ros, heard)
+    for node in nodes:
+        ros.add_node(node)
+        assert node.trigger_configure() == node.trigger_activate() == TransitionCallbackReturn.SUCCESS
+    play(ros, bag, rate=0.25)
+    recorded: dict[str, dict[int, Any]] = {topic: {} for topic in heard}
+    for topic, _, record in BagReader(bag).messages(list(recorded)):
+        recorded[topic][record.stamp] = record
+    until(ros, lambda: len(listener.of("nominal")) > 0.8 * len(recorded["nominal"]), "most frames are decided on")
+    for node in reversed(nodes):
+        node.close()
+        ros.remove_node(node)
+        node.destroy_node()
+    listener.close()
+    for lane in listener.of("lane"):
+        np.testing.assert_array_equal(lane.curvature, recorded["lane"][lane.stamp].curvature)
+        assert lane.offset == recorded["lane"][lane.stamp].offset
+    decided = {nominal.stamp: nominal for nominal in listener.of("nominal")}
+    frames = sorted(recorded["nominal"])
+    whole = next((place for place, stamp in enumerate(frames) if stamp not in decided), len(frames))
+    assert [decided[stamp] for stamp in frames[:whole]] == [recorded["nominal"][stamp] for stamp in frames[:whole]]
+    full = np.array([Car.from_settings(settings).limits[name].effort for name in listener.of("command")[0].names])
+    live = {topic: {record.stamp: record for record in listener.of(topic)} for topic in heard}
+    used = {stamp: _used(recorded, stamp) for stamp in recorded["command"]}
+    same = [stamp for stamp in live["command"] if used.get(stamp) and used[stamp] == _used(live, stamp)]
+    gaps = [np.abs(live["command"][stamp].effort - recorded["command"][stamp].effort) / full for stamp in same]
+    assert len(same) >= 50
+    assert np.quantile(np.max(gaps, axis=1), 0.9) < 0.02
+
+
+def _used(side: dict[str, dict[int, Any]], stamp: int) -> dict[str, int | None] | None:
+    """Stamps of the records that a tick in NORMAL used; None = there was no such tick, or none in NORMAL."""
+    state, used = side["safety_node/barriers"].get(stamp), side["safety_node/inputs"].get(stamp)
+    if state is None or used is None or state.mode != Mode.NORMAL:
+        return None
+    return {name: source and source[0] for name, source in used.inputs.items()}
