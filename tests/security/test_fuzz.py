@@ -90,8 +90,9 @@ def mutants(folder: Path, bag: Path, count: int) -> Iterator[Case]:
     mcap = (bag / "drive_0.mcap").read_bytes()
     metadata = (bag / "metadata.yaml").read_bytes()
     parts = {name: (MODEL / name).read_bytes() for name in ("bundle.json", "weights.safetensors", "backbone.onnx")}
+    config = beside_its_urdf(folder)
     for seed in range(count):
-        path = folder / f"settings{seed}.yaml"
+        path = config / f"settings{seed}.yaml"
         path.write_bytes(mutate(CAR, seed))
         yield "settings", path
         path = folder / f"car{seed}.urdf"
@@ -108,6 +109,13 @@ def mutants(folder: Path, bag: Path, count: int) -> Iterator[Case]:
         yield "bag", path
         name, data = ("metadata.yaml", metadata) if seed % 2 else ("drive_0.mcap", mcap)
         yield "bag", folder_with(bag, folder / f"bag{seed}", name, mutate(data, seed))
+
+
+def beside_its_urdf(folder: Path) -> Path:
+    """Where the car's settings find the robot that they name."""
+    shutil.copytree(share_path("urdf"), folder / "urdf")
+    (folder / "config").mkdir()
+    return folder / "config"
 
 
 def expanded() -> bytes:
@@ -127,8 +135,11 @@ def test_a_few_dozen_mutated_files_load_or_are_refused(tmp_path: Path, bag: Path
 def test_five_hundred_mutated_files_load_or_are_refused(tmp_path: Path, bag: Path) -> None:
     cases = list(mutants(tmp_path, bag, 95))
     assert len(cases) >= 500
+    found: dict[str, set[str]] = {}
     for start in range(0, len(cases), 100):
-        check(cases[start : start + 100])
+        for name, said in check(cases[start : start + 100]).items():
+            found.setdefault(name.split()[0], set()).add(said)
+    assert found == {kind: {"loaded", "refused"} for kind in ("settings", "urdf", "bundle-anew", "bag")}
 
 
 def bomb_yaml() -> str:
