@@ -22,6 +22,7 @@ from tidegate.messages import TOPICS, camera_info, encode
 from tidegate.messages.rates import least_rates, stated_rates
 from tidegate.nodes.main import ENTRIES
 from tidegate.nodes.parameters import ROS_OWN
+from tidegate.nodes.player_node import PlayerNode
 from tidegate.nodes.recorder_node import RecorderNode
 from tidegate.nodes.stack_node import StackNode
 from tidegate.nodes.topics import GLOBAL, make
@@ -31,6 +32,7 @@ from tidegate.simulation import Simulator
 
 ROOT = Path(__file__).resolve().parents[1]
 CONFIG, BUNDLE = ROOT / "config" / "car.yaml", ROOT / "models" / "car-ltc19"
+BAG = ROOT / "tests" / "golden" / "road"
 OF_ROS = ("rosout", "parameter_events")
 TRANSITION = "transition_event"
 SERVICES = {
@@ -44,7 +46,7 @@ MEANS = {
     "effort_controller/commands": "`command` as an array in its order, for a forward_command_controller",
     "clock": "simulated time",
     "markers": "lane, stop, commands and verdict as shapes",
-    "diagnostics": "state of the safety filter and its reasons; in which arithmetic the policy runs; faults of the recorder",
+    "diagnostics": "state of the safety filter and its reasons; in which arithmetic the policy runs; recorder's faults",
 }
 """Topics whose messages are no records."""
 SENSED = {"camera/image_raw": "frame", "odom": "odometry", "imu": "imu", "points": "points"}
@@ -66,8 +68,8 @@ PARAMETERS = """Besides these every managed node has all settings of the robot, 
 [settings.md](settings.md). They come from `--params-file`; an unknown name or a value out of range is refused when the
 node starts. With ROS's own `use_sim_time` the safety node ticks as `/clock` passes.
 """
-NAMESPACES = """`namespace:=left` moves nodes, topics and services below `/left`. The launch files and `tidegate run` remap
-`/diagnostics` into it as well, and the `/clock` of a simulator of their own. Remapping works as everywhere:
+NAMESPACES = """`namespace:=left` moves nodes, topics and services below `/left`. The launch files and `tidegate run`
+remap `/diagnostics` into it as well, and the `/clock` of a simulator of their own. Remapping works as everywhere:
 `--ros-args -r camera/image_raw:=/front/image_raw`.
 """
 
@@ -134,8 +136,8 @@ def look(executable: str, settings: Settings) -> Seen:
         with tempfile.TemporaryDirectory() as folder:
             values = {"bundle": str(BUNDLE), "lock_step": str(lock_step).lower(), "path": f"{folder}/bag"}
             flags = [part for key, value in values.items() if key in own for part in ("-p", f"{key}:={value}")]
-            if kind is RecorderNode:
-                flags = ["-p", f"path:={values['path']}"]
+            if kind in (RecorderNode, PlayerNode):
+                flags = ["-p", f"path:={values['path']}", "-p", f"bag:={BAG}"]
             node = kind(["--ros-args", "--params-file", str(CONFIG), *flags])
             if isinstance(node, ViewerNode):
                 node.listen()
