@@ -151,7 +151,10 @@ RECORDS: dict[str, st.SearchStrategy[Any]] = {
     "gains": st.builds(Gains, stamps, st.dictionaries(st.text("abc", min_size=1), doubles)),
     "manual": st.builds(Manual, stamps, st.booleans(), doubles, doubles),
     "emergency_stop": st.booleans(),
-    "command": joint_states().map(lambda joints: Command(joints.stamp, joints.names, joints.effort)),
+    **dict.fromkeys(
+        ("command", "safety_node/would_command"),
+        joint_states().map(lambda joints: Command(joints.stamp, joints.names, joints.effort)),
+    ),
     "safety_node/barriers": safety_states(),
     "safety_node/inputs": st.builds(
         UsedInputs,

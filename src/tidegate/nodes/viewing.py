@@ -6,7 +6,6 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-import yaml
 from launch import Action, LaunchContext
 from launch.actions import DeclareLaunchArgument, LogInfo, OpaqueFunction
 from launch.conditions import IfCondition
@@ -16,6 +15,7 @@ from launch_ros.parameter_descriptions import ParameterValue
 
 from tidegate.nodes.launching import SHARE, installed
 from tidegate.robot import read_urdf
+from tidegate.security.parse import read_yaml
 from tidegate.settings import load_settings
 
 RVIZ, DESCRIBER = "rviz2", "robot_state_publisher"
@@ -96,7 +96,7 @@ def rviz_topics(path: Path) -> list[str]:
     """The topics that a configuration of RViz shows, each once; they are remapped into the namespace.
 
     Raises:
-        OSError: the file cannot be read.
+        OSError: the file cannot be read; ValueError: it is no YAML.
     """
     found: dict[str, None] = {}
 
@@ -110,5 +110,5 @@ def rviz_topics(path: Path) -> list[str]:
             for value in part:
                 look(value)
 
-    look(yaml.safe_load(path.read_text("utf-8"))["Visualization Manager"]["Displays"])
+    look(read_yaml(path)["Visualization Manager"]["Displays"])
     return list(found)
