@@ -212,7 +212,9 @@ def diagram(nodes: dict[str, Seen]) -> str:
     lines = ["```mermaid", "flowchart LR"]
     for source, seen in nodes.items():
         for sink, other in nodes.items():
-            shared = [topic for topic in seen.offered if topic in other.asked and topic not in seen.only_lock_step]
+            shared = sorted(
+                topic for topic in seen.offered if topic in other.asked and topic not in seen.only_lock_step
+            )
             if shared and source != sink:
                 lines.append(f'  {source} -- "{"<br>".join(shared)}" --> {sink}')
     rows = [(f"`{name}`", first_line(seen.kind)) for name, seen in nodes.items()]
