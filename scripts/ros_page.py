@@ -132,9 +132,11 @@ def look(executable: str, settings: Settings) -> Seen:
     kind = getattr(import_module(f"tidegate.nodes.{executable}"), name)
     seen = Seen(kind)
     own = {item.name for item in getattr(kind, "OWN", ())}
-    for lock_step in (False, True) if "lock_step" in own else (False,):
+    ways = [(False, False), *([(True, False)] * ("lock_step" in own)), *([(False, True)] * ("dry_run" in own))]
+    for lock_step, dry_run in ways:
         with tempfile.TemporaryDirectory() as folder:
-            values = {"bundle": str(BUNDLE), "lock_step": str(lock_step).lower(), "path": f"{folder}/bag"}
+            switches = {"lock_step": str(lock_step).lower(), "dry_run": str(dry_run).lower()}
+            values = {"bundle": str(BUNDLE), "path": f"{folder}/bag", **switches}
             flags = [part for key, value in values.items() if key in own for part in ("-p", f"{key}:={value}")]
             if kind in (RecorderNode, PlayerNode):
                 flags = ["-p", f"path:={values['path']}", "-p", f"bag:={BAG}"]
@@ -164,7 +166,7 @@ def note(seen: Seen, node: Any, settings: Settings, lock_step: bool) -> None:
                     seen.only_lock_step.add(topic)
                 there.setdefault(topic, endpoint.qos_profile)
                 seen.lock_step_qos.add((topic, quality(endpoint.qos_profile)))
-    if lock_step:
+    if seen.services:
         return
     seen.services = {service.srv_name: service.srv_type for service in node.services}
     known = {entry.key for entry in entries(settings)}

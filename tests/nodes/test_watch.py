@@ -19,7 +19,7 @@ from rclpy.executors import Executor
 
 from tidegate.messages import TOPICS, encode, encode_clock, encode_policy
 from tidegate.nodes.bringup import Graph, GraphOptions
-from tidegate.nodes.topics import make, message_class, offered_qos, ros_name
+from tidegate.nodes.topics import CLOCK_INSIDE, INSIDE, make, message_class, offered_qos, remap_flags, ros_name
 from tidegate.nodes.watching import watching
 from tidegate.operate.view import CAMERA, EXPECTED, View, silent
 from tidegate.records import BarrierState, Mode, Neurons, Odometry, SafetyState
@@ -33,7 +33,8 @@ class Source:
     """A graph in a namespace that says chosen things."""
 
     def __init__(self, *topics: str) -> None:
-        self.node: Any = rclpy.create_node("source", namespace="left")
+        inside = ["--ros-args", *remap_flags(INSIDE, CLOCK_INSIDE)]
+        self.node: Any = rclpy.create_node("source", namespace="left", cli_args=inside)
         self._senders = {
             topic: self.node.create_publisher(
                 message_class(TOPICS[topic].type), ros_name(topic), offered_qos(topic, lock_step=False)
