@@ -261,6 +261,7 @@ def test_going_down_brakes_to_standstill_before_it_falls_silent(plant: Plant, no
     finite(plant)
 
 
+@pytest.mark.slow
 def test_settings_change_between_ticks_and_the_first_tick_that_has_them_tells_so(
     plant: Plant, node: SafetyNode
 ) -> None:
@@ -305,6 +306,7 @@ def test_a_dry_run_in_lock_step_is_refused(plant: Plant, ros: EventsExecutor) ->
     node.destroy_node()
 
 
+@pytest.mark.slow
 def test_going_down_without_anybody_who_tells_the_time_ends_with_the_brakes(plant: Plant, node: SafetyNode) -> None:
     plant.drive(5.0)
     assert plant.command is not None
