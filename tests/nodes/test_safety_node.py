@@ -3,7 +3,7 @@
 
 import math
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from typing import Any
 
@@ -56,6 +56,20 @@ def call(plant: Plant, name: str) -> Any:
     future = client.call_async(Trigger.Request())
     until(plant.executor, future.done, f"answer of {name}")
     return future.result()
+
+
+def driving(plant: Plant) -> Callable[[], bool]:
+    """Senses in real time each time it is asked, if it is due; whether the car drives."""
+    sensed = [0.0]
+
+    def driven() -> bool:
+        if time.monotonic() - sensed[-1] > 0.03:
+            sensed.append(time.monotonic())
+            plant.sense()
+            plant.tick += 10
+        return plant.state is not None and plant.state.mode == Mode.NORMAL
+
+    return driven
 
 
 def finite(plant: Plant) -> None:
@@ -378,16 +392,7 @@ def test_in_real_time_silence_alone_stops_the_car(ros: EventsExecutor, settings:
     ros.add_node(node)
     assert node.trigger_configure() == node.trigger_activate() == TransitionCallbackReturn.SUCCESS
 
-    sensed = [0.0]
-
-    def driven() -> bool:
-        if time.monotonic() - sensed[-1] > 0.03:
-            sensed.append(time.monotonic())
-            plant.sense()
-            plant.tick += 10
-        return plant.state is not None and plant.state.mode == Mode.NORMAL
-
-    until(ros, driven, "NORMAL")
+    until(ros, driving(plant), "NORMAL")
     until(ros, lambda: plant.state is not None and plant.state.mode == Mode.STOPPING, "STOPPING in silence")
     finite(plant)
     node.close()
@@ -406,15 +411,7 @@ def test_a_dry_run_sends_nothing_to_the_actuators_and_tells_what_it_would(
     node = SafetyNode([*ARGUMENTS, "-p", "auto_reset:=true", "-p", "dry_run:=true"])
     ros.add_node(node)
     assert node.trigger_configure() == node.trigger_activate() == TransitionCallbackReturn.SUCCESS
-    sensed = [0.0]
-
-    def driven() -> bool:
-        if time.monotonic() - sensed[-1] > 0.03:
-            sensed.append(time.monotonic())
-            plant.sense()
-            plant.tick += 10
-        return plant.state is not None and plant.state.mode == Mode.NORMAL
-
+    driven = driving(plant)
     would = heard["safety_node/would_command"]
     until(ros, lambda: driven() and would and plant.diagnostics and plant.said().startswith("NORMAL"), "NORMAL")
     assert tuple(would[-1].name) == plant.car.joint_names

@@ -13,7 +13,8 @@ GLOBAL = ("clock", "diagnostics")
 """Topics that the rest of ROS expects outside any namespace."""
 SIMULATED = ("clock", "tick", "truth", "timing/rendered")
 """Topics that only a simulator publishes."""
-LIFECYCLE = ("perception_node", "policy_node", "safety_node", "simulator_node")
+LIFECYCLE = ("simulator_node", "perception_node", "policy_node", "safety_node")
+"""Sources first: whoever comes up finds what it listens to."""
 
 
 @dataclass(frozen=True, slots=True)

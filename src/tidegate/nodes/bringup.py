@@ -18,14 +18,13 @@ from rclpy.signals import SignalHandlerOptions
 
 from tidegate.doctor.middleware import DOMAIN_MAX
 from tidegate.errors import GraphError
+from tidegate.messages.graph import LIFECYCLE
 from tidegate.nodes.children import Child, Said, enclave_flags, parameter_flags
 from tidegate.nodes.remote import STEPS, Remote
 from tidegate.nodes.topics import CLOCK_INSIDE, INSIDE, remap_flags
 from tidegate.settings import load_settings
 from tidegate.share import share_path
 
-ORDER = ("simulator_node", "perception_node", "policy_node", "safety_node")
-"""Sources first: whoever comes up finds what it listens to."""
 LOOK_S = 0.2
 """Most often a graph that runs is known by then; one that is not is found while the nodes start."""
 LEASE_S = 12.0
@@ -82,7 +81,7 @@ class GraphOptions:
                 "dry_run": self.dry_run,
             },
         }
-        return {name: nodes[name] for name in ORDER if self.simulate or name != "simulator_node"}
+        return {name: nodes[name] for name in LIFECYCLE if self.simulate or name != "simulator_node"}
 
 
 def robot_file(robot: str) -> Path:
@@ -188,7 +187,7 @@ class Graph:
         """Names of nodes of which there are more than ours."""
         place = self.node.get_namespace()
         known = self.node.get_node_names_and_namespaces()
-        counts = Counter(name for name, namespace in known if name in ORDER and namespace == place)
+        counts = Counter(name for name, namespace in known if name in LIFECYCLE and namespace == place)
         return {name for name, count in counts.items() if count > (name in self.children)}
 
     def _start_processes(self) -> None:

@@ -22,16 +22,15 @@ from launch.conditions import IfCondition
 from launch.event_handlers import OnProcessExit, OnProcessStart
 from launch.events import Shutdown, matches_action
 from launch.substitutions import EnvironmentVariable, EqualsSubstitution, LaunchConfiguration, NotSubstitution
-from launch_ros.actions import LifecycleNode, Node
+from launch_ros.actions import LifecycleNode
 from launch_ros.event_handlers import OnStateTransition
 from launch_ros.events.lifecycle import ChangeState
 from launch_ros.parameter_descriptions import ParameterValue
 from launch_ros.substitutions import FindPackageShare
 from lifecycle_msgs.msg import Transition
 
-from tidegate.nodes.member import GO_DOWN_S, Member, remappings
+from tidegate.nodes.member import GO_DOWN_S, Member, bystander, remappings
 from tidegate.nodes.respawn import Respawn
-from tidegate.security.access import enclave
 from tidegate.share import PROFILES
 
 HEARS_S = 1.0
@@ -80,11 +79,8 @@ def recorder(*, own_clock: bool = False) -> list[Action]:
     """Records all topics where the argument ``record`` names a folder. It is not started again: the folder is there."""
     folder = LaunchConfiguration("record")
     wanted = IfCondition(NotSubstitution(EqualsSubstitution(folder, "")))
-    node = Node(
-        package="tidegate",
-        executable="recorder_node",
-        namespace=LaunchConfiguration("namespace"),
-        output="screen",
+    node = bystander(
+        "recorder_node",
         parameters=[
             {
                 "path": folder,
@@ -94,7 +90,6 @@ def recorder(*, own_clock: bool = False) -> list[Action]:
             }
         ],
         remappings=remappings(own_clock),
-        ros_arguments=["--enclave", enclave("recorder_node")],
         condition=wanted,
         sigterm_timeout=GO_DOWN_S,
     )
@@ -114,11 +109,8 @@ def player() -> tuple[list[Action], Action]:
     """What must be there for a bag to be played, and the action that plays the one of the argument ``bag``; the launch
     ends with it."""
     kinds = {"bag": str, "rate": float, "clock_hz": float}
-    node = Node(
-        package="tidegate",
-        executable="player_node",
-        namespace=LaunchConfiguration("namespace"),
-        output="screen",
+    node = bystander(
+        "player_node",
         parameters=[{name: ParameterValue(LaunchConfiguration(name), value_type=kind) for name, kind in kinds.items()}],
         sigterm_timeout=GO_DOWN_S,
     )

@@ -6,6 +6,7 @@ from __future__ import annotations
 from typing import Any
 
 from tidegate.messages import encode_shapes
+from tidegate.messages.graph import GRAPH
 from tidegate.nodes.topics import make
 from tidegate.nodes.viewer_node import ViewerNode
 from tidegate.operate.shapes import Scene
@@ -17,7 +18,7 @@ class MarkersNode(ViewerNode):
     """Draws what the safety filter goes by with ``Scene``."""
 
     SHOWS = "markers"
-    HEARS = ("odom", "health", "lane", "safety_node/barriers")
+    HEARS = GRAPH["markers_node"].subscribes
     PERIOD_S = 0.1
 
     def __init__(self, arguments: list[str] | None = None) -> None:

@@ -42,20 +42,36 @@ class Member:
 
     def _options(self, own: dict[str, Any]) -> dict[str, Any]:
         return {
-            "package": "tidegate",
-            "executable": self.executable,
+            **_shared(self.executable),
             "name": self.executable,
-            "namespace": LaunchConfiguration("namespace"),
-            "output": "screen",
             "parameters": [
                 LaunchConfiguration("params_file"),
                 {"use_sim_time": LaunchConfiguration("use_sim_time"), **own},
             ],
             "remappings": remappings(self.own_clock),
-            "ros_arguments": ["--log-level", LaunchConfiguration("log_level"), "--enclave", enclave(self.executable)],
+            "ros_arguments": ["--log-level", LaunchConfiguration("log_level"), *_enclave_flags(self.executable)],
             "sigterm_timeout": GO_DOWN_S,
             "sigkill_timeout": GO_DOWN_S,
         }
+
+
+def bystander(executable: str, **options: Any) -> Node:
+    """A node without lifecycle; ``options`` of the action besides those that every node of the graph has."""
+    return Node(**_shared(executable), ros_arguments=_enclave_flags(executable), **options)
+
+
+def _shared(executable: str) -> dict[str, Any]:
+    """Options of every node of the graph."""
+    return {
+        "package": "tidegate",
+        "executable": executable,
+        "namespace": LaunchConfiguration("namespace"),
+        "output": "screen",
+    }
+
+
+def _enclave_flags(executable: str) -> list[str]:
+    return ["--enclave", enclave(executable)]
 
 
 def remappings(own_clock: bool) -> list[tuple[str, str]]:

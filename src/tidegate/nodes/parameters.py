@@ -34,6 +34,11 @@ class Own:
     description: str
 
 
+def command_line(arguments: Sequence[str] | None) -> dict[str, Any]:
+    """Options of a node that takes ``arguments`` in the place of those of its process; None = its process's."""
+    return {"cli_args": None if arguments is None else list(arguments), "use_global_arguments": arguments is None}
+
+
 def declare(node: Node, own: Sequence[Own], arguments: Sequence[str], *, live: bool = False) -> Settings:
     """Declare every setting and the node's ``own`` parameters; return the validated settings.
 

@@ -14,10 +14,11 @@ from rclpy.node import Node
 from tidegate.bag import BagReader
 from tidegate.errors import BagError
 from tidegate.messages import TOPICS, encode_clock
+from tidegate.messages.graph import SENSORS
+from tidegate.nodes.parameters import command_line
 from tidegate.nodes.topics import make, message_class, offered_qos, publishers, ros_name
 from tidegate.records import NANOSECONDS
 
-SENSORS = ("camera/image_raw", "camera/camera_info", "joint_states", "odom", "imu", "points")
 OPERATOR = ("manual", "emergency_stop")
 UNHEARD = {"camera/camera_info", *OPERATOR}
 """Topics whose listeners are not waited for."""
@@ -45,8 +46,7 @@ class PlayerNode(Node):  # type: ignore[misc]
         """
         super().__init__(
             "player_node",
-            cli_args=None if arguments is None else list(arguments),
-            use_global_arguments=arguments is None,
+            **command_line(arguments),
         )
         path = self.declare_parameter("bag", "").value
         self._rate = float(self.declare_parameter("rate", 1.0).value)

@@ -19,7 +19,7 @@ from tidegate.bag.background import Keeper
 from tidegate.errors import BagError, SettingsError
 from tidegate.messages import DIAGNOSTICS, TOPICS, Topic
 from tidegate.nodes.diagnostics import recorder_diagnostics
-from tidegate.nodes.parameters import Own
+from tidegate.nodes.parameters import Own, command_line
 from tidegate.nodes.topics import make, message_class, offered_qos, ros_name, take
 from tidegate.robot.contract import contract_of
 
@@ -60,8 +60,7 @@ class RecorderNode(Node):  # type: ignore[misc]
         """
         super().__init__(
             "recorder_node",
-            cli_args=None if arguments is None else list(arguments),
-            use_global_arguments=arguments is None,
+            **command_line(arguments),
         )
         try:
             values = {item.name: self._declared(item) for item in PARAMETERS}

@@ -16,7 +16,7 @@ from rclpy.subscription import Subscription
 
 from tidegate.errors import GraphError, TidegateError
 from tidegate.messages import TOPICS, decode, encode
-from tidegate.nodes.parameters import Own, declare, judge
+from tidegate.nodes.parameters import Own, command_line, declare, judge
 from tidegate.nodes.priority import hasten
 from tidegate.nodes.topics import (
     latched_qos,
@@ -59,8 +59,7 @@ class StackNode(LifecycleNode, ABC):  # type: ignore[misc]
         """
         super().__init__(
             name,
-            cli_args=None if arguments is None else list(arguments),
-            use_global_arguments=arguments is None,
+            **command_line(arguments),
             automatically_declare_parameters_from_overrides=True,
         )
         try:

@@ -15,7 +15,7 @@ from rclpy.subscription import Subscription
 
 from tidegate.errors import TidegateError
 from tidegate.messages import TOPICS, decode
-from tidegate.nodes.parameters import Own, declare
+from tidegate.nodes.parameters import Own, command_line, declare
 from tidegate.nodes.topics import NEWEST, message_class, offered_qos, ros_name
 
 
@@ -41,8 +41,7 @@ class ViewerNode(Node, ABC):  # type: ignore[misc]
         """
         super().__init__(
             name,
-            cli_args=None if arguments is None else list(arguments),
-            use_global_arguments=arguments is None,
+            **command_line(arguments),
             automatically_declare_parameters_from_overrides=True,
         )
         try:

@@ -14,6 +14,7 @@ from launch_ros.actions import Node
 from launch_ros.parameter_descriptions import ParameterValue
 
 from tidegate.nodes.launching import SHARE, installed
+from tidegate.nodes.member import bystander
 from tidegate.robot import read_urdf
 from tidegate.security.parse import read_yaml
 from tidegate.settings import load_settings
@@ -53,14 +54,8 @@ def viewers(*, described: bool = False) -> list[Action]:
 
 
 def _viewer(executable: str, wanted: IfCondition, **own: Any) -> Node:
-    return Node(
-        package="tidegate",
-        executable=executable,
-        namespace=LaunchConfiguration("namespace"),
-        output="screen",
-        parameters=[LaunchConfiguration("params_file"), *([own] if own else [])],
-        condition=wanted,
-    )
+    parameters = [LaunchConfiguration("params_file"), *([own] if own else [])]
+    return bystander(executable, parameters=parameters, condition=wanted)
 
 
 def _rviz(context: LaunchContext, described: bool) -> list[Action]:
