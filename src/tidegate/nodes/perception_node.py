@@ -3,10 +3,9 @@
 
 from __future__ import annotations
 
-from tidegate.bundle import Bundle
 from tidegate.errors import TidegateError
 from tidegate.messages import decode, stamp_of
-from tidegate.nodes.stack_node import BUNDLE, LOCK_STEP, StackNode
+from tidegate.nodes.stack_node import BUNDLE, LOCK_STEP, StackNode, trusted_bundle
 from tidegate.perception import Perception
 from tidegate.records import ImageHealth, Level
 
@@ -23,9 +22,7 @@ class PerceptionNode(StackNode):
 
     def build(self) -> None:
         """Load the bundle."""
-        robot, signers = self.settings.vehicle.name, self.settings.trust.keys
-        bundle = Bundle.load(self.own(BUNDLE), robot, signers)
-        self._perception: Perception | None = Perception(bundle, self.settings)
+        self._perception: Perception | None = Perception(trusted_bundle(self, self.settings), self.settings)
         self.advertise("features", "lane", "health")
 
     def drop(self) -> None:

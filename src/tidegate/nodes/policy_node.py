@@ -5,11 +5,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from tidegate.bundle import Bundle
 from tidegate.liquid import LiquidPolicy
 from tidegate.messages import encode_policy
 from tidegate.nodes.pairing import Pairing
-from tidegate.nodes.stack_node import BUNDLE, LOCK_STEP, StackNode
+from tidegate.nodes.stack_node import BUNDLE, LOCK_STEP, StackNode, trusted_bundle
 from tidegate.nodes.topics import make
 from tidegate.records import NANOSECONDS, Features, Neurons, Odometry
 
@@ -27,9 +26,7 @@ class PolicyNode(StackNode):
 
     def build(self) -> None:
         """Load the bundle."""
-        robot, signers = self.settings.vehicle.name, self.settings.trust.keys
-        bundle = Bundle.load(self.own(BUNDLE), robot, signers)
-        self._policy: LiquidPolicy | None = LiquidPolicy(bundle, self.settings)
+        self._policy: LiquidPolicy | None = LiquidPolicy(trusted_bundle(self, self.settings), self.settings)
         self.advertise("nominal", "gains", "neurons", "diagnostics")
         self.get_logger().info(f"liquid step in {self._policy.runs_in}")
 

@@ -9,10 +9,9 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
-from tidegate.bundle import Bundle
 from tidegate.errors import ImageError
 from tidegate.messages import encode
-from tidegate.nodes.stack_node import BUNDLE
+from tidegate.nodes.stack_node import BUNDLE, trusted_bundle
 from tidegate.nodes.topics import make
 from tidegate.nodes.viewer_node import ViewerNode
 from tidegate.perception import Perception
@@ -34,8 +33,7 @@ class SaliencyNode(ViewerNode):
 
     def build(self) -> None:
         """Load the bundle."""
-        bundle = Bundle.load(self.get_parameter(BUNDLE.name).value, robot=self.settings.vehicle.name)
-        self._perception = Perception(bundle, self.settings)
+        self._perception = Perception(trusted_bundle(self, self.settings), self.settings)
 
     def show(self) -> Any:
         """The newest frame, with its own stamp."""

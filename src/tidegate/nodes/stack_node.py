@@ -11,9 +11,11 @@ from typing import Any, ClassVar
 
 from rclpy.duration import Duration
 from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackReturn
+from rclpy.node import Node
 from rclpy.serialization import deserialize_message
 from rclpy.subscription import Subscription
 
+from tidegate.bundle import Bundle
 from tidegate.errors import GraphError, TidegateError
 from tidegate.messages import TOPICS, decode, encode
 from tidegate.nodes.parameters import Own, command_line, declare, judge
@@ -28,6 +30,7 @@ from tidegate.nodes.topics import (
     ros_name,
     take,
 )
+from tidegate.settings import Settings
 
 LOCK_STEP = Own("lock_step", False, "the simulator's ticks drive the graph instead of the wall clock")
 BUNDLE = Own("bundle", "", "folder of the trained model")
@@ -35,6 +38,15 @@ DISABLE = Own("disable", "", "parts to switch off, comma separated, to show what
 
 
 Heard = Callable[[str, bytes], None]
+
+
+def trusted_bundle(node: Node, settings: Settings) -> Bundle:
+    """The bundle that the parameter ``BUNDLE`` of ``node`` names, for its robot and by a maker that it trusts.
+
+    Raises:
+        BundleError: it is refused; SettingsError: a trusted key is none.
+    """
+    return Bundle.load(node.get_parameter(BUNDLE.name).value, settings.vehicle.name, settings.trust.keys)
 
 
 class StackNode(LifecycleNode, ABC):  # type: ignore[misc]
