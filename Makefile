@@ -4,7 +4,8 @@
 .PHONY: help setup demo test check golden references mutants train bench examples lint docs clean
 PYTHON := .venv/bin/python
 TIDEGATE := .venv/bin/tidegate
-REAL_TIME := tests/nodes tests/launch
+PYTEST := $(PYTHON) -m pytest
+SIDE_BY_SIDE := -n auto --maxprocesses 4 --dist loadfile
 export MUJOCO_GL ?= egl
 
 help: ## list the targets
@@ -18,13 +19,13 @@ demo: ## drive one lap with the real node graph; writes out/demo
 	@$(TIDEGATE) demo --out out/demo
 
 test: setup ## the test suite (under 10 minutes on 2 cores); what runs in real time comes last, alone
-	@status=0; $(PYTHON) -m pytest -m "not slow" -n auto --maxprocesses 4 --dist loadfile $(REAL_TIME:%=--ignore=%) || status=1; \
-	$(PYTHON) -m pytest -m "not slow" $(REAL_TIME) || status=1; exit $$status
+	@status=0; $(PYTEST) -m "not slow and not real_time" $(SIDE_BY_SIDE) || status=1; \
+	$(PYTEST) -m "not slow and real_time" tests/nodes tests/launch || status=1; exit $$status
 
 check: setup lint ## everything slow: sweeps, soak, closed loops (under an hour); every line of the safety room is tested
-	@$(PYTHON) -m pytest tests/safety tests/robot -n auto --maxprocesses 4 --dist loadfile --cov --cov-fail-under=100
-	@$(PYTHON) -m pytest -n auto --maxprocesses 4 --dist loadfile --ignore=tests/safety --ignore=tests/robot $(REAL_TIME:%=--ignore=%)
-	@$(PYTHON) -m pytest $(REAL_TIME)
+	@$(PYTEST) tests/safety tests/robot $(SIDE_BY_SIDE) --cov --cov-fail-under=100
+	@$(PYTEST) -m "not real_time" $(SIDE_BY_SIDE) --ignore=tests/safety --ignore=tests/robot
+	@$(PYTEST) -m real_time tests/nodes tests/launch
 
 golden: setup ## record the golden bags of tests/golden anew, and their references (after a new models/car-ltc19)
 	@rm -rf out/golden tests/golden && mkdir -p tests/golden

@@ -173,6 +173,7 @@ def test_bends_that_are_seen_flatter_within_their_bound_do_not_carry_the_car_out
 
 
 @pytest.mark.parametrize(("seed", "lost_s", "push"), [(5003, 7.6, 1.0), (5003, 7.6, -1.0), (5002, 15.4, 1.0)])
+@pytest.mark.slow
 def test_a_lane_remembered_as_wrongly_as_sight_counts_keeps_the_car_inside(
     seed: int, lost_s: float, push: float
 ) -> None:

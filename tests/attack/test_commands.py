@@ -26,7 +26,7 @@ from tidegate.bag import BagReader
 from tidegate.bundle import Bundle
 from tidegate.cli.replay import replay
 from tidegate.errors import SettingsError
-from tidegate.evaluation.replay import agreement
+from tidegate.evaluation.difference import agreement
 from tidegate.evaluation.replay import replay as replayed
 from tidegate.settings import load_settings
 from tidegate.share import share_path
@@ -66,6 +66,7 @@ def attacked(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
     return out, typed(attacking.attack, *words)
 
 
+@pytest.mark.slow
 def test_an_attack_counts_camera_episodes_in_a_row_of_their_own(attacked: tuple[Path, str]) -> None:
     out, written = attacked
     rows = [line.split() for line in written.splitlines()]

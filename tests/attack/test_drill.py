@@ -42,6 +42,7 @@ def test_every_other_fault_too(name: str) -> None:
     assert outcome.passed, outcome
 
 
+@pytest.mark.slow
 def test_a_drill_fails_where_nobody_watches(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(plausibility.Plausibility, "check", lambda *_: None)
     monkeypatch.setattr(drilling, "LONGEST_S", 8.0)  # nothing will come of waiting
@@ -92,6 +93,7 @@ def test_a_changed_record_stays_the_same_object_until_a_new_one_comes() -> None:
     assert len(one.record.ring) == 2
 
 
+@pytest.mark.slow
 def test_drills_go_on_where_they_were_and_a_damaged_line_is_named(tmp_path: Path) -> None:
     drills = [Drill(SETTINGS, "road", seed, name) for name, seed in FEW.items()][:2]
     first = run_drills(drills[:1], tmp_path)

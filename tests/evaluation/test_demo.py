@@ -6,6 +6,7 @@ import json
 import numpy as np
 import pytest
 
+from domains import random_domain
 from tidegate.bundle import Bundle
 from tidegate.cli import demo as command
 from tidegate.cli.explain import explanations, sheet
@@ -35,7 +36,7 @@ def test_explanations_from_a_watched_drive(task, car_settings):
 def test_the_demo_leaves_bag_video_page_and_figures_twice_in_a_row(random_bundle, tmp_path, monkeypatch, recorded):
     av = pytest.importorskip("av")
     pytest.importorskip("rclpy")
-    monkeypatch.setenv("ROS_DOMAIN_ID", str(np.random.default_rng().integers(20, 100)))
+    monkeypatch.setenv("ROS_DOMAIN_ID", random_domain())
     monkeypatch.setenv("ROS_AUTOMATIC_DISCOVERY_RANGE", "LOCALHOST")
     monkeypatch.setattr(command, "LONGEST_S", 10.0)
     run, _ = recorded

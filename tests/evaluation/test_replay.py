@@ -234,6 +234,7 @@ def test_exit_codes(recorded, random_bundle, save_random, tmp_path):
         assert isinstance(run(*wrong).exception, TidegateError), wrong  # the command line makes it exit code 2
 
 
+@pytest.mark.slow
 def test_two_bundles_are_compared_on_the_same_bag(recorded, random_bundle, save_random, tmp_path):
     """Neither need be the one that drove; where they are the same, nothing differs."""
     _, path = recorded
@@ -250,6 +251,7 @@ def test_two_bundles_are_compared_on_the_same_bag(recorded, random_bundle, save_
     assert run(sensors, "--bundle", random_bundle, "--against", other).exit_code == 1  # nothing need be recorded
 
 
+@pytest.mark.slow
 def test_a_reference_is_what_came_out_when_it_was_made(recorded, random_bundle, save_random, tmp_path):
     _, path = recorded
     bag, other = tmp_path / "bag", save_random(1)

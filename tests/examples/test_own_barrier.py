@@ -55,6 +55,7 @@ def python(site: Path, folder: Path, *arguments: str) -> subprocess.CompletedPro
     )
 
 
+@pytest.mark.slow
 def test_its_own_tests_pass(site: Path, folder: Path) -> None:
     ran = python(site, folder, "-m", "pytest", "-q", "-p", "no:cacheprovider", "tests")
     assert ran.returncode == 0, ran.stdout + ran.stderr

@@ -88,6 +88,7 @@ def test_the_liquid_part_is_small_and_stands_alone(copied):
 
 
 @pytest.mark.skipif(shutil.which("cmake") is None, reason="cmake is not installed")
+@pytest.mark.slow
 def test_cmake_builds_it_too(c_folders, tmp_path):
     for command in (
         ["cmake", "-S", c_folders["ltc"], "-B", tmp_path],

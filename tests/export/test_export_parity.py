@@ -118,6 +118,7 @@ def test_a_speed_that_is_none_commands_nothing_and_is_not_remembered(target, cel
 
 @pytest.mark.parametrize("target", TARGETS)
 @pytest.mark.parametrize("cell", CELLS)
+@pytest.mark.slow
 def test_other_sizes_of_everything(target, cell, car_settings, tmp_path):
     """What the shipped sizes hide: odd maps, numbers of features and lane values that fill no block of channels."""
     settings = replace(

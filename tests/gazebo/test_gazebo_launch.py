@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import itertools
 import os
-import random
 import re
 import shutil
 import subprocess
@@ -15,6 +14,8 @@ from pathlib import Path
 from xml.etree import ElementTree
 
 import pytest
+
+from domains import random_domain
 
 pytest.importorskip("launch_ros")
 pytest.importorskip("mujoco")
@@ -59,7 +60,7 @@ def ros2_launch(index: Path, *arguments: str) -> subprocess.CompletedProcess[str
         "AMENT_PREFIX_PATH": os.pathsep.join([str(index), sys.prefix]),
         "PATH": os.pathsep.join(own),
         "ROS_LOG_DIR": str(index / "log"),
-        "ROS_DOMAIN_ID": str(random.SystemRandom().randint(1, 100)),
+        "ROS_DOMAIN_ID": random_domain(),
         "RCUTILS_COLORIZED_OUTPUT": "0",
     }
     command = ["ros2", "launch", str(ROOT / "launch" / "gazebo.launch.py"), *arguments]

@@ -71,6 +71,7 @@ def test_the_page_is_valid_and_needs_nothing_else(drive):
     ]
 
 
+@pytest.mark.slow
 def test_the_page_is_the_same_each_time(drive):
     assert report(drive, Bounds(16.5, 0.9)) == report(drive, Bounds(16.5, 0.9))
 

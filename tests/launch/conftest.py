@@ -2,7 +2,6 @@
 """A fresh colcon build to launch from, and a bundle with random weights."""
 
 import os
-import random
 import shutil
 import signal
 import subprocess
@@ -13,6 +12,7 @@ from pathlib import Path
 import pytest
 from launched import Launched
 
+from domains import random_domain
 from tidegate.robot import Car
 from tidegate.settings import load_settings
 from tidegate.share import share_path
@@ -37,7 +37,7 @@ def environment(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
         "AMENT_PREFIX_PATH": os.pathsep.join(prefixes),
         "PYTHONPATH": os.pathsep.join(filter(None, [str(site), os.environ.get("PYTHONPATH")])),
         "PATH": os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]]),
-        "ROS_DOMAIN_ID": str(random.SystemRandom().randint(100, 199) // 2),
+        "ROS_DOMAIN_ID": random_domain(),
         "ROS_AUTOMATIC_DISCOVERY_RANGE": "LOCALHOST",
         "ROS_LOG_DIR": str(place / "ros"),
         "RCUTILS_COLORIZED_OUTPUT": "0",

@@ -24,6 +24,8 @@ from tidegate.messages import decode
 from tidegate.records import Mode
 from tidegate.share import share_path
 
+pytestmark = pytest.mark.real_time
+
 LAUNCH_FILES = ["simulation.launch.py", "robot.launch.py", "gazebo.launch.py", "replay.launch.py"]
 
 
@@ -82,6 +84,7 @@ def test_it_comes_up_drives_and_goes_down_with_a_braked_car(
     assert Mode.STOPPING in modes
 
 
+@pytest.mark.slow
 def test_a_launch_that_hears_of_ctrl_c_after_its_nodes_are_down_ends_well(
     launch: Callable[..., Launched], bundle: Path
 ) -> None:
@@ -123,6 +126,7 @@ def test_a_node_that_dies_takes_the_launch_down_safely(launch: Callable[..., Lau
     assert re.search(r"safety_node-\d\]: process has finished cleanly", launched.said)
 
 
+@pytest.mark.slow
 def test_a_recorded_drive_goes_through_the_live_stack_and_ends_the_launch(
     launch: Callable[..., Launched], bundle: Path, tmp_path: Path
 ) -> None:

@@ -26,7 +26,7 @@ from tidegate.messages import TOPICS, decode
 from tidegate.nodes.topics import message_class, offered_qos, ros_name
 from tidegate.records import Mode
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.real_time]
 TOLD = ("truth", "command", "safety_node/barriers", "safety_node/would_command")
 AT_SPEED = 2.0
 STANDING = 0.05

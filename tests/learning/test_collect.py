@@ -7,6 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+import pytest
 
 from tidegate.bag import BagReader, Drive
 from tidegate.learning.collect import Disturbance, Plan, collect, plan_drives, record_drive, set_down
@@ -63,6 +64,7 @@ def test_the_disturbed_expert_leaves_the_middle_of_the_lane(drives: list[Drive])
     assert 0.1 < np.abs(offset).max() < 2.0
 
 
+@pytest.mark.slow
 def test_close_drives_come_nearer_than_the_expert_wants_and_the_lesson_is_to_drive_on(
     config: Path, settings: Settings, tmp_path: Path
 ) -> None:

@@ -175,6 +175,7 @@ def compile_anew() -> None:
         pytest.param("ltc", "inductor", marks=pytest.mark.slow),
     ],
 )
+@pytest.mark.slow
 def test_torch_compile_takes_a_cell_as_one_graph(kind: str, backend: str) -> None:
     cell = cell_of(kind)
     compiled = torch.compile(cell, fullgraph=True, backend=backend)

@@ -2,14 +2,15 @@
 """A domain of its own for the tests of nodes, and a bundle with random weights."""
 
 import os
-import random
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from domains import random_domain
+
 pytest.importorskip("rclpy")
-os.environ["ROS_DOMAIN_ID"] = str(random.SystemRandom().randint(1, 99))
+os.environ["ROS_DOMAIN_ID"] = random_domain()
 os.environ["ROS_AUTOMATIC_DISCOVERY_RANGE"] = "LOCALHOST"
 os.environ.setdefault("MUJOCO_GL", "egl")
 

@@ -22,6 +22,8 @@ from tidegate.nodes.topics import message_class, offered_qos
 from tidegate.records import NANOSECONDS, Mode, SafetyState, Values
 from tidegate.share import share_path
 
+pytestmark = pytest.mark.real_time
+
 PATIENCE_S = 60.0
 AT_SPEED = 5.0
 """Speed [m/s] at which the node is hit."""

@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import json
 import os
-import random
 import subprocess
 import sys
 import time
@@ -18,6 +17,7 @@ from lifecycle_msgs.msg import Transition
 from plant import CAR_YAML
 from rclpy.qos import QoSProfile, ReliabilityPolicy
 
+from domains import random_domain
 from tidegate.doctor.finding import Finding, Verdict
 from tidegate.doctor.graph import SENSORS, check_graph
 from tidegate.nodes.bringup import Graph, GraphOptions
@@ -28,6 +28,8 @@ from tidegate.robot import Car
 from tidegate.settings import Settings
 from tidegate.share import share_path
 
+pytestmark = pytest.mark.real_time
+
 WATCH_S = 4.0
 BEST_EFFORT = QoSProfile(depth=1, reliability=ReliabilityPolicy.BEST_EFFORT)
 NOT_UP = ["nodes"]
@@ -37,7 +39,7 @@ NOT_UP = ["nodes"]
 @pytest.fixture
 def domain(monkeypatch: pytest.MonkeyPatch) -> None:
     """A domain of its own: nobody of the test before is still listed."""
-    monkeypatch.setenv("ROS_DOMAIN_ID", str(random.SystemRandom().randint(1, 99)))
+    monkeypatch.setenv("ROS_DOMAIN_ID", random_domain())
 
 
 @pytest.fixture
@@ -104,6 +106,7 @@ def test_a_fault_planted_in_the_sensors_is_found(
     assert {finding.check for finding in found} <= allowed
 
 
+@pytest.mark.slow
 def test_an_empty_domain_names_the_one_in_which_a_node_runs(domain: None, settings: Settings) -> None:
     other = str((int(os.environ["ROS_DOMAIN_ID"]) + 1) % 100)
     node = subprocess.Popen(

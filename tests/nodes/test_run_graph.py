@@ -28,6 +28,8 @@ from tidegate.safety import Supervisor
 from tidegate.settings import Settings
 from tidegate.simulation import Simulator
 
+pytestmark = pytest.mark.real_time
+
 SEED = 1003
 NODES = {"recorder_node", "simulator_node", "perception_node", "policy_node", "safety_node"}
 
@@ -124,6 +126,7 @@ def test_a_node_that_dies_is_named_and_the_rest_goes_down(bundle: Path) -> None:
     assert children["safety_node"].code == 0
 
 
+@pytest.mark.slow
 def test_nodes_that_believe_the_safety_node_alive_go_down_all_the_same(
     bundle: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -149,6 +152,7 @@ def test_a_node_that_does_not_answer_in_time_is_named_with_what_it_does(
         run_graph(GraphOptions(bundle, CAR_YAML))
 
 
+@pytest.mark.slow
 def test_a_missing_bundle_is_named(tmp_path: Path) -> None:
     with pytest.raises(GraphError, match=r"perception_node failed to configure: .*no such bundle"):
         run_graph(GraphOptions(tmp_path / "nothing", CAR_YAML))
@@ -183,6 +187,7 @@ def test_the_command_line_ends_with_a_braked_car_on_ctrl_c_and_a_second_graph_is
     assert "interrupted" in out
 
 
+@pytest.mark.slow
 def test_a_graph_whose_parent_was_killed_goes_down(bundle: Path) -> None:
     script = "import sys; from pathlib import Path; from tidegate.nodes.bringup import *\n"
     script += f"graph = Graph(GraphOptions(Path({str(bundle)!r}), Path({str(CAR_YAML)!r}), lock_step=True), print)\n"

@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 import os
-import random
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -17,6 +16,7 @@ from rclpy.executors import Executor
 from rclpy.qos import QoSProfile
 from rclpy.serialization import deserialize_message
 
+from domains import random_domain
 from tidegate.bundle import Bundle
 from tidegate.errors import BundleError
 from tidegate.messages import TOPICS, decode, encode
@@ -169,7 +169,7 @@ def test_a_recorder_does_not_look(markers: Bench, tmp_path: Path) -> None:
 @pytest.fixture
 def domain(monkeypatch: pytest.MonkeyPatch) -> None:
     """A domain of its own: nobody of the test before is still listed."""
-    monkeypatch.setenv("ROS_DOMAIN_ID", str(random.SystemRandom().randint(1, 99)))
+    monkeypatch.setenv("ROS_DOMAIN_ID", random_domain())
 
 
 @pytest.mark.slow

@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 import os
-import random
 import re
 import subprocess
 import sys
@@ -17,6 +16,7 @@ import rclpy
 from plant import CAR_YAML, PATIENCE_S
 from rclpy.executors import Executor
 
+from domains import random_domain
 from tidegate.messages import TOPICS, encode, encode_clock, encode_policy
 from tidegate.nodes.bringup import Graph, GraphOptions
 from tidegate.nodes.topics import CLOCK_INSIDE, INSIDE, make, message_class, offered_qos, remap_flags, ros_name
@@ -24,6 +24,8 @@ from tidegate.nodes.watching import watching
 from tidegate.operate.view import CAMERA, EXPECTED, View, silent
 from tidegate.records import BarrierState, Mode, Neurons, Odometry, SafetyState
 from tidegate.share import share_path
+
+pytestmark = pytest.mark.real_time
 
 PERIOD = 5_000_000
 PROGRAM = [sys.executable, "-c", "from tidegate.cli.app import main; main()", "watch", "--once"]
@@ -98,7 +100,7 @@ def test_a_view_tells_what_was_said_and_nothing_is_said_by_it(ros: Executor) -> 
 
 @pytest.mark.slow
 def test_where_nobody_is_it_says_so() -> None:
-    domain = str(random.SystemRandom().randint(1, 99))
+    domain = random_domain()
     run = subprocess.run(
         PROGRAM, env={**os.environ, "ROS_DOMAIN_ID": domain, "TERM": "dumb"}, capture_output=True, text=True
     )
@@ -109,7 +111,7 @@ def test_where_nobody_is_it_says_so() -> None:
 
 @pytest.mark.slow
 def test_a_real_graph_is_shown_whole(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("ROS_DOMAIN_ID", str(random.SystemRandom().randint(1, 99)))
+    monkeypatch.setenv("ROS_DOMAIN_ID", random_domain())
     options = GraphOptions(share_path("models/car-ltc19"), CAR_YAML, seed=1003, namespace="left")
     with Graph(options, lambda *said: None) as graph:
         graph.spin(3.0)

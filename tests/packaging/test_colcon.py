@@ -34,6 +34,7 @@ def test_the_build_is_complete(built: Built, option: str, setup_arguments: dict[
     assert all(line.startswith(str(workspace.place)) for line in told.stdout.splitlines()), told.stdout
 
 
+@pytest.mark.slow
 @OPTIONS
 def test_ros2_run_starts_every_node(built: Built, option: str, setup_arguments: dict[str, Any]) -> None:
     """Far enough to read its parameters: what it cannot take is refused in one line."""

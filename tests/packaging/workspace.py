@@ -4,12 +4,13 @@
 from __future__ import annotations
 
 import os
-import random
 import shutil
 import subprocess
 import sys
 from dataclasses import dataclass
 from pathlib import Path
+
+from domains import random_domain
 
 ROOT = Path(__file__).parents[2]
 NOT_SOURCE = (
@@ -63,7 +64,7 @@ def sourced(place: Path, bare: dict[str, str]) -> dict[str, str]:
         **bare,
         "AMENT_PREFIX_PATH": os.environ.get("AMENT_PREFIX_PATH", sys.prefix),  # pip puts ROS into the environment
         "PATH": f"{Path(sys.executable).parent}{os.pathsep}{bare['PATH']}",
-        "ROS_DOMAIN_ID": str(random.SystemRandom().randint(1, 99)),
+        "ROS_DOMAIN_ID": random_domain(),
         "ROS_AUTOMATIC_DISCOVERY_RANGE": "LOCALHOST",
         "ROS_LOG_DIR": str(place / "ros"),
         "RCUTILS_COLORIZED_OUTPUT": "0",

@@ -268,6 +268,7 @@ def beyond_when_blind(plant: Plant, bend: float, side: float = 0.2, turned: floa
 
 @pytest.mark.parametrize("road", [0.0, 0.02])
 @pytest.mark.parametrize("push", [1.0, -1.0])
+@pytest.mark.slow
 def test_a_lane_that_is_remembered_worse_than_sight_counts_is_left(push: float, road: float) -> None:
     turned = -push * LANE.drift_heading
     assert beyond_when_blind(Worse(road_curvature=road), push * LANE.sight_cap, turned=turned) < 0
@@ -312,6 +313,7 @@ def off_lane_on(friction: float | None) -> float:
         return float(trace.off_lane.sum() * trace.period)
 
 
+@pytest.mark.slow
 def test_on_ice_the_car_leaves_its_lane_in_a_bend() -> None:
     assert off_lane_on(None) == 0.0
     assert off_lane_on(0.1) > 0.0

@@ -223,6 +223,7 @@ def test_what_was_made_to_do_harm_is_refused(tmp_path: Path, bag: Path) -> None:
     assert loaded <= {"bag bomb", "bag outside", "bag deep", "bag counts"}  # their messages are read without the table
 
 
+@pytest.mark.slow
 def test_the_child_tells_of_other_errors_hangs_and_growth(tmp_path: Path) -> None:
     """So that the tests above can fail."""
     program = (

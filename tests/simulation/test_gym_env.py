@@ -4,11 +4,13 @@
 import warnings
 
 import numpy as np
+import pytest
 from gymnasium.utils.env_checker import check_env
 
 from tidegate.simulation.env import RoadEnv
 
 
+@pytest.mark.slow
 def test_passes_gymnasiums_own_checker():
     env = RoadEnv(render_mode="rgb_array")
     with warnings.catch_warnings():

@@ -23,9 +23,9 @@ from tidegate.nodes.children import Child, Said, enclave_flags, parameter_flags
 from tidegate.nodes.remote import STEPS, Remote
 from tidegate.nodes.topics import CLOCK_INSIDE, INSIDE, remap_flags
 from tidegate.settings import load_settings
-from tidegate.share import share_path
+from tidegate.share import PROFILES, share_path
 
-LOOK_S = 0.2
+LOOK_S = 1.0
 """Most often a graph that runs is known by then; one that is not is found while the nodes start."""
 LEASE_S = 12.0
 """Longer than the middleware lists a process that was killed (``config/fastdds.xml``)."""
@@ -116,7 +116,7 @@ class Graph:
             for step in STEPS:
                 for name in self.options.parameters():
                     self._change(name, *step)
-                self._refuse_second_graph()
+            self._refuse_second_graph()
         except BaseException:
             self._down()
             raise
@@ -147,6 +147,7 @@ class Graph:
         domain = os.environ.get("ROS_DOMAIN_ID") or "0"
         if not domain.isdecimal() or int(domain) > DOMAIN_MAX:  # Fast DDS would end the process
             raise GraphError(f"ROS_DOMAIN_ID is '{domain}'; it must be 0 to {DOMAIN_MAX}")
+        os.environ.setdefault(PROFILES, str(share_path("config/fastdds.xml")))  # it greets as often as its nodes do
         try:
             rclpy.init(
                 context=self._context,
@@ -161,7 +162,8 @@ class Graph:
         self._executor.add_node(self.node)
 
     def _refuse_second_graph(self) -> None:
-        """Looked for before the nodes are started, so that it is told soon, and again before they are activated.
+        """Looked for before the nodes are started, so that it is told soon, and again before each request: a node of
+        the same name would hear it too.
 
         Raises:
             GraphError: nodes of the same names run already.
@@ -204,6 +206,7 @@ class Graph:
     def _change(self, name: str, transition: int, verb: str, goal: str) -> None:
         remote = Remote(self.node, name)
         self._until(remote.ready, name, "start")
+        self._refuse_second_graph()
         remote.change(transition)
         outcome = None
 

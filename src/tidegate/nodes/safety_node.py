@@ -130,7 +130,7 @@ class SafetyNode(StackNode):
             self.listen("clock", self._clock_heard)
         else:
             clock = Clock(clock_type=ClockType.STEADY_TIME)
-            self._timer = self.create_timer(1 / self.settings.safety.rate_hz, self._tick_now, clock=clock)
+            self._timer = self.create_timer(1 / self.settings.safety.rate_hz, self._timer_fired, clock=clock)
         self._running = True
 
     def stop(self) -> None:
@@ -214,6 +214,11 @@ class SafetyNode(StackNode):
         stamp = self._round.stamp
         self._round = None
         self._tick(Instant(stamp, stamp))
+
+    def _timer_fired(self) -> None:
+        """A call that was queued when the timer went comes all the same."""
+        if self._running:
+            self._tick_now()
 
     def _tick_now(self) -> None:
         if self._on_clock:

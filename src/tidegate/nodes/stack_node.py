@@ -9,6 +9,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from typing import Any, ClassVar
 
+from lifecycle_msgs.srv import ChangeState
 from rclpy.duration import Duration
 from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackReturn
 from rclpy.node import Node
@@ -80,6 +81,8 @@ class StackNode(LifecycleNode, ABC):  # type: ignore[misc]
         except BaseException:
             self.destroy_node()
             raise
+        self._change_state = self._service_change_state.callback
+        self._service_change_state.callback = self._asked_to_change
         self._listeners: list[tuple[Subscription, str, Heard]] = []
         self._senders: dict[str, Any] = {}
         self.add_on_set_parameters_callback(judge(self.settings, self.OWN, lambda: bool(self._senders)))
@@ -90,6 +93,16 @@ class StackNode(LifecycleNode, ABC):  # type: ignore[misc]
         super().destroy_node()
         for name in [name for name in vars(self) if name == "_state_machine" or name.startswith("_service_")]:
             delattr(self, name)
+
+    def _asked_to_change(self, request: ChangeState.Request, response: ChangeState.Response) -> ChangeState.Response:
+        """rclpy would raise on a transition that the present state has not, and a stranger's request end the node."""
+        try:
+            return self._change_state(request, response)
+        except RuntimeError:
+            asked, state = request.transition, self._state_machine.current_state[1]
+            self.get_logger().warning(f"transition {asked.label or asked.id} was asked for in state {state}: refused")
+            response.success = False
+            return response
 
     @abstractmethod
     def build(self) -> None:

@@ -16,6 +16,11 @@ from tidegate.safety.qp import QPResult, solve_qp
 
 HARD = len(Priority)
 """Priority of rows that never give way (the joint box)."""
+ROOM = 50
+"""Tolerances by which a level is lowered below what it reached: on the edge of feasibility no solver knows what is."""
+CHEAPER = (1.0, 1e-2, 1e-4)
+"""Slack costs that are tried, as parts of the one given. What the levels above left may be so thin that the solver takes
+a programme with dear slack for infeasible, which none with slack is; cheaper slack gives way a little more."""
 Priorities = Sequence[int] | NDArray[np.int_]
 
 
@@ -50,8 +55,8 @@ def relaxed(
     order = np.argsort(-priority, kind="stable")  # what is above a level comes before it
     rows, reached = rows[order], lower[order]
     # the programme with slack has one variable more
-    soft_cost, soft_wanted, soft_rows = np.eye(size + 1), np.zeros(size + 1), np.zeros((len(rows), size + 1))
-    soft_cost[size, size], soft_wanted[:size], soft_rows[:, :size] = slack_cost, wanted, rows
+    soft_wanted, soft_rows = np.zeros(size + 1), np.zeros((len(rows), size + 1))
+    soft_wanted[:size], soft_rows[:, :size] = wanted, rows
     ends = np.bincount(priority, minlength=HARD + 1)[::-1].cumsum().tolist()  # of HARD first, then of each level
     for start, end in pairwise(ends):
         if start == end:
@@ -60,10 +65,13 @@ def relaxed(
             mine = slice(start, end)
             soft_rows[:, size] = 0.0
             soft_rows[mine, size] = 1.0
-            result = solve_qp(soft_cost, -soft_wanted, soft_rows[:end], reached[:end], 10 * tolerance)
-            if result.status == "solved":
-                # a little below what was reached, so that the next solve is not on the edge of feasibility
-                reached[mine] = np.minimum(reached[mine], rows[mine] @ result.solution[:size] - 5 * tolerance)
+            for part in CHEAPER:
+                cost = _soft_cost(size, part * slack_cost)
+                result = solve_qp(cost, -soft_wanted, soft_rows[:end], reached[:end], 10 * tolerance)
+                if result.status == "solved":
+                    held = rows[mine] @ result.solution[:size] - ROOM * tolerance
+                    reached[mine] = np.minimum(reached[mine], held)
+                    break
     lower = np.empty_like(lower)
     lower[order] = reached
     return lower
@@ -72,3 +80,8 @@ def relaxed(
 @cache
 def _unit_cost(size: int) -> Floats:
     return np.eye(size)
+
+
+@cache
+def _soft_cost(size: int, slack_cost: float) -> Floats:
+    return np.diag([*[1.0] * size, slack_cost])
