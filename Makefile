@@ -5,7 +5,8 @@
 PYTHON := .venv/bin/python
 TIDEGATE := .venv/bin/tidegate
 PYTEST := $(PYTHON) -m pytest
-SIDE_BY_SIDE := -n auto --maxprocesses 4 --dist loadfile
+# two cores do more with three at a time: some tests wait
+SIDE_BY_SIDE := -n 3 --dist loadfile
 export MUJOCO_GL ?= egl
 
 help: ## list the targets

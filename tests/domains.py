@@ -5,7 +5,7 @@ import os
 import random
 
 WORKERS = 4
-"""As many as the Makefile starts."""
+"""At least as many as the Makefile starts."""
 EACH = 25
 """Domains of a worker; above 101 their ports meet those that the system hands out."""
 

@@ -19,8 +19,8 @@ HARD = len(Priority)
 ROOM = 50
 """Tolerances by which a level is lowered below what it reached: on the edge of feasibility no solver knows what is."""
 CHEAPER = (1.0, 1e-2, 1e-4)
-"""Slack costs that are tried, as parts of the one given. What the levels above left may be so thin that the solver takes
-a programme with dear slack for infeasible, which none with slack is; cheaper slack gives way a little more."""
+"""Slack costs that are tried, as parts of the one given. What the levels above left may be so thin that the solver
+takes a programme with dear slack for infeasible, which none with slack is; cheaper slack gives way a little more."""
 Priorities = Sequence[int] | NDArray[np.int_]
 
 
