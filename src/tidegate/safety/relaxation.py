@@ -65,13 +65,15 @@ def relaxed(
             mine = slice(start, end)
             soft_rows[:, size] = 0.0
             soft_rows[mine, size] = 1.0
-            for part in CHEAPER:
-                cost = _soft_cost(size, part * slack_cost)
-                result = solve_qp(cost, -soft_wanted, soft_rows[:end], reached[:end], 10 * tolerance)
-                if result.status == "solved":
-                    held = rows[mine] @ result.solution[:size] - ROOM * tolerance
-                    reached[mine] = np.minimum(reached[mine], held)
-                    break
+            tried = (
+                solve_qp(
+                    _soft_cost(size, part * slack_cost), -soft_wanted, soft_rows[:end], reached[:end], 10 * tolerance
+                )
+                for part in CHEAPER
+            )
+            found = next((result for result in tried if result.status == "solved"), None)
+            if found is not None:
+                reached[mine] = np.minimum(reached[mine], rows[mine] @ found.solution[:size] - ROOM * tolerance)
     lower = np.empty_like(lower)
     lower[order] = reached
     return lower
