@@ -60,7 +60,7 @@ class LaneSettings:
     sight_cap: float = setting(
         0.002, "1/m", "largest error bound of the curvature that sight counts along a stop", low=0, high=0.1
     )
-    unsure_speed: float = setting(5.0, "m/s", "sight never slows the car below this", low=1, high=100)
+    unsure_speed: float = setting(6.0, "m/s", "sight never slows the car below this", low=1, high=100)
     inner_gain: float = setting(1.5, "1/s", "p1 of the lane row, a constant of the robot", low=0.1, high=20)
     crawl_speed: float = setting(1.0, "m/s", "below this speed the lane row has no authority: off", low=0.1)
     lag_s: float = setting(0.05, "s", "steering lag over which the lane state is predicted forward", low=0, high=0.5)
