@@ -100,6 +100,26 @@ def latency(figures: dict[str, Any]) -> str:
     )
 
 
+def large_frames(figures: dict[str, Any]) -> str:
+    """Large frames through the live graph."""
+    hops = figures["hops"]
+    said = {"lane": "lane heard by a listener", "nominal": "nominal command heard", "command": "command published"}
+    quantiles = ("median", "p90", "p99", "max")
+    rows = [
+        (said[name], f"{part['frames'] / figures['published']:.1%}", *(f"{part[key]:.1f}" for key in quantiles))
+        for name, part in hops.items()
+    ]
+    memory = ", ".join(f"{name} {size:.0f} MB" for name, size in figures["pss_mb"].items())
+    width, height = figures["size"]
+    return (
+        f"## Large frames\n\nReal nodes over DDS in real time; {figures['published']} frames of {width} × {height} px "
+        f"at {figures['rate_hz']:.0f} Hz and the other sensors of a recorded drive from another process. From just "
+        f"before a frame was published until what is named. The ladder was NORMAL in {figures['normal']:.1%} of the "
+        f"ticks. Memory (PSS): {memory}.\n\n"
+        f"{table(('until', 'of the frames', 'median [ms]', '90 % [ms]', '99 % [ms]', 'largest [ms]'), rows)}"
+    )
+
+
 def closed_form(figures: dict[str, Any]) -> str:
     """The closed form against solvers."""
     names = {
@@ -305,6 +325,7 @@ TABLES: dict[str, Callable[[dict[str, Any]], str]] = {
     "coverage": coverage,
     "gains": gains.tell,
     "latency": latency,
+    "large_frames": large_frames,
     "liquid_step": liquid_step.tell,
     "liquid_training": liquid_training.tell,
     "liquid_memory": liquid_memory.tell,

@@ -12,6 +12,7 @@ import exported
 import filter_step
 import gains
 import jitter
+import large_frames
 import latency
 import liquid_memory
 import liquid_step
@@ -39,6 +40,7 @@ def main() -> None:
     point_robot.main([])
     qp_layer.main([])
     latency.main([])
+    large_frames.main([])
     closed_loop.main([])
     compiled_drive.main([])
     bound_coverage.main([])
