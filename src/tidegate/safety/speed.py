@@ -15,7 +15,7 @@ from tidegate.safety.lane import room
 from tidegate.safety.lane_tracker import interpolate
 from tidegate.settings import Settings
 
-SPEEDS = 12
+SPEEDS = 16
 """At so many speeds ``sight`` knows the stopping way; between them it takes more, for S is convex."""
 
 
@@ -123,7 +123,8 @@ class Sight(Slowing):
         late = settings.safety.late_periods / settings.camera.rate_hz
         braking = Braking(settings, car)
         limit = settings.vehicle.speed_max
-        self._speeds = tuple(np.linspace(min(self._lane.unsure_speed, limit), limit, SPEEDS).tolist())
+        self._least = min(self._lane.unsure_speed, limit)
+        self._speeds = tuple(np.linspace(0.0, limit, SPEEDS).tolist())
         self._ways = tuple(speed * late + braking.stop(speed, 0.0).way for speed in self._speeds)
 
     def fill(self, state: State, rows: Rows) -> float:
@@ -134,4 +135,4 @@ class Sight(Slowing):
         length, left = self.car.wheelbase, max(self._room - lane.offset_bound, 0.0)
         bend = max(self._lane.drift_heading + min(lane.curvature_bound, self._lane.sight_cap), 1e-6)
         way = math.sqrt(length * length + 2 * left / bend) - length
-        return self.limit(state, rows, interpolate(way, self._ways, self._speeds))
+        return self.limit(state, rows, max(interpolate(way, self._ways, self._speeds), self._least))
