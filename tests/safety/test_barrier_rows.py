@@ -157,8 +157,7 @@ def test_what_the_camera_says_restrains_nothing_where_there_is_no_lane() -> None
 
 def way_of_a_blind_stop(speed: float) -> float:
     """From the last frame that came [m]: until the camera counts as late, then braking."""
-    late = SAFETY.late_periods / settings().camera.rate_hz
-    return speed * late + Braking(settings(), car()).stop(speed, 0.0).way
+    return speed * SAFETY.camera_timeout_s + Braking(settings(), car()).stop(speed, 0.0).way
 
 
 def strays(way: float, bound: float, bend: float) -> float:

@@ -147,7 +147,7 @@ def test_the_wrong_kind_of_record_is_none() -> None:
 @pytest.mark.parametrize("name", INPUTS)
 def test_an_input_is_fresh_up_to_its_own_limit(name: str) -> None:
     safety = settings().safety
-    camera = nanoseconds(safety.late_periods / settings().camera.rate_hz)
+    camera = nanoseconds(safety.camera_timeout_s)
     limit = dict.fromkeys(INPUTS, nanoseconds(safety.trusted_timeout_s)) | dict.fromkeys(
         ("nominal", "gains", "lane", "health"), camera
     )

@@ -55,6 +55,7 @@ def test_every_entry_is_declared_with_meaning_and_a_default_inside_its_range() -
         ({"vehicle": {"driven": "rear"}}, ["vehicle.driven", "list"]),
         ({"vehicle": 3}, ["vehicle", "mapping"]),
         ({"camera": {"width": 1.5}}, ["camera.width", "whole number"]),
+        ({"camera": {"rate_hz": 10}}, ["safety.camera_timeout_s", "0.09", "longer", "0.1 s", "camera.rate_hz"]),
     ],
 )
 def test_a_fault_is_refused_and_named(tmp_path: Path, values: Any, words: list[str]) -> None:

@@ -48,7 +48,7 @@ def faults(settings: Settings) -> dict[str, Fault]:
 def _missing(settings: Settings) -> list[Fault]:
     """Inputs that fall silent, or are no numbers, which is the same."""
     safety, ticks = settings.safety, 2 / settings.safety.rate_hz
-    trusted, lost = safety.trusted_timeout_s + ticks, safety.late_periods / settings.camera.rate_hz + ticks
+    trusted, lost = safety.trusted_timeout_s + ticks, safety.camera_timeout_s + ticks
     times = {"joints": trusted, "odometry": trusted, "imu": trusted, "points": safety.range_timeout_s + ticks}
     camera = ("nominal", "lane", "health")
     spoilt: dict[str, dict[str, Change]] = {

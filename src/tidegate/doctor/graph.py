@@ -115,7 +115,7 @@ def _rate(topic: str, facts: TopicFacts, settings: Settings) -> Iterator[Finding
     if topic in BARE:
         return
     stated = stated_rates(settings).get(topic)
-    lowest = least_rates(settings).get(topic, (stated or 0.0) / settings.safety.late_periods)
+    lowest = least_rates(settings).get(topic, 0.0)
     came = "a single message came" if math.isnan(facts.rate_hz) else f"{facts.rate_hz:.1f} Hz"
     source = ", ".join(facts.publishers)
     if topic not in LOOKED_AT and not facts.rate_hz >= lowest:
@@ -128,8 +128,8 @@ def _rate(topic: str, facts: TopicFacts, settings: Settings) -> Iterator[Finding
 
 def _clock(topic: str, facts: TopicFacts, settings: Settings) -> Iterator[Finding]:
     safety = settings.safety
-    late_s = safety.late_periods / settings.camera.rate_hz
-    oldest = {"points": safety.range_timeout_s, **dict.fromkeys(TRUSTED, safety.trusted_timeout_s)}.get(topic, late_s)
+    known = {"points": safety.range_timeout_s, **dict.fromkeys(TRUSTED, safety.trusted_timeout_s)}
+    oldest = known.get(topic, safety.camera_timeout_s)
     mend = "synchronise the clocks of both machines (chrony), and let the driver stamp with the time of measurement"
     if math.isnan(facts.behind_s):
         return

@@ -25,6 +25,10 @@ def stated_rates(settings: Settings) -> dict[str, float]:
 
 
 def least_rates(settings: Settings) -> dict[str, float]:
-    """Rate [Hz] below which the safety filter does not believe a trusted sensor: twice in its time-out."""
+    """Rate [Hz] that the safety filter needs at least: a trusted sensor twice in its time-out, the camera once."""
     safety = settings.safety
-    return {**dict.fromkeys(TRUSTED, 2 / safety.trusted_timeout_s), "points": 2 / safety.range_timeout_s}
+    return {
+        **dict.fromkeys(("camera/image_raw", *FROM_FRAME), 1 / safety.camera_timeout_s),
+        **dict.fromkeys(TRUSTED, 2 / safety.trusted_timeout_s),
+        "points": 2 / safety.range_timeout_s,
+    }

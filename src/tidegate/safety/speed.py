@@ -120,11 +120,11 @@ class Sight(Slowing):
     def __init__(self, settings: Settings, car: Car, parameters: Any = None) -> None:
         super().__init__(settings, car, parameters)
         self._lane, self._room = settings.safety.lane, room(settings, car)
-        late = settings.safety.late_periods / settings.camera.rate_hz
         braking = Braking(settings, car)
         limit = settings.vehicle.speed_max
         self._least = min(self._lane.unsure_speed, limit)
         self._speeds = tuple(np.linspace(0.0, limit, SPEEDS).tolist())
+        late = settings.safety.camera_timeout_s
         self._ways = tuple(speed * late + braking.stop(speed, 0.0).way for speed in self._speeds)
 
     def fill(self, state: State, rows: Rows) -> float:

@@ -40,7 +40,7 @@ class Supervisor:
         self._period = 1.0 / settings.safety.rate_hz
         self._share = settings.safety.steering_share
         self._hold = nanoseconds(settings.safety.hold_s)
-        self._camera_late = nanoseconds(settings.safety.late_periods / settings.camera.rate_hz)
+        self._camera_late = nanoseconds(settings.safety.camera_timeout_s)
         self.filter = Filter(settings, car, disable=disable)
         self._speed_target = math.inf
         self._watchdog, self._plausibility = Watchdog(settings, car), Plausibility(settings, car)

@@ -77,7 +77,7 @@ class Watchdog:
 
     def __init__(self, settings: Settings, car: Car) -> None:
         safety = settings.safety
-        camera = nanoseconds(safety.late_periods / settings.camera.rate_hz)
+        camera = nanoseconds(safety.camera_timeout_s)
         trusted, ranging = nanoseconds(safety.trusted_timeout_s), nanoseconds(safety.range_timeout_s)
         self._joint_names, self._mounts = car.joint_names, car.description.mounts()
         self._knots = len(settings.perception.preview_m)

@@ -49,6 +49,12 @@ def settings_from(values: dict[str, Any], source: str, folder: Path) -> Settings
         raise SettingsError(
             f"{source}: 'vehicle.urdf' is {made.vehicle.urdf!r}; it must be a path ({error})"
         ) from error
+    period, oldest = 1 / made.camera.rate_hz, made.safety.camera_timeout_s
+    if oldest <= period:
+        raise SettingsError(
+            f"{source}: 'safety.camera_timeout_s' is {oldest:g} s; it must be longer than the camera's period, "
+            f"{period:g} s ('camera.rate_hz' is {made.camera.rate_hz:g})"
+        )
     return dataclasses.replace(made, vehicle=dataclasses.replace(made.vehicle, urdf=urdf))
 
 

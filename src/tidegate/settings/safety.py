@@ -151,8 +151,8 @@ class SafetySettings:
     """Rate, ladder, barriers."""
 
     rate_hz: float = setting(200.0, "Hz", "ticks per second of the safety node", low=10, high=2000)
-    late_periods: float = setting(
-        1.8, "1", "camera periods after which nominal, lane or camera is late", low=1, high=10
+    camera_timeout_s: float = setting(
+        0.09, "s", "age at which what the camera gives (nominal, lane, health) is late", low=0.01, high=2
     )
     hold_s: float = setting(0.3, "s", "longest HOLD before STOPPING", low=0, high=2)
     trusted_timeout_s: float = setting(
