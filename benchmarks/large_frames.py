@@ -103,7 +103,7 @@ def feed(bag: str, go: Event, ended: Event, published: Connection) -> None:
 
 
 class Listener:
-    """When each hop was done with a frame [ns], by the frame's stamp, and the modes of every tick.
+    """When each hop was done with a frame [ns], by the frame's stamp, and the mode of every tick by its stamp.
 
     Attributes:
         hops: ``lane`` and ``nominal`` when they were heard here, ``command`` when the first that used it was sent.
@@ -111,7 +111,7 @@ class Listener:
 
     def __init__(self, graph: Graph) -> None:
         self.hops: dict[str, dict[int, float]] = {"lane": {}, "nominal": {}, "command": {}}
-        self.modes: list[Mode] = []
+        self.modes: dict[int, Mode] = {}
         for topic, heard in (
             ("lane", partial(self._output, "lane")),
             ("nominal", partial(self._output, "nominal")),
@@ -129,7 +129,8 @@ class Listener:
         self.hops["command"].setdefault(values.stamp, values.values["steady"])
 
     def _state(self, data: bytes) -> None:
-        self.modes.append(read("safety_node/barriers", data).mode)
+        state = read("safety_node/barriers", data)
+        self.modes[state.stamp] = state.mode
 
 
 def hop(published: dict[int, int], done: dict[int, float]) -> dict[str, float]:
@@ -164,11 +165,10 @@ def measure(seconds: float) -> dict[str, Any]:
         with Graph(options, lambda *line: None) as graph:
             listener = Listener(graph)
             end = time.monotonic() + PATIENCE_S
-            while Mode.NORMAL not in listener.modes[-1:]:
+            while Mode.NORMAL not in listener.modes.values():
                 graph.spin(0.1)
                 if time.monotonic() > end:
                     raise RuntimeError(f"the car was not released within {PATIENCE_S:g} s")
-            listener.modes.clear()
             go.set()
             while not ours.poll():
                 graph.spin(0.5)
@@ -180,13 +180,15 @@ def measure(seconds: float) -> dict[str, Any]:
     finally:
         ended.set()
         feeding.join(10.0)
+    first, last = min(published), max(published)
+    modes = [mode for stamp, mode in listener.modes.items() if first <= stamp <= last]
     return {
         "size": [WIDTH, HEIGHT],
         "rate_hz": RATE_HZ,
-        "seconds": (max(published) - min(published)) / NANOSECONDS,
+        "seconds": (last - first) / NANOSECONDS,
         "published": len(published),
         "hops": {name: hop(published, done) for name, done in listener.hops.items()},
-        "normal": listener.modes.count(Mode.NORMAL) / len(listener.modes),
+        "normal": modes.count(Mode.NORMAL) / len(modes),
         "pss_mb": pss,
     }
 
