@@ -18,7 +18,9 @@ from hypothesis.extra.numpy import arrays
 from tidegate.bag import typestore
 from tidegate.errors import ImageError, MessageError
 from tidegate.messages import TOPICS, camera_info, decode, encode, encode_clock, encode_efforts, stamp_of
+from tidegate.messages.rates import rate_of
 from tidegate.records import (
+    NANOSECONDS,
     BarrierState,
     CameraInfo,
     Command,
@@ -322,3 +324,12 @@ def test_used_inputs_are_read_off_the_inputs() -> None:
     assert found.inputs["nominal"] == (40, 60)
     assert found.inputs["points"] is None
     assert found.flags == {"emergency_stop": True, "stop_requested": False, "reset_requested": False}
+
+
+@given(st.floats(0.5, 500.0), st.integers(2, 50), st.integers(0, 10**18), st.randoms())
+def test_the_rate_is_that_of_the_stamps_in_whatever_order_and_however_often_they_come(rate, count, first, random):
+    stamps = [first + round(index * NANOSECONDS / rate) for index in range(count)] * 2
+    random.shuffle(stamps)
+    assert rate_of(stamps) == pytest.approx(rate, rel=1e-3)
+    assert math.isnan(rate_of(stamps[:1]))
+    assert math.isnan(rate_of([first, first]))

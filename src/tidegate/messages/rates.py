@@ -3,6 +3,10 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Iterable
+
+from tidegate.records import seconds
 from tidegate.settings import Settings
 
 FROM_FRAME = ("features", "lane", "health", "nominal", "gains", "neurons")
@@ -32,3 +36,9 @@ def least_rates(settings: Settings) -> dict[str, float]:
         **dict.fromkeys(TRUSTED, 2 / safety.trusted_timeout_s),
         "points": 2 / safety.range_timeout_s,
     }
+
+
+def rate_of(stamps: Iterable[int]) -> float:
+    """Rate [Hz] by ``stamps`` [ns], which no slow motion and no busy listener bends; NaN = fewer than two."""
+    known = sorted(set(stamps))
+    return (len(known) - 1) / seconds(known[-1] - known[0]) if len(known) > 1 else math.nan

@@ -23,10 +23,11 @@ from tidegate.doctor.middleware import domain_of
 from tidegate.errors import TidegateError
 from tidegate.messages import TOPICS, decode, serialised_stamp
 from tidegate.messages.graph import LIFECYCLE, SENSORS
+from tidegate.messages.rates import rate_of
 from tidegate.nodes.onlooker import Spin, onlooker
 from tidegate.nodes.remote import Remote
 from tidegate.nodes.topics import message_class, requested_qos, ros_name
-from tidegate.records import NANOSECONDS, seconds
+from tidegate.records import seconds
 
 DISCOVERY_S = 5.0
 """Longest time until the first other node is seen: who misses its first greeting hears the next one after 3 s."""
@@ -57,11 +58,6 @@ class _Watch:
     stamps: list[int] = field(default_factory=list)
     received: list[int] = field(default_factory=list)
     last: bytes = b""
-
-    def rate_hz(self) -> float:
-        """By stamps, which a busy machine here does not bend; NaN = fewer than two that differ."""
-        times = np.unique(self.stamps)
-        return float((len(times) - 1) * NANOSECONDS / (times[-1] - times[0])) if len(times) > 1 else float("nan")
 
 
 def examine(namespace: str = "", watch_s: float = 3.0) -> GraphFacts:
@@ -170,7 +166,7 @@ def _topics(node: Any, watches: dict[str, _Watch]) -> Iterator[tuple[str, TopicF
                 subscribers=tuple(sorted(_full(info) for info in listeners)),
                 types=tuple(sorted({info.topic_type for info in known})),
                 count=len(watch.received),
-                rate_hz=watch.rate_hz(),
+                rate_hz=rate_of(watch.stamps),
                 behind_s=behind,
                 mismatched=tuple(_mismatched(topic, known, listeners)),
                 record=record,

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from tidegate.messages.graph import GRAPH
-from tidegate.messages.rates import FROM_FRAME, FROM_TICK, TRUSTED
+from tidegate.messages.rates import FROM_FRAME, FROM_TICK, TRUSTED, rate_of
 from tidegate.records import NANOSECONDS, Status, seconds
 
 CAMERA = "camera/image_raw"
@@ -82,8 +82,7 @@ class Meter:
         if self._last is None:
             return Seen(publishers)
         recent = [one for one in self._arrivals if steady - one[0] <= WINDOW_S * NANOSECONDS]
-        stamps = sorted({stamp for _, stamp in recent if stamp is not None})
-        rate = (len(stamps) - 1) / seconds(stamps[-1] - stamps[0]) if len(stamps) > 1 else math.nan
+        rate = rate_of(stamp for _, stamp in recent if stamp is not None)
         newest = self._arrivals[-1][1]
         age = math.nan if newest is None else seconds(now - newest)
         return Seen(publishers, rate, age, seconds(steady - self._last))
