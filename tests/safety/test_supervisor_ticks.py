@@ -71,6 +71,19 @@ def test_the_command_carries_the_time_of_the_tick_and_the_names_of_the_joints() 
     assert drive.supervisor.gain_names == ("distance", "lane", "speed")
 
 
+def test_the_joints_of_the_last_tick_are_told_while_they_are_young_enough() -> None:
+    drive = driving()
+    assert drive.supervisor.joints is None
+    ticks(drive)
+    assert drive.supervisor.joints is drive.sensors.inputs.joints.record
+    oldest = nanoseconds(SAFETY.trusted_timeout_s)
+    heard = drive.sensors.inputs.joints
+    for age in (oldest, oldest + 1):
+        aged = Received(heard.record, age)
+        ticks(drive, change=lambda inputs, aged=aged: dataclasses.replace(inputs, joints=aged))  # type: ignore[misc]
+        assert (drive.supervisor.joints is heard.record) is (age == oldest)
+
+
 @pytest.mark.parametrize("manual", [False, True])
 def test_what_is_wanted_is_the_wish_inside_what_the_car_can_do(manual: bool) -> None:
     most = car().curvature_max
