@@ -24,9 +24,9 @@ test: setup ## the test suite (under 10 minutes on 2 cores); what runs in real t
 	$(PYTEST) -m "not slow and real_time" tests/nodes tests/launch || status=1; exit $$status
 
 check: setup lint ## everything slow: sweeps, soak, closed loops (under an hour); every line of the safety room is tested
-	@$(PYTEST) tests/safety tests/robot $(SIDE_BY_SIDE) --cov --cov-fail-under=100
-	@$(PYTEST) -m "not real_time" $(SIDE_BY_SIDE) --ignore=tests/safety --ignore=tests/robot
-	@$(PYTEST) -m real_time tests/nodes tests/launch
+	@status=0; $(PYTEST) tests/safety tests/robot $(SIDE_BY_SIDE) --cov --cov-fail-under=100 || status=1; \
+	$(PYTEST) -m "not real_time" $(SIDE_BY_SIDE) --ignore=tests/safety --ignore=tests/robot || status=1; \
+	$(PYTEST) -m real_time tests/nodes tests/launch || status=1; exit $$status
 
 golden: setup ## record the golden bags of tests/golden anew, and their references (after a new models/car-ltc19)
 	@rm -rf out/golden tests/golden && mkdir -p tests/golden
