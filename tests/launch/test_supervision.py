@@ -163,7 +163,12 @@ def test_a_dry_run_moves_nothing_and_says_what_it_would(
     listener = listen(lock_step=False)
     launched = launch("simulation.launch.py", f"bundle:={bundle}", "dry_run:=true")
     launched.wait_for("[safety_node]: NORMAL")
-    listener.until(lambda: (listener.newest("safety_node/would_command").effort[WHEELS] > 0).any(), launched)
+
+    def would_drive() -> bool:
+        told = listener.newest("safety_node/would_command")
+        return told is not None and bool((told.effort[WHEELS] > 0).any())
+
+    listener.until(would_drive, launched)
     assert listener.speed() < STANDING
     assert listener.newest("command") is None
     assert not listener.node.count_publishers("command")
