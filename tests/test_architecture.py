@@ -105,6 +105,8 @@ def test_foreign_packages_have_one_home(path: Path) -> None:
     relative = str(path.relative_to(ROOT))
     if "mujoco" in tops:
         assert own == "simulation"
+    if "gz" in tops:
+        assert relative == "simulation/gazebo_server.py"
     if tops & ROS:
         assert own == "nodes"
     if "rosbags" in tops or "mcap" in tops:

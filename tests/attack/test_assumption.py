@@ -35,7 +35,7 @@ def truth() -> Truth:
 def moment(truth: Truth, lane: LaneEstimate | None = None, force: float = 0.0) -> Moment:
     inputs = SimpleNamespace(lane=None if lane is None else Received(lane, 0))
     step: Any = SimpleNamespace(tick=SimpleNamespace(allowed=(force, 0.0)), inputs=inputs)
-    return Moment(cast(Any, None), cast(Any, None), step, truth)
+    return Moment(cast(Any, None), step, truth)
 
 
 @pytest.mark.parametrize("force", [CAR.force_min, 0.0, CAR.force_max])

@@ -13,9 +13,10 @@ from rich.table import Table
 
 from tidegate.cli.common import campaign_bar, names
 from tidegate.errors import SettingsError
-from tidegate.evaluation.campaign import parse_seeds, run_campaign, write_evaluation
+from tidegate.evaluation.campaign import paced, parse_seeds, run_campaign, write_evaluation
 from tidegate.evaluation.metrics import Run
 from tidegate.evaluation.rollout import DRIVERS, PARTS, Task, check_task
+from tidegate.evaluation.simulators import EMBEDDED
 from tidegate.share import share_path
 
 MODEL = "models/car-ltc19"
@@ -35,6 +36,7 @@ def evaluate(
     seconds: Annotated[float, typer.Option(min=0.1, help="longest drive [s]")] = math.inf,
     record: Annotated[bool, typer.Option(help="keep a bag of every drive in the folder")] = False,
     config: Annotated[Path | None, typer.Option(help="robot's settings")] = None,
+    simulator: Annotated[str, typer.Option(help="module:Class of another simulator; docs/own_simulator.md")] = EMBEDDED,
 ) -> None:
     """Drive closed loops on many roads and judge each."""
     if safety_filter not in ("on", "off"):
@@ -52,6 +54,7 @@ def evaluate(
             disable=names(disable),
             record=str(out / "bags" / f"{scene}-{seed}") if record else None,
             longest_s=seconds,
+            simulator=simulator,
         )
         for seed in parse_seeds(seeds)
     ]
@@ -72,6 +75,8 @@ def evaluate(
         f"[bold]{totals['completed']}/{totals['total']}[/] completed · {totals['collisions']} collisions · "
         f"{totals['limit_violations']} limit violations · {totals['real_time_factor']:.1f} × real time per process"
     )
+    if not paced(tasks[0]):
+        console.print(f"the pace was not judged: no expert drives in {simulator}", soft_wrap=True)
     console.print(f"figures: {written}", soft_wrap=True)
 
 

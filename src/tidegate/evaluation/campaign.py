@@ -12,6 +12,7 @@ from typing import Any
 from tidegate.errors import SceneError
 from tidegate.evaluation.metrics import Run, summary
 from tidegate.evaluation.rollout import Task, run_task
+from tidegate.evaluation.simulators import embedded
 from tidegate.workers import as_they_end
 
 EVALUATION = "evaluation.json"
@@ -68,10 +69,17 @@ def facts(task: Task) -> dict[str, Any]:
     return {"bundle": task.bundle, "driver": task.driver, "filter": on, "disable": list(task.disable)}
 
 
+def paced(task: Task) -> bool:
+    """Whether a lap must be as fast as a share of the expert's to count; not where no expert drives."""
+    return embedded(task.simulator) is not None
+
+
 def write_evaluation(folder: Path, task: Task, runs: list[Run], totals: dict[str, Any]) -> Path:
-    """Write ``evaluation.json``: the facts of a campaign (``task`` is any of it), ``runs`` and ``summary``."""
+    """Write ``evaluation.json``: the facts of a campaign (``task`` is any of it), where it was driven and whether the
+    pace counted, ``runs`` and ``summary``."""
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / EVALUATION
-    document = {**facts(task), "runs": [run.as_dict() for run in runs], "summary": totals}
+    where = {"simulator": task.simulator, "pace_judged": paced(task)}
+    document = {**facts(task), **where, "runs": [run.as_dict() for run in runs], "summary": totals}
     path.write_text(json.dumps(document, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
     return path

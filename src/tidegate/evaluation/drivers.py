@@ -107,8 +107,10 @@ class ExpertDriver:
         self._waiting.append((now + self._latency, percept, decision))
 
 
-def expert_speed(settings: Settings, scene: str, seed: int, limit_s: float = 300.0) -> float:
-    """Mean speed [m/s] at which the expert alone reaches the goal of a scene; without camera and filter.
+def expert_speed(
+    settings: Settings, scene: str, seed: int, limit_s: float = 300.0, kind: type[Simulator] = Simulator
+) -> float:
+    """Mean speed [m/s] at which the expert alone reaches the goal of a scene in ``kind``; without camera and filter.
 
     Returns:
         zero if it does not get there within ``limit_s`` (the road is blocked for good).
@@ -117,7 +119,7 @@ def expert_speed(settings: Settings, scene: str, seed: int, limit_s: float = 300
         SceneError: the scene cannot be built.
     """
     period = 1 / settings.safety.rate_hz
-    with Simulator(settings, scene, seed, camera=False) as simulator:
+    with kind(settings, scene, seed, camera=False) as simulator:
         actuation, expert = Actuation(simulator.car, period), Expert(settings, simulator)
         start, names = simulator.now, simulator.car.joint_names
         every = max(1, round(settings.safety.rate_hz / settings.camera.rate_hz))

@@ -13,7 +13,7 @@ from tidegate.evaluation.metrics import End, Run, Trace
 from tidegate.records import Floats, Mode
 from tidegate.robot import Actuation, Car
 from tidegate.settings import Settings
-from tidegate.simulation import Truth
+from tidegate.simulation import Simulator, Truth
 
 
 class DriveLog:
@@ -89,14 +89,25 @@ class DriveLog:
             violations=violations + (np.diff(excess, prepend=least) > 0),
         )
 
-    def judge(self, scene: str, seed: int, end: End, state_hash: str, wall_s: float) -> Run:
+    def judge(
+        self,
+        scene: str,
+        seed: int,
+        end: End,
+        state_hash: str,
+        wall_s: float,
+        embedded: type[Simulator] | None = Simulator,
+    ) -> Run:
         """Figures of the drive; the expert drives the same road for comparison if the goal was reached.
+
+        ``embedded``: in what the expert drives; None = nobody does, and the pace is not judged.
 
         Raises:
             SceneError: the scene cannot be built.
         """
         trace, last, rows = self.trace(), self._truths[-1], np.array(self._rows)
-        expert = expert_speed(self._settings, scene, seed) if end is End.GOAL else None
+        judged = embedded if end is End.GOAL else None
+        expert = None if judged is None else expert_speed(self._settings, scene, seed, kind=judged)
         excused = last.blocked or not last.camera_ok
         return Run(
             seed=seed,

@@ -65,7 +65,8 @@ class Trace:
 class Run:
     """One closed loop in figures; the rows of ``evaluation.json``. Lengths [m], times [s], speeds [m/s].
 
-    ``expert_speed`` is None where the goal was not reached, ``min_gap_m`` where nothing was ever in the way;
+    ``expert_speed`` is None where the goal was not reached or no expert drives in that simulator, ``min_gap_m`` where
+    nothing was ever in the way;
     ``worst_limit`` names the joint or speed limit that was exceeded most ('' = none).
     """
 
@@ -125,7 +126,7 @@ def completed(trace: Trace, end: End, expert_speed: float, rules: EvaluationSett
     Args:
         trace: the drive.
         end: why it ended.
-        expert_speed: mean speed of the expert on this scene and seed [m/s].
+        expert_speed: mean speed of the expert on this scene and seed [m/s]; 0 = any pace will do.
         rules: what counts.
         excused: something blocks the lane ahead of the standing car, or its camera is gone.
     """

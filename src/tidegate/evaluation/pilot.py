@@ -10,7 +10,7 @@ from typing import Any
 from tidegate.evaluation.drivers import Driver
 from tidegate.records import Decision, Mode, Percept, Received, SafetyInputs, Tick
 from tidegate.safety import Supervisor
-from tidegate.simulation import Observation, Simulator, Truth
+from tidegate.simulation import Observation, Truth
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,7 +27,6 @@ class Step:
 class Moment:
     """One tick as a watcher sees it; ``truth`` is the state before the command acted."""
 
-    simulator: Simulator
     sensors: Observation
     step: Step
     truth: Truth

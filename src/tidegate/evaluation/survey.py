@@ -10,11 +10,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tidegate.bundle import Bundle
+from tidegate.evaluation.drivers import BundleDriver, Driver
 from tidegate.evaluation.pilot import Moment
-from tidegate.evaluation.rollout import Task, driver_of, roll
+from tidegate.evaluation.rollout import Task, roll
 from tidegate.records import Floats
 from tidegate.settings import load_settings
-from tidegate.simulation import Truth
+from tidegate.simulation import Simulator, Truth
 from tidegate.workers import worker_pool
 
 FRAMES_APART = 25
@@ -61,6 +62,11 @@ def survey_task(task: Task, longest_s: float = math.inf) -> Survey:
     surfaces: dict[int, dict[str, NDArray[np.bool_]]] = {}
     every = round(settings.safety.rate_hz / settings.camera.rate_hz)
     ticks = 0
+    world: list[Simulator] = []
+
+    def driver(simulator: Simulator) -> Driver:
+        world.append(simulator)
+        return BundleDriver(bundle, settings)
 
     def watch(moment: Moment) -> None:
         """At a frame's exposure keep the truth, at its arrival what the network made of it."""
@@ -69,7 +75,7 @@ def survey_task(task: Task, longest_s: float = math.inf) -> Survey:
         if ticks % every == 0:
             states[now] = moment.truth
             if ticks // every % FRAMES_APART == 0:
-                surfaces[now] = moment.simulator.masks()
+                surfaces[now] = world[0].masks()
         ticks += 1
         frame, decision = moment.sensors.frame, moment.step.decision
         if frame is None or decision is None or frame.stamp not in states:
@@ -80,7 +86,7 @@ def survey_task(task: Task, longest_s: float = math.inf) -> Survey:
             images.append(frame.image)
             masks.append(surfaces.pop(frame.stamp))
 
-    roll(settings, task, driver_of(settings, bundle), watch, longest_s, camera=True)
+    roll(settings, task, driver, watch, longest_s, camera=True)
     table = np.array(rows).reshape(-1, 7)
     table = table[np.isfinite(table[:, 5:]).all(axis=1)]
     return Survey(table[:, :5], table[:, 5:], images, masks)

@@ -47,14 +47,14 @@ def gazebo_arguments(settings: Settings) -> dict[str, str]:
     return {name: str(value) for name, value in values.items()}
 
 
-def gazebo_description(settings: Settings, controllers: Path) -> str:
-    """The URDF that Gazebo spawns; ``controllers`` is the YAML file of its controller manager.
+def gazebo_description(settings: Settings, controllers: Path | None) -> str:
+    """The URDF that Gazebo spawns; ``controllers`` is the YAML file of its controller manager (None = it has none).
 
     Raises:
         RobotError: a description that is no xacro, or planes that Gazebo cannot have.
     """
     path = settings.vehicle.urdf
-    arguments = {"hardware": HARDWARE, "controllers": str(controllers), **gazebo_arguments(settings)}
+    arguments = {"hardware": HARDWARE, "controllers": str(controllers or ""), **gazebo_arguments(settings)}
     try:
         return str(xacro.process_file(path, mappings=arguments).toxml())
     except (xacro.XacroException, ValueError, OSError) as error:

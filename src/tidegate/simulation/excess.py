@@ -3,12 +3,9 @@
 
 from __future__ import annotations
 
-from typing import Any
-
-import numpy as np
+from collections.abc import Sequence
 
 from tidegate.robot import STEER_JOINTS, Car
-from tidegate.simulation.engine import mujoco
 
 ROUNDING = 1e-9
 """Relative excess that is arithmetic."""
@@ -21,20 +18,23 @@ class Excess:
         found: by limit, what it was exceeded by; those that were kept are not in it.
     """
 
-    def __init__(self, car: Car, speed_max: float, model: Any) -> None:
-        """Look up the joints of ``car`` in the MuJoCo ``model``; ``speed_max`` [m/s]."""
+    def __init__(self, car: Car, speed_max: float) -> None:
+        """``speed_max`` [m/s]."""
         names = car.joint_names
-        self._dofs = np.array([model.joint(name).dofadr[0] for name in names])
-        self._steering = np.array([model.joint(name).qposadr[0] for name in STEER_JOINTS])
         self._velocity = [car.limits[name].velocity for name in names]
         self._range = [(car.limits[name].lower, car.limits[name].upper) for name in STEER_JOINTS]
         self._speed_max = speed_max
         self._names = [f"velocity {name}" for name in names] + [f"position {name}" for name in STEER_JOINTS] + ["speed"]
         self.found: dict[str, float] = {}
 
-    def look(self, data: mujoco.MjData, speed: float) -> None:
-        """Take in the state after one physics step; ``speed`` of the car [m/s]."""
-        velocities, angles = data.qvel[self._dofs].tolist(), data.qpos[self._steering].tolist()
+    def look(self, velocities: Sequence[float], angles: Sequence[float], speed: float) -> None:
+        """Take in the state after one physics step.
+
+        Args:
+            velocities: of every joint, in the order of ``car.joint_names`` [rad/s].
+            angles: of the steering joints [rad].
+            speed: of the car [m/s].
+        """
         now = [abs(velocity) / most - 1 for velocity, most in zip(velocities, self._velocity, strict=True)]
         now += [
             max(angle - upper, lower - angle) / (upper - lower)

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from tidegate.errors import SceneError
 from tidegate.records import NANOSECONDS, Command, Frame, Imu, JointStates, Odometry, Points, nanoseconds, seconds
-from tidegate.robot import WHEEL_JOINTS, Car
+from tidegate.robot import STEER_JOINTS, WHEEL_JOINTS, Car
 from tidegate.settings import Settings
 from tidegate.simulation.camera import Camera
 from tidegate.simulation.car import pad_name
@@ -80,7 +80,7 @@ class Simulator:
         self._ego = Progress(0.0, 0.0, 0.0)
         self._acceleration = 0.0
         self._contacts, self._touching = 0, False
-        self._excess = Excess(self.car, settings.vehicle.speed_max, self._model)
+        self._excess = Excess(self.car, settings.vehicle.speed_max)
         self._place_car(self.scene.start, 0.0, 0.0, 0.0)
 
     @property
@@ -115,7 +115,8 @@ class Simulator:
         for _ in range(self._substeps):
             mujoco.mj_step(self._model, self._data)
             speed = self._speed()
-            self._excess.look(self._data, speed)
+            data = self._data
+            self._excess.look(data.qvel[self._joint_dofs].tolist(), data.qpos[self._steering].tolist(), speed)
         self._acceleration = (speed - before) / seconds(self._period)
         self._tick += 1
         self._observation = None
@@ -228,6 +229,8 @@ class Simulator:
     def _index_model(self) -> None:
         """Look up the addresses of joints, pads and vehicles once."""
         model = self._model
+        self._joint_dofs = np.array([model.joint(name).dofadr[0] for name in self.car.joint_names])
+        self._steering = np.array([model.joint(name).qposadr[0] for name in STEER_JOINTS])
         self._wheel_dofs = np.array([model.joint(name).dofadr[0] for name in WHEEL_JOINTS])
         bodies = (self.car.description.joint(name).child for name in WHEEL_JOINTS)
         self._wheel_bodies = np.array([model.body(name).id for name in bodies])

@@ -1,0 +1,119 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What is asked of a simulator: the embedded one has it, by name it is the default, and what lacks it is refused."""
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from tidegate.cli.app import app
+from tidegate.errors import SettingsError
+from tidegate.evaluation.log import DriveLog
+from tidegate.evaluation.metrics import End
+from tidegate.evaluation.rollout import check_task, drive
+from tidegate.evaluation.simulators import EMBEDDED, MEMBERS, embedded
+from tidegate.records import Mode
+from tidegate.simulation import Simulator
+
+
+def test_the_embedded_world_is_the_default_and_drives_the_same_by_its_name(task, tmp_path) -> None:
+    """The drives are those of the command line, from the options on."""
+    words = ["evaluate", "--bundle", task.bundle, "--seeds", "1000", "--seconds", "1.5", "--processes", "1"]
+    found = []
+    for options in ([], ["--simulator", "tidegate.simulation:Simulator"]):
+        out = tmp_path / str(len(options))
+        ran = CliRunner().invoke(app, [*words, *options, "--out", str(out)])
+        assert ran.exit_code == 0, ran.output
+        assert "pace was not judged" not in ran.output
+        found.append(json.loads((out / "evaluation.json").read_text()))
+    default, named = found
+    assert default["simulator"] == named["simulator"] == EMBEDDED
+    assert default["pace_judged"] is named["pace_judged"] is True
+    assert default["runs"][0]["state_hash"] == named["runs"][0]["state_hash"]
+
+
+def test_the_members_are_these() -> None:
+    assert set(MEMBERS) == {
+        *("car", "now", "observe", "apply", "step", "truth", "state_hash", "__enter__", "__exit__"),
+    }
+
+
+LACKING = """
+class Half:
+    def __init__(self, settings, scene, seed, *, camera=True):
+        self.car = None
+    def observe(self): ...
+    def apply(self, command): ...
+    def step(self): ...
+    def __enter__(self): return self
+    def __exit__(self, *error): ...
+
+class Other:
+    def __init__(self, settings): ...
+
+NUMBER = 7
+"""
+
+
+@pytest.fixture
+def users_module(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "users_lacking.py").write_text(LACKING)
+    (tmp_path / "users_broken.py").write_text("import no_such_library\n")
+    monkeypatch.syspath_prepend(tmp_path)
+
+
+@pytest.mark.usefixtures("users_module")
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [
+        ("tidegate.simulation", "it must be module:Class, such as tidegate.simulation:Simulator"),
+        (":Simulator", "it must be module:Class"),
+        ("tidegate.simulation:a:b", "it must be module:Class"),
+        ("../world:World", "it must be module:Class"),
+        ("users_nowhere:World", r"module users_nowhere cannot be imported \(No module named 'users_nowhere'\)"),
+        ("users_broken:World", r"users_broken cannot be imported \(No module named 'no_such_library'\)"),
+        ("users_lacking:World", "module users_lacking has no class World"),
+        ("users_lacking:NUMBER", "module users_lacking has no class NUMBER"),
+        (
+            "users_lacking:Other",
+            r"cannot be called as Other\(settings, scene, seed, camera=True\): too many positional",
+        ),
+        ("users_lacking:Half", "lacks now, truth, state_hash; it needs car, now, observe"),
+    ],
+)
+def test_what_is_no_simulator_is_refused_before_it_starts(task, name: str, said: str) -> None:
+    with pytest.raises(SettingsError, match=said):
+        check_task(replace(task, simulator=name))
+
+
+def test_the_expert_drives_in_the_embedded_world_alone(task, users_module, car_settings) -> None:
+    elsewhere = replace(task, simulator="users_lacking:Half", driver="expert")
+    with pytest.raises(SettingsError, match="driver is 'expert', who knows the embedded world alone"):
+        check_task(elsewhere)
+    with pytest.raises(SettingsError, match="in users_lacking:Half it must be 'bundle'"):
+        drive(car_settings, elsewhere, None)
+
+
+def test_what_is_built_on_the_embedded_world_keeps_its_expert(tmp_path, monkeypatch) -> None:
+    text = "from tidegate.simulation import Simulator\nclass Mine(Simulator): ...\n"
+    (tmp_path / "users_variant.py").write_text(text)
+    monkeypatch.syspath_prepend(tmp_path)
+    kind = embedded("users_variant:Mine")
+    assert kind is not None
+    assert issubclass(kind, Simulator)
+
+
+@pytest.mark.parametrize("speed", [0.5, 14.0])
+def test_without_an_expert_any_pace_will_do(car_settings, speed: float) -> None:
+    """A lap at a crawl counts where nobody says how fast it could have been, and nowhere else."""
+    with Simulator(car_settings, "proving_ground", 0, camera=False) as simulator:
+        log, start = DriveLog(car_settings, simulator.car), simulator.truth()
+        rest = simulator.observe().joints.effort * 0
+    ticks = round(start.goal / speed * car_settings.safety.rate_hz / 100)  # every hundredth metre will do
+    for tick in range(ticks + 1):
+        log.add(rest, "", Mode.NORMAL, replace(start, speed=speed, distance=start.goal * tick / ticks))
+    run = log.judge("proving_ground", 0, End.GOAL, "", 0.0, None)
+    assert run.completed
+    assert run.expert_speed is None
