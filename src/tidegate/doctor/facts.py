@@ -55,6 +55,7 @@ class TopicFacts:
             and newest against newest in simulated time; NaN = no stamps.
         mismatched: pairs whose quality of service does not match, in words.
         record: the newest record, where it is looked at; ``fault`` why it cannot be read.
+        course: all records that came, where their course is looked at.
     """
 
     publishers: tuple[str, ...] = ()
@@ -66,6 +67,7 @@ class TopicFacts:
     mismatched: tuple[str, ...] = ()
     record: Any = None
     fault: str = ""
+    course: tuple[Any, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 
 from tidegate.doctor.facts import GraphFacts, TopicFacts
 from tidegate.doctor.finding import Finding, fail, ok, warn
+from tidegate.doctor.mount import check_mount
 from tidegate.messages import TOPICS
 from tidegate.messages.graph import GRAPH, SENSORS
 from tidegate.messages.rates import FROM_FRAME, FROM_TICK, SLOW, TRUSTED, least_rates, stated_rates
@@ -48,6 +49,7 @@ def check_graph(graph: GraphFacts, settings: Settings, car: Car) -> Iterator[Fin
             yield from _own(topic, graph, settings)
     for topic in WATCHED:
         yield from _quality(topic, graph.topics.get(topic, TopicFacts()))
+    yield from check_mount(*(graph.topics.get(topic, TopicFacts()).course for topic in ("lane", "odom")))
     yield from _joints(graph.topics.get("joint_states", TopicFacts()), car)
     yield from _masters(graph)
 

@@ -6,6 +6,7 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from importlib.metadata import PackageNotFoundError, version
 from itertools import product
@@ -40,6 +41,8 @@ ANSWER_S = 5.0
 DEPTH = 200
 READ = ("joint_states", "camera/image_raw", "camera/camera_info")
 """Topics whose content is looked at."""
+COURSE = ("lane", "odom")
+"""Topics of which every message is."""
 
 
 def ros_facts() -> RosFacts:
@@ -58,6 +61,7 @@ class _Watch:
     stamps: list[int] = field(default_factory=list)
     received: list[int] = field(default_factory=list)
     last: bytes = b""
+    course: list[bytes] = field(default_factory=list)
 
 
 def examine(namespace: str = "", watch_s: float = 3.0) -> GraphFacts:
@@ -138,6 +142,8 @@ def _hear(watch: _Watch, topic: str) -> Callable[[bytes], None]:
         if stamp is not None:
             watch.stamps.append(stamp)
         watch.last = data
+        if topic in COURSE:
+            watch.course.append(data)
 
     return heard
 
@@ -171,6 +177,7 @@ def _topics(node: Any, watches: dict[str, _Watch]) -> Iterator[tuple[str, TopicF
                 mismatched=tuple(_mismatched(topic, known, listeners)),
                 record=record,
                 fault=fault,
+                course=tuple(_course(topic, watch)),
             ),
         )
 
@@ -180,9 +187,20 @@ def _read(topic: str, watch: _Watch) -> tuple[Any, str]:
     if topic not in READ or not watch.last:
         return None, ""
     try:
-        return decode(topic, deserialize_message(watch.last, message_class(TOPICS[topic].type))), ""
+        return _record(topic, watch.last), ""
     except TidegateError as error:
         return None, str(error)
+
+
+def _course(topic: str, watch: _Watch) -> Iterator[Any]:
+    """Every record that can be read."""
+    for data in watch.course:
+        with suppress(TidegateError):
+            yield _record(topic, data)
+
+
+def _record(topic: str, data: bytes) -> Any:
+    return decode(topic, deserialize_message(data, message_class(TOPICS[topic].type)))
 
 
 def _mismatched(topic: str, known: Sequence[Any], listeners: Sequence[Any]) -> Iterator[str]:
