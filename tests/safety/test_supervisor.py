@@ -310,6 +310,16 @@ def test_time_that_runs_backwards_stops_the_car() -> None:
     assert drive.modes[-1] == Mode.STOPPING
 
 
+@pytest.mark.parametrize("back_s", [0.01, 0.3])
+def test_a_clock_that_was_set_back_and_is_set_right_is_no_pause_of_the_actuators(back_s: float) -> None:
+    """Every command is checked against the limits of one period; a reset believes the clock again."""
+    drive = Drive().started()
+    drive.run(back_s, change=lambda inputs: dataclasses.replace(inputs, now=inputs.now - 10**9))
+    assert drive.run(5.0).mode == Mode.STOPPED
+    assert drive.run(2.0, reset_requested=True).mode == Mode.NORMAL
+    assert drive.plant.speed > 0.5
+
+
 @given(curvature=st.floats(-0.03, 0.03), seed=st.integers(0, 1000))
 @profile(max_examples=8, deadline=None)
 def test_dead_reckoning_follows_the_road(curvature: float, seed: int) -> None:

@@ -61,6 +61,7 @@ class Supervisor:
         self.rung = Rung()
         self._state = State()
         self._now: int | None = None
+        self._ran_back = False
         self._standing = 0.0
         self._lane_stamp: int | None = None
         self._lane_age = -1
@@ -106,7 +107,9 @@ class Supervisor:
         step = max(inputs.now - self._now, 0) if self._now is not None else 0
         backwards = self._now is not None and inputs.now < self._now
         self._now = inputs.now
-        self._wake(seconds(step) - self._settings.vehicle.command_hold_s)
+        self._ran_back = backwards or (self._ran_back and self.rung.mode != Mode.NORMAL)
+        if not self._ran_back:  # from a clock that was set back a jump is no pause: it is set right
+            self._wake(seconds(step) - self._settings.vehicle.command_hold_s)
         watchdog = self._watchdog
         watchdog.check(inputs)
         self._plausibility.check(watchdog, inputs.now)
