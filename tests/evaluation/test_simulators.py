@@ -18,6 +18,7 @@ from tidegate.records import Mode
 from tidegate.simulation import Simulator
 
 
+@pytest.mark.slow
 def test_the_embedded_world_is_the_default_and_drives_the_same_by_its_name(task, tmp_path) -> None:
     """The drives are those of the command line, from the options on."""
     words = ["evaluate", "--bundle", task.bundle, "--seeds", "1000", "--seconds", "1.5", "--processes", "1"]

@@ -51,6 +51,7 @@ def driven(site: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, 
     return out, json.loads((out / "evaluation.json").read_text(encoding="utf-8")), ran.stdout
 
 
+@pytest.mark.slow
 def test_the_shipped_network_drives_in_it(driven: tuple[Path, dict[str, Any], str]) -> None:
     _, figures, _ = driven
     for run in figures["runs"]:
@@ -60,6 +61,7 @@ def test_the_shipped_network_drives_in_it(driven: tuple[Path, dict[str, Any], st
         assert run["off_lane_s"] == 0.0
 
 
+@pytest.mark.slow
 def test_figures_say_where_it_was_and_that_no_expert_set_the_pace(driven: tuple[Path, dict[str, Any], str]) -> None:
     _, figures, said = driven
     assert figures["simulator"] == NAME
@@ -68,6 +70,7 @@ def test_figures_say_where_it_was_and_that_no_expert_set_the_pace(driven: tuple[
     assert f"the pace was not judged: no expert drives in {NAME}" in said
 
 
+@pytest.mark.slow
 def test_its_bags_hold_what_the_graph_would(driven: tuple[Path, dict[str, Any], str]) -> None:
     out, figures, _ = driven
     reader = BagReader(out / "bags" / "road-1000")
@@ -80,6 +83,7 @@ def test_its_bags_hold_what_the_graph_would(driven: tuple[Path, dict[str, Any], 
     assert len(survey_bag(reader, mass).state) > SECONDS * pictures // 2
 
 
+@pytest.mark.slow
 def test_the_same_seed_gives_the_same_drive(
     site: Path, driven: tuple[Path, dict[str, Any], str], tmp_path: Path
 ) -> None:
