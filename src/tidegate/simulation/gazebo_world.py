@@ -216,14 +216,13 @@ def put_on_stage(world: Path, car: str) -> str:
     pose = ElementTree.Element("pose")
     pose.text = " ".join(f"{value:.9g}" for value in (x, y, z + DROP_M, *turned))
     model.insert(0, pose)
-    tree = ElementTree.parse(world)
-    stage = tree.getroot().find("world")
-    factor = tree.getroot().find("world/physics/real_time_factor")
+    root = parse_xml(world.read_bytes())
+    stage, factor = root.find("world"), root.find("world/physics/real_time_factor")
     assert stage is not None, world
     assert factor is not None, world
     factor.text = "0"
     stage.append(model)
-    tree.write(world, encoding="utf-8", xml_declaration=True)
+    ElementTree.ElementTree(root).write(world, encoding="utf-8", xml_declaration=True)
     return model.attrib["name"]
 
 
