@@ -26,8 +26,7 @@ from rclpy.serialization import deserialize_message
 from tidegate.messages import TOPICS, stamp_of
 from tidegate.nodes.bringup import Graph, GraphOptions
 from tidegate.nodes.priority import real_time
-from tidegate.nodes.run_graph import read
-from tidegate.nodes.topics import message_class, offered_qos
+from tidegate.nodes.topics import message_class, offered_qos, read
 from tidegate.records import Mode
 
 LISTENER_PRIORITY = 80

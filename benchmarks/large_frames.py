@@ -25,6 +25,7 @@ import numpy as np
 import yaml
 from common import FIGURES, MODEL, SETTINGS, save
 from feed import PRIORITY
+from latency import QUANTILES
 
 from tidegate.bag import BagReader
 from tidegate.evaluation.rollout import Task, run_task
@@ -32,8 +33,7 @@ from tidegate.messages import TOPICS, encode, serialised_stamp
 from tidegate.messages.graph import SENSORS
 from tidegate.nodes.bringup import Graph, GraphOptions
 from tidegate.nodes.priority import real_time
-from tidegate.nodes.run_graph import read
-from tidegate.nodes.topics import make, message_class, offered_qos, ros_name
+from tidegate.nodes.topics import make, message_class, offered_qos, read, ros_name
 from tidegate.records import NANOSECONDS, Frame, Mode
 from tidegate.share import PROFILES, share_path
 
@@ -42,7 +42,6 @@ WIDTH, HEIGHT, RATE_HZ = 640, 480, 30.0
 STAND_S = 0.2
 """The beginning of the drive, in which the car hardly moves: it is repeated until the car is released."""
 PATIENCE_S = 60.0
-QUANTILES = {"median": 0.5, "p90": 0.9, "p99": 0.99, "max": 1.0}
 
 
 def settings_file(path: Path, **camera: float) -> Path:

@@ -17,8 +17,7 @@ from plant import CAR_YAML
 from tidegate.errors import GraphError
 from tidegate.messages import TOPICS
 from tidegate.nodes.bringup import Graph, GraphOptions
-from tidegate.nodes.run_graph import read
-from tidegate.nodes.topics import message_class, offered_qos
+from tidegate.nodes.topics import message_class, offered_qos, read
 from tidegate.records import NANOSECONDS, Mode, SafetyState, Values
 from tidegate.share import share_path
 

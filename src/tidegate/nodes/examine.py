@@ -16,18 +16,17 @@ from typing import Any
 import numpy as np
 import rclpy
 from rclpy.qos import HistoryPolicy, QoSCompatibility, QoSProfile, ReliabilityPolicy, qos_check_compatible
-from rclpy.serialization import deserialize_message
 
 from tidegate.doctor.facts import GraphFacts, RosFacts, TopicFacts
 from tidegate.doctor.graph import BARE, MAKES, STACK, WATCHED
 from tidegate.doctor.middleware import domain_of
 from tidegate.errors import TidegateError
-from tidegate.messages import TOPICS, decode, serialised_stamp
+from tidegate.messages import TOPICS, serialised_stamp
 from tidegate.messages.graph import LIFECYCLE, SENSORS
 from tidegate.messages.rates import rate_of
 from tidegate.nodes.onlooker import Spin, onlooker
 from tidegate.nodes.remote import Remote
-from tidegate.nodes.topics import message_class, requested_qos, ros_name
+from tidegate.nodes.topics import message_class, read, requested_qos, ros_name
 from tidegate.records import seconds
 
 DISCOVERY_S = 5.0
@@ -187,7 +186,7 @@ def _read(topic: str, watch: _Watch) -> tuple[Any, str]:
     if topic not in READ or not watch.last:
         return None, ""
     try:
-        return _record(topic, watch.last), ""
+        return read(topic, watch.last), ""
     except TidegateError as error:
         return None, str(error)
 
@@ -196,11 +195,7 @@ def _course(topic: str, watch: _Watch) -> Iterator[Any]:
     """Every record that can be read."""
     for data in watch.course:
         with suppress(TidegateError):
-            yield _record(topic, data)
-
-
-def _record(topic: str, data: bytes) -> Any:
-    return decode(topic, deserialize_message(data, message_class(TOPICS[topic].type)))
+            yield read(topic, data)
 
 
 def _mismatched(topic: str, known: Sequence[Any], listeners: Sequence[Any]) -> Iterator[str]:

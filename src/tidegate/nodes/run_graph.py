@@ -11,11 +11,9 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
-from rclpy.serialization import deserialize_message
-
-from tidegate.messages import TOPICS, decode
+from tidegate.messages import TOPICS
 from tidegate.nodes.bringup import Graph, GraphOptions
-from tidegate.nodes.topics import message_class, offered_qos, ros_name
+from tidegate.nodes.topics import message_class, offered_qos, read, ros_name
 from tidegate.records import Mode, SafetyState, Values, seconds
 
 WATCH_PERIOD_S = 0.1
@@ -236,8 +234,3 @@ class Watch:
     def _read(self, topic: str) -> Any:
         data = self._newest.pop(topic, None)
         return None if data is None else read(topic, data)
-
-
-def read(topic: str, data: bytes) -> Any:
-    """The record in a serialised message of ``topic``."""
-    return decode(topic, deserialize_message(data, message_class(TOPICS[topic].type)))

@@ -10,8 +10,9 @@ from typing import Any
 from rclpy.duration import Duration
 from rclpy.node import Node
 from rclpy.qos import DurabilityPolicy, HistoryPolicy, LivelinessPolicy, QoSProfile, ReliabilityPolicy
+from rclpy.serialization import deserialize_message
 
-from tidegate.messages import TOPICS, Topic
+from tidegate.messages import TOPICS, Topic, decode
 from tidegate.messages.graph import GLOBAL
 
 INSIDE = ("/diagnostics", "diagnostics")
@@ -104,3 +105,8 @@ def _profile(topic: Topic, lock_step: bool) -> QoSProfile:
         reliability=ReliabilityPolicy.RELIABLE,
         durability=DurabilityPolicy.TRANSIENT_LOCAL if lock_step else DurabilityPolicy.VOLATILE,
     )
+
+
+def read(topic: str, data: bytes) -> Any:
+    """The record in a serialised message of ``topic``."""
+    return decode(topic, deserialize_message(data, message_class(TOPICS[topic].type)))

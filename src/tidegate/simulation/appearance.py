@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from tidegate.records import Floats
 from tidegate.simulation.meshes import GRAVEL
-from tidegate.simulation.road import CENTRE_LINE, PAVED_LEFT, PAVED_RIGHT
+from tidegate.simulation.road import CENTRE_LINE, PAVED_LEFT, PAVED_RIGHT, unpaved
 
 Colour = tuple[float, float, float]
 Image = NDArray[np.uint8]
@@ -164,8 +164,8 @@ def _asphalt(rng: np.random.Generator, season: Season, size: int = 256) -> Image
     grey -= 10 * np.exp(-(((np.abs(half - CENTRE_LINE) - 0.8) / 0.35) ** 2))  # wheel tracks
     image = np.stack([grey, grey, grey * 1.02], axis=-1)
     gravel = 0.3 * (np.array(season.grass[0]) + np.array(season.grass[1])) + 0.4 * np.array([120, 110, 96])
-    unpaved = (offset < PAVED_RIGHT) | (offset > PAVED_LEFT)
-    image[:, unpaved] = gravel * (0.8 + 0.4 * rng.random((size, int(unpaved.sum()), 1)))
+    beside = unpaved(offset)
+    image[:, beside] = gravel * (0.8 + 0.4 * rng.random((size, int(beside.sum()), 1)))
     finished: Image = image.clip(0, 255).astype(np.uint8)
     return finished
 

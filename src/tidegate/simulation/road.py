@@ -7,6 +7,7 @@ import math
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from tidegate.errors import SceneError
 from tidegate.records import Floats
@@ -23,6 +24,12 @@ PAVED_RIGHT = RIGHT_LINE - SHOULDER
 
 _STEP = 0.5
 _FINE = 4096
+
+
+def unpaved(offset: Floats) -> NDArray[np.bool_]:
+    """Whether points are beyond the paved edge, by their ``offset`` [m] left of the lane's centre; any one shape."""
+    beyond: NDArray[np.bool_] = (offset < PAVED_RIGHT) | (offset > PAVED_LEFT)
+    return beyond
 
 
 @dataclass(frozen=True, slots=True)

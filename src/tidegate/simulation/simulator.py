@@ -21,7 +21,7 @@ from tidegate.simulation.camera import Camera
 from tidegate.simulation.car import pad_name
 from tidegate.simulation.engine import mujoco
 from tidegate.simulation.excess import Excess
-from tidegate.simulation.road import PAVED_LEFT, PAVED_RIGHT, Place
+from tidegate.simulation.road import Place, unpaved
 from tidegate.simulation.scene import CameraFault
 from tidegate.simulation.sensors import Proprioception, RangeSensor
 from tidegate.simulation.sink import Sink
@@ -112,10 +112,10 @@ class Simulator:
         self.observe()  # frames and noise do not depend on whether anybody looked
         before = self._ego.speed
         self._sink.actuate(self._data, self.now)
+        data = self._data
         for _ in range(self._substeps):
-            mujoco.mj_step(self._model, self._data)
+            mujoco.mj_step(self._model, data)
             speed = self._speed()
-            data = self._data
             self._excess.look(data.qvel[self._joint_dofs].tolist(), data.qpos[self._steering].tolist(), speed)
         self._acceleration = (speed - before) / seconds(self._period)
         self._tick += 1
@@ -303,7 +303,7 @@ class Simulator:
         if abs(self._place.offset) < 0.5:  # within ±0.5 m no wheel can be beyond the edge
             return False
         _, offset = self.road.project(self._data.xpos[self._wheel_bodies, :2], self._place.index, 20.0)
-        return bool((offset < PAVED_RIGHT).any() or (offset > PAVED_LEFT).any())
+        return bool(unpaved(offset).any())
 
 
 def _due(tick: int, every: float) -> bool:

@@ -12,7 +12,7 @@ from tidegate.records import JointStates, seconds
 from tidegate.robot import STEER_JOINTS, Car
 from tidegate.settings import Settings
 from tidegate.simulation.excess import Excess
-from tidegate.simulation.road import PAVED_LEFT, PAVED_RIGHT
+from tidegate.simulation.road import unpaved
 from tidegate.simulation.scene import make_scene
 from tidegate.simulation.terrain import make_terrain
 from tidegate.simulation.truth import Truth
@@ -106,4 +106,4 @@ class Track:
         """Whether a wheel stands beyond the paved edge; hills are too flat for their slope to matter."""
         c, s = math.cos(yaw), math.sin(yaw)
         _, offset = self.road.project(np.array([x, y]) + self._wheels @ np.array([[c, s], [-s, c]]), index, 20.0)
-        return bool((offset < PAVED_RIGHT).any() or (offset > PAVED_LEFT).any())
+        return bool(unpaved(offset).any())
