@@ -8,6 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import bring_up
 import compiled_drive
 import emulated
 import exported
@@ -324,6 +325,7 @@ TABLES: dict[str, Callable[[dict[str, Any]], str]] = {
     "compiled_drive": compiled_drive.tell,
     "coverage": coverage,
     "gains": gains.tell,
+    "bring_up": bring_up.tell,
     "latency": latency,
     "large_frames": large_frames,
     "liquid_step": liquid_step.tell,

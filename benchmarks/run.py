@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import bound_coverage
+import bring_up
 import closed_form
 import closed_loop
 import compiled_drive
@@ -39,6 +40,7 @@ def main() -> None:
     qp_solve.main([])
     point_robot.main([])
     qp_layer.main([])
+    bring_up.main([])
     latency.main([])
     large_frames.main([])
     closed_loop.main([])
