@@ -27,7 +27,7 @@ NATIVE = Extension(
     optional=True,
 )
 
-NODES = ("perception", "policy", "safety", "simulator", "recorder", "player", "markers", "saliency")
+NODES = ("perception", "policy", "safety", "simulator", "recorder", "player", "joystick", "markers", "saliency")
 CVXPY = "cvxpy>=1.5,<2"
 ONNX = "onnx>=1.16,<2"
 TEST = ["pytest>=8,<10", "pytest-timeout>=2.3,<3", "hypothesis>=6.100,<7"]

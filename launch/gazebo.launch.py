@@ -9,6 +9,7 @@ The safety node releases the car by itself once everything is up. How, and what 
 from launch import LaunchDescription
 from launch.substitutions import LaunchConfiguration
 
+from tidegate.nodes.driver import driver, driver_arguments
 from tidegate.nodes.gazebo import gazebo, gazebo_arguments
 from tidegate.nodes.launching import bring_up, recorder, shared_arguments, stack_node
 from tidegate.nodes.viewing import viewer_arguments, viewers
@@ -28,9 +29,11 @@ def generate_launch_description() -> LaunchDescription:
     return LaunchDescription(
         [
             *shared_arguments(use_sim_time=True),
+            *driver_arguments(),
             *viewer_arguments(),
             *gazebo_arguments(),
             *recorder(),
+            *driver(),
             *viewers(described=True),
             gazebo(),
             *bring_up(nodes),

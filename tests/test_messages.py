@@ -30,6 +30,7 @@ from tidegate.records import (
     ImageHealth,
     Imu,
     JointStates,
+    Joy,
     LaneEstimate,
     Level,
     Manual,
@@ -151,7 +152,10 @@ RECORDS: dict[str, st.SearchStrategy[Any]] = {
     ),
     "nominal": st.builds(Nominal, stamps, doubles, doubles),
     "gains": st.builds(Gains, stamps, st.dictionaries(st.text("abc", min_size=1), doubles)),
-    "manual": st.builds(Manual, stamps, st.booleans(), doubles, doubles),
+    "joy": st.builds(
+        Joy, stamps, st.lists(singles, max_size=9).map(tuple), st.lists(st.integers(-(2**31), 2**31 - 1)).map(tuple)
+    ),
+    "manual": st.builds(Manual, stamps, st.booleans(), doubles, doubles, st.booleans()),
     "emergency_stop": st.booleans(),
     **dict.fromkeys(
         ("command", "safety_node/would_command"),
@@ -302,6 +306,12 @@ def test_a_yaw_whose_half_lacks_digits_survives_to_the_smallest_double(yaw: floa
     assert abs(decode("odom", message).yaw - yaw) <= math.ulp(0.0)
 
 
+def test_a_take_over_of_before_hands_nothing_back() -> None:
+    message = encode(Manual(0, True, 1.0, 0.0, hand_back=True), typestore.make)
+    message.name, message.position, message.effort = message.name[:3], message.position[:3], message.effort[:3]
+    assert decode("manual", message) == Manual(0, True, 1.0, 0.0, hand_back=False)
+
+
 def test_efforts_and_clock() -> None:
     command = Command(3, ("a", "b"), np.array([1.5, -2.0]))
     for make in (typestore.make, rclpy_make):
@@ -323,7 +333,9 @@ def test_used_inputs_are_read_off_the_inputs() -> None:
     found = UsedInputs.of(inputs)
     assert found.inputs["nominal"] == (40, 60)
     assert found.inputs["points"] is None
-    assert found.flags == {"emergency_stop": True, "stop_requested": False, "reset_requested": False}
+    raised = {name for name, flag in found.flags.items() if flag}
+    assert raised == {"emergency_stop"}
+    assert set(found.flags) == {"emergency_stop", "emergency_silent", "stop_requested", "reset_requested"}
 
 
 @given(st.floats(0.5, 500.0), st.integers(2, 50), st.integers(0, 10**18), st.randoms())

@@ -173,12 +173,25 @@ class Decision:
 
 @dataclass(frozen=True, slots=True)
 class Manual:
-    """A driver's take-over: ``engaged`` while the dead-man switch is held; ``force`` [N] and ``curvature`` [1/m]."""
+    """A driver's take-over: ``engaged`` while the dead-man switch is held; ``force`` [N] and ``curvature`` [1/m].
+
+    ``hand_back``: once it is let go, the car may drive itself; without it the car stops.
+    """
 
     stamp: int
     engaged: bool
     force: float
     curvature: float
+    hand_back: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Joy:
+    """A joystick: ``axes`` −1 to 1, ``buttons`` 0 or 1."""
+
+    stamp: int
+    axes: tuple[float, ...]
+    buttons: tuple[int, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -212,7 +225,10 @@ class Received(Generic[Record]):
 
 @dataclass(frozen=True, slots=True)
 class SafetyInputs:
-    """Everything one tick of the safety filter may use; None = never received. ``now`` [ns] is the tick."""
+    """Everything one tick of the safety filter may use; None = never received. ``now`` [ns] is the tick.
+
+    ``emergency_silent``: the chain of emergency stops must speak, and did not in time.
+    """
 
     now: int
     nominal: Received[Nominal] | None = None
@@ -225,6 +241,7 @@ class SafetyInputs:
     points: Received[Points] | None = None
     manual: Received[Manual] | None = None
     emergency_stop: bool = False
+    emergency_silent: bool = False
     stop_requested: bool = False
     reset_requested: bool = False
 

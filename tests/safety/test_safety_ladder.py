@@ -8,7 +8,7 @@ import itertools
 import pytest
 
 from tidegate.records import Mode
-from tidegate.safety.ladder import Conditions, Rung, advance
+from tidegate.safety.ladder import LET_GO, Conditions, Rung, advance
 
 HOLD = 300
 FINE = Conditions()
@@ -16,6 +16,7 @@ OUT = Conditions(camera=("lane is late",))
 BLIND = Conditions(trusted=("odometry is late",))
 STOP = Conditions(stop=("emergency stop",))
 DRIVER = Conditions(manual=True)
+HANDED = Conditions(hand_back=True)
 N, H, S, D = Mode.NORMAL, Mode.HOLD, Mode.STOPPING, Mode.STOPPED
 
 TABLE = [
@@ -24,8 +25,15 @@ TABLE = [
     (Rung(N), BLIND, S),
     (Rung(N), STOP, S),
     (Rung(N), OUT._replace(manual=True), N),
-    (Rung(N, manual=True), FINE, N),
+    (Rung(N, manual=True), DRIVER, N),
+    (Rung(N, manual=True), FINE, S),
     (Rung(N, manual=True), OUT, S),
+    (Rung(N, manual=True), HANDED, N),
+    (Rung(N, manual=True), OUT._replace(hand_back=True), S),
+    (Rung(N), OUT._replace(hand_back=True), H),
+    (Rung(H, since=-HOLD), OUT._replace(hand_back=True), S),
+    (Rung(S), HANDED, S),
+    (Rung(D), HANDED._replace(standing=True), D),
     (Rung(N), FINE._replace(reset=True), N),
     (Rung(H, since=0), FINE, N),
     (Rung(H, since=0), OUT, H),
@@ -102,7 +110,7 @@ def test_it_starts_stopped_since_ever_and_says_what_it_waits_for() -> None:
     rung = Rung()
     assert (rung.mode, rung.since, rung.latched, rung.manual) == (D, 0, False, False)
     assert rung.reasons == ("started; waiting for a reset",)
-    assert Conditions() == Conditions((), (), (), False, False, False)
+    assert Conditions() == Conditions((), (), (), False, False, False, False)
 
 
 @pytest.mark.parametrize("manual", [False, True])
@@ -126,9 +134,22 @@ def test_normal_remembers_who_drives_and_since_when(before: Rung, seen: Conditio
     assert not rung.latched
 
 
-def test_a_driver_who_lets_go_without_a_camera_is_named_as_the_reason() -> None:
-    rung = advance(Rung(N, manual=True), OUT, 50, HOLD)
-    assert rung == Rung(S, 50, ("the driver let go", "lane is late"))
+def test_a_driver_who_lets_go_stops_the_car_and_is_named_as_the_reason() -> None:
+    assert advance(Rung(N, manual=True), FINE, 50, HOLD) == Rung(S, 50, (LET_GO,))
+    for seen in (OUT, OUT._replace(hand_back=True)):
+        assert advance(Rung(N, manual=True), seen, 50, HOLD) == Rung(S, 50, (LET_GO, "lane is late"))
+    assert advance(Rung(N, 3, ("a driver drives",), manual=True), HANDED, 50, HOLD) == Rung(N, 3, ())
+
+
+def test_only_an_act_leads_from_a_driver_to_the_network() -> None:
+    """All sequences of three ticks: the network drives after a driver only where one of them handed back or reset."""
+    ticks = [FINE, DRIVER, OUT, HANDED, FINE._replace(standing=True), FINE._replace(standing=True, reset=True)]
+    for seen in itertools.product(ticks, repeat=3):
+        rung = Rung(N, manual=True)
+        for now, one in enumerate(seen):
+            rung = advance(rung, one, now, HOLD)
+        if rung.mode in (N, H) and not rung.manual:
+            assert any(one.hand_back or one.reset for one in seen)
 
 
 def test_the_longest_hold_is_kept_to_the_nanosecond() -> None:

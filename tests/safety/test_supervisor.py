@@ -31,6 +31,7 @@ from tidegate.records import (
 )
 from tidegate.robot import Actuation
 from tidegate.safety import Supervisor
+from tidegate.safety.ladder import LET_GO
 from tidegate.safety.lane_tracker import LaneTracker
 
 
@@ -164,7 +165,7 @@ def test_without_the_filter_only_the_joints_are_limited() -> None:
 
 def test_a_driver_takes_over_and_hands_back_only_while_all_is_well() -> None:
     def manual(engaged: bool, force: float = 1000.0) -> Manual:
-        return Manual(0, engaged, force, 0.002)
+        return Manual(0, engaged, force, 0.002, hand_back=not engaged)
 
     drive = Drive().started()
     tick = drive.run(0.5, manual=manual(True))
@@ -179,6 +180,24 @@ def test_a_driver_takes_over_and_hands_back_only_while_all_is_well() -> None:
     walled = Drive(walls=np.array([[70.0, -1.0, 70.0, 1.0]])).started()
     walled.run(7.0, manual=manual(True, 9000.0))
     assert walled.plant.x + car().front < 70.0
+
+
+@pytest.mark.parametrize("last", [Manual(0, False, 0.0, 0.0), None], ids=["lets go", "falls silent"])
+def test_a_driver_who_does_not_hand_back_leaves_a_car_that_stops(last: Manual | None) -> None:
+    drive = Drive().started()
+    drive.run(0.5, manual=Manual(0, True, 1000.0, 0.0))
+    stopping = drive.run(0.25, manual=last)
+    assert (stopping.mode, stopping.reasons) == (Mode.STOPPING, (LET_GO,))
+    stopped = drive.run(8.0, manual=Manual(0, False, 0.0, 0.0, hand_back=True))
+    assert stopped.mode == Mode.STOPPED
+    assert drive.run(0.1, reset_requested=True).mode == Mode.NORMAL
+
+
+def test_a_switch_that_is_held_is_no_act_of_handing_back() -> None:
+    """Only once it is let go may ``hand_back`` count."""
+    drive = Drive().started()
+    tick = drive.run(0.5, manual=Manual(0, True, 1000.0, 0.002, hand_back=True))
+    assert (tick.wanted, tick.reasons) == ((1000.0, 0.002), ("a driver drives",))
 
 
 def test_same_inputs_same_commands() -> None:
@@ -266,8 +285,9 @@ def random_inputs(draw: st.DrawFn, now: int) -> SafetyInputs:
         odometry=maybe(st.builds(Odometry, stamp, wild, wild, wild, wild, wild)),
         imu=maybe(st.builds(Imu, stamp, arrays(3), arrays(3))),
         points=maybe(points),
-        manual=maybe(st.builds(Manual, stamp, st.booleans(), wild, wild)),
+        manual=maybe(st.builds(Manual, stamp, st.booleans(), wild, wild, st.booleans())),
         emergency_stop=draw(st.booleans()),
+        emergency_silent=draw(st.booleans()),
         stop_requested=draw(st.booleans()),
         reset_requested=draw(st.booleans()),
     )

@@ -109,7 +109,12 @@ def test_stopped_says_what_stands_against_a_reset_each_once() -> None:
 
 
 @pytest.mark.parametrize(
-    ("flag", "reason"), [("emergency_stop", "emergency stop"), ("stop_requested", "stop requested")]
+    ("flag", "reason"),
+    [
+        ("emergency_stop", "emergency stop"),
+        ("emergency_silent", "the emergency stop's chain is silent"),
+        ("stop_requested", "stop requested"),
+    ],
 )
 def test_a_stop_is_said_and_latched(flag: str, reason: str) -> None:
     drive = driving()

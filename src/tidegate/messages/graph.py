@@ -42,6 +42,7 @@ GRAPH: dict[str, Interface] = {
     "simulator_node": Interface((*SENSORS, *SIMULATED), ("command",)),
     "recorder_node": Interface(("diagnostics",), tuple(topic.name for topic in TOPICS.values() if topic.recorded)),
     "player_node": Interface((*SENSORS, "manual", "emergency_stop", "clock")),
+    "joystick_node": Interface(("manual",), ("joy",), calls=("safety_node/stop", "safety_node/reset")),
     "markers_node": Interface(("markers",), ("odom", "health", "lane", "safety_node/barriers")),
     "saliency_node": Interface(("saliency",), ("camera/image_raw",)),
     "tidegate_run": Interface(

@@ -16,6 +16,7 @@ from tidegate.records import (
     ImageHealth,
     Imu,
     JointStates,
+    Joy,
     LaneEstimate,
     Manual,
     Neurons,
@@ -36,6 +37,7 @@ Qos = Literal["sensor", "command", "reliable"]
 IMAGE = "sensor_msgs/msg/Image"
 CAMERA_INFO = "sensor_msgs/msg/CameraInfo"
 JOINT_STATE = "sensor_msgs/msg/JointState"
+JOY = "sensor_msgs/msg/Joy"
 IMU = "sensor_msgs/msg/Imu"
 CLOUD = "sensor_msgs/msg/PointCloud2"
 POINT_FIELD = "sensor_msgs/msg/PointField"
@@ -81,6 +83,7 @@ TOPICS: dict[str, Topic] = {
         Topic("nominal", JOINT_STATE, Nominal, "command"),
         Topic("gains", JOINT_STATE, Gains, "command"),
         Topic("neurons", IMAGE, Neurons, "command"),
+        Topic("joy", JOY, Joy, "sensor"),
         Topic("manual", JOINT_STATE, Manual, "command"),
         Topic("emergency_stop", BOOL, bool, "reliable"),
         Topic("command", JOINT_STATE, Command, "command"),

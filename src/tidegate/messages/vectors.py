@@ -11,13 +11,14 @@ import numpy as np
 
 from tidegate.errors import MessageError
 from tidegate.messages.common import assign, stamp_of, stamped
-from tidegate.messages.topics import CURVATURE, FORCE, JOINT_STATE, Make
+from tidegate.messages.topics import CURVATURE, FORCE, JOINT_STATE, JOY, Make
 from tidegate.records import (
     BarrierState,
     Command,
     Floats,
     Gains,
     JointStates,
+    Joy,
     LaneEstimate,
     Manual,
     Mode,
@@ -26,6 +27,8 @@ from tidegate.records import (
     UsedInputs,
     Values,
 )
+
+HAND_BACK = "hand_back"
 
 
 def _named(
@@ -89,17 +92,32 @@ def decode_nominal(message: Any) -> Nominal:
 
 def encode_manual(record: Manual, make: Make) -> Any:
     nan = math.nan
-    position, effort = [float(record.engaged), nan, record.curvature], [nan, record.force, nan]
-    return _named(record.stamp, ("engaged", FORCE, CURVATURE), make, position, effort=effort)
+    names = ("engaged", FORCE, CURVATURE, HAND_BACK)
+    position = [float(record.engaged), nan, record.curvature, float(record.hand_back)]
+    return _named(record.stamp, names, make, position, effort=[nan, record.force, nan, nan])
 
 
 def decode_manual(message: Any) -> Manual:
+    """``hand_back`` may be absent: then a driver who lets go stops the car."""
     return Manual(
         stamp_of(message),
         _entry(message, "position", "engaged") == 1.0,
         _entry(message, "effort", FORCE),
         _entry(message, "position", CURVATURE),
+        HAND_BACK in message.name and _entry(message, "position", HAND_BACK) == 1.0,
     )
+
+
+def encode_joy(record: Joy, make: Make) -> Any:
+    message = stamped(JOY, record.stamp, make)
+    assign(message, "axes", np.array(record.axes, np.float32))
+    assign(message, "buttons", np.array(record.buttons, np.int32))
+    return message
+
+
+def decode_joy(message: Any) -> Joy:
+    axes, buttons = (tuple(np.asarray(column).tolist()) for column in (message.axes, message.buttons))
+    return Joy(stamp_of(message), axes, buttons)
 
 
 def encode_gains(record: Gains | Values, make: Make) -> Any:

@@ -131,6 +131,11 @@ def player() -> int:
     return run("tidegate.nodes.player_node", "PlayerNode")
 
 
+def joystick() -> int:
+    """Entry point of ``joystick_node``."""
+    return run("tidegate.nodes.joystick_node", "JoystickNode")
+
+
 def markers() -> int:
     """Entry point of ``markers_node``."""
     return run("tidegate.nodes.markers_node", "MarkersNode", nice=VIEWER_NICE)
@@ -148,6 +153,7 @@ ENTRIES = {
     "simulator_node": simulator,
     "recorder_node": recorder,
     "player_node": player,
+    "joystick_node": joystick,
     "markers_node": markers,
     "saliency_node": saliency,
 }

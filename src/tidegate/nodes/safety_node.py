@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Iterable
 from typing import Any
@@ -111,6 +112,7 @@ class SafetyNode(StackNode):
         self._arrived: set[str] = set()
         self._round: Round | None = None
         self._emergency, self._emergency_seen = False, False
+        self._emergency_spoke, self._emergency_at = False, -math.inf
         self._stop, self._reset = False, False
         self._auto_reset = self.own(AUTO_RESET)
         self._mode: Mode | None = None
@@ -174,7 +176,15 @@ class SafetyNode(StackNode):
         """What it says now, and whether it spoke since the last tick: a short pulse stops the car too."""
         self._emergency = bool(self.record(topic, data))
         self._emergency_seen |= self._emergency
+        self._emergency_spoke = True
         self._auto_reset = self._auto_reset and not self._emergency
+
+    def _emergency_silent(self, now: Instant) -> bool:
+        """Whether a chain that must speak has said nothing for too long; one that is cut or has crashed is silent."""
+        if self._emergency_spoke:
+            self._emergency_spoke, self._emergency_at = False, now.steady
+        timeout = self.settings.safety.emergency_stop_timeout_s
+        return timeout > 0 and now.steady - self._emergency_at > nanoseconds(timeout)
 
     def _hear_latched_emergency(self) -> None:
         """A hardware chain may have spoken once, before this node was there: ask for what it left, if it left it."""
@@ -240,6 +250,7 @@ class SafetyNode(StackNode):
             now.stamp,
             **self._inbox.received(now),
             emergency_stop=self._emergency_seen,
+            emergency_silent=self._emergency_silent(now),
             stop_requested=self._stop,
             reset_requested=self._reset or self._auto_reset,
         )

@@ -20,7 +20,7 @@ CLOCK_INSIDE = ("/clock", "clock")
 """Remappings that put them into the namespace all the same: robots side by side do not hear of each other's faults. The
 clock goes there too where the graph has a simulator of its own; otherwise it is one that several robots may share."""
 
-FOREIGN = {"manual", "emergency_stop"}
+FOREIGN = {"joy", "manual", "emergency_stop"}
 """Topics that other people's nodes publish, with whatever quality they choose."""
 
 NEWEST = QoSProfile(depth=1, reliability=ReliabilityPolicy.BEST_EFFORT)

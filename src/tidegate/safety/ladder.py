@@ -7,19 +7,23 @@ from typing import NamedTuple
 
 from tidegate.records import Mode
 
+LET_GO = "the driver let go, or fell silent"
+
 
 class Conditions(NamedTuple):
     """What the ladder decides on; the tuples hold reasons in words, empty = fine.
 
     ``camera``: what depends on the camera (nominal, lane, image health) and is late or not to be trusted.
     ``trusted``: inputs that the guarantees rest on and that are late or broken.
-    ``stop``: an emergency stop or a stop request. ``manual``: a driver holds the dead-man switch.
+    ``stop``: an emergency stop or a stop request. ``manual``: a driver holds the dead-man switch. ``hand_back``: the
+    driver let go of it and says that the car may drive itself.
     """
 
     camera: tuple[str, ...] = ()
     trusted: tuple[str, ...] = ()
     stop: tuple[str, ...] = ()
     manual: bool = False
+    hand_back: bool = False
     standing: bool = False
     reset: bool = False
 
@@ -39,7 +43,8 @@ def advance(rung: Rung, seen: Conditions, now: int, hold: int) -> Rung:
 
     | from | to | when |
     | --- | --- | --- |
-    | NORMAL, HOLD | STOPPING | stop asked for, or a trusted input late, or a driver lets go while the camera is out |
+    | NORMAL, HOLD | STOPPING | stop asked for, or a trusted input late |
+    | NORMAL | STOPPING | a driver lets go or falls silent, and does not hand back or the camera is out |
     | NORMAL | HOLD | camera out and no driver |
     | HOLD | NORMAL | camera back, or a driver takes over |
     | HOLD | STOPPING | HOLD ran out |
@@ -61,11 +66,11 @@ def advance(rung: Rung, seen: Conditions, now: int, hold: int) -> Rung:
         return _stay(rung, seen)
     if halt:
         return Rung(Mode.STOPPING, now, halt, bool(seen.stop), seen.manual)
+    if rung.manual and not seen.manual and (out or not seen.hand_back):
+        return Rung(Mode.STOPPING, now, (LET_GO, *out))
     if not out:
         since = rung.since if rung.mode == Mode.NORMAL else now
         return Rung(Mode.NORMAL, since, _driver(seen), manual=seen.manual)
-    if rung.manual:
-        return Rung(Mode.STOPPING, now, ("the driver let go", *out))
     if rung.mode == Mode.NORMAL:
         return Rung(Mode.HOLD if hold > 0 else Mode.STOPPING, now, out)
     if now - rung.since >= hold:

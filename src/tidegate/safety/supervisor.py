@@ -206,6 +206,8 @@ class Supervisor:
         stop: tuple[str, ...] = ()
         if inputs.emergency_stop:
             stop += ("emergency stop",)
+        if inputs.emergency_silent:
+            stop += ("the emergency stop's chain is silent",)
         if inputs.stop_requested:
             stop += ("stop requested",)
         manual = watchdog.usable("manual")
@@ -217,6 +219,7 @@ class Supervisor:
             trusted=trusted,
             stop=stop,
             manual=manual is not None and bool(manual.engaged),
+            hand_back=manual is not None and bool(manual.hand_back),
             standing=waited if blind else self._standing >= ladder.standstill_s,
             reset=bool(inputs.reset_requested),
         )

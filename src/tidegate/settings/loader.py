@@ -11,6 +11,7 @@ from typing import Any
 from tidegate.errors import SettingsError
 from tidegate.security.parse import read_yaml
 from tidegate.settings.evaluation import EvaluationSettings
+from tidegate.settings.joystick import JoystickSettings
 from tidegate.settings.perception import PerceptionSettings
 from tidegate.settings.policy import PolicySettings
 from tidegate.settings.safety import SafetySettings
@@ -34,6 +35,7 @@ class Settings:
     simulator: SimulatorSettings
     evaluation: EvaluationSettings
     trust: TrustSettings
+    joystick: JoystickSettings
 
 
 def settings_from(values: dict[str, Any], source: str, folder: Path) -> Settings:

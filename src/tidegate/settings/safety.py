@@ -160,6 +160,13 @@ class SafetySettings:
     )
     range_timeout_s: float = setting(0.2, "s", "age at which the range sensor is late", low=0.01, high=2)
     manual_timeout_s: float = setting(0.2, "s", "age at which a driver's take-over is late", low=0.01, high=2)
+    emergency_stop_timeout_s: float = setting(
+        0.0,
+        "s",
+        "an emergency stop that says nothing for so long counts as pressed; 0 = it may be silent",
+        low=0,
+        high=5,
+    )
     barriers: Mapping[str, BarrierParameters] = named(build_barriers)
     steering_share: float = setting(
         0.97, "1", "share of the steering range that is asked for; the servo overshoots into the rest", low=0.1, high=1
