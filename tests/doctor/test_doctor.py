@@ -81,7 +81,7 @@ def healthy() -> GraphFacts:
 
 def with_topic(topic: str, **other: object) -> GraphFacts:
     graph = healthy()
-    changed = replace(graph.topics[topic], **other)  # type: ignore[arg-type]
+    changed = replace(graph.topics.get(topic, TopicFacts()), **other)  # type: ignore[arg-type]
     return replace(graph, topics={**graph.topics, topic: changed})
 
 
@@ -117,6 +117,7 @@ def test_in_simulation_priority_and_governor_do_not_matter_and_on_a_robot_they_d
 
 
 OWN = replace(SETTINGS, camera=replace(SETTINGS.camera, width=640, height=480))
+CHAINED = replace(SETTINGS, safety=replace(SETTINGS.safety, emergency_stop_timeout_s=0.5))
 
 FAULTS: dict[str, tuple[Callable[[], list[Finding]], str, str, str]] = {
     "ros absent": (
@@ -174,6 +175,18 @@ FAULTS: dict[str, tuple[Callable[[], list[Finding]], str, str, str]] = {
         "fail",
         "is inactive",
         "ros2 lifecycle set /safety_node activate",
+    ),
+    "cut emergency stop": (
+        lambda: list(check_graph(with_topic("emergency_stop", publishers=(), count=0), CHAINED, CAR)),
+        "fail",
+        "nobody publishes it",
+        "every 0.5 s",
+    ),
+    "silent emergency stop": (
+        lambda: list(check_graph(with_topic("emergency_stop", count=0), CHAINED, CAR)),
+        "fail",
+        "says nothing",
+        "close the chain",
     ),
     "missing joint": (
         lambda: list(check_graph(with_topic("joint_states", record=joints("rear_left_wheel_joint")), SETTINGS, CAR)),

@@ -225,6 +225,40 @@ def test_no_reset_while_the_emergency_stop_holds(plant: Plant, node: SafetyNode)
     assert plant.rounds(60).mode == Mode.NORMAL
 
 
+def test_an_emergency_stop_that_must_speak_and_falls_silent_counts_as_pressed(
+    ros: EventsExecutor, plant: Plant, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = SafetyNode([*LOCK_STEP, "-p", "safety.emergency_stop_timeout_s:=0.2"])
+    ros.add_node(made)
+    try:
+        assert made.trigger_configure() == TransitionCallbackReturn.SUCCESS
+        assert made.trigger_activate() == TransitionCallbackReturn.SUCCESS
+        assert plant.rounds(100).mode == Mode.STOPPED, "it never spoke"
+        until(ros, lambda: plant.publishers["emergency_stop"].get_subscription_count() > 0, "the node listens")
+
+        def speaking(rounds: int) -> SafetyState:
+            for _ in range(0, rounds, 10):
+                plant.publish("emergency_stop", False)
+                state = plant.rounds(10)
+            return state
+
+        assert speaking(60).mode == Mode.NORMAL
+        plant.speed = 3.0
+        assert speaking(420).mode == Mode.NORMAL
+        assert plant.rounds(20).mode == Mode.NORMAL
+        assert plant.rounds(40).mode == Mode.STOPPING
+        assert plant.used is not None
+        assert plant.used.flags["emergency_silent"]
+        plant.speed = 0.0
+        assert speaking(STANDS + 100).mode == Mode.STOPPED, "it speaks again: only a reset leads out"
+    finally:
+        plant.close()
+        monkeypatch.setattr(safety_node, "BLIND_S", 0.0)
+        made.close()
+        let_go(ros, made)
+        made.destroy_node()
+
+
 def test_stop_is_a_service(plant: Plant, node: SafetyNode) -> None:
     plant.drive(5.0)
     assert call(plant, "safety_node/stop").success

@@ -20,9 +20,10 @@ STACK = ("perception_node", "policy_node", "safety_node")
 MAKES = {topic: node for node in STACK for topic in GRAPH[node].publishes if topic in (*FROM_FRAME, *FROM_TICK)}
 """Topic → the node of the stack that publishes it."""
 COMMANDS = ("command", "effort_controller/commands")
-BARE = ("effort_controller/commands",)
-"""Without a header, so that no rate is told; it comes with each ``command``."""
-WATCHED = (*SENSORS, *FROM_FRAME, *FROM_TICK)
+STOP = "emergency_stop"
+BARE = ("effort_controller/commands", STOP)
+"""Without a header, so that no rate is told; the array comes with each ``command``."""
+WATCHED = (*SENSORS, *FROM_FRAME, *FROM_TICK, STOP)
 """Every topic that is looked at."""
 LOOKED_AT = ("camera/camera_info", "neurons", "safety_node/barriers", "safety_node/inputs")
 """Topics that nothing is driven by."""
@@ -47,6 +48,7 @@ def check_graph(graph: GraphFacts, settings: Settings, car: Car) -> Iterator[Fin
     for topic in (*FROM_FRAME, *FROM_TICK):
         if graph.states.get(MAKES[topic]) == "active":
             yield from _own(topic, graph, settings)
+    yield from _stop_chain(graph.topics.get(STOP, TopicFacts()), settings)
     for topic in WATCHED:
         yield from _quality(topic, graph.topics.get(topic, TopicFacts()))
     yield from check_mount(*(graph.topics.get(topic, TopicFacts()).course for topic in ("lane", "odom")))
@@ -111,6 +113,16 @@ def _own(topic: str, graph: GraphFacts, settings: Settings) -> Iterator[Finding]
     yield from list(_rate(topic, facts, settings)) or [
         ok(topic, "alive" if topic in BARE else f"{facts.rate_hz:.1f} Hz")
     ]
+
+
+def _stop_chain(facts: TopicFacts, settings: Settings) -> Iterator[Finding]:
+    """The chain of emergency stops, where the settings want it to speak all the time."""
+    oldest = settings.safety.emergency_stop_timeout_s
+    if oldest > 0:
+        silent = "says nothing" if facts.publishers else "nobody publishes it"
+        mend = f"close the chain and start its driver: it must say false more often than every {oldest:g} s"
+        heard = ok(STOP, f"{', '.join(facts.publishers)} speaks")
+        yield heard if facts.count else fail(STOP, f"{silent}; the car stays STOPPED", mend)
 
 
 def _rate(topic: str, facts: TopicFacts, settings: Settings) -> Iterator[Finding]:

@@ -50,7 +50,7 @@ GRAPH: dict[str, Interface] = {
         calls=tuple(f"{node}/{service}" for node in LIFECYCLE for service in ("change_state", "get_state")),
     ),
     "tidegate_doctor": Interface(
-        subscribes=(*SENSORS, *FROM_FRAME, *FROM_TICK, "clock"),
+        subscribes=(*SENSORS, *FROM_FRAME, *FROM_TICK, "emergency_stop", "clock"),
         calls=tuple(f"{node}/get_state" for node in LIFECYCLE),
         onlooker=True,
     ),
