@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,12 +14,13 @@ import pytest
 import rclpy
 from plant import CAR_YAML, until
 from rclpy.executors import Executor
+from rclpy.parameter import Parameter
 from rclpy.qos import QoSProfile
 from rclpy.serialization import deserialize_message
 
 from domains import random_domain
 from tidegate.bundle import Bundle
-from tidegate.errors import BundleError
+from tidegate.errors import BundleError, SettingsError
 from tidegate.messages import TOPICS, decode, encode
 from tidegate.nodes.children import Child
 from tidegate.nodes.main import VIEWER_NICE
@@ -195,3 +197,18 @@ def test_as_a_process_it_yields_to_all_others_and_goes_down_when_asked(domain: N
     assert code == 0, child.problem
     ros.remove_node(own)
     own.destroy_node()
+
+
+def test_the_rate_changes_at_run_time_and_nothing_else_does(saliency: Bench) -> None:
+    node = saliency.viewer
+    assert node._timer.timer_period_ns == 200_000_000
+    assert node.set_parameters([Parameter("rate_hz", value=2.0)])[0].successful
+    assert node._timer.timer_period_ns == 500_000_000
+    for value in (0.0, -1.0, 31.0, math.nan):
+        refused = node.set_parameters([Parameter("rate_hz", value=value)])[0]
+        assert not refused.successful
+        assert "0.1 to 30 Hz" in refused.reason
+    assert "read at the node's start" in node.set_parameters([Parameter("bundle", value="/other")])[0].reason
+    assert node._timer.timer_period_ns == 500_000_000
+    with pytest.raises(SettingsError, match=r"'rate_hz' is 99; it must be 0.1 to 30"):
+        MarkersNode([*FILE, "-p", "rate_hz:=99.0"])

@@ -19,7 +19,7 @@ class MarkersNode(ViewerNode):
 
     SHOWS = "markers"
     HEARS = GRAPH["markers_node"].subscribes
-    PERIOD_S = 0.1
+    RATE_HZ = 10.0
 
     def __init__(self, arguments: list[str] | None = None) -> None:
         super().__init__("markers_node", arguments)

@@ -21,12 +21,12 @@ CAMERA = "camera/image_raw"
 
 
 class SaliencyNode(ViewerNode):
-    """VisualBackProp of the newest frame, at most five times a second; frames in between are dropped."""
+    """VisualBackProp of the newest frame, at first at most five times a second; frames in between are dropped."""
 
     OWN = (BUNDLE,)
     SHOWS = "saliency"
     HEARS = (CAMERA,)
-    PERIOD_S = 0.2
+    RATE_HZ = 5.0
 
     def __init__(self, arguments: list[str] | None = None) -> None:
         super().__init__("saliency_node", arguments)

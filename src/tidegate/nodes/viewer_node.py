@@ -5,18 +5,23 @@ from __future__ import annotations
 
 import sys
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any, ClassVar
 
+from rcl_interfaces.msg import SetParametersResult
 from rclpy.clock import Clock, ClockType
 from rclpy.node import Node
+from rclpy.parameter import Parameter
 from rclpy.serialization import deserialize_message
 from rclpy.subscription import Subscription
 
-from tidegate.errors import TidegateError
+from tidegate.errors import SettingsError, TidegateError
 from tidegate.messages import TOPICS, decode
 from tidegate.nodes.parameters import Own, command_line, declare
 from tidegate.nodes.topics import NEWEST, message_class, offered_qos, ros_name
+from tidegate.records import nanoseconds
+
+RATE, RATE_MIN, RATE_MAX = "rate_hz", 0.1, 30.0
 
 
 class ViewerNode(Node, ABC):  # type: ignore[misc]
@@ -31,7 +36,8 @@ class ViewerNode(Node, ABC):  # type: ignore[misc]
     """The topic that it publishes."""
     HEARS: ClassVar[tuple[str, ...]]
     """The topics that it makes it from."""
-    PERIOD_S: ClassVar[float]
+    RATE_HZ: ClassVar[float]
+    """How often it looks for something new, until it is told otherwise."""
 
     def __init__(self, name: str, arguments: Sequence[str] | None = None) -> None:
         """Declare and check the parameters; ``arguments`` replace those of the process.
@@ -45,7 +51,11 @@ class ViewerNode(Node, ABC):  # type: ignore[misc]
             automatically_declare_parameters_from_overrides=True,
         )
         try:
-            self.settings = declare(self, self.OWN, sys.argv if arguments is None else arguments)
+            own = (Own(RATE, self.RATE_HZ, "messages a second at most; may be changed at run time"), *self.OWN)
+            self.settings = declare(self, own, sys.argv if arguments is None else arguments)
+            rate: float = self.get_parameter(RATE).value
+            if not RATE_MIN <= rate <= RATE_MAX:
+                raise SettingsError(f"{name}: '{RATE}' is {rate:g}; it must be {RATE_MIN:g} to {RATE_MAX:g}")
             self.build()
         except BaseException:
             self.destroy_node()
@@ -54,7 +64,9 @@ class ViewerNode(Node, ABC):  # type: ignore[misc]
         self._listeners: list[Subscription] = []
         kind = message_class(TOPICS[self.SHOWS].type)
         self._sender = self.create_publisher(kind, ros_name(self.SHOWS), offered_qos(self.SHOWS, lock_step=False))
-        self.create_timer(self.PERIOD_S, self._look, clock=Clock(clock_type=ClockType.STEADY_TIME))
+        self._timer = self.create_timer(1 / rate, self._look, clock=Clock(clock_type=ClockType.STEADY_TIME))
+        self.add_on_set_parameters_callback(self._judge)
+        self.add_post_set_parameters_callback(self._parameters_set)
 
     @abstractmethod
     def build(self) -> None:
@@ -94,6 +106,19 @@ class ViewerNode(Node, ABC):  # type: ignore[misc]
         except TidegateError as error:
             self.get_logger().warning(f"{topic}: {error}", throttle_duration_sec=5.0)
             return None
+
+    def _judge(self, parameters: Iterable[Parameter]) -> SetParametersResult:
+        for parameter in parameters:
+            if parameter.name != RATE:
+                return SetParametersResult(successful=False, reason=f"'{parameter.name}' is read at the node's start")
+            value = parameter.value
+            if not isinstance(value, (int, float)) or not RATE_MIN <= value <= RATE_MAX:
+                told = f"'{RATE}' would be {value!r}; it must be {RATE_MIN:g} to {RATE_MAX:g} Hz"
+                return SetParametersResult(successful=False, reason=told)
+        return SetParametersResult(successful=True)
+
+    def _parameters_set(self, _parameters: Iterable[Parameter]) -> None:
+        self._timer.timer_period_ns = nanoseconds(1 / self.get_parameter(RATE).value)
 
     def _look(self) -> None:
         if self._sender.get_subscription_count() == 0:
