@@ -18,7 +18,7 @@ from tidegate.errors import GraphError
 from tidegate.messages import TOPICS
 from tidegate.nodes.bringup import Graph, GraphOptions
 from tidegate.nodes.topics import message_class, offered_qos, read
-from tidegate.records import NANOSECONDS, Mode, SafetyState, Values
+from tidegate.records import NANOSECONDS, Command, Mode, SafetyState, Values, nanoseconds, seconds
 from tidegate.share import share_path
 
 pytestmark = pytest.mark.real_time
@@ -29,6 +29,8 @@ AT_SPEED = 5.0
 STANDING = 0.05
 GAINED = 0.05
 """Speed [m/s] that a car may gain whose brakes are on: none but what a slope and the tick of waking give."""
+UNDER_WAY_S = 0.02
+"""Simulated time that a command may be under way on a busy machine."""
 SETTLE_S = 8.0
 """Real time in which the car comes to stand, on a busy machine too."""
 SEED = 1003
@@ -41,10 +43,12 @@ class Drive:
         self.graph = Graph(GraphOptions(share_path("models/car-ltc19"), CAR_YAML, seed=SEED), lambda *_: None)
         self.truth: list[Values] = []
         self.states: list[SafetyState] = []
+        self.commands: list[Command] = []
 
     def listen(self) -> None:
         """Keep the world's own word and the filter's state."""
-        for topic, kept in (("truth", self.truth), ("safety_node/barriers", self.states)):
+        heard_of = {"truth": self.truth, "safety_node/barriers": self.states, "command": self.commands}
+        for topic, kept in heard_of.items():
             kind, profile = message_class(TOPICS[topic].type), offered_qos(topic, lock_step=False)
 
             def heard(data: bytes, topic: str = topic, kept: list = kept) -> None:  # type: ignore[type-arg]
@@ -94,6 +98,10 @@ def test_a_car_whose_safety_node_is_killed_stands_still_by_the_actuators_time_ou
         kill()
     assert stopped_since(drive, killed[0]), drive.truth[-1]
     assert not drive.truth[-1].values["contacts"]
+    settings, last = drive.graph.settings, drive.commands[-1].stamp
+    braking = [truth.stamp for truth in drive.truth if truth.stamp >= last and truth.values["sink_braking"]]
+    stated = nanoseconds(settings.simulator.command_timeout_s + UNDER_WAY_S)
+    assert braking[0] - last <= stated, f"brakes began {seconds(braking[0] - last):g} s after the last command"
 
 
 @pytest.mark.parametrize("until_it_stands", [False, pytest.param(True, marks=pytest.mark.slow)])
