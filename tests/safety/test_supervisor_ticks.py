@@ -13,6 +13,7 @@ from safety_drive import Drive
 from safety_plant import PERIOD, Plant, car, settings
 
 from tidegate.records import (
+    Floats,
     Level,
     Manual,
     Mode,
@@ -287,6 +288,26 @@ def test_a_speed_limit_lowered_while_driving_is_reached_without_braking_hard_and
     assert value(drive.run(PERIOD, (3500.0, 0.0)), "speed") > 8.0
 
 
+def test_a_lower_drive_torque_comes_at_the_torque_rate_and_leaves_the_brakes() -> None:
+    drive, driven = driving(3.0), [car().joint_names.index(name) for name in settings().vehicle.driven]
+
+    def torques(seconds: float, force: float = 1e6) -> Floats:
+        return drive.run(seconds, (force, 0.0)).command.effort[driven]
+
+    before, step = torques(1.0), settings().vehicle.wheel_effort_rate * PERIOD
+    lowered = 0.25 * settings().vehicle.drive_effort_max
+    assert before.min() > 2 * lowered
+    drive.supervisor.adjust({"vehicle.drive_effort_max": lowered})
+    for _ in range(200):
+        after = torques(PERIOD)
+        assert (before - after).max() <= step * (1 + 1e-9)
+        before = after
+    assert before == pytest.approx(lowered)
+    assert torques(0.5, -1e6).min() < -2 * lowered
+    drive.supervisor.adjust({})
+    assert torques(1.0).min() > 2 * lowered
+
+
 def test_the_default_gain_can_change_between_ticks() -> None:
     drive = driving()
     assert drive.supervisor.filter.gain_default == SAFETY.filter.gain_default
@@ -298,7 +319,7 @@ def test_the_default_gain_can_change_between_ticks() -> None:
 
 def test_what_the_table_lets_change_is_what_the_supervisor_heeds() -> None:
     live = {entry.key for entry in entries(settings()) if entry.limits.live}
-    assert live == {"vehicle.speed_max", "safety.filter.gain_default"}
+    assert live == {"vehicle.speed_max", "vehicle.drive_effort_max", "safety.filter.gain_default"}
 
 
 def test_what_is_asked_for_next_starts_from_what_was_allowed() -> None:

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import NamedTuple
 
 from tidegate.robot import Car
@@ -28,16 +29,19 @@ class Box(NamedTuple):
         return self.force_low <= force <= self.force_high and self.curvature_low <= curvature <= self.curvature_high
 
 
-def joint_box(car: Car, force: float, curvature: float, period: float, share: float = 1.0) -> Box:
+def joint_box(
+    car: Car, force: float, curvature: float, period: float, share: float = 1.0, most: float = math.inf
+) -> Box:
     """Wheel effort box and rate, steering angle box and rate, around the last command (``force``, ``curvature``).
 
     These rows are hard always. Box and slew are intersected; where they contradict (a limit was tightened while the
-    last command lay outside), the slew towards the box is all there is. ``share`` of the steering range is used.
+    last command lay outside), the slew towards the box is all there is. ``share`` of the steering range is used,
+    and of the drive no more than ``most`` [N].
     """
     low, high = car.force_window(force, period)
     turn = car.curvature_rate * period
     return Box(
-        *_intersect(low, high, car.force_min, car.force_max),
+        *_intersect(low, high, car.force_min, min(car.force_max, most)),
         *_intersect(curvature - turn, curvature + turn, -share * car.curvature_max, share * car.curvature_max),
     )
 

@@ -42,7 +42,7 @@ class Supervisor:
         self._hold = nanoseconds(settings.safety.hold_s)
         self._camera_late = nanoseconds(settings.safety.camera_timeout_s)
         self.filter = Filter(settings, car, disable=disable)
-        self._speed_target = math.inf
+        self._speed_target = self._force_most = math.inf
         self._watchdog, self._plausibility = Watchdog(settings, car), Plausibility(settings, car)
         self._tracker = LaneTracker(settings)
         self._motion = Motion(settings, car)
@@ -84,10 +84,13 @@ class Supervisor:
     def adjust(self, changed: Mapping[str, float]) -> None:
         """Take settings that were changed at run time, by key, from the next tick on; all others are the file's.
 
-        A lower ``vehicle.speed_max`` does not brake harder than a bend ahead would.
+        A lower ``vehicle.speed_max`` does not brake harder than a bend ahead would; a lower drive torque comes at its
+        rate.
         """
         safety = self._settings.safety
         self.filter.gain_default = changed.get("safety.filter.gain_default", safety.filter.gain_default)
+        drive = changed.get("vehicle.drive_effort_max", math.inf)
+        self._force_most = len(self._settings.vehicle.driven) * drive / self._car.wheel_radius
         self._speed_target = changed.get("vehicle.speed_max", math.inf) - safety.speed_margin
 
     def tick(self, inputs: SafetyInputs) -> Tick:
@@ -122,7 +125,7 @@ class Supervisor:
         mode = self.rung.mode
         state = self._fill_state(inputs.now, step)
         wanted = self._wanted(mode, conditions)
-        box = joint_box(self._car, state.force, state.curvature, self._period, self._share)
+        box = joint_box(self._car, state.force, state.curvature, self._period, self._share, self._force_most)
         if "filter" in self._disable:
             filtered = Filtered(*box.clip(*wanted), (), "", True)
         else:

@@ -17,7 +17,9 @@ class VehicleSettings:
     driven: tuple[str, ...] = setting(
         ("rear_left_wheel_joint", "rear_right_wheel_joint"), "", "wheel joints that can drive; all wheels brake"
     )
-    drive_effort_max: float = setting(600.0, "N·m", "largest driving torque per driven wheel", low=1, high=1e5)
+    drive_effort_max: float = setting(
+        600.0, "N·m", "largest driving torque per driven wheel", low=1, high=1e5, live="lower"
+    )
     brake_effort_max: float = setting(
         1500.0, "N·m", "largest braking torque per wheel, against its rotation", low=1, high=1e5
     )
