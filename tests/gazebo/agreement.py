@@ -15,8 +15,10 @@ import numpy as np
 import xacro
 import yaml
 
+from tidegate.bag.typestore import make
 from tidegate.errors import TidegateError
-from tidegate.messages import TOPICS, camera_info
+from tidegate.messages import TOPICS, camera_info, encode
+from tidegate.records import Imu, Odometry
 from tidegate.robot import Car, check_controllers, gazebo_description, load_description
 from tidegate.robot.gazebo import HARDWARE
 from tidegate.settings import Settings, load_settings
@@ -59,6 +61,7 @@ def disagreements(folder: Path, world: Path, simulator: Simulator) -> list[str]:
         *_defaults(settings, controllers, urdf),
         *_control(yaml.safe_load(controllers.read_text()), urdf, settings, car),
         *_model(folder, urdf, settings, car),
+        *_frames(urdf),
         *_camera(urdf, settings),
         *_range(urdf, simulator),
         *_bridge(yaml.safe_load((folder / "config" / "gazebo_bridge.yaml").read_text()), urdf),
@@ -142,11 +145,39 @@ def _model(folder: Path, urdf: Element, settings: Settings, car: Car) -> Iterato
                 yield f"inertia about {name}: {gazebo.links[child].inertia[2]} in Gazebo, {turned} in MuJoCo"
         if not _close(model.dof_damping[joint.dofadr[0]], gazebo.joint(name).damping):
             yield f"damping of {name}"
-    for sensor, place in (("camera_link", model.camera("front").pos), ("imu_link", model.site("imu").pos)):
+    # a MuJoCo camera looks along its -z with y up, a link along its x with z up
+    looks = _axes(model.camera("front").quat) @ np.array([[0, -1, 0], [0, 0, 1], [-1, 0, 0]])
+    for sensor, axes, place in (
+        ("camera_link", looks, model.camera("front").pos),
+        ("imu_link", _axes(model.site("imu").quat), model.site("imu").pos),
+    ):
         if not _close(mounts[sensor][1], place):
             yield f"place of {sensor}"
+        if not _close(mounts[sensor][0], axes):
+            yield f"orientation of {sensor}"
     if settings.safety.rate_hz != _number(urdf, "gazebo/plugin/odom_publish_frequency"):
         yield "rate of the odometry"
+
+
+def _axes(quaternion: np.ndarray) -> np.ndarray:
+    """Rotation matrix (3, 3) of a quaternion (w, x, y, z)."""
+    made = np.zeros(9)
+    mujoco.mju_quat2Mat(made, quaternion)
+    return made.reshape(3, 3)
+
+
+def _frames(urdf: Element) -> Iterator[str]:
+    """Frame ids of Gazebo's IMU and odometry against what the stack publishes of the embedded world's."""
+    imu = encode(Imu(0, np.zeros(3), np.zeros(3)), make).header.frame_id
+    odometry = encode(Odometry(0, 0.0, 0.0, 0.0, 0.0, 0.0), make)
+    said = {
+        "frame of the IMU": (urdf.findtext("gazebo[@reference='imu_link']/sensor/gz_frame_id"), imu),
+        "frame of the odometry": (urdf.findtext("gazebo/plugin/odom_frame"), odometry.header.frame_id),
+        "body of the odometry": (urdf.findtext("gazebo/plugin/robot_base_frame"), odometry.child_frame_id),
+    }
+    for what, (gazebo, ours) in said.items():
+        if gazebo != ours:
+            yield f"{what}: {gazebo} is not {ours}"
 
 
 def _camera(urdf: Element, settings: Settings) -> Iterator[str]:

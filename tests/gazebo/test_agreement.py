@@ -3,15 +3,20 @@
 
 from __future__ import annotations
 
+import math
 import re
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import pytest
 
 pytest.importorskip("mujoco")
 
+import agreement
+import mujoco
 from agreement import disagreements
 
 from tidegate.errors import RobotError, SceneError
@@ -80,7 +85,16 @@ CHANGES = {
         '"wheel_effort" value="1500.0"',
         '"wheel_effort" value="1400.0"',
     ),
+    "velocity of a joint in Gazebo": (
+        "urdf/car.urdf.xacro",
+        'velocity="3.0"',
+        'velocity="${2.0 if in_gazebo else 3.0}"',
+    ),
+    "velocity of the steering": ("urdf/car.urdf.xacro", 'velocity="3.0"', 'velocity="0.9"'),
+    "velocity of the wheels": ("urdf/car.urdf.xacro", 'velocity="65.0"', 'velocity="50.0"'),
     "more than the URDF allows": ("config/car.yaml", "steer_effort_max: 600.0", "steer_effort_max: 650.0"),
+    "steering faster than the URDF allows": ("config/car.yaml", "steer_velocity_max: 1.0", "steer_velocity_max: 3.1"),
+    "speed that no wheel may turn for": ("config/car.yaml", "speed_max: 16.5", "speed_max: 20.5"),
     "tightened for MuJoCo": ("config/car.yaml", "    vehicle:", "    camera: {fov_deg: 50.0}\n    vehicle:"),
     "another filter rate": ("config/car.yaml", "    vehicle:", "    safety: {rate_hz: 100.0}\n    vehicle:"),
     "more planes": (
@@ -95,6 +109,10 @@ CHANGES = {
     "beams": ("urdf/gazebo.xacro", r"radians\(\$\(arg range_azimuth\)\)", "radians(45)"),
     "reach": ("urdf/gazebo.xacro", r"<max>\$\(arg range_max\)", "<max>40"),
     "topic of a sensor": ("urdf/gazebo.xacro", "<topic>imu<", "<topic>imu/data<"),
+    "frame of the IMU": ("urdf/gazebo.xacro", "<gz_frame_id>imu_link", "<gz_frame_id>base_link"),
+    "frame of the odometry": ("urdf/gazebo.xacro", "<odom_frame>odom", "<odom_frame>map"),
+    "body of the odometry": ("urdf/gazebo.xacro", "<robot_base_frame>base_link", "<robot_base_frame>imu_link"),
+    "mount of the camera in Gazebo": ("urdf/car.urdf.xacro", r"radians\(4\)", "radians(4 - 5 * in_gazebo)"),
     "rate of the odometry": (
         "urdf/gazebo.xacro",
         r"odom_publish_frequency>\$\(arg rate\)",
@@ -135,6 +153,24 @@ def test_a_change_of_the_mujoco_model_is_seen(
     found = disagreements(folder, world, simulator)
     assert len(found) == 2
     assert all(text.startswith("inertia about front_") for text in found)
+
+
+@pytest.mark.parametrize("angle", ["roll", "pitch", "yaw"])
+def test_a_turned_camera_of_the_mujoco_model_is_seen(
+    folder: Path, world: Path, simulator: Simulator, monkeypatch: pytest.MonkeyPatch, angle: str
+) -> None:
+    """By half a degree, in each direction alone."""
+
+    def turned(spec: mujoco.MjSpec, *given: Any, **options: Any) -> None:
+        car.add_car(spec, *given, **options)
+        axis = {"roll": [0.0, 0.0, 1.0], "pitch": [1.0, 0.0, 0.0], "yaw": [0.0, 1.0, 0.0]}[angle]  # of the camera
+        turn, made = np.zeros(4), np.zeros(4)
+        mujoco.mju_axisAngle2Quat(turn, np.array(axis), math.radians(0.5))
+        mujoco.mju_mulQuat(made, spec.camera("front").quat, turn)
+        spec.camera("front").quat = made
+
+    monkeypatch.setattr(agreement, "add_car", turned)
+    assert disagreements(folder, world, simulator) == ["orientation of camera_link"]
 
 
 def test_another_seed_is_another_road(folder: Path, simulator: Simulator, tmp_path: Path) -> None:

@@ -90,6 +90,7 @@ def test_road_motion_matches_a_car_integrated_in_the_plane() -> None:
         ({"steer_effort_max": 700.0}, ["vehicle.steer_effort_max", "700", "600"]),
         ({"drive_effort_max": 1600.0}, ["vehicle.drive_effort_max", "1600", "1500"]),
         ({"steer_velocity_max": 4.0}, ["vehicle.steer_velocity_max", "4", "3"]),
+        ({"speed_max": 21.7}, ["vehicle.speed_max is 21.7 m/s", "70 rad/s", "front_left_wheel_joint", "65"]),
         ({"driven": ("tail_joint",)}, ["vehicle.driven", "tail_joint", "rear_left_wheel_joint"]),
         ({"driven": ()}, ["vehicle.driven", "empty"]),
         ({"urdf": "none.urdf"}, ["none.urdf"]),

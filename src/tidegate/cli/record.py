@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from tidegate.nodes.children import parameter_flags
+from tidegate.nodes.children import enclave_flags, parameter_flags
 from tidegate.nodes.main import run
 from tidegate.nodes.topics import CLOCK_INSIDE, INSIDE, remap_flags
 
@@ -43,7 +43,7 @@ def record(
         "bundle": str(bundle or ""),
     }
     flags = [
-        "--ros-args",
+        *enclave_flags("recorder_node"),
         *parameter_flags(values),
         *remap_flags(("__ns", f"/{namespace.strip('/')}"), INSIDE, CLOCK_INSIDE),
     ]

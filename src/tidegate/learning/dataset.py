@@ -7,11 +7,11 @@ import copy
 import dataclasses
 import hashlib
 import json
-import zipfile
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
+from zipfile import BadZipFile
 
 import numpy as np
 from numpy.typing import NDArray
@@ -86,7 +86,7 @@ def load_drive(path: Path, shape: PerceptionSettings, cache: Path | None = None)
         try:
             with np.load(file, allow_pickle=False) as kept:
                 return Drive(path=path, interrupted=False, **{name: kept[name] for name in _ARRAYS}), digest
-        except (OSError, KeyError, ValueError, zipfile.BadZipFile):
+        except (OSError, KeyError, ValueError, BadZipFile):
             file.unlink()  # half written
     reader = BagReader(path)
     drive = align(reader, lambda image: shrink(image, shape))

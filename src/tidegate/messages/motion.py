@@ -52,7 +52,7 @@ def decode_odometry(message: Any) -> Odometry:
 
 
 def encode_imu(record: Imu, make: Make) -> Any:
-    message = stamped(IMU, record.stamp, make, "base_link")
+    message = stamped(IMU, record.stamp, make, "imu_link")  # where it is felt; axes are those of base_link
     message.orientation_covariance[0] = -1.0  # no orientation (REP 145)
     for vector, values in (
         (message.angular_velocity, record.angular_velocity),

@@ -71,7 +71,6 @@ class Car:
         """
         vehicle = settings.vehicle
         description = load_description(vehicle.urdf)
-        limits = _tightened(description, vehicle)
         (front_x, left_y, _), _ = description.origin("front_left_knuckle")
         (rear_x, _, _), _ = description.origin("rear_left_wheel")
         if abs(rear_x) > 1e-6:
@@ -83,6 +82,7 @@ class Car:
         for what, length in {"wheel radius": radius, "track": track, "wheelbase": front_x}.items():
             if not 1e-3 <= length <= 1e3:
                 raise RobotError(f"{description.source}: {what} is {length:g} m; it must be 0.001 to 1000")
+        limits = _tightened(description, vehicle, radius)
         mass = sum(link.mass for link in description.links.values())
         if not 0 < mass < 1e6:
             raise RobotError(f"{description.source}: total mass is {mass:g} kg; it must be 0 to 1e6, from <inertial>")
@@ -178,8 +178,8 @@ class Car:
         return drift, control
 
 
-def _tightened(description: Description, vehicle: VehicleSettings) -> dict[str, JointLimits]:
-    """Limits by joint: the URDF's, with the settings' tighter efforts.
+def _tightened(description: Description, vehicle: VehicleSettings, radius: float) -> dict[str, JointLimits]:
+    """Limits by joint: the URDF's, with the settings' tighter efforts; ``radius`` [m] of the wheels.
 
     Raises:
         RobotError: a setting lies above the URDF's limit, or names a wheel that does not exist.
@@ -204,10 +204,12 @@ def _tightened(description: Description, vehicle: VehicleSettings) -> dict[str, 
             )
     if not vehicle.driven:
         raise RobotError("vehicle.driven is empty; name at least one wheel joint")
-    for name in STEER_JOINTS:
-        if vehicle.steer_velocity_max > description.limits(name).velocity:
+    turning = dict.fromkeys(STEER_JOINTS, ("steer_velocity_max is", vehicle.steer_velocity_max))
+    rolling = f"speed_max is {vehicle.speed_max:g} m/s, of the wheels", vehicle.speed_max / radius
+    for name, (told, velocity) in (turning | dict.fromkeys(WHEEL_JOINTS, rolling)).items():
+        if velocity > description.limits(name).velocity:
             raise RobotError(
-                f"vehicle.steer_velocity_max is {vehicle.steer_velocity_max:g} rad/s; joint '{name}' in "
-                f"{description.source} allows at most {description.limits(name).velocity:g}"
+                f"vehicle.{told} {velocity:g} rad/s; joint '{name}' in {description.source} allows at most "
+                f"{description.limits(name).velocity:g}"
             )
     return made

@@ -6,10 +6,17 @@ The form is that of the ``ros2 security`` tools, version 0.2.0 (ROS 2 design, "R
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
+from typing import Literal
 from xml.etree import ElementTree
 
+from tidegate.errors import SettingsError
 from tidegate.messages.graph import GRAPH, LIFECYCLE, SIMULATED, Interface
+
+Time = Literal["system", "simulator", "shared"]
+"""Where the nodes take it from: the system's clock, the embedded simulator's inside their namespace, or a ``/clock``
+outside of any, which Gazebo or a played bag tells."""
 
 VERSION = "0.2.0"
 EVERY_PUBLISHES = ("/rosout", "/parameter_events")
@@ -32,6 +39,12 @@ LIFECYCLE_SERVES = (
 )
 OPERATOR = Interface(calls=("safety_node/stop", "safety_node/reset"))
 """A person with ``ros2 service call``."""
+TOOLS = {"launch_ros": "launch_ros_*", "operator": "_ros2cli_requester_std_srvs_Trigger"}
+"""Processes of ROS's own tools and how they call their nodes, which no argument moves into a namespace. ``ros2 launch``
+puts its process number in the place of the asterisk; permissions are matched as POSIX ``fnmatch`` does."""
+ONLY: dict[str, Time] = {"simulator_node": "simulator", "player_node": "shared"}
+"""Nodes that feign sensors have no rights where none are to be feigned."""
+NAMESPACE = re.compile(r"(/[A-Za-z_]\w*)*", re.ASCII)
 
 
 def enclave(node: str) -> str:
@@ -39,54 +52,65 @@ def enclave(node: str) -> str:
     return "/" if node == "launch_ros" else f"/tidegate/{node}"
 
 
-def access_policy(namespace: str = "/", simulation: bool = False) -> str:
+def access_policy(namespace: str = "/", time: Time = "system") -> str:
     """The policy as XML, one enclave per process.
 
     Args:
         namespace: of the nodes and topics.
-        simulation: with the simulator's node, and with simulated time for all.
+        time: where the nodes take it from; the simulator's node comes with its clock, the player's with a shared one.
+
+    Raises:
+        SettingsError: no such namespace can be.
     """
+    space = "/".join(("", *filter(None, namespace.split("/"))))
+    if not NAMESPACE.fullmatch(space):
+        raise SettingsError(f"namespace is '{namespace}'; it must be letters, digits and _ between slashes")
     root = ElementTree.Element("policy", version=VERSION)
     enclaves = ElementTree.SubElement(root, "enclaves")
     for node in (*GRAPH, "operator"):
-        if simulation or node != "simulator_node":
-            path = "/" if node == "launch_ros" else namespace
-            profile = _profile(enclaves, node, path)
-            for (kind, right), names in _rights(node, simulation).items():
-                _allow(profile, kind, right, names)
+        if ONLY.get(node, time) == time:
+            place = ElementTree.SubElement(enclaves, "enclave", path=enclave(node))
+            where = {"ns": "/", "node": TOOLS[node]} if node in TOOLS else {"ns": space or "/", "node": node}
+            profile = ElementTree.SubElement(ElementTree.SubElement(place, "profiles"), "profile", where)
+            for (kind, right), names in _rights(node, time).items():
+                _allow(profile, kind, right, [f"{space}/{name}" if _foreign(node, name) else name for name in names])
     ElementTree.indent(root)
     return "\n".join(("<?xml version='1.0' encoding='UTF-8'?>", ElementTree.tostring(root, "unicode"), ""))
 
 
-def _rights(node: str, simulation: bool) -> dict[tuple[str, str], Iterable[str]]:
+def _foreign(node: str, name: str) -> bool:
+    """Whether ``node``, which is in no namespace, means a name of the graph, which is in one."""
+    return node in TOOLS and name[0] not in "~/"
+
+
+def _rights(node: str, time: Time) -> dict[tuple[str, str], Iterable[str]]:
     """Names by kind and right."""
     own, lifecycle = GRAPH.get(node, OPERATOR), node in LIFECYCLE
-    publishes, subscribes, calls = own.publishes, own.subscribes, own.calls
-    if lifecycle:
-        publishes = ("~/transition_event", *publishes)
-        subscribes = (*subscribes, "clock")
-    if not simulation:
-        publishes = _robots(publishes)
-        subscribes = subscribes if own.onlooker else _robots(subscribes)  # these ask whether there is a clock
-        calls = tuple(name for name in calls if not name.startswith("simulator_node/"))
-        subscribes = tuple(name for name in subscribes if not name.startswith("simulator_node/"))
     every = (ONLOOKER_PUBLISHES, ONLOOKER_SERVES) if own.onlooker else (EVERY_PUBLISHES, EVERY_SERVES)
-    return {
-        ("topics", "publish"): (*every[0], *publishes),
-        ("topics", "subscribe"): subscribes,
-        ("services", "reply"): (*every[1], *(LIFECYCLE_SERVES if lifecycle else ()), *own.serves),
-        ("services", "request"): calls,
+    managed = ("~/transition_event",), ("clock",), LIFECYCLE_SERVES
+    more = managed if lifecycle else ((), (), ())
+    rights: dict[tuple[str, str], Iterable[str]] = {
+        ("topics", "publish"): (*every[0], *more[0], *own.publishes),
+        ("topics", "subscribe"): (*more[1], *own.subscribes),
+        ("services", "reply"): (*every[1], *more[2], *own.serves),
+        ("services", "request"): own.calls,
     }
+    return {right: _there(names, own.onlooker, time) for right, names in rights.items()}
 
 
-def _robots(topics: Iterable[str]) -> tuple[str, ...]:
-    """Without what only a simulator makes."""
-    return tuple(topic for topic in topics if topic not in SIMULATED)
+def _there(names: Iterable[str], onlooker: bool, time: Time) -> list[str]:
+    """Without what only the simulator has, and each clock where it is.
 
-
-def _profile(enclaves: ElementTree.Element, node: str, namespace: str) -> ElementTree.Element:
-    place = ElementTree.SubElement(enclaves, "enclave", path=enclave(node))
-    return ElementTree.SubElement(ElementTree.SubElement(place, "profiles"), "profile", ns=namespace, node=node)
+    Onlookers ask within their namespace whether there is a clock.
+    """
+    clock = {"system": [], "simulator": ["clock"], "shared": ["/clock"]}[time]
+    found = []
+    for name in names:
+        if name == "clock":
+            found += ["clock"] if onlooker else clock
+        elif time == "simulator" or not (name in SIMULATED or name.startswith("simulator_node/")):
+            found.append(name)
+    return found
 
 
 def _allow(profile: ElementTree.Element, kind: str, right: str, names: Iterable[str]) -> None:
