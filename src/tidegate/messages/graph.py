@@ -61,6 +61,7 @@ GRAPH: dict[str, Interface] = {
         onlooker=True,
     ),
     "launch_ros": Interface(
+        ("diagnostics",),
         subscribes=tuple(f"{node}/transition_event" for node in LIFECYCLE),
         calls=tuple(f"{node}/change_state" for node in LIFECYCLE),
     ),
