@@ -12,6 +12,8 @@ import numpy as np
 import pytest
 from mcap.reader import make_reader
 from mcap.records import ChunkIndex
+from mcap.writer import Writer as McapWriter
+from rosbags.rosbag2 import Reader
 from typer.testing import CliRunner
 
 from tidegate.bag import BagReader, BagWriter
@@ -155,6 +157,42 @@ def test_all_that_is_not_damaged_is_read_and_the_damage_is_told(whole: Path, tmp
     assert result.exit_code == 0, result.exception
     assert re.search(said, result.output)
     assert reader.contract() == {"robot": "car"}
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_what_can_be_read_is_written_into_a_whole_new_bag(whole: Path, tmp_path: Path, case: str) -> None:
+    damage, left, _ = CASES[case]
+    bag, new = tmp_path / "drive", tmp_path / "new"
+    shutil.copytree(whole, bag)
+    damage(bag)
+    result = CliRunner().invoke(app, ["info", str(bag), "--rescue", str(new)])
+    assert result.exit_code == 0, result.exception
+    assert f"{2 * left * PER_CHUNK} messages on 2 topics" in result.output
+    reader = BagReader(new)
+    assert list(reader.raw(set(reader.topics))) == list(BagReader(bag).raw({"/odom", "/camera/image_raw"}))
+    assert (reader.problems, reader.interrupted) == ([], False)
+    assert reader.contract() == {"robot": "car"}
+    with Reader(new) as other:  # an independent one
+        assert other.message_count == 2 * left * PER_CHUNK
+    again = CliRunner().invoke(app, ["info", str(bag), "--rescue", str(new)])
+    assert "exists already" in str(again.exception)
+
+
+def test_types_that_the_bag_itself_defines_are_rescued_and_others_named(tmp_path: Path) -> None:
+    with (tmp_path / "boat.mcap").open("wb") as file:
+        writer = McapWriter(file)
+        writer.start(profile="ros2")
+        for name, text in (("Horn", b"bool on\n"), ("Sail", b"")):
+            schema = writer.register_schema(f"boat_msgs/msg/{name}", "ros2msg" if text else "", text)
+            channel = writer.register_channel(f"/{name.lower()}", "cdr", schema)
+            writer.add_message(channel, 7, b"\0\1\0\0\1", 7)
+        writer.finish()
+    (tmp_path / "cut.mcap").write_bytes((tmp_path / "boat.mcap").read_bytes()[:-30])
+    result = CliRunner().invoke(app, ["info", str(tmp_path / "cut.mcap"), "--rescue", str(tmp_path / "new")])
+    assert "/sail: left out, the bag does not define boat_msgs/msg/Sail" in result.output, result.exception
+    reader = BagReader(tmp_path / "new")
+    assert list(reader.raw({"/horn"})) == [("/horn", "boat_msgs/msg/Horn", 7, b"\0\1\0\0\1")]
+    assert reader.definitions["boat_msgs/msg/Horn"].strip() == "bool on"
 
 
 def test_one_of_two_files_that_is_missing_is_named(whole: Path, tmp_path: Path) -> None:

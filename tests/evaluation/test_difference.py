@@ -98,12 +98,28 @@ def test_a_field_that_one_side_lacks_differs_without_limit():
     assert (one.name, one.largest) == ("gains.speed", np.inf)
 
 
-def test_records_of_other_stamps_are_counted_not_compared():
-    theirs = {"nominal": {SECOND: RECORDS["nominal"], 2 * SECOND: RECORDS["nominal"]}}
-    ours = {"nominal": {SECOND: RECORDS["nominal"]}}
-    assert [one.count for one in compare(ours, theirs, {}, 0, Tolerances())] == [1, 1]
-    assert missing_records(ours, theirs) == ["nominal: 0 records here alone, 1 there alone"]
-    assert missing_records(ours, {}) == []
+def test_a_record_that_one_side_has_alone_differs_without_limit():
+    both = {"nominal": {SECOND: RECORDS["nominal"], 2 * SECOND: RECORDS["nominal"]}}
+    one = {"nominal": {SECOND: RECORDS["nominal"]}}
+    for ours, theirs in ((one, both), (both, one)):
+        present, *fields = compare(ours, theirs, {}, 0, Tolerances())
+        assert (present.name, present.count, present.largest, present.since) == ("nominal.present", 2, np.inf, 2.0)
+        assert [field.count for field in fields] == [1, 1]
+        assert agreement([present, *fields]) == "on one side alone: nominal.present at 2.000 s"
+    assert [note.text for note in missing_records(one, both)] == ["nominal: 0 records here alone, 1 there alone"]
+
+
+def test_a_quantity_that_one_side_lacks_altogether_differs():
+    """One of ten commands came out, and no nominal command."""
+    theirs = {
+        "command": {stamp * SECOND: RECORDS["command"] for stamp in range(10)},
+        "nominal": {SECOND: RECORDS["nominal"]},
+    }
+    found = compare({"command": {0: RECORDS["command"]}}, theirs, {}, 0, Tolerances())
+    beyond = {one.name: (one.count, int(one.beyond.sum())) for one in found if one.since is not None}
+    assert beyond == {"command.present": (10, 9), "nominal.present": (1, 1)}
+    assert [note.text.split(":")[0] for note in missing_records({}, theirs)] == ["nominal", "command"]
+    assert [one.name for one in compare({}, theirs, {}, 0, Tolerances(), ["command"])] == ["nominal.present"]
 
 
 def test_what_is_ignored_is_left_out_and_a_tolerance_holds_for_its_fields():

@@ -50,6 +50,14 @@ def test_the_bag_is_replayed_as_its_reference_says(bag: str) -> None:
     assert "not in the bag" not in said
 
 
+def test_a_quantity_that_vanished_is_caught() -> None:
+    """With ``--asked`` the policy is not run."""
+    code, said = replayed("road", "--asked")
+    assert code == 1
+    assert {"nominal.present", "gains.present"} <= set(said.split())
+    assert "nominal: 0 records here alone" in said
+
+
 @pytest.mark.parametrize("bag", BAGS)
 def test_the_bags_are_small_and_the_filter_acts_in_traffic(bag: str) -> None:
     made, _ = read_reference(GOLDEN / bag)

@@ -15,7 +15,14 @@ from tidegate.bag.typestore import make, serialise
 from tidegate.bundle import Bundle
 from tidegate.cli.replay import replay as replay_command
 from tidegate.errors import BagError, TidegateError
-from tidegate.evaluation.difference import Tolerances, agreement, compare, full_scales, missing_records
+from tidegate.evaluation.difference import (
+    Tolerances,
+    against_record,
+    agreement,
+    compare,
+    full_scales,
+    missing_records,
+)
 from tidegate.evaluation.replay import replay
 from tidegate.liquid.compiled import RUNS_IN
 from tidegate.messages import CHANGED, DIAGNOSTICS, encode_diagnostics, encode_policy
@@ -40,23 +47,23 @@ def rewritten(source, target, change, topics=None):
     return target
 
 
-def against_record(path, bundle, settings, **options):
+def from_record(path, bundle, settings, **options):
     """A replay of a bag, and what differs from its record, by field."""
     model = Bundle.load(bundle)
     made = replay(BagReader(path), model, settings, **options)
     scales = full_scales(model, settings)
-    found = compare(made.made, made.recorded, scales, made.start, Tolerances())
+    found = compare(*against_record(made), scales, made.start, Tolerances())
     return made, {one.name: one for one in found}
 
 
 def commands(found):
-    return [one for name, one in found.items() if name.startswith("command.")]
+    return [one for name, one in found.items() if name.startswith("command.") and name != "command.present"]
 
 
 def test_a_recorded_drive_is_replayed_bit_for_bit(recorded, random_bundle, car_settings):
     _, path = recorded
     heard = []
-    made, found = against_record(path, random_bundle, car_settings, told=lambda *at: heard.append(at))
+    made, found = from_record(path, random_bundle, car_settings, told=lambda *at: heard.append(at))
     quantities = ["features", "lane", "health", "nominal", "gains", "command", "filter"]
     assert list(dict.fromkeys(one.quantity for one in found.values())) == quantities
     assert all(one.count == one.equal > 0 and one.at is None for one in found.values())
@@ -77,7 +84,7 @@ def test_a_changed_command_is_found_and_placed(recorded, random_bundle, car_sett
             return replace(record, effort=record.effort + np.eye(6)[0] * 0.6)
         return record
 
-    _, found = against_record(rewritten(path, tmp_path / "b", change), random_bundle, car_settings)
+    _, found = from_record(rewritten(path, tmp_path / "b", change), random_bundle, car_settings)
     changed, *others = commands(found)
     assert changed.equal == changed.count - 1
     assert changed.largest == pytest.approx(0.6 / scale, rel=1e-6)
@@ -96,7 +103,7 @@ def test_a_changed_diagnosis_of_a_tick_is_found(recorded, random_bundle, car_set
         barriers = tuple(one._replace(h=one.h + 1.0) if one.name == "speed" else one for one in record.barriers)
         return replace(record, mode=Mode.HOLD, intervened="speed", barriers=barriers)
 
-    _, found = against_record(rewritten(path, tmp_path / "b", change), random_bundle, car_settings)
+    _, found = from_record(rewritten(path, tmp_path / "b", change), random_bundle, car_settings)
     beyond = {name for name, one in found.items() if one.since is not None}
     assert beyond == {"filter.mode", "filter.intervened", "filter.speed.h"}
 
@@ -109,7 +116,7 @@ def test_the_recorded_inputs_are_what_the_filter_gets(recorded, random_bundle, c
     def change(topic, record):
         return replace(record, speed=record.speed + 3.0) if topic == "odom" and record.stamp >= stamps[400] else record
 
-    _, found = against_record(rewritten(path, tmp_path / "b", change), random_bundle, car_settings)
+    _, found = from_record(rewritten(path, tmp_path / "b", change), random_bundle, car_settings)
     assert all(one.equal >= 400 for one in commands(found))
     assert max(one.largest for one in commands(found)) > 0
 
@@ -120,17 +127,18 @@ def test_frames_that_were_never_perceived_are_left_out_and_named(recorded, rando
     stamps = sorted(record.stamp for _, _, record in BagReader(path).messages(["camera/image_raw"]))
     bag = rewritten(path, tmp_path / "b", lambda topic, record: record, ["camera/image_raw", "odom", "features"])
     lost, undecided = {stamps[3], stamps[4], stamps[9]}, stamps[12]
+    gone = dict.fromkeys(("features", "lane", "health"), lost)
+    gone |= {topic: lost | {undecided} for topic in ("nominal", "gains")}
 
     def change(topic, record):
-        gone = {"lane": lost, "nominal": {undecided}}.get(topic, set())
-        return None if record.stamp in gone else record
+        return None if record.stamp in gone.get(topic, ()) else record
 
-    every, _ = against_record(bag, random_bundle, car_settings)
-    some, found = against_record(rewritten(path, tmp_path / "c", change), random_bundle, car_settings)
+    every, _ = from_record(bag, random_bundle, car_settings)
+    some, found = from_record(rewritten(path, tmp_path / "c", change), random_bundle, car_settings)
     assert list(every.made["features"]) == stamps
     assert set(some.made["features"]) == set(stamps) - lost
     assert set(some.made["nominal"]) == set(stamps) - lost - {undecided}
-    first, second, *_ = some.notes
+    first, second, *_ = (note.line() for note in some.notes)
     at = [f"{(stamp - stamps[0]) / 1e9:.3f}" for stamp in (stamps[3], stamps[4], stamps[9], undecided)]
     assert first.startswith(f"3 of {len(stamps)} frames have no lane")
     assert f"(at {at[0]} to {at[1]}, {at[2]} s)" in first
@@ -147,20 +155,121 @@ def test_inputs_and_ticks_that_are_not_in_the_bag_are_named(recorded, random_bun
         gone = {"imu": stamps[40], "safety_node/inputs": stamps[50]}.get(topic)
         return None if record.stamp == gone else record
 
-    made, _ = against_record(rewritten(path, tmp_path / "b", change), random_bundle, car_settings)
-    missing, unheard = made.notes
-    assert missing.startswith("1 inputs of ticks are not in the bag (imu at 0.200 s)")
-    assert unheard.startswith("1 commands have no inputs of their tick in the bag (at 0.250 s)")
-    assert "command: 0 records here alone, 1 there alone" in missing_records(made.made, made.recorded)
+    made, found = from_record(rewritten(path, tmp_path / "b", change), random_bundle, car_settings)
+    missing, unheard = (note.line() for note in made.notes)
+    assert missing == "1 inputs of ticks are not in the bag, the newest before was taken (at imu 0.200 s)"
+    assert unheard == "1 commands have no inputs of their tick in the bag: not run (at 0.250 s)"
+    alone = [note.line() for note in missing_records(made.made, made.recorded)]
+    assert "command: 0 records here alone, 1 there alone" in alone
+    assert found["command.present"].at is None
+
+
+def test_what_the_bag_holds_of_a_frame_that_was_run_must_come_out_again(
+    recorded, random_bundle, car_settings, monkeypatch
+):
+    """A policy that falls silent, and a filter that leaves out the last ticks."""
+    _, path = recorded
+    made = replay(BagReader(path), Bundle.load(random_bundle), car_settings)
+    scales = full_scales(Bundle.load(random_bundle), car_settings)
+    made.made["nominal"].clear()
+    last = max(made.made["command"])
+    del made.made["command"][last]
+    found = {one.name: one for one in compare(*against_record(made), scales, made.start, Tolerances())}
+    assert {name for name, one in found.items() if one.since is not None} == {"nominal.present", "command.present"}
+    assert found["nominal.present"].beyond.all()
+    assert found["command.present"].at == pytest.approx((last - made.start) / 1e9)
+
+
+def test_what_a_recorder_lost_is_named_and_no_difference(recorded, random_bundle, car_settings, tmp_path):
+    """Of some frames the image, of others the lane or the nominal command, of another tick the command."""
+    _, path = recorded
+    stamps = sorted(record.stamp for _, _, record in BagReader(path).messages(["camera/image_raw"]))
+    ticks = sorted(record.stamp for _, _, record in BagReader(path).messages(["command"]))
+    last = stamps[-1]  # no later one knows what it did to the neurons
+    gone = {
+        "camera/image_raw": {last}, "lane": {stamps[5]}, "nominal": {stamps[6]}, "command": {ticks[30]},
+    }  # fmt: skip
+
+    def change(topic, record):
+        return None if record.stamp in gone.get(topic, ()) else record
+
+    made, found = from_record(rewritten(path, tmp_path / "b", change), random_bundle, car_settings)
+    assert {name for name, one in found.items() if one.since is not None} == set()
+    assert set(made.made["lane"]) == set(stamps) - {last}
+    (lost,) = [note.line() for note in made.notes if "were processed" in note.text]
+    assert lost.startswith("1 frames that were processed are not in the bag")
+    assert lost.endswith(f"(at {(last - stamps[0]) / 1e9:.3f} s)")
+
+
+def cut_off(source, target, begins_s, keep=lambda topic: True):
+    """What a recorder has that comes ``begins_s`` after the first message."""
+    reader = BagReader(source)
+    topics = [name[1:] for name in reader.topics if name != "/camera/camera_info" and keep(name[1:])]
+    first = None
+    with BagWriter(target) as writer:
+        for topic, received, record in reader.messages(topics):
+            first = received if first is None else first
+            if received - first >= begins_s * 1e9:
+                writer.write(topic, record, received)
+    return target
+
+
+@pytest.mark.parametrize("begins_s", [0.1, 0.33, 2.0])
+def test_a_bag_that_begins_midway_is_replayed_from_what_it_tells_of_the_state(
+    begins_s, recorded, random_bundle, car_settings, tmp_path
+):
+    """A recorder that came late, or a snapshot: within 1e-6 of full scale once the filter has settled; and what is
+    another's command is still found."""
+    _, path = recorded
+    bag = cut_off(path, tmp_path / "b", begins_s)
+    made, found = from_record(bag, random_bundle, car_settings)
+    told = [note.text for note in made.notes]
+    assert any(text.startswith("the bag begins while the policy was running: its neurons") for text in told)
+    assert any(text.startswith("the bag begins while the filter was running: its mode") for text in told)
+    assert {name: one.largest for name, one in found.items() if one.since is not None} == {}
+    assert len(made.ran["command"]) == made.ticks - 600  # of 3 s
+    last = max(made.made["command"])
+    made.made["command"][last] = replace(made.made["command"][last], effort=np.zeros(6))
+    model = Bundle.load(random_bundle)
+    again = compare(*against_record(made), full_scales(model, car_settings), made.start, Tolerances())
+    assert any(one.since is not None and one.quantity == "command" for one in again)
+
+
+def test_a_bag_that_begins_midway_without_neurons_says_so(recorded, random_bundle, car_settings, tmp_path):
+    _, path = recorded
+    bag = cut_off(path, tmp_path / "b", 2.0, lambda topic: topic != "neurons")
+    notes = [note.text for note in from_record(bag, random_bundle, car_settings)[0].notes]
+    assert any("has no neurons: they begin at rest" in text for text in notes)
+
+
+def test_all_frames_that_were_dropped_are_named_where_all_are_asked_for(recorded, random_bundle, tmp_path):
+    """Ten of them, no two neighbours: six in the terminal, all with --all and on the page."""
+    _, path = recorded
+    stamps = sorted(record.stamp for _, _, record in BagReader(path).messages(["camera/image_raw"]))
+    lost = set(stamps[2:22:2])
+    assert len(lost) == 10
+    made_of_them = ("features", "lane", "health", "nominal", "gains")
+
+    def change(topic, record):
+        return None if topic in made_of_them and record.stamp in lost else record
+
+    bag, page = rewritten(path, tmp_path / "b", change), tmp_path / "page.html"
+    short = run(bag, "--bundle", random_bundle, "--html", page).output
+    whole = run(bag, "--bundle", random_bundle, "--all").output
+    times = [f"{(stamp - stamps[0]) / 1e9:.3f}" for stamp in sorted(lost)]
+    said = f"10 of {len(stamps)} frames have no lane: perception did not process them (at "
+    assert f"{said}{', '.join(times)} s)" in whole
+    assert f"{said}{', '.join(times[:6])} and 4 more s)" in short
+    assert f"{said}{', '.join(times)} s)" in page.read_text()
 
 
 def test_a_bag_with_a_camera_only_says_what_it_lacks(recorded, random_bundle, car_settings, tmp_path):
     _, path = recorded
     bag = rewritten(path, tmp_path / "b", lambda topic, record: record, ["camera/image_raw"])
-    made, found = against_record(bag, random_bundle, car_settings)
+    made, found = from_record(bag, random_bundle, car_settings)
     assert found == {}
     assert made.frames > 20
-    assert [note.split(" ")[1] for note in made.notes] == ["odometry", "commands"]
+    assert [note.text.split(" ")[1] for note in made.notes] == ["odometry", "commands"]
     assert agreement([]) == "nothing was recorded that could be compared"
 
 
@@ -173,7 +282,7 @@ def test_a_step_that_ran_in_something_else_is_noted(recorded_in, recorded, rando
         for stamp, data in ((0, make(DIAGNOSTICS)), (1, encode_policy(1, recorded_in, make))):  # another's, ours
             writer.write_raw("/diagnostics", DIAGNOSTICS, serialise(data), stamp)
     notes = replay(BagReader(tmp_path / "b"), Bundle.load(random_bundle), car_settings).notes
-    assert any("differ by rounding" in note for note in notes) == (recorded_in != RUNS_IN)
+    assert any("differ by rounding" in note.text for note in notes) == (recorded_in != RUNS_IN)
 
 
 def test_settings_that_changed_while_recording_are_replayed_from_their_tick_on(
@@ -191,11 +300,11 @@ def test_settings_that_changed_while_recording_are_replayed_from_their_tick_on(
         for stamp, values in ((stamps[0], []), (at, [(f"{CHANGED}{key}", "0.1")])):
             data = encode_diagnostics(stamp, "safety_node", Level.OK, "NORMAL", values, make)
             writer.write_raw("/diagnostics", DIAGNOSTICS, serialise(data), stamp)
-    made, found = against_record(tmp_path / "b", random_bundle, car_settings)
+    made, found = from_record(tmp_path / "b", random_bundle, car_settings)
     assert all(one.equal >= 400 for one in commands(found))
     assert any(one.equal < one.count for one in commands(found))
     (note,) = made.notes
-    assert note == f"settings changed at {(at - stamps[0]) / 1e9:.3f} s and replayed so: {key} 0.1"
+    assert note.line() == f"settings changed at {(at - stamps[0]) / 1e9:.3f} s and replayed so: {key} 0.1"
 
 
 def test_a_bag_without_a_camera_is_refused(recorded, random_bundle, car_settings, tmp_path):

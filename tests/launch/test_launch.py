@@ -35,7 +35,8 @@ def test_the_arguments_explain_themselves(environment: dict[str, str], name: str
         ["ros2", "launch", "tidegate", name, "-s"], env=environment, capture_output=True, text=True, check=True
     ).stdout
     wanted = {"robot", "params_file", "bundle", "namespace", "use_sim_time", "autostart", "use_respawn", "log_level"}
-    wanted |= {"record", "dry_run", "use_rviz", "rviz_config_file", "viewers"}
+    wanted |= {"record", "record_all", "max_bag_size", "max_bag_duration", "snapshots"}
+    wanted |= {"dry_run", "use_rviz", "rviz_config_file", "viewers"}
     own = {"simulation": {"headless", "scene", "seed", "lock_step"}, "replay": {"bag", "rate", "clock_hz"}}
     wanted |= own.get(name.partition(".")[0], set())
     explained = re.findall(r"^    '(\w+)':\n        (\S.{8,})\n", shown, re.MULTILINE)
@@ -124,6 +125,28 @@ def test_a_node_that_dies_takes_the_launch_down_safely(launch: Callable[..., Lau
     assert launched.process.wait(PATIENCE_S) == 1
     assert "ended by itself with code -9" in launched.said
     assert re.search(r"safety_node-\d\]: process has finished cleanly", launched.said)
+
+
+def test_a_recorder_that_dies_is_told_of_and_stops_nobody(
+    launch: Callable[..., Launched], bundle: Path, tmp_path: Path
+) -> None:
+    arguments = (f"bundle:={bundle}", "lock_step:=true", f"record:={tmp_path}/bag", "max_bag_size:=100000")
+    launched = launch("simulation.launch.py", *arguments)
+    launched.wait_for("[safety_node]: NORMAL")
+    os.kill(launched.pid("recorder_node"), signal.SIGKILL)
+    launched.wait_for("ended by itself with code -9; nothing is recorded any more")
+    assert re.search(r"\[ERROR\] \[launch.user\]: recorder_node-\d+ ended by itself", launched.said)
+    latched = ["--qos-durability", "transient_local", "--qos-reliability", "reliable"]
+    heard = subprocess.run(
+        ["ros2", "topic", "echo", "--once", "--no-daemon", *latched, "--filter", '"nothing is" in m.status[0].message',
+         "/diagnostics", "diagnostic_msgs/msg/DiagnosticArray"],
+        env=launched.environment, capture_output=True, text=True, check=True, timeout=120,
+    ).stdout  # fmt: skip
+    assert "name: recorder_node" in heard
+    assert launched.process.poll() is None
+    os.killpg(launched.process.pid, signal.SIGINT)
+    assert launched.process.wait(60) == 0, launched.said
+    assert len(list((tmp_path / "bag").glob("*.mcap"))) > 1
 
 
 @pytest.mark.slow

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from made import RECIPE, drive
 
+from tidegate.bag import BagReader, BagWriter
 from tidegate.errors import BagError
 from tidegate.learning.dataset import Windows, bags_in, labelled, load_drive, split
 from tidegate.settings import Settings
@@ -73,6 +74,20 @@ def test_the_cache_gives_back_what_the_bag_gave(bags: list[Path], settings: Sett
     np.testing.assert_array_equal(load_drive(bags[0], settings.perception, tmp_path)[0].images, fresh.images)
     other = replace(settings.perception, crop_top=0.5)
     assert not np.array_equal(load_drive(bags[0], other, tmp_path)[0].images, fresh.images)
+
+
+def test_topics_of_other_names_are_read_where_they_are_told(
+    bags: list[Path], settings: Settings, tmp_path: Path
+) -> None:
+    other, cache = tmp_path / "other", tmp_path / "cache"
+    reader = BagReader(bags[0])
+    with BagWriter(other) as writer:
+        for name, kind, received, data in reader.raw(set(reader.topics)):
+            writer.write_raw("/wheel/odometry" if name == "/odom" else name, kind, data, received)
+    told, _ = load_drive(other, settings.perception, cache, {"/wheel/odometry": "odom"})
+    np.testing.assert_array_equal(told.speed, load_drive(bags[0], settings.perception)[0].speed)
+    with pytest.raises(BagError, match="no topic 'odom'"):  # the cache is of the remapping too
+        load_drive(other, settings.perception, cache)
 
 
 def test_labels_of_another_preview_are_refused(bags: list[Path], settings: Settings) -> None:

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import cv2
 import numpy as np
 import pytest
 import rclpy
@@ -15,7 +16,7 @@ from rclpy.executors import Executor
 from rclpy.lifecycle import TransitionCallbackReturn
 from rclpy.serialization import deserialize_message
 
-from tidegate.bag import BagReader, BagWriter
+from tidegate.bag import BagReader, BagWriter, typestore
 from tidegate.errors import BagError
 from tidegate.evaluation.rollout import Task, run_task
 from tidegate.messages import TOPICS, decode
@@ -110,6 +111,39 @@ def test_sensors_and_operator_are_played_in_order_with_a_clock_after_each_moment
     assert set(times) <= {10**9 + index * PERIOD for index in range(40)}
     assert times == sorted(times)
     assert len(times) > 10  # best effort, the newest alone is kept
+
+
+def test_the_clock_is_that_of_the_stamps_where_these_are_simulated(
+    ros: Executor, listener: Listener, tmp_path: Path
+) -> None:
+    """A recorder by the wall clock, at half the simulation's pace, that did not keep ``/clock``."""
+    received = 1_700_000_000 * 10**9
+    with BagWriter(tmp_path / "bag") as writer:
+        for index in range(40):
+            stamp = 3 * 10**9 + index * PERIOD
+            writer.write("odom", Odometry(stamp, float(index), 0.0, 0.0, 1.0, 0.0), received + 2 * index * PERIOD)
+    play(ros, tmp_path / "bag", rate=4.0)
+    until(ros, lambda: len(listener.of("odom")) == 40, "all of the odometry")
+    times = [message.clock.sec * 10**9 + message.clock.nanosec for message in listener.of("clock")]
+    assert set(times) <= {3 * 10**9 + index * PERIOD for index in range(40)}
+    assert times == sorted(times)
+    assert len(times) > 10
+
+
+def test_compressed_images_are_played_as_images(ros: Executor, tmp_path: Path) -> None:
+    """And topics of other names as ours."""
+    done, data = cv2.imencode(".png", np.full((8, 16, 3), (10, 20, 30), np.uint8))  # blue, green, red
+    assert done
+    message = typestore.make("sensor_msgs/msg/CompressedImage")
+    message.format, message.data = "png", data.reshape(-1)
+    with BagWriter(tmp_path / "bag") as writer:
+        for stamp in range(3):
+            writer.write_raw("/front/image", message.__msgtype__, typestore.serialise(message), stamp)
+    camera = Listener(ros, ("camera/image_raw",))
+    play(ros, tmp_path / "bag", remap="/front/image:=camera/image_raw")
+    until(ros, lambda: len(camera.of("camera/image_raw")) == 3, "all images")
+    assert (camera.of("camera/image_raw")[0].image == (30, 20, 10)).all()
+    camera.close()
 
 
 def test_no_clock_is_told_where_none_is_wanted(ros: Executor, listener: Listener, tmp_path: Path) -> None:

@@ -15,10 +15,13 @@ from plant import CAR_YAML
 from rclpy.serialization import deserialize_message, serialize_message
 from rosbags.highlevel import AnyReader
 
+from tidegate.bag import BagReader
 from tidegate.bundle import Bundle
 from tidegate.errors import GraphError
+from tidegate.evaluation.difference import QUANTITIES, Difference, Tolerances, against_record, compare, full_scales
 from tidegate.evaluation.drivers import BundleDriver
 from tidegate.evaluation.pilot import Pilot
+from tidegate.evaluation.replay import Replay, replay
 from tidegate.messages import TOPICS, encode
 from tidegate.nodes.bringup import Graph, GraphOptions
 from tidegate.nodes.remote import Remote
@@ -97,6 +100,57 @@ def test_the_graph_in_lock_step_gives_what_the_loop_without_ros_gives(
             assert serialize_message(one) == serialize_message(encode(record, make)), (topic, record.stamp)
 
 
+def replayed(bag: Path, bundle: Path, settings: Settings) -> tuple[Replay, dict[str, Difference]]:
+    """A bag of the live graph, run again without it."""
+    model = Bundle.load(bundle, "car")
+    made = replay(BagReader(bag), model, settings)
+    found = compare(*against_record(made), full_scales(model, settings), made.start, Tolerances())
+    return made, {one.name: one for one in found}
+
+
+def test_a_live_recording_in_lock_step_is_replayed_bit_for_bit(
+    recorded: Path, bundle: Path, settings: Settings
+) -> None:
+    made, found = replayed(recorded, bundle, settings)
+    assert {one.quantity for one in found.values()} == {*QUANTITIES.values()}
+    assert {name: one.largest for name, one in found.items() if one.at is not None} == {}
+    assert found["command.present"].count > 300
+    assert made.notes == ()
+
+
+def test_a_recording_in_real_time_is_replayed_and_what_was_dropped_is_named(
+    bundle: Path, settings: Settings, tmp_path: Path
+) -> None:
+    """Perception is held up for longer than its queue is deep: frames are lost on the way to it, not to the bag."""
+    bag = tmp_path / "bag"
+    with Graph(GraphOptions(bundle, CAR_YAML, seed=SEED, record=bag), quiet) as graph:
+        graph.spin(3.0)
+        os.kill(graph.children["perception_node"].pid, signal.SIGSTOP)
+        graph.spin(3.0)
+        os.kill(graph.children["perception_node"].pid, signal.SIGCONT)
+        graph.spin(1.5)
+    made, found = replayed(bag, bundle, settings)
+    frames = sorted(record.stamp for _, _, record in BagReader(bag).messages(["camera/image_raw"]))
+    dropped = sorted(set(frames) - set(made.recorded["lane"]))
+    assert dropped
+    (note,) = [note for note in made.notes if "perception did not process them" in note.text]
+    named = [stamp for stretch in note.at for stamp in frames if within(stretch, (stamp - made.start) / 1e9)]
+    assert named == dropped
+    assert found["command.present"].count > 200
+    assert {name: one.largest for name, one in found.items() if one.since is not None} == {}  # 1e-6 of full scale
+    exact = all(one.at is None for one in found.values())
+    compared = found["command.present"].count
+    print(
+        f"{made.ticks} ticks, {compared} compared, bit-equal: {exact}; {len(dropped)} of {len(frames)} frames dropped"
+    )
+
+
+def within(stretch: str, at: float) -> bool:
+    """Whether a moment [s] lies in what a note names, to a millisecond."""
+    first, _, last = stretch.partition(" to ")
+    return float(first) - 6e-4 < at < float(last or first) + 6e-4
+
+
 def test_real_time_measures_latency_and_loses_no_frame(bundle: Path, tmp_path: Path) -> None:
     options = GraphOptions(bundle, CAR_YAML, seed=SEED, record=tmp_path / "bag")
     summary = run_graph(options, duration_s=3.0)
@@ -124,6 +178,25 @@ def test_a_node_that_dies_is_named_and_the_rest_goes_down(bundle: Path) -> None:
     children = graph.children
     assert all(child.code is not None for child in children.values())
     assert children["safety_node"].code == 0
+
+
+def test_a_recorder_that_dies_is_told_of_and_stops_nobody(bundle: Path, tmp_path: Path) -> None:
+    told: list[str] = []
+    options = GraphOptions(bundle, CAR_YAML, lock_step=True, record=tmp_path / "bag")
+    graph = Graph(options, lambda *words: told.append(" ".join(words)))
+
+    def drive() -> None:
+        with graph:
+            os.kill(graph.children["recorder_node"].pid, signal.SIGKILL)
+            graph.spin(1.0)
+            graph.spin(0.5)
+            assert graph.children["safety_node"].code is None
+            said = "recorder_node ERROR ended by itself (code -9); nothing is recorded any more"
+            assert told.count(said) == 1
+
+    with pytest.raises(GraphError, match=r"recorder_node ended with code -9"):  # at the end
+        drive()
+    assert graph.children["safety_node"].code == 0
 
 
 @pytest.mark.slow

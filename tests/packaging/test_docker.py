@@ -109,8 +109,28 @@ def test_a_service_fits_its_image(name: str) -> None:
     assert build.get("target", service["image"].partition(":")[2]) == service["image"].partition(":")[2]
     assert build.get("target", "0") in stages(file)
     words = service["command"]
-    launch(words if words[0] == "ros2" else words[-1].removeprefix("exec ").split())
+    launch(words if words[0] == "ros2" else words[-1].partition("exec ")[2].split())
     assert service["read_only"]
     assert service["stop_signal"] == "SIGINT"
     assert int(service["stop_grace_period"].removesuffix("s")) > 12  # as long as a launch waits for its nodes
     assert service["ulimits"]["rtprio"] >= 70
+
+
+def test_what_is_recorded_has_its_contract_and_is_split(tmp_path: Path) -> None:
+    """The command of the service as the shell reads it, with what ``ros2`` would answer."""
+    pytest.importorskip("rclpy")
+    from tidegate.nodes.recorder_node import PARAMETERS
+
+    (script,) = COMPOSE["services"]["record"]["command"][2:]
+    shell = re.sub(r"\$\{(\w+):-([^}]*)\}", r"\2", script).replace("$$", "$")
+    (tmp_path / "ros2").write_text(f'#!/bin/sh\n[ "$1" = pkg ] && echo {ROOT} || printf "%s\\n" "$@"\n')
+    (tmp_path / "ros2").chmod(0o755)
+    said = subprocess.run(
+        ["bash", "-c", shell], env={"PATH": f"{tmp_path}:/usr/bin:/bin"}, capture_output=True, text=True, check=True
+    ).stdout.splitlines()
+    values = dict(word.split(":=") for word in said if ":=" in word)
+    assert set(values) <= {item.name for item in PARAMETERS}
+    assert Path(values["config"]).is_file()
+    assert (Path(values["bundle"]) / "bundle.json").is_file()
+    assert int(values["max_bag_size"]) > 0
+    assert re.fullmatch(r"/bags/\d{8}T\d{6}Z", values["path"])

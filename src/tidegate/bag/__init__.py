@@ -3,11 +3,12 @@
 
 from tidegate.bag.align import Drive, align
 from tidegate.bag.background import BackgroundWriter
-from tidegate.bag.reader import BagReader
+from tidegate.bag.reader import BagReader, remappings
+from tidegate.bag.rescue import rescue
 from tidegate.bag.snapshots import Snapshots
 from tidegate.bag.summary import BagSummary, TopicSummary, summarise
 from tidegate.bag.timing import Spread, Timing, measure
-from tidegate.bag.writer import BagWriter
+from tidegate.bag.writer import BagWriter, folder_named
 
 __all__ = [
     "BackgroundWriter",
@@ -20,6 +21,9 @@ __all__ = [
     "Timing",
     "TopicSummary",
     "align",
+    "folder_named",
     "measure",
+    "remappings",
+    "rescue",
     "summarise",
 ]

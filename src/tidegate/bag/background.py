@@ -8,6 +8,7 @@ import time
 from collections.abc import Sequence
 from typing import Protocol
 
+from tidegate.bag.mcap_file import Quality
 from tidegate.bag.salvage import Raw
 
 PERIOD_S = 0.05
@@ -22,6 +23,9 @@ END_S = 8.0
 
 class Keeper(Protocol):
     """What messages are written to, such as a ``BagWriter``; each may raise BagError."""
+
+    def offer(self, topic: str, qualities: Sequence[Quality]) -> None:
+        """Hear what a topic's publishers offer, before its first message."""
 
     def write_raw(self, topic: str, type_name: str, data: bytes, stamp: int) -> None:
         """Take a message in."""
@@ -49,6 +53,11 @@ class BackgroundWriter:
         self._lock, self._ended = threading.Lock(), threading.Event()
         self._thread = threading.Thread(target=self._run, name="bag writer", daemon=True)
         self._thread.start()
+
+    def offer(self, topic: str, qualities: Sequence[Quality]) -> None:
+        """Tell the keepers what the publishers of ``topic`` offer, before its first message is put."""
+        for keeper in self._keepers:
+            keeper.offer(topic, qualities)
 
     def put(self, topic: str, type_name: str, stamp: int, data: bytes) -> None:
         """Take in a message; never waits for the disk."""

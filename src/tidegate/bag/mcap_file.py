@@ -9,15 +9,31 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast
 
+import yaml
 from mcap.writer import Writer
 
 from tidegate.bag.sink import Sink
-from tidegate.bag.typestore import definition
 
 CHUNK_BYTES = 65536
 """A chunk reaches the disk once it is this large: about two camera images, 0.1 s of the whole graph."""
 CONTRACT = "tidegate"
 """Name of the metadata record that carries the contract."""
+
+
+Quality = Mapping[str, Any]
+"""What a publisher offers, by rosbag2's names: ``{"reliability": "reliable", "depth": 10, …}``."""
+
+
+@dataclass(slots=True)
+class Channel:
+    """A topic being recorded: ROS type, its definition and RIHS01 hash, qualities offered, and messages so far."""
+
+    name: str
+    type: str
+    definition: str
+    digest: str
+    offered: list[Quality]
+    count: int = 0
 
 
 @dataclass(slots=True)
@@ -64,17 +80,19 @@ class McapFile:
         """What is written so far [B]."""
         return self._sink.tell()
 
-    def add(self, topic: str, type_name: str, data: bytes, stamp: int, sequence: int) -> None:
-        """Take in a serialised message; it is written with its chunk."""
+    def add(self, topic: Channel, data: bytes, stamp: int) -> None:
+        """Take in a serialised message, the last of those that ``topic`` counts; it is written with its chunk."""
         self.span.add(stamp)
         with self._undone():
-            if topic not in self._channels:
-                if type_name not in self._schemas:
-                    text = definition(type_name)[0].encode()
-                    self._schemas[type_name] = self._writer.register_schema(type_name, "ros2msg", text)
-                metadata = {"offered_qos_profiles": ""}
-                self._channels[topic] = self._writer.register_channel(topic, "cdr", self._schemas[type_name], metadata)
-            self._writer.add_message(self._channels[topic], stamp, data, stamp, sequence)
+            if topic.name not in self._channels:
+                if topic.type not in self._schemas:
+                    text = topic.definition.encode()
+                    self._schemas[topic.type] = self._writer.register_schema(topic.type, "ros2msg", text)
+                offered = yaml.safe_dump(topic.offered, sort_keys=False) if topic.offered else ""
+                metadata = {"offered_qos_profiles": offered, "topic_type_hash": topic.digest}
+                schema = self._schemas[topic.type]
+                self._channels[topic.name] = self._writer.register_channel(topic.name, "cdr", schema, metadata)
+            self._writer.add_message(self._channels[topic.name], stamp, data, stamp, topic.count - 1)
 
     def flush(self) -> None:
         """End the chunk and have all put on the disk."""

@@ -3,16 +3,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path, PurePath
+from types import MappingProxyType
 from typing import Any
 
 from tidegate.bag.mcap_file import CONTRACT
 from tidegate.bag.salvage import Raw, notes
 from tidegate.bag.source import Source
 from tidegate.bag.typestore import deserialise
-from tidegate.errors import BagError, ImageError, MessageError
-from tidegate.messages import TOPICS, decode
+from tidegate.errors import BagError, ImageError, MessageError, SettingsError
+from tidegate.messages import COMPRESSED, TOPICS, decode
 from tidegate.security.parse import read_yaml
 
 METADATA = "metadata.yaml"
@@ -20,12 +21,16 @@ LARGEST_METADATA = 1 << 22
 """Bytes; a recording of an hour has a few thousand."""
 REPEATS = 10_000
 """Values that aliases of the metadata may stand for; writers in Python make some."""
+SUFFIX = "/compressed"
+"""What ``image_transport`` adds to the name of a topic whose images it compresses."""
+AS_IT_IS: Mapping[str, str] = MappingProxyType({})
 
 
 class BagReader:
     """A bag: the folder that ``ros2 bag record`` makes, or one of its files.
 
-    What the files say counts, whatever ``metadata.yaml`` says of them.
+    What the files say counts, whatever ``metadata.yaml`` says of them. Images may be compressed, on their topic or on
+    the one that ``image_transport`` makes of it.
 
     Attributes:
         topics: ROS type by absolute topic name.
@@ -36,13 +41,19 @@ class BagReader:
         problems: what is wrong with the bag, a line each; what is read may add to it.
     """
 
-    def __init__(self, path: str | Path) -> None:
+    def __init__(self, path: str | Path, remap: Mapping[str, str] = AS_IT_IS) -> None:
         """Look into the bag.
 
+        Args:
+            path: of the bag.
+            remap: relative topic of ``messages.TOPICS`` by the absolute name that it has in a bag of another robot, as
+                ``remappings`` makes it.
+
         Raises:
-            BagError: no such bag, unreadable, or cut off before the first message.
+            BagError: no such bag, unreadable, or cut off before the first message; no topic of a name that is remapped.
         """
         self.path = Path(path)
+        self._remap = dict(remap)
         if not self.path.exists():
             raise BagError(f"{path}: no such bag")
         self.problems: list[str] = []
@@ -65,6 +76,8 @@ class BagReader:
         if self.interrupted and not self.topics:
             raise BagError(f"{self.path}: is cut off or corrupt, no message can be read ({self._sources[0].broken})")
         self._check_index()
+        if absent := [name for name in remap if name not in self.topics]:
+            raise BagError(f"{self.path}: has no topic '{absent[0]}' to remap; its topics: {self._told()}")
 
     @property
     def storage(self) -> str:
@@ -151,18 +164,35 @@ class BagReader:
         Raises:
             BagError: the bag lacks it, has it more than once, or with another type or without a message.
         """
-        found = [name for name in self.topics if relative(name) == topic]
-        held = ", ".join(sorted(self.topics)) or "none"
+        found = [name for name, other in self._remap.items() if other == topic]
+        found = found or [name for name in self.topics if name not in self._remap and relative(name) == topic]
+        if not found and topic in COMPRESSED:
+            found = [name for name in self.topics if name not in self._remap and relative(name, SUFFIX) == topic]
         if not found:
             what = "camera images, topic" if topic == "camera/image_raw" else "topic"
-            raise BagError(f"{self.path}: has no {what} '{topic}'; its topics: {held}")
+            raise BagError(f"{self.path}: has no {what} '{topic}'; its topics: {self._told()}")
         if len(found) > 1:
             raise BagError(f"{self.path}: has '{topic}' more than once: {', '.join(sorted(found))}")
-        if self.topics[found[0]] != TOPICS[topic].type:
-            raise BagError(f"{self.path}: {found[0]} is {self.topics[found[0]]}; it must be {TOPICS[topic].type}")
+        if (kind := self.topics[found[0]]) not in types(topic):
+            raise BagError(f"{self.path}: {found[0]} is {kind}; it must be {' or '.join(types(topic))}")
         if self.counts[found[0]] == 0:
             raise BagError(f"{self.path}: {found[0]} has no messages")
         return found[0]
+
+    def held(self, topic: str) -> str | None:
+        """As ``find``; None where that raises."""
+        try:
+            return self.find(topic)
+        except BagError:
+            return None
+
+    def stands_for(self, name: str) -> str:
+        """Topic of the contract that the absolute ``name`` stands for and has the type of; empty = none."""
+        topic = self._remap.get(name) or relative(name) or relative(name, SUFFIX)
+        return topic if topic and self.topics[name] in types(topic) else ""
+
+    def _told(self) -> str:
+        return ", ".join(sorted(self.topics)) or "none"
 
     def messages(self, topics: Sequence[str]) -> Iterator[tuple[str, int, Any]]:
         """Records on the relative ``topics`` as (relative topic, time of receipt [ns], record), in order of receipt.
@@ -188,9 +218,36 @@ class BagReader:
             yield from source.raw(names)
 
 
-def relative(name: str) -> str:
-    """Topic of the contract that the absolute ``name`` stands for, the longest that fits; empty = none.
+def relative(name: str, suffix: str = "") -> str:
+    """Topic of the contract that the absolute ``name`` stands for, the longest that fits before ``suffix``; empty =
+    none.
 
     ``/car/expert/nominal`` is ``expert/nominal``, not the ``nominal`` of a namespace ``/car/expert``.
     """
-    return max((topic for topic in TOPICS if f"/{name}".endswith(f"/{topic}")), key=len, default="")
+    return max((topic for topic in TOPICS if f"/{name}".endswith(f"/{topic}{suffix}")), key=len, default="")
+
+
+def types(topic: str) -> tuple[str, ...]:
+    """ROS types that a bag may have on ``topic``: its own, and the compressed one."""
+    own = TOPICS[topic].type
+    return (own, COMPRESSED[topic]) if topic in COMPRESSED else (own,)
+
+
+def remappings(rules: Iterable[str]) -> dict[str, str]:
+    """What ``BagReader`` takes, of rules as ROS writes them: ``/front/image:=camera/image_raw``.
+
+    Raises:
+        SettingsError: a rule of another form, to no topic of the contract, or two for one topic.
+    """
+    found: dict[str, str] = {}
+    for rule in rules:
+        name, sign, topic = (part.strip() for part in rule.partition(":="))
+        topic = topic.strip("/")
+        if not (name and sign):
+            raise SettingsError(f"remapping '{rule}': must be of the form /front/image:=camera/image_raw")
+        if topic not in TOPICS:
+            raise SettingsError(f"remapping '{rule}': no topic '{topic}'; there are {', '.join(TOPICS)}")
+        if topic in found.values():
+            raise SettingsError(f"remapping '{rule}': '{topic}' is remapped already")
+        found[f"/{name.strip('/')}"] = topic
+    return found

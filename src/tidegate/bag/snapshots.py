@@ -6,10 +6,11 @@ from __future__ import annotations
 import re
 import shutil
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timezone
 from pathlib import Path
 
+from tidegate.bag.mcap_file import Quality
 from tidegate.bag.reader import relative
 from tidegate.bag.typestore import deserialise
 from tidegate.bag.writer import BagWriter
@@ -56,8 +57,13 @@ class Snapshots:
         self._before, self._after = nanoseconds(before_s), nanoseconds(after_s)
         self._ring: deque[tuple[int, str, str, bytes, int]] = deque()
         self._bytes = self._number = self._written = self._until = 0
+        self._offered: dict[str, Sequence[Quality]] = {}
         self._bag: BagWriter | None = None
         self._last: SafetyState | None = None
+
+    def offer(self, topic: str, qualities: Sequence[Quality]) -> None:
+        """As ``BagWriter.offer``, for the snapshots to come."""
+        self._offered[topic] = qualities
 
     def write_raw(self, topic: str, type_name: str, data: bytes, stamp: int) -> None:
         """Take in a message: as ``BagWriter.write_raw``.
@@ -119,6 +125,8 @@ class Snapshots:
             name = f"{when:%Y%m%dT%H%M%S}.{milli:03d}Z_{cause}"
             told = {"snapshot_cause": cause, "snapshot_at_ns": str(stamp)}
             self._bag = BagWriter(self._folder / name, self._contract | told)
+            for topic, qualities in list(self._offered.items()):
+                self._bag.offer(topic, qualities)
         self._until = stamp + self._after
         self._catch_up(self._bag)
 

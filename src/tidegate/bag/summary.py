@@ -11,14 +11,12 @@ from typing import Any
 
 import numpy as np
 
-from tidegate.bag.reader import BagReader, relative
-from tidegate.bag.timing import Spread, Timing, measure
+from tidegate.bag.reader import BagReader
+from tidegate.bag.timing import ANOTHER_CLOCK, Spread, Timing, measure
 from tidegate.bag.typestore import STORE, deserialise
-from tidegate.messages import TOPICS, decode, serialised_stamp
+from tidegate.messages import decode, serialised_stamp
 from tidegate.records import NANOSECONDS, UsedInputs, Values
 
-ANOTHER_CLOCK = 86_400 * NANOSECONDS
-"""Stamps that are further than this [ns] from the time of receipt are of another clock, such as simulated time."""
 CHAIN = ("camera/image_raw", "features", "nominal")
 """What carries the stamp of the camera frame that caused it; then comes the tick that used the last of them."""
 USED, COMMAND = "safety_node/inputs", "command"
@@ -111,8 +109,7 @@ def summarise(reader: BagReader, stated: Mapping[str, float]) -> BagSummary:
     other = any(abs(np.median(delay)) > ANOTHER_CLOCK for delay in delays.values())
 
     def of(name: str, topic: _Heard) -> TopicSummary:
-        own, delay = TOPICS.get(relative(name)), delays.get(name)
-        rate = stated.get(own.name) if own is not None and own.type == topic.type else None
+        delay, rate = delays.get(name), stated.get(reader.stands_for(name))
         return TopicSummary(
             name=name,
             type=topic.type,
@@ -134,7 +131,7 @@ def summarise(reader: BagReader, stated: Mapping[str, float]) -> BagSummary:
         begins=begins,
         ends=ends,
         topics=tuple(of(name, topic) for name, topic in heard.items()),
-        hops=dict(_hops(heard, records)),
+        hops=dict(_hops(reader, heard, records)),
         ages=_ages(records[USED]),
         another_clock=other,
         unreadable=unreadable,
@@ -152,14 +149,14 @@ def _read(reader: BagReader) -> tuple[dict[str, _Heard], dict[str, list[Any]], i
     records: dict[str, list[Any]] = {USED: [], RENDERED: [], COMMANDED: []}
     unreadable = 0
     for name, kind, received, data in reader.raw(set(heard)):
-        topic, wanted = heard[name], relative(name)
+        topic, wanted = heard[name], reader.stands_for(name)
         topic.received.append(received)
         stamp = serialised_stamp(data) if topic.stamped else None
         if stamp is not None:
             topic.stamps.append(stamp)
         elif topic.stamped:  # no message of that type: its stamps are not believed
             topic.stamped, topic.stamps = False, []
-        if wanted in records and kind == TOPICS[wanted].type:
+        if wanted in records:
             try:
                 records[wanted].append(decode(wanted, deserialise(data, kind)))
             except Exception:  # rosbags has no error class of its own for bytes that are no such message
@@ -179,13 +176,15 @@ def _is_stamped(kind: str, text: str) -> bool:
     return words[0] in ("std_msgs/Header", "std_msgs/msg/Header", "Header")
 
 
-def _hops(heard: Mapping[str, _Heard], records: Mapping[str, list[Any]]) -> Iterator[tuple[str, Spread]]:
+def _hops(
+    reader: BagReader, heard: Mapping[str, _Heard], records: Mapping[str, list[Any]]
+) -> Iterator[tuple[str, Spread]]:
     """From one receipt to the next of what one camera frame caused: one clock, the recorder's, whatever the stamps."""
     times: dict[str, dict[int, int]] = {}
     for wanted in (*CHAIN, COMMAND):
-        names = [name for name in heard if relative(name) == wanted and heard[name].type == TOPICS[wanted].type]
-        if len(names) == 1 and heard[names[0]].stamps:
-            stamps, received = heard[names[0]].stamps, heard[names[0]].received
+        name = reader.held(wanted)
+        if name is not None and heard[name].stamps:
+            stamps, received = heard[name].stamps, heard[name].received
             times[wanted] = dict(zip(reversed(stamps), reversed(received), strict=True))  # of two the first counts
     ticks = times.pop(COMMAND, {})
     answered = times[COMMAND] = {}

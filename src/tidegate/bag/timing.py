@@ -12,6 +12,9 @@ from numpy.typing import ArrayLike
 
 from tidegate.records import NANOSECONDS, seconds
 
+ANOTHER_CLOCK = 86_400 * NANOSECONDS
+"""Stamps that are further than this [ns] from the time of receipt are of another clock, such as simulated time."""
+
 
 @dataclass(frozen=True, slots=True)
 class Timing:

@@ -4,27 +4,30 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from datetime import datetime, timezone
 from pathlib import Path
 from types import TracebackType
 from typing import Any
 
 import yaml
 
-from tidegate.bag.mcap_file import McapFile, Span
+from tidegate.bag.mcap_file import Channel, McapFile, Quality, Span
 from tidegate.bag.typestore import definition, make, serialise
 from tidegate.errors import BagError
 from tidegate.messages import TOPICS, encode
 from tidegate.records import nanoseconds
 
+BY_TIME = "bags"
+"""Folder of recordings that are named by the time alone."""
 
-@dataclass(slots=True)
-class _Topic:
-    """A topic being recorded: ROS type and messages so far."""
 
-    type: str
-    count: int = 0
+def folder_named(text: str) -> Path | None:
+    """The folder that an option asks for: ``true`` = one named by the time (UTC) in ``BY_TIME``; none where it is empty
+    or ``false``."""
+    if text.lower() in ("", "false"):
+        return None
+    return Path(BY_TIME, f"{datetime.now(timezone.utc):%Y%m%dT%H%M%SZ}") if text.lower() == "true" else Path(text)
 
 
 class BagWriter:
@@ -41,6 +44,7 @@ class BagWriter:
         *,
         max_size: int = 0,
         max_duration_s: float = 0.0,
+        definitions: Mapping[str, str] | None = None,
     ) -> None:
         """Create the folder and its first file.
 
@@ -50,6 +54,7 @@ class BagWriter:
                 that an interrupted recording has it too, and as ``custom_data`` of ``metadata.yaml``.
             max_size: a file that is as large [B] is followed by another; 0 = one file.
             max_duration_s: a file whose messages span as long [s] is followed by another; 0 = one file.
+            definitions: text of the message definition by ROS type, for types beside those of ROS 2 Jazzy.
 
         Raises:
             BagError: it exists already, or cannot be made.
@@ -57,7 +62,9 @@ class BagWriter:
         self.path = Path(path)
         self._contract = dict(contract or {})
         self._max_size, self._max_duration = max_size, nanoseconds(max_duration_s)
-        self._topics: dict[str, _Topic] = {}
+        self._definitions = dict(definitions or {})
+        self._topics: dict[str, Channel] = {}
+        self._offered: dict[str, list[Quality]] = {}
         self._span = Span()
         self._files: list[McapFile] = []
         self._failure = ""
@@ -96,6 +103,10 @@ class BagWriter:
         at = record.stamp if received is None else received
         self.write_raw(f"/{topic}", TOPICS[topic].type, serialise(encode(record, make)), at)
 
+    def offer(self, topic: str, qualities: Sequence[Quality]) -> None:
+        """Tell what the publishers of the absolute ``topic`` offer, before its first message."""
+        self._offered[topic] = list(qualities)
+
     def write_raw(self, topic: str, type_name: str, data: bytes, stamp: int) -> None:
         """Record a serialised message.
 
@@ -120,7 +131,7 @@ class BagWriter:
                 self._begin_file()
             known.count += 1
             self._span.add(stamp)
-            self._files[-1].add(topic, type_name, data, stamp, known.count - 1)
+            self._files[-1].add(known, data, stamp)
         except OSError as error:
             raise self._failed(error) from error
 
@@ -176,12 +187,14 @@ class BagWriter:
         self._failure = f"{self.path}: cannot be written ({error.strerror or error}); what was recorded before is kept"
         return BagError(self._failure)
 
-    def _open(self, topic: str, type_name: str) -> _Topic:
+    def _open(self, topic: str, type_name: str) -> Channel:
         try:
-            definition(type_name)
+            text, digest = definition(type_name)
         except KeyError as error:
-            raise BagError(f"{self.path}: topic {topic} has the unknown type {type_name}") from error
-        self._topics[topic] = _Topic(type_name)
+            if type_name not in self._definitions:
+                raise BagError(f"{self.path}: topic {topic} has the unknown type {type_name}") from error
+            text, digest = self._definitions[type_name], ""
+        self._topics[topic] = Channel(topic, type_name, text, digest, self._offered.get(topic, []))
         return self._topics[topic]
 
     def _write_metadata(self) -> None:
@@ -209,8 +222,8 @@ class BagWriter:
                         "name": name,
                         "type": topic.type,
                         "serialization_format": "cdr",
-                        "offered_qos_profiles": [],
-                        "type_description_hash": definition(topic.type)[1],
+                        "offered_qos_profiles": [dict(quality) for quality in topic.offered],
+                        "type_description_hash": topic.digest,
                     },
                     "message_count": topic.count,
                 }

@@ -11,11 +11,12 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from tidegate.bag import BagReader
+from tidegate.bag import BagReader, remappings
 from tidegate.calibration.findings import Finding, Verdict, find, told, unsafe
 from tidegate.calibration.manoeuvre import drive_manoeuvre
 from tidegate.calibration.patch import settings_patch
 from tidegate.calibration.recording import read_recording
+from tidegate.cli.common import Remap
 from tidegate.evaluation.campaign import parse_seeds
 from tidegate.robot import Car
 from tidegate.settings import load_settings
@@ -39,6 +40,7 @@ def calibrate(
     ] = None,
     processes: Annotated[int, typer.Option(min=1, help="simulated drives at a time")] = 2,
     config: Annotated[Path | None, typer.Option(help="robot's settings")] = None,
+    remap: Remap = None,
 ) -> None:
     """Measure delay, gain and rate of drive, brakes and steering, and judge the settings that count on them.
 
@@ -49,7 +51,8 @@ def calibrate(
     console.width = max(console.width, WIDTH)
     if bags:
         period = 1 / settings.safety.rate_hz
-        recordings = [read_recording(BagReader(bag), car, period) for bag in bags]
+        named = remappings(remap or ())
+        recordings = [read_recording(BagReader(bag, named), car, period) for bag in bags]
     else:
         numbers = parse_seeds(seeds)
         driven = dict(as_they_end(partial(drive_manoeuvre, settings), numbers, processes))

@@ -7,11 +7,16 @@ import json
 import math
 from enum import Enum
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import typer
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+
+Remap = Annotated[
+    list[str] | None,
+    typer.Option("--remap", help="topic of the bag := ours, such as /front/image:=camera/image_raw; may be repeated"),
+]
 
 
 def names(text: str) -> tuple[str, ...]:

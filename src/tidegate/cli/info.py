@@ -17,8 +17,8 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from tidegate.bag import BagReader, BagSummary, Spread, TopicSummary, summarise
-from tidegate.cli.common import print_json
+from tidegate.bag import BagReader, BagSummary, Spread, TopicSummary, remappings, rescue, summarise
+from tidegate.cli.common import Remap, print_json
 from tidegate.messages.rates import SLOW, stated_rates
 from tidegate.records import NANOSECONDS, seconds
 from tidegate.settings import load_settings
@@ -35,11 +35,19 @@ A_DATE = 365 * 86_400 * NANOSECONDS
 def info(
     bag: Annotated[Path, typer.Argument(help="folder or file of the recording, MCAP or SQLite")],
     config: Annotated[Path | None, typer.Option(help="robot's settings: the rates that are stated")] = None,
+    remap: Remap = None,
+    rescued: Annotated[
+        Path | None, typer.Option("--rescue", help="write all that can be read into this new bag; the old one is left")
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="for machines; times in s and ns, null = not known")] = False,
 ) -> None:
     """Show topics, rates, jitter, gaps, drops and latencies of a bag, of whatever robot; interrupted ones too."""
     settings = load_settings(config or share_path("config/car.yaml"))
-    summary = summarise(BagReader(bag), stated_rates(settings))
+    reader = BagReader(bag, remappings(remap or ()))
+    if rescued is not None:
+        _rescue(reader, rescued)
+        return
+    summary = summarise(reader, stated_rates(settings))
     if as_json:
         print_json(asdict(summary))
         return
@@ -58,6 +66,16 @@ def info(
         console.print(f"carries {escape(name)}: {escape(told)}", soft_wrap=True, highlight=False)
     if not summary.contract and not summary.carried:
         console.print("carries no metadata (no hash of settings or bundle)", highlight=False)
+
+
+def _rescue(reader: BagReader, target: Path) -> None:
+    written, unknown = rescue(reader, target)
+    console = Console(soft_wrap=True, highlight=False)
+    for problem in reader.problems:
+        console.print(f"[yellow]{escape(problem)}[/]")
+    for name, kind in unknown.items():
+        console.print(f"[yellow]{escape(name)}: left out, the bag does not define {escape(kind)}[/]")
+    console.print(f"{escape(str(target))}: {sum(written.values())} messages on {len(written)} topics")
 
 
 def heading(summary: BagSummary) -> str:

@@ -9,13 +9,19 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
+from tidegate.bag import folder_named
 from tidegate.nodes.children import enclave_flags, parameter_flags
 from tidegate.nodes.main import run
 from tidegate.nodes.topics import CLOCK_INSIDE, INSIDE, remap_flags
 
 
 def record(
-    out: Annotated[Path | None, typer.Argument(help="folder to make for the bag; left out: snapshots alone")] = None,
+    out: Annotated[
+        str, typer.Argument(help="folder to make for the bag; true = bags/<time in UTC>; left out: snapshots alone")
+    ] = "",
+    every: Annotated[
+        bool, typer.Option("--all", "-a", help="every topic of a standard type, of other nodes too; else the stack's")
+    ] = False,
     namespace: Annotated[str, typer.Option(help="of the graph's topics")] = "",
     max_bag_size: Annotated[int, typer.Option("--max-bag-size", "-b", min=0, help="split beyond so many bytes")] = 0,
     max_bag_duration: Annotated[
@@ -30,9 +36,11 @@ def record(
     config: Annotated[Path | None, typer.Option(help="the robot's settings; travel in the bag with their hash")] = None,
     bundle: Annotated[Path | None, typer.Option(help="model that drives; its hash travels in the bag")] = None,
 ) -> None:
-    """Record every topic of the graph until Ctrl-C."""
+    """Record the stack's topics, or all, until Ctrl-C."""
+    folder = folder_named(out)
     values = {
-        "path": str(out or ""),
+        "path": str(folder or ""),
+        "all_topics": every,
         "max_bag_size": max_bag_size,
         "max_bag_duration": max_bag_duration,
         "snapshots": str(snapshots or ""),
@@ -47,7 +55,7 @@ def record(
         *parameter_flags(values),
         *remap_flags(("__ns", f"/{namespace.strip('/')}"), INSIDE, CLOCK_INSIDE),
     ]
-    places = " and ".join(str(place) for place in (out, snapshots) if place is not None)
+    places = " and ".join(str(place) for place in (folder, snapshots) if place is not None)
     Console().print(f"recording into {places or 'nothing'}; Ctrl-C ends it")
     code = run("tidegate.nodes.recorder_node", "RecorderNode", flags)
     raise typer.Exit(code)

@@ -13,12 +13,21 @@ from rich.markup import escape
 from rich.progress import Progress
 from rich.table import Table
 
-from tidegate.bag import BagReader
+from tidegate.bag import BagReader, remappings
 from tidegate.bundle import Bundle, bundle_identity
-from tidegate.cli.common import names
+from tidegate.cli.common import Remap, names
 from tidegate.errors import BagError, DependencyError
 from tidegate.evaluation import reference
-from tidegate.evaluation.difference import Difference, Tolerances, agreement, compare, full_scales, missing_records
+from tidegate.evaluation.difference import (
+    Difference,
+    Tolerances,
+    against_record,
+    agreement,
+    compare,
+    full_scales,
+    missing_records,
+)
+from tidegate.evaluation.note import Note
 from tidegate.evaluation.replay import Replay
 from tidegate.evaluation.replay import replay as replay_bag
 from tidegate.robot.contract import contract_of, differences
@@ -28,6 +37,8 @@ from tidegate.share import share_path
 DIFFERENT = 1
 """Exit code of a replay that is further away than its tolerances."""
 RECORDED, REFERENCE = "recorded", "reference"
+LISTED = 6
+"""Moments of a note that are printed where not all are asked for."""
 
 
 def replay(
@@ -48,10 +59,14 @@ def replay(
     ignore: Annotated[
         list[str] | None, typer.Option(help="fields to leave out, by comma: health, lane.bound; may be repeated")
     ] = None,
+    every: Annotated[
+        bool, typer.Option("--all", help=f"name every missing frame, not the first {LISTED}; the page always does")
+    ] = False,
     html: Annotated[Path | None, typer.Option(help="write one page on what differs, where and by how much")] = None,
     update_reference: Annotated[
         bool, typer.Option("--update-reference", help="keep what comes out in the bag's folder, to compare with later")
     ] = False,
+    remap: Remap = None,
     live: Annotated[
         bool, typer.Option("--live", help="publish the recorded sensors into running nodes, with their timing")
     ] = False,
@@ -64,41 +79,45 @@ def replay(
     """Run perception, policy and safety filter on a bag, frame by frame, and compare with what it recorded."""
     console = Console(soft_wrap=True, highlight=False)
     if live:
-        raise typer.Exit(_play(bag, rate, clock, namespace))
+        raise typer.Exit(_play(bag, remap or (), rate, clock, namespace))
     tolerances = Tolerances(word for text in tolerance or () for word in names(text))
     file, path = config or share_path("config/car.yaml"), bundle or share_path("models/car-ltc19")
     settings = load_settings(file)
     model = Bundle.load(path, settings.vehicle.name)
-    reader, switched_off = BagReader(bag), frozenset(names(disable))
+    reader, switched_off = BagReader(bag, remappings(remap or ())), frozenset(names(disable))
 
     def run(ran: Bundle) -> Replay:
         return _run(console, reader, ran, settings, switched_off, asked=asked)
 
     mine = run(model)
     other = differences(reader.contract(), contract_of(file, path))
-    notes = ["the recording was interrupted; it was read up to there"] * reader.interrupted
-    notes += [*reader.problems, *([other] if other else []), *mine.notes]
+    cut_off = ["the recording was interrupted; it was read up to there"] * reader.interrupted
+    notes = [Note(text) for text in (*cut_off, *reader.problems, *([other] if other else []))] + list(mine.notes)
     if update_reference:
         console.print(f"reference: {_keep(bag, path, mine)}")
         return
-    theirs = mine.recorded
-    if against == REFERENCE:
-        theirs, facts = reference.read_reference(bag)
-        notes += _another(facts, path, mine)
-    elif against != RECORDED:
-        if not mine.frames:
+    if against == RECORDED:
+        ours, theirs = against_record(mine)
+        notes += missing_records(mine.made, mine.recorded)
+    else:
+        ours = mine.made
+        if against == REFERENCE:
+            theirs, facts = reference.read_reference(bag)
+            notes += _another(facts, path, mine)
+        elif mine.frames:
+            theirs = run(Bundle.load(against, settings.vehicle.name)).made
+        else:
             raise BagError(f"{bag}: has no camera images; without them bundles make no difference")
-        theirs = run(Bundle.load(against, settings.vehicle.name)).made
-    notes += missing_records(mine.made, theirs)
+        notes += missing_records(ours, theirs)
     ignored = [word for text in ignore or () for word in names(text)]
-    found = compare(mine.made, theirs, full_scales(model, settings), mine.start, tolerances, ignored)
+    found = compare(ours, theirs, full_scales(model, settings), mine.start, tolerances, ignored)
     console.print(_table(f"{bag}: {mine.frames} frames, {mine.ticks} ticks", found))
     for note in notes:
-        console.print(f"[yellow]{escape(note)}")
+        console.print(f"[yellow]{escape(note.line(None if every else LISTED))}")
     console.print(f"[bold]{agreement(found)}")
     if html is not None:
         sides = ("now", against) if against in (RECORDED, REFERENCE) else (path.name, Path(against).name)
-        _write_page(html, bag, sides, found, notes)
+        _write_page(html, bag, sides, found, [note.line() for note in notes])
         console.print(f"page: {html}")
     if not found:
         raise BagError(f"{bag}: {agreement(found)}")
@@ -127,12 +146,12 @@ def _keep(bag: Path, bundle: Path, mine: Replay) -> Path:
     return reference.write_reference(bag, mine.made, facts)
 
 
-def _another(facts: dict[str, str], bundle: Path, mine: Replay) -> list[str]:
+def _another(facts: dict[str, str], bundle: Path, mine: Replay) -> list[Note]:
     """What to know where the reference was made with another bundle."""
     made_with, now = facts.get(reference.BUNDLE), bundle_identity(bundle)[1]
     if not mine.frames or made_with == now:
         return []
-    return [f"{bundle} is another bundle ({now[:12]}) than the reference was made with ({str(made_with)[:12]})"]
+    return [Note(f"{bundle} is another bundle ({now[:12]}) than the reference was made with ({str(made_with)[:12]})")]
 
 
 def _table(title: str, found: Sequence[Difference]) -> Table:
@@ -180,7 +199,7 @@ def _write_page(
         raise BagError(f"{target}: cannot be written ({error.strerror or error})") from error
 
 
-def _play(bag: Path, rate: float, clock: float, namespace: str) -> int:
+def _play(bag: Path, remap: Sequence[str], rate: float, clock: float, namespace: str) -> int:
     """Publish the sensors until the bag ends; the exit code.
 
     Raises:
@@ -193,6 +212,6 @@ def _play(bag: Path, rate: float, clock: float, namespace: str) -> int:
         raise DependencyError(
             f"--live: {error.name} is absent; install ROS 2, or 'pip install tidegate[ros]'"
         ) from error
-    parameters = parameter_flags({"bag": str(bag), "rate": rate, "clock_hz": clock})
+    parameters = parameter_flags({"bag": str(bag), "remap": ",".join(remap), "rate": rate, "clock_hz": clock})
     flags = [*enclave_flags("player_node"), *parameters, "-r", f"__ns:=/{namespace.strip('/')}"]
     return run("tidegate.nodes.player_node", "PlayerNode", flags)

@@ -10,6 +10,7 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
+from tidegate.bag import folder_named
 from tidegate.cli.common import names
 from tidegate.nodes.bringup import GraphOptions, robot_file
 from tidegate.nodes.run_graph import RunSummary, Status, run_graph
@@ -25,7 +26,7 @@ def run(
     simulate: Annotated[
         bool, typer.Option("--simulator/--hardware", help="embedded world, or a robot's drivers")
     ] = True,
-    record: Annotated[Path | None, typer.Option(help="folder to make for a bag")] = None,
+    record: Annotated[str, typer.Option(help="folder to make for a bag; true = bags/<time in UTC>")] = "",
     duration: Annotated[float, typer.Option(help="longest drive [s]")] = math.inf,
     until_goal: Annotated[bool, typer.Option("--until-goal", help="end at the scene's goal")] = False,
     namespace: Annotated[str, typer.Option(help="of all nodes")] = "",
@@ -35,6 +36,7 @@ def run(
     disable: Annotated[str, typer.Option(help="parts to switch off, by comma, as in evaluate; never on a road")] = "",
 ) -> None:
     """Drive until the goal, the time or Ctrl-C; the car is braked before the nodes end."""
+    bag = folder_named(record)
     options = GraphOptions(
         bundle=bundle,
         params_file=config or robot_file(robot),
@@ -42,7 +44,7 @@ def run(
         seed=seed,
         simulate=simulate,
         lock_step=lock_step,
-        record=record,
+        record=bag,
         namespace=namespace,
         disable=names(disable),
         auto_reset=simulate,
@@ -58,6 +60,8 @@ def run(
             warned=lambda problem: console.print(f"[yellow]{problem}[/]"),
         )
     console.print(result(summary))
+    if bag is not None:
+        console.print(f"bag: {bag}")
 
 
 def said(status: Status) -> str:

@@ -11,6 +11,8 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 from rich.progress import TimeRemainingColumn as Remaining
 
+from tidegate.bag import remappings
+from tidegate.cli.common import Remap
 from tidegate.errors import SettingsError
 from tidegate.learning.recipe import load_recipe
 from tidegate.share import share_path
@@ -25,10 +27,12 @@ def train(
     ),
     recipe: Annotated[Path | None, typer.Option(help="YAML that changes the recipe")] = None,
     config: Annotated[Path | None, typer.Option(help="robot's settings")] = None,
+    remap: Remap = None,
 ) -> None:
     """Train the stack: camera, nineteen liquid neurons, command."""
     if bool(bags) == from_scratch:
         raise SettingsError("give either --bags or --from-scratch")
+    named = remappings(remap or ())
     from tidegate.learning.pipeline import Listener, Pipeline  # torch takes seconds to import
 
     console = Console()
@@ -54,7 +58,7 @@ def train(
             note=lambda text: progress.console.print(text, highlight=False, soft_wrap=True),
         )
         path = (config or share_path("config/car.yaml")).resolve()
-        pipeline = Pipeline(path, work, load_recipe(recipe), out.name, listener)
+        pipeline = Pipeline(path, work, load_recipe(recipe), out.name, listener, remap=named)
         bundle = pipeline.from_scratch(out) if from_scratch else pipeline.from_bags(bags or [], out)
     errors = bundle.training["metrics"]["calibration"]
     console.print(

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -12,7 +13,8 @@ from numpy.typing import NDArray
 
 from tidegate.bundle import Bundle
 from tidegate.errors import SettingsError
-from tidegate.evaluation.replay import OUTPUTS, Records
+from tidegate.evaluation.note import Note
+from tidegate.evaluation.replay import OUTPUTS, Records, Replay
 from tidegate.records import Command, Features, Floats, Gains, ImageHealth, LaneEstimate, Nominal, SafetyState, seconds
 from tidegate.robot import Car
 from tidegate.settings import Settings
@@ -21,6 +23,8 @@ QUANTITIES = {topic: "filter" if topic == "safety_node/barriers" else topic for 
 """Topic → first part of the names of its fields."""
 TOLERANCE = 1e-6
 """Share of full scale that may differ where nothing else is said."""
+PRESENT = "present"
+"""Field of every quantity: whether a side has the record at all."""
 
 Value = float | str
 
@@ -52,7 +56,7 @@ class Difference:
 
     @property
     def count(self) -> int:
-        """Records that both sides have."""
+        """Records that were compared."""
         return len(self.gap)
 
     @property
@@ -124,7 +128,7 @@ def compare(
     tolerances: Tolerances,
     ignore: Sequence[str] = (),
 ) -> tuple[Difference, ...]:
-    """Compare the records of the same topics and stamps.
+    """Compare the records of the same topics and stamps; one that a side has alone differs in the field ``present``.
 
     Args:
         ours, theirs: the two sides.
@@ -135,7 +139,7 @@ def compare(
         ignore: fields, or beginnings of fields, that are left out.
 
     Raises:
-        SettingsError: a tolerance or ``ignore`` names no field that both sides have.
+        SettingsError: a tolerance or ``ignore`` names no field that is compared.
     """
     found = [
         difference
@@ -163,25 +167,41 @@ def full_scales(bundle: Bundle, settings: Settings) -> dict[str, float]:
     }
 
 
-def missing_records(ours: Records, theirs: Records) -> list[str]:
-    """Which records one side alone has, one line for each topic that both have."""
-    lines = []
+def against_record(replayed: Replay) -> tuple[Records, Records]:
+    """Both sides of a comparison with what was recorded: of each frame and tick that was run, what the bag holds must
+    have been made anew. What a recorder has lost, or was not asked to keep, is no difference."""
+    theirs = {
+        topic: {stamp: record for stamp, record in records.items() if stamp in replayed.ran.get(topic, ())}
+        for topic, records in replayed.recorded.items()
+        if topic in OUTPUTS
+    }
+    ours = {
+        topic: {stamp: record for stamp, record in replayed.made.get(topic, {}).items() if stamp in held}
+        for topic, held in theirs.items()
+    }
+    return ours, theirs
+
+
+def missing_records(ours: Records, theirs: Records) -> list[Note]:
+    """How many records one side alone has, a note for each topic."""
+    notes = []
     for topic in OUTPUTS:
         mine, other = set(ours.get(topic, ())), set(theirs.get(topic, ()))
-        if mine and other and mine != other:
-            lines.append(
-                f"{QUANTITIES[topic]}: {len(mine - other)} records here alone, {len(other - mine)} there alone"
-            )
-    return lines
+        if mine != other:
+            text = f"{QUANTITIES[topic]}: {len(mine - other)} records here alone, {len(other - mine)} there alone"
+            notes.append(Note(text))
+    return notes
 
 
 def agreement(differences: Sequence[Difference]) -> str:
-    """One line on the whole: bit-equal, or the largest difference and when."""
+    """One line on the whole: bit-equal, or the largest difference and when; what one side lacks is the largest."""
     worst = max(differences, key=lambda one: one.largest, default=None)
     if worst is None:
         return "nothing was recorded that could be compared"
     if worst.at is None:
         return "bit-equal"
+    if math.isinf(worst.largest):
+        return f"on one side alone: {worst.name} at {worst.at:.3f} s"
     return f"largest difference {worst.largest:.2g} of full scale, in {worst.name} at {worst.at:.3f} s"
 
 
@@ -236,18 +256,26 @@ def _compare(
     start: int,
     tolerances: Tolerances,
 ) -> list[Difference]:
-    """Every field of the records that both sides have."""
-    stamps = sorted(set(ours) & set(theirs))
-    time = np.array([seconds(stamp - start) for stamp in stamps])
+    """Whether both sides have each record, and every field of those that both have."""
+    every, stamps = sorted(set(ours) | set(theirs)), sorted(set(ours) & set(theirs))
+    if not every:
+        return []
+    field = f"{QUANTITIES[topic]}.{PRESENT}"
+    here, there = (np.array(["yes" if stamp in side else "no" for stamp in every]) for side in (ours, theirs))
+    gap = np.where(here == there, 0.0, np.inf)
+    found = [Difference(field, _times(every, start), here, there, gap, tolerances.of(field))]
     mine, other = ([fields_of(side[stamp]) for stamp in stamps] for side in (ours, theirs))
-    found = []
     for name in dict.fromkeys(name for record in (*mine, *other) for name in record):
         field = f"{QUANTITIES[topic]}.{name}"
         sides = _column(mine, name), _column(other, name)
         gap = _gaps(*sides, next((scale for known, scale in scales.items() if covers(known, field)), None))
         gap[[(name in one) != (name in two) for one, two in zip(mine, other, strict=True)]] = np.inf
-        found.append(Difference(field, time, *sides, gap, tolerances.of(field)))
+        found.append(Difference(field, _times(stamps, start), *sides, gap, tolerances.of(field)))
     return found
+
+
+def _times(stamps: Sequence[int], start: int) -> Floats:
+    return np.array([seconds(stamp - start) for stamp in stamps])
 
 
 def _column(records: Sequence[dict[str, Value]], name: str) -> NDArray[Any]:

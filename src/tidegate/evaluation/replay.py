@@ -18,7 +18,8 @@ import numpy as np
 from tidegate.bag import BagReader
 from tidegate.bag.typestore import deserialise
 from tidegate.bundle import Bundle
-from tidegate.errors import BagError
+from tidegate.evaluation.midway import AT_REST, SETTLED, begins_midway, keep_mode, resume_policy, settling
+from tidegate.evaluation.note import Note, moments, stretches
 from tidegate.liquid import LiquidPolicy
 from tidegate.messages import decode_changed, decode_policy, stamp_of
 from tidegate.perception import Perception
@@ -40,10 +41,11 @@ FIELDS = {
 }
 """Field of ``SafetyInputs`` → topic."""
 FRAMES, TICKS = "camera/image_raw", "safety_node/inputs"
-OUTPUTS = ("features", "lane", "health", "nominal", "gains", "command", "safety_node/barriers")
+PERCEIVED, DECIDED, FILTERED = ("features", "lane", "health"), ("nominal", "gains"), ("command", "safety_node/barriers")
+"""What perception makes of a frame, the policy of features, the filter of a tick's inputs; each with the stamp of what
+it is made of."""
+OUTPUTS = (*PERCEIVED, *DECIDED, *FILTERED)
 """Topics that a replay makes anew."""
-LISTED = 6
-"""Moments that a note names at most."""
 
 Records = dict[str, dict[int, Any]]
 """Records by topic and stamp."""
@@ -63,7 +65,8 @@ class Replay:
         start: first stamp [ns] of either; times are told since then.
         made: what came out anew, by topic of ``OUTPUTS``.
         recorded: what the bag holds of these and of the inputs; frames stay in the bag.
-        notes: what could not be done, and which frames and inputs are missing, one line each.
+        ran: stamps of the frames and ticks that were run, by topic of ``OUTPUTS``: each must come out again.
+        notes: what could not be done, and which frames and inputs are missing.
     """
 
     frames: int
@@ -71,7 +74,8 @@ class Replay:
     start: int
     made: Records
     recorded: Records
-    notes: tuple[str, ...]
+    ran: dict[str, frozenset[int]]
+    notes: tuple[Note, ...]
 
 
 def small_records(reader: BagReader, topics: Iterable[str] = OUTPUTS) -> Records:
@@ -80,7 +84,7 @@ def small_records(reader: BagReader, topics: Iterable[str] = OUTPUTS) -> Records
     Raises:
         BagError: a message cannot be decoded.
     """
-    found: Records = {topic: {} for topic in topics if _has(reader, topic)}
+    found: Records = {topic: {} for topic in topics if reader.held(topic)}
     for topic, _, record in reader.messages(list(found)):
         found[topic].setdefault(record.stamp, record)
     return found
@@ -109,40 +113,43 @@ def replay(
         BagError: neither camera nor ticks, or a message cannot be decoded.
         BundleError, RobotError: the bundle or the robot is refused.
     """
-    recorded = small_records(reader, dict.fromkeys((*FIELDS.values(), TICKS, *OUTPUTS, DRY)))
+    recorded = small_records(reader, dict.fromkeys((*FIELDS.values(), TICKS, *OUTPUTS, "neurons", DRY)))
     if would := recorded.pop(DRY, None):
         recorded["command"] = would
     ticks = [recorded[TICKS][stamp] for stamp in sorted(recorded.get(TICKS, ()))]
+    midway = begins_midway(ticks, recorded)
     made: Records = {}
+    ran: dict[str, frozenset[int]] = {}
     frames: list[int] = []
-    notes = ["no camera in the bag: perception and policy were not run"]
+    notes = [Note("no camera in the bag: perception and policy were not run")]
     total = len(ticks)
-    if _has(reader, FRAMES) or not ticks:
+    if reader.held(FRAMES) or not ticks:
         total += reader.counts[reader.find(FRAMES)]
-        made, frames, notes = _run_frames(
-            reader, bundle, settings, recorded, lambda done: told(done, total), asked=asked
+        made, ran, frames, notes = _run_frames(
+            reader, bundle, settings, recorded, lambda done: told(done, total), asked=asked, midway=midway
         )
     start = min([*frames, *(tick.stamp for tick in ticks[:1])])
-    notes += _unprocessed(frames, recorded, start, asked=asked)
+    notes += _left_out(frames, recorded, ran, start, asked=asked)
     if ticks and recorded.get("command"):
         supervisor, changes = Supervisor(settings, Car.from_settings(settings), disable=disable), _changes(reader)
+        until = ticks[0].stamp + (SETTLED if midway else 0)
         outcome, missing = _run_ticks(
-            ticks, made, recorded, supervisor, changes, lambda done: told(len(frames) + done, total)
+            ticks, made, recorded, supervisor, changes, lambda done: told(len(frames) + done, total), until
         )
         made |= outcome
+        ran |= dict.fromkeys(FILTERED, frozenset(tick.stamp for tick in ticks if tick.stamp >= until))
+        if midway:
+            notes.append(settling([tick.stamp for tick in ticks if tick.stamp < until]))
         notes += _changes_told(changes, ticks[0].stamp)
-        unheard = sorted(set(recorded["command"]) - set(outcome["command"]))
         if missing:
-            moments = _listed([f"{topic} at {seconds(stamp - start):.3f}" for stamp, topic in missing])
-            notes.append(
-                f"{len(missing)} inputs of ticks are not in the bag ({moments} s); the newest before was taken"
-            )
-        if unheard:
-            moments = _listed([f"{seconds(stamp - start):.3f}" for stamp in unheard])
-            notes.append(f"{len(unheard)} commands have no inputs of their tick in the bag (at {moments} s): not run")
+            text = f"{len(missing)} inputs of ticks are not in the bag, the newest before was taken"
+            notes.append(Note(text, tuple(f"{topic} {moments([stamp], start)[0]}" for stamp, topic in missing)))
+        if unheard := sorted(set(recorded["command"]) - set(outcome["command"])):
+            text = f"{len(unheard)} commands have no inputs of their tick in the bag: not run"
+            notes.append(Note(text, moments(unheard, start)))
     else:
-        notes.append(f"no commands with their inputs (command, {TICKS}) in the bag: the filter was not run")
-    return Replay(len(frames), len(ticks), start, made, recorded, tuple(notes))
+        notes.append(Note(f"no commands with their inputs (command, {TICKS}) in the bag: the filter was not run"))
+    return Replay(len(frames), len(ticks), start, made, recorded, ran, tuple(notes))
 
 
 def _run_frames(
@@ -153,75 +160,84 @@ def _run_frames(
     told: Callable[[int], None],
     *,
     asked: bool,
-) -> tuple[Records, list[int], list[str]]:
+    midway: bool,
+) -> tuple[Records, dict[str, frozenset[int]], list[int], list[Note]]:
     """Perception and policy on every frame that they saw when it was recorded; all frames if that is not known.
 
     Returns:
-        what they made, the stamps of all frames, notes.
+        what they made, the stamps that they were run on by topic, the stamps of all frames, notes.
     """
     perception, policy = Perception(bundle, settings), LiquidPolicy(bundle, settings)
-    made: Records = {name: {} for name in ("features", "lane", "health", "nominal", "gains")}
-    perceived, decided = recorded.get("lane"), recorded.get("nominal")
+    made: Records = {name: {} for name in (*PERCEIVED, *DECIDED)}
+    perceived, decided = _processed(recorded, asked=asked)
     odometry = sorted(recorded.get("odom", {}).values(), key=lambda record: record.stamp)
     stamps = np.array([record.stamp for record in odometry], np.int64)
-    notes: list[str] = []
+    notes: list[Note] = []
     if asked:
-        notes.append("nominal commands are the recorded ones: the policy was not run")
+        notes.append(Note("nominal commands are the recorded ones: the policy was not run"))
     elif not odometry:
-        notes.append("no odometry in the bag: the policy was not run")
+        notes.append(Note("no odometry in the bag: the policy was not run"))
     elif (recorded_in := _ran_in(reader)) not in (None, policy.runs_in):
-        notes.append(f"liquid step recorded in {recorded_in}, replayed in {policy.runs_in}: they differ by rounding")
-    frames = []
+        text = f"liquid step recorded in {recorded_in}, replayed in {policy.runs_in}: they differ by rounding"
+        notes.append(Note(text))
+    frames: list[int] = []
+    saw: list[int] = []
+    decides: list[int] = []
+    begun = False
     for _, _, frame in reader.messages([FRAMES]):
         frames.append(frame.stamp)
         told(len(frames))
         if perceived and frame.stamp not in perceived:
             continue
+        saw.append(frame.stamp)
         percept = perception.process(frame)
         made["features"][frame.stamp] = percept.features
         made["lane"][frame.stamp] = percept.lane
         made["health"][frame.stamp] = percept.health
         known = int(np.searchsorted(stamps, frame.stamp, "right")) - 1
-        if not asked and known >= 0 and (not decided or frame.stamp in decided):
-            decision = policy.step(percept.features, odometry[known])
-            made["nominal"][frame.stamp] = decision.nominal
-            made["gains"][frame.stamp] = decision.gains
-    return made, frames, notes
+        if asked or known < 0 or (decided and frame.stamp not in decided):
+            continue
+        first, begun = not begun, True
+        if first and (midway or min(decided, default=frame.stamp) < frame.stamp):
+            resumed = resume_policy(policy, frame.stamp, recorded)
+            notes.append(resumed or Note(AT_REST))
+            if resumed is not None:
+                continue
+        decides.append(frame.stamp)
+        decision = policy.step(percept.features, odometry[known])
+        made["nominal"][frame.stamp] = decision.nominal
+        made["gains"][frame.stamp] = decision.gains
+    ran = dict.fromkeys(PERCEIVED, frozenset(saw)) | dict.fromkeys(DECIDED, frozenset(decides))
+    return made, ran, frames, notes
 
 
-def _unprocessed(frames: Sequence[int], recorded: Records, start: int, *, asked: bool) -> list[str]:
-    """Frames that the live nodes left out, named by their times."""
-    lanes, nominal = recorded.get("lane"), None if asked else recorded.get("nominal")
-    seen = [stamp for stamp in frames if not lanes or stamp in lanes]
-    left_out = {
-        "lane: perception did not process them": set(frames) - set(seen),
-        "nominal command: the policy did not decide on them": {one for one in seen if nominal and one not in nominal},
-    }
-    return [
-        f"{len(left)} of {len(frames)} frames have no {what} (at {_listed(_stretches(frames, left, start))} s)"
-        for what, left in left_out.items()
-        if left
-    ]
+def _processed(recorded: Records, *, asked: bool) -> tuple[set[int], set[int]]:
+    """Stamps of the frames that perception processed when they were recorded, and of those that the policy decided on,
+    by whatever the bag holds of them; empty = it does not say."""
+    decided = set() if asked else {stamp for topic in DECIDED for stamp in recorded.get(topic, ())}
+    return decided | {stamp for topic in PERCEIVED for stamp in recorded.get(topic, ())}, decided
 
 
-def _stretches(frames: Sequence[int], left: set[int], start: int) -> list[str]:
-    """Neighbours among ``frames`` that were ``left`` out, each run as its first and last time [s]."""
-    runs: list[list[int]] = []
-    before = None
-    for stamp in frames:
-        if stamp in left:
-            if before in left:
-                runs[-1].append(stamp)
-            else:
-                runs.append([stamp])
-        before = stamp
-    times = [[f"{seconds(stamp - start):.3f}" for stamp in run] for run in runs]
-    return [run[0] if len(run) == 1 else f"{run[0]} to {run[-1]}" for run in times]
-
-
-def _listed(words: Sequence[str]) -> str:
-    more = len(words) - LISTED
-    return ", ".join(words[:LISTED]) + (f" and {more} more" if more > 0 else "")
+def _left_out(
+    frames: Sequence[int], recorded: Records, ran: Mapping[str, frozenset[int]], start: int, *, asked: bool
+) -> Iterator[Note]:
+    """Frames that the live nodes left out, or that were not run here, named by their times."""
+    if not frames:
+        return
+    perceived, decided = _processed(recorded, asked=asked)
+    lost, saw = perceived - set(frames), ran["lane"]
+    if dropped := set(frames) - saw:
+        text = f"{len(dropped)} of {len(frames)} frames have no lane: perception did not process them"
+        yield Note(text, stretches(frames, dropped, start))
+    if undecided := {stamp for stamp in saw if decided and stamp not in decided}:
+        text = f"{len(undecided)} of {len(frames)} frames have no nominal command: the policy did not decide on them"
+        yield Note(text, stretches(frames, undecided, start))
+    if unpaired := {stamp for stamp in saw & decided if stamp < min(recorded.get("odom", ()), default=0)}:
+        text = f"{len(unpaired)} of {len(frames)} frames come before any odometry in the bag: the policy was not run"
+        yield Note(text, stretches(frames, unpaired, start))
+    if lost:
+        text = f"{len(lost)} frames that were processed are not in the bag: not run, and the policy does not know them"
+        yield Note(text, stretches(sorted({*frames, *lost}), lost, start))
 
 
 def _run_ticks(
@@ -231,9 +247,10 @@ def _run_ticks(
     supervisor: Supervisor,
     changes: Mapping[int, Mapping[str, float]],
     told: Callable[[int], None],
+    until: int,
 ) -> tuple[Records, list[tuple[int, str]]]:
     """The filter on each tick's own inputs: made anew where the frame is there, else as recorded; with the settings
-    that were ``changes`` of the file's from a stamp on.
+    that were ``changes`` of the file's from a stamp on, and in the recorded mode ``until`` one.
 
     Returns:
         commands and states of the filter, and which inputs were not to be found (tick, topic).
@@ -243,6 +260,8 @@ def _run_ticks(
     for done, used in enumerate(ticks, start=1):
         if used.stamp in changes:
             supervisor.adjust(changes[used.stamp])
+        if used.stamp < until:
+            keep_mode(supervisor, used, recorded)
         received: dict[str, Any] = dict(used.flags)
         for name, source in used.inputs.items():
             if source is None:
@@ -276,26 +295,18 @@ def _changes(reader: BagReader) -> dict[int, dict[str, float]]:
     return {stamp: changed for stamp, changed in told if changed is not None}
 
 
-def _changes_told(changes: Mapping[int, Mapping[str, float]], start: int) -> Iterator[str]:
+def _changes_told(changes: Mapping[int, Mapping[str, float]], start: int) -> Iterator[Note]:
     """A note for each change of settings."""
     before: Mapping[str, float] = {}
     for stamp, now in sorted(changes.items()):
         if now != before:
             text = ", ".join(f"{key} {value:g}" for key, value in now.items()) or "as in the file"
-            yield f"settings changed at {seconds(stamp - start):.3f} s and replayed so: {text}"
+            yield Note(f"settings changed at {seconds(stamp - start):.3f} s and replayed so: {text}")
         before = now
 
 
 def _diagnostics(reader: BagReader) -> Iterator[Any]:
     """The messages of ``/diagnostics``, of whatever node."""
-    if _has(reader, "diagnostics"):
-        for _, type_name, _, data in reader.raw({reader.find("diagnostics")}):
+    if name := reader.held("diagnostics"):
+        for _, type_name, _, data in reader.raw({name}):
             yield deserialise(data, type_name)
-
-
-def _has(reader: BagReader, topic: str) -> bool:
-    try:
-        reader.find(topic)
-    except BagError:
-        return False
-    return True

@@ -39,13 +39,13 @@ def load_drive(
     Raises:
         BagError: it holds neither ticks of the safety filter nor a camera, or a message cannot be decoded.
     """
-    present = [topic for topic in TOPICS if _has(reader, topic)]
-    if not {"safety_node/barriers"} & set(present) and not _has(reader, "camera/image_raw"):
+    present = [topic for topic in TOPICS if reader.held(topic)]
+    if not {"safety_node/barriers"} & set(present) and not reader.held("camera/image_raw"):
         raise BagError(f"{reader.path}: has no ticks of the safety filter and no camera; there is nothing to show")
     held: dict[str, dict[int, Any]] = {topic: {} for topic in TOPICS}
     for topic, _, record in reader.messages(present):
         held[topic].setdefault(record.stamp, record)
-    frames = [item[2] for item in reader.messages(["camera/image_raw"])] if _has(reader, "camera/image_raw") else []
+    frames = [item[2] for item in reader.messages(["camera/image_raw"])] if reader.held("camera/image_raw") else []
     frames = [frame for frame in frames if frame.image.shape == frames[0].image.shape]
     frames.sort(key=lambda frame: frame.stamp)
     stamps = [*held["safety_node/barriers"], *(frame.stamp for frame in frames[:1])]
@@ -122,11 +122,3 @@ def _latency(held: dict[str, dict[int, Any]]) -> Floats:
         if source is not None:
             first.setdefault(source[0], used.stamp - source[0])
     return np.array([first[stamp] for stamp in sorted(first)]) / 1e6
-
-
-def _has(reader: BagReader, topic: str) -> bool:
-    try:
-        reader.find(topic)
-    except BagError:
-        return False
-    return True

@@ -7,7 +7,7 @@ import copy
 import dataclasses
 import hashlib
 import json
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -17,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tidegate.bag import BagReader, Drive, align
+from tidegate.bag.reader import AS_IT_IS
 from tidegate.errors import BagError
 from tidegate.learning.recipe import TrainRecipe
 from tidegate.perception.image import shrink
@@ -67,20 +68,24 @@ def bag_hash(path: Path) -> str:
     return found.hexdigest()
 
 
-def load_drive(path: Path, shape: PerceptionSettings, cache: Path | None = None) -> tuple[Drive, str]:
+def load_drive(
+    path: Path, shape: PerceptionSettings, cache: Path | None = None, remap: Mapping[str, str] = AS_IT_IS
+) -> tuple[Drive, str]:
     """A labelled drive with its images as the network sees them, and the bag's hash.
 
     Args:
         path: of the bag.
         shape: crop and size of the images.
         cache: folder that keeps what was made of each bag; its files may be deleted at any time.
+        remap: as ``BagReader`` takes it.
 
     Raises:
         BagError: no bag, no time series, or a missing topic.
     """
     digest = bag_hash(path)
     look = {name: value for name, value in asdict(shape).items() if name.startswith(("crop_", "input_"))}
-    key = hashlib.sha256(json.dumps([_CACHE_VERSION, digest, look], sort_keys=True).encode()).hexdigest()[:24]
+    made_from = [_CACHE_VERSION, digest, look, *([dict(remap)] if remap else [])]
+    key = hashlib.sha256(json.dumps(made_from, sort_keys=True).encode()).hexdigest()[:24]
     file = cache / f"{key}.npz" if cache else None
     if file is not None and file.exists():
         try:
@@ -88,7 +93,7 @@ def load_drive(path: Path, shape: PerceptionSettings, cache: Path | None = None)
                 return Drive(path=path, interrupted=False, **{name: kept[name] for name in _ARRAYS}), digest
         except (OSError, KeyError, ValueError, BadZipFile):
             file.unlink()  # half written
-    reader = BagReader(path)
+    reader = BagReader(path, remap)
     drive = align(reader, lambda image: shrink(image, shape))
     if drive.lane.shape[1] != 2 + len(shape.preview_m):
         raise BagError(

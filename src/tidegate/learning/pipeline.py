@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import dataclasses
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from importlib.metadata import version
@@ -51,6 +51,7 @@ class Pipeline:
         config: the robot's settings file.
         work: folder for bags, cache and checkpoints; a run that was broken off continues from it.
         name: of the model.
+        remap: names of topics in given bags, as ``BagReader`` takes them.
     """
 
     config: Path
@@ -58,6 +59,7 @@ class Pipeline:
     recipe: Recipe
     name: str = "car-ltc19"
     listener: Listener = field(default_factory=Listener)
+    remap: Mapping[str, str] = field(default_factory=dict)
     durations: dict[str, float] = field(default_factory=dict)
     metrics: dict[str, Any] = field(default_factory=dict)
     hashes: dict[str, str] = field(default_factory=dict)
@@ -110,7 +112,7 @@ class Pipeline:
             return collect(plans, self.recipe.threads, lambda path: self.listener.advance(path.name))
 
     def _load(self, path: Path) -> Drive:
-        drive, digest = load_drive(path, load_settings(self.config).perception, self.work / "cache")
+        drive, digest = load_drive(path, load_settings(self.config).perception, self.work / "cache", self.remap)
         self.hashes[f"{path.parent.name}/{path.name}"] = digest
         if drive.interrupted:
             self.listener.note(f"{path}: the recording was interrupted or is damaged; what can be read is used")

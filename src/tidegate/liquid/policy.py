@@ -6,6 +6,7 @@ from __future__ import annotations
 import math
 
 import numpy as np
+from numpy.typing import NDArray
 
 from tidegate.bundle import Bundle
 from tidegate.errors import BundleError
@@ -58,6 +59,11 @@ class LiquidPolicy:
         self._state: Floats = np.zeros(self.wiring.neurons)
         self._stamp: int | None = None
         self._last: Decision | None = None
+
+    def resume(self, stamp: int, neurons: NDArray[np.float32]) -> None:
+        """Go on from the state (N,) that a decision at ``stamp`` [ns] told, as exactly as its ``neurons`` are."""
+        self.reset()
+        self._stamp, self._state = stamp, neurons.astype(np.float64)
 
     def step(self, features: Features, odometry: Odometry) -> Decision:
         """Decide on one frame; never raises for what a message may hold.

@@ -18,10 +18,11 @@ from tidegate.messages.status import (
     layers_of,
     statuses,
 )
-from tidegate.messages.topics import DIAGNOSTICS, TOPICS, Make, Qos, Topic
+from tidegate.messages.topics import COMPRESSED, DIAGNOSTICS, TOPICS, Make, Qos, Topic
 
 __all__ = [
     "CHANGED",
+    "COMPRESSED",
     "DIAGNOSTICS",
     "TOPICS",
     "Make",

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from tidegate.errors import ImageError
 from tidegate.messages.common import assign, stamp_of, stamped
+from tidegate.messages.compressed import decompress
 from tidegate.messages.topics import CAMERA_INFO, IMAGE, Make
 from tidegate.records import CameraInfo, Features, Frame, Neurons
 from tidegate.settings.sensors import CameraSettings
@@ -32,12 +33,24 @@ def encode_frame(frame: Frame, make: Make) -> Any:
     return message
 
 
+CHANNELS = {"rgb8": [0, 1, 2], "bgr8": [2, 1, 0], "rgba8": [0, 1, 2], "bgra8": [2, 1, 0], "mono8": [0, 0, 0]}
+"""Where red, green and blue are in a pixel, by encoding."""
+PIXEL_BYTES = {"rgb8": 3, "bgr8": 3, "rgba8": 4, "bgra8": 4, "mono8": 1}
+
+
 def decode_frame(message: Any) -> Frame:
-    if message.encoding not in ("rgb8", "bgr8"):
-        raise ImageError(f"image has encoding '{message.encoding}'; it must be rgb8 or bgr8")
-    rows = _rows(message, 3 * int(message.width), np.uint8)
-    image = rows.reshape(int(message.height), int(message.width), 3)
-    return Frame(stamp_of(message), image if message.encoding == "rgb8" else np.ascontiguousarray(image[..., ::-1]))
+    """Of an Image or a CompressedImage."""
+    if hasattr(message, "format"):
+        return Frame(stamp_of(message), decompress(bytes(message.data)))
+    encoding = message.encoding
+    if encoding not in CHANNELS:
+        *others, last = CHANNELS
+        raise ImageError(f"image has encoding '{encoding}'; it must be {', '.join(others)} or {last}")
+    pixel, height, width = PIXEL_BYTES[encoding], int(message.height), int(message.width)
+    image = _rows(message, pixel * width, np.uint8).reshape(height, width, pixel)
+    if encoding != "rgb8":
+        image = np.ascontiguousarray(image[..., CHANNELS[encoding]])
+    return Frame(stamp_of(message), image)
 
 
 def _rows(message: Any, used: int, kind: type) -> NDArray[Any]:

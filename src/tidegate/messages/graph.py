@@ -62,6 +62,7 @@ GRAPH: dict[str, Interface] = {
         onlooker=True,
     ),
     "launch_ros": Interface(
+        ("diagnostics",),
         subscribes=tuple(f"{node}/transition_event" for node in LIFECYCLE),
         calls=tuple(f"{node}/{service}" for node in LIFECYCLE for service in ("change_state", "get_state")),
     ),

@@ -35,6 +35,7 @@ Qos = Literal["sensor", "command", "reliable"]
 """``sensor``: best effort, the newest few; ``command``: reliable, depth 1; ``reliable``: reliable, depth 10."""
 
 IMAGE = "sensor_msgs/msg/Image"
+COMPRESSED_IMAGE = "sensor_msgs/msg/CompressedImage"
 CAMERA_INFO = "sensor_msgs/msg/CameraInfo"
 JOINT_STATE = "sensor_msgs/msg/JointState"
 JOY = "sensor_msgs/msg/Joy"
@@ -104,5 +105,8 @@ TOPICS: dict[str, Topic] = {
     )
 }
 """Every topic by its relative name (``~/barriers`` of the safety node is ``safety_node/barriers``)."""
+
+COMPRESSED = {"camera/image_raw": COMPRESSED_IMAGE}
+"""Type that a topic may have in bags of other robots, in the place of its own."""
 
 FORCE, CURVATURE = "drive_force", "path_curvature"

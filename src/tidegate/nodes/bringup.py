@@ -33,6 +33,8 @@ START_TIMEOUT_S = 60.0
 """For one transition: a first start may compile, and a slow machine builds a world for a while."""
 LAST_WORDS_S = 0.1
 DOWN_TIMEOUT_S = 12.0
+LAST_RECORDED = "safety_node/inputs"
+"""The recorder subscribes to what it finds in the order of the topic table; this comes late in it."""
 AGAIN_S = 1.0
 """How often a node is asked that has nothing to wait for; the third time it goes down at once."""
 
@@ -94,7 +96,10 @@ def robot_file(robot: str) -> Path:
 
 
 class Graph:
-    """The running graph, as a context manager: entering brings it up, leaving brakes the car and ends all processes."""
+    """The running graph, as a context manager: entering brings it up, leaving brakes the car and ends all processes.
+
+    A node that ends by itself ends the graph, but for the recorder, once all are up: the drive goes on, and is told so.
+    """
 
     def __init__(self, options: GraphOptions, said: Said, interrupted: Callable[[], bool] = lambda: False) -> None:
         """``said`` hears every line that a node logs; ``interrupted`` ends a bring-up under way.
@@ -105,6 +110,7 @@ class Graph:
         self.settings, self.options = load_settings(options.params_file), options
         self.children: dict[str, Child] = {}
         self._said, self._interrupted = said, interrupted
+        self._up = self._told_unrecorded = False
         self._context = rclpy.Context()
         self.node: Any = None
 
@@ -116,7 +122,9 @@ class Graph:
             for step in STEPS:
                 for name in self.options.parameters():
                     self._change(name, *step)
+                self._await_recorder()
             self._refuse_second_graph()
+            self._up = True
         except BaseException:
             self._down()
             raise
@@ -203,6 +211,11 @@ class Graph:
         for name, values in self.options.parameters().items():
             self.children[name] = Child(name, [*file, *parameter_flags(values), *shared], self._said)
 
+    def _await_recorder(self) -> None:
+        """A drive can be repeated to the bit from the filter's first tick on: that one must be in the bag."""
+        if "recorder_node" in self.children:
+            self._until(lambda: self.node.count_subscribers(LAST_RECORDED) > 0, "recorder_node", "listen")
+
     def _change(self, name: str, transition: int, verb: str, goal: str) -> None:
         remote = Remote(self.node, name)
         self._until(remote.ready, name, "start")
@@ -238,8 +251,16 @@ class Graph:
     def _check_alive(self) -> None:
         for name, child in self.children.items():
             if child.code is not None:
+                if self._up and name == "recorder_node":
+                    self._tell_unrecorded(child.code)
+                    continue
                 child.end()
                 raise GraphError(f"{name} ended by itself (code {child.code}): {child.problem or 'no reason given'}")
+
+    def _tell_unrecorded(self, code: int) -> None:
+        if not self._told_unrecorded:
+            self._told_unrecorded = True
+            self._said("recorder_node", "ERROR", f"ended by itself (code {code}); nothing is recorded any more")
 
     def _hear_last_words(self) -> None:
         """Handle what the nodes that are gone have sent; on a busy machine it may still wait here."""

@@ -21,16 +21,28 @@ from launch.actions import (
 from launch.conditions import IfCondition
 from launch.event_handlers import OnProcessExit, OnProcessStart
 from launch.events import Shutdown, matches_action
-from launch.substitutions import EnvironmentVariable, EqualsSubstitution, LaunchConfiguration, NotSubstitution
+from launch.logging import get_logger
+from launch.substitutions import (
+    AnySubstitution,
+    EnvironmentVariable,
+    EqualsSubstitution,
+    LaunchConfiguration,
+    NotSubstitution,
+)
 from launch_ros.actions import LifecycleNode
 from launch_ros.event_handlers import OnStateTransition
 from launch_ros.events.lifecycle import ChangeState
 from launch_ros.parameter_descriptions import ParameterValue
+from launch_ros.ros_adapters import get_ros_node
 from launch_ros.substitutions import FindPackageShare
 from lifecycle_msgs.msg import Transition
 
+from tidegate.messages import DIAGNOSTICS
+from tidegate.nodes.diagnostics import recorder_diagnostics
+from tidegate.nodes.main import REFUSED
 from tidegate.nodes.member import GO_DOWN_S, Member, bystander, remappings
 from tidegate.nodes.respawn import Respawn
+from tidegate.nodes.topics import kept_qos, make, message_class
 from tidegate.share import PROFILES
 
 HEARS_S = 1.0
@@ -45,7 +57,11 @@ ARGUMENTS = {
     "autostart": ("true", "configure and activate the nodes, in order; else they wait for 'ros2 lifecycle set'"),
     "use_respawn": ("false", "start a node that died again, after 1, 2, 4 … 30 s; else its death ends the launch"),
     "log_level": ("info", "of all nodes: debug, info, warn, error or fatal"),
-    "record": ("", "folder of a bag to make of all topics; empty = none"),
+    "record": ("", "folder of a bag to make; true = bags/<time in UTC>, empty or false = none"),
+    "record_all": ("false", "record every topic of a standard type, of other nodes too; else the stack's"),
+    "max_bag_size": ("0", "a file of the bag that is as large [B] is followed by another; 0 = one file"),
+    "max_bag_duration": ("0.0", "a file of the bag that is as long [s] is followed by another; 0 = one file"),
+    "snapshots": ("", "folder for small bags of the seconds around each intervention; empty = none"),
     "dry_run": ("false", "send nothing to the actuators; safety_node/would_command tells what would be"),
 }
 """Arguments of every launch file of the car, by name: default and description. Names are Nav2's where it has them."""
@@ -76,14 +92,19 @@ def stack_node(executable: str, *, own_clock: bool = False, **own: Any) -> Membe
 
 
 def recorder(*, own_clock: bool = False) -> list[Action]:
-    """Records all topics where the argument ``record`` names a folder. It is not started again: the folder is there."""
-    folder = LaunchConfiguration("record")
-    wanted = IfCondition(NotSubstitution(EqualsSubstitution(folder, "")))
+    """Records where ``record`` or ``snapshots`` asks for it. It is not started again: the folder is there."""
+    folder, snapshots = LaunchConfiguration("record"), LaunchConfiguration("snapshots")
+    asked = NotSubstitution(AnySubstitution(EqualsSubstitution(folder, ""), EqualsSubstitution(folder, "false")))
+    wanted = IfCondition(AnySubstitution(asked, NotSubstitution(EqualsSubstitution(snapshots, ""))))
     node = bystander(
         "recorder_node",
         parameters=[
             {
-                "path": folder,
+                "path": ParameterValue(folder, value_type=str),
+                "all_topics": ParameterValue(LaunchConfiguration("record_all"), value_type=bool),
+                "max_bag_size": ParameterValue(LaunchConfiguration("max_bag_size"), value_type=int),
+                "max_bag_duration": ParameterValue(LaunchConfiguration("max_bag_duration"), value_type=float),
+                "snapshots": ParameterValue(snapshots, value_type=str),
                 "config": LaunchConfiguration("params_file"),
                 "bundle": LaunchConfiguration("bundle"),
                 "linger": True,
@@ -108,7 +129,7 @@ def installed(package: str) -> bool:
 def player() -> tuple[list[Action], Action]:
     """What must be there for a bag to be played, and the action that plays the one of the argument ``bag``; the launch
     ends with it."""
-    kinds = {"bag": str, "rate": float, "clock_hz": float}
+    kinds = {"bag": str, "remap": str, "rate": float, "clock_hz": float}
     node = bystander(
         "player_node",
         parameters=[{name: ParameterValue(LaunchConfiguration(name), value_type=kind) for name, kind in kinds.items()}],
@@ -116,6 +137,9 @@ def player() -> tuple[list[Action], Action]:
     )
     needs = [
         DeclareLaunchArgument("bag", description="folder or file of the recording"),
+        DeclareLaunchArgument(
+            "remap", default_value="", description="/front/image:=camera/image_raw and the like, by comma"
+        ),
         DeclareLaunchArgument("rate", default_value="1.0", description="times as fast as recorded"),
         DeclareLaunchArgument(
             "clock_hz", default_value="200.0", description="/clock so many times a second of the bag; 0 = none"
@@ -179,9 +203,19 @@ def _failed(_context: LaunchContext, respawn: Respawn, node: LifecycleNode, stat
 
 
 def _recorder_ended(event: Any, context: LaunchContext) -> list[Action] | None:
-    if event.returncode and IfCondition(LaunchConfiguration("use_respawn")).evaluate(context):
-        return [LogInfo(msg=f"{event.process_name} ended by itself with code {event.returncode}; nothing is recorded")]
-    return _ended(event, context)
+    """One that was refused at set-up ends the launch, as whoever drives believes that it is recorded; one that goes
+    later stops no robot: where nobody asked it to, that is an error, in the log and on ``/diagnostics``."""
+    if event.returncode == REFUSED or context.is_shutdown:
+        return _ended(event, context)
+    if not event.returncode:
+        return [LogInfo(msg=f"{event.process_name} has ended as asked; nothing is recorded any more")]
+    said = f"ended by itself with code {event.returncode}; nothing is recorded any more"
+    get_logger("launch.user").error(f"{event.process_name} {said}")
+    node, namespace = get_ros_node(context), LaunchConfiguration("namespace").perform(context).strip("/")
+    place = f"/{namespace}/diagnostics" if namespace else "/diagnostics"
+    sender = node.create_publisher(message_class(DIAGNOSTICS), place, kept_qos("diagnostics"))
+    sender.publish(recorder_diagnostics(node.get_clock().now().nanoseconds, said, make))
+    return None
 
 
 def _ended(event: Any, context: LaunchContext) -> list[Action] | None:

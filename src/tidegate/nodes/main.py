@@ -22,6 +22,9 @@ LINGER_S = 10.0
 ONE_STOP = 2
 """Signals that one Ctrl-C makes: a terminal and ``ros2 launch`` both pass it on, on a busy machine seconds apart."""
 
+REFUSED = 2
+"""Exit code of a node that was refused at set-up."""
+
 VIEWER_NICE = 19
 """Of what is only looked at: it computes when nobody else wants to. The middleware's threads keep their priority: a
 publisher of the control path may wait for a lock that they hold in shared memory."""
@@ -75,7 +78,7 @@ def run(home: str, name: str, arguments: list[str] | None = None, nice: int | No
         if not _signals:
             sys.stderr.write(f"[FATAL] [{node_name}]: {' '.join(str(error).split())}\n")
         rclpy.try_shutdown()
-        return 0 if _signals else 2
+        return 0 if _signals else REFUSED
     if nice is not None:
         os.setpriority(os.PRIO_PROCESS, 0, nice)  # on Linux of the calling thread alone
     # Made for little work per message: a fifth of the time that the default executor takes.

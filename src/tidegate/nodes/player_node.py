@@ -11,9 +11,11 @@ from rclpy.clock import Clock, ClockType
 from rclpy.duration import Duration
 from rclpy.node import Node
 
-from tidegate.bag import BagReader
-from tidegate.errors import BagError
-from tidegate.messages import TOPICS, encode_clock
+from tidegate.bag import BagReader, remappings
+from tidegate.bag.timing import ANOTHER_CLOCK
+from tidegate.bag.typestore import deserialise
+from tidegate.errors import BagError, TidegateError
+from tidegate.messages import TOPICS, decode, encode, encode_clock, serialised_stamp
 from tidegate.messages.graph import SENSORS
 from tidegate.nodes.parameters import command_line
 from tidegate.nodes.topics import make, message_class, offered_qos, publishers, ros_name
@@ -31,24 +33,30 @@ FLUSH_S = 0.5
 class PlayerNode(Node):  # type: ignore[misc]
     """Publishes serialised messages as they were received, never decoded: sensors, and what an operator told.
 
-    ``/clock`` is that of the bag, where it holds one; else the time of receipt, so that nodes with ``use_sim_time``
-    live in the time of the recording. A moment's clock follows its messages.
+    Compressed images alone are decoded, for live nodes take none.
+
+    ``/clock`` is that of the bag, where it holds one; else the time of receipt, or that of the sensors' stamps where
+    these are of another clock, so that nodes with ``use_sim_time`` live in the time of the recording. A moment's clock
+    follows its messages.
 
     Attributes:
         over: the bag has ended.
     """
 
     def __init__(self, arguments: Sequence[str] | None = None) -> None:
-        """Open the bag that the parameter ``bag`` names; ``arguments`` replace those of the process.
+        """Open the bag that the parameter ``bag`` names, its topics named as ``remap`` says (rules by comma);
+        ``arguments`` replace those of the process.
 
         Raises:
             BagError: no bag was given, it cannot be read, or it has no topic of a sensor; a rate that is not positive.
+            SettingsError: ``remap`` is refused.
         """
         super().__init__(
             "player_node",
             **command_line(arguments),
         )
         path = self.declare_parameter("bag", "").value
+        rules = [rule for rule in str(self.declare_parameter("remap", "").value).split(",") if rule.strip()]
         self._rate = float(self.declare_parameter("rate", 1.0).value)
         clock_hz = float(self.declare_parameter("clock_hz", 200.0).value)
         try:
@@ -58,7 +66,7 @@ class PlayerNode(Node):  # type: ignore[misc]
                 raise BagError(
                     f"player_node: rate is {self._rate}, clock_hz {clock_hz}; they must be above 0, at least 0"
                 )
-            self._open(BagReader(path), clock_hz)
+            self._open(BagReader(path, remappings(rules)), clock_hz)
         except BaseException:
             self.destroy_node()
             raise
@@ -77,7 +85,7 @@ class PlayerNode(Node):  # type: ignore[misc]
             sender.wait_for_all_acked(Duration(seconds=FLUSH_S))
 
     def _open(self, reader: BagReader, clock_hz: float) -> None:
-        names = {topic: _found(reader, topic) for topic in (*SENSORS, *OPERATOR, *(("clock",) if clock_hz else ()))}
+        names = {topic: reader.held(topic) for topic in (*SENSORS, *OPERATOR, *(("clock",) if clock_hz else ()))}
         topics = {name: topic for topic, name in names.items() if name}
         if not set(topics.values()) & set(SENSORS):
             raise BagError(f"{reader.path}: has none of the sensors' topics: {', '.join(SENSORS)}")
@@ -86,10 +94,14 @@ class PlayerNode(Node):  # type: ignore[misc]
             topic: self.create_publisher(message_class(TOPICS[topic].type), ros_name(topic), offered_qos(topic, False))
             for topic in wanted
         }
-        self._messages = ((topics[name], received, data) for name, _, received, data in reader.raw(topics))
+        self._messages = ((topics[name], received, kind, data) for name, kind, received, data in reader.raw(topics))
         self._next = next(self._messages, None)
         assert self._next is not None
         self._first = self._told = self._next[1]
+        stamp = _stamp(self._next)
+        self._by_stamp = stamp is not None and abs(stamp - self._first) > ANOTHER_CLOCK
+        if stamp is not None and self._by_stamp:
+            self._told = stamp
         self._period = round(NANOSECONDS / clock_hz) if clock_hz and "clock" not in topics.values() else 0
 
     def _play(self) -> None:
@@ -99,16 +111,31 @@ class PlayerNode(Node):  # type: ignore[misc]
         assert self._begun is not None
         now = self._first + int((time.monotonic_ns() - self._begun) * self._rate)
         while self._next is not None and self._next[1] <= now:
-            topic, received, data = self._next
-            self._tell_time(received - 1)
-            self._senders[topic].publish(data)
+            topic, received, kind, data = self._next
+            at = _stamp(self._next) if self._by_stamp else received
+            if at is not None:
+                self._tell_time(at - 1)
+            self._publish(topic, kind, data)
+            if at is not None and self._by_stamp:
+                self._tell_time(at)
             self._next = next(self._messages, None)
             if self._next is None:
                 now = received
-        self._tell_time(now)
+        if not self._by_stamp:
+            self._tell_time(now)
         if self._next is None:
             self.get_logger().info("the bag has ended")
             self.over = True
+
+    def _publish(self, topic: str, kind: str, data: bytes) -> None:
+        """As it is where it has the topic's type; live nodes take no compressed images."""
+        if kind == TOPICS[topic].type:
+            self._senders[topic].publish(data)
+            return
+        try:
+            self._senders[topic].publish(encode(decode(topic, deserialise(data, kind)), make))
+        except TidegateError as error:
+            self.get_logger().warning(f"{topic}: {error}", throttle_duration_sec=1.0)
 
     def _begin(self) -> bool:
         """Whether all that listen are there, or were waited for long enough."""
@@ -134,9 +161,7 @@ class PlayerNode(Node):  # type: ignore[misc]
             self._told += self._period
 
 
-def _found(reader: BagReader, topic: str) -> str | None:
-    """Absolute name of a topic; None where the bag has none, or another of this name."""
-    try:
-        return reader.find(topic)
-    except BagError:
-        return None
+def _stamp(message: tuple[str, int, str, bytes]) -> int | None:
+    """Stamp [ns] of a sensor's message as ``PlayerNode`` keeps it; None = it has none."""
+    topic, _, _, data = message
+    return serialised_stamp(data) if topic in SENSORS else None

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""All topics of the graph → a bag, as ``ros2 bag record`` writes it, and snapshots of the interventions."""
+"""The topics of the graph → a bag, as ``ros2 bag record`` writes it, and snapshots of the interventions."""
 
 from __future__ import annotations
 
@@ -10,21 +10,25 @@ from typing import Any
 
 from rcl_interfaces.msg import ParameterDescriptor
 from rclpy.clock import Clock, ClockType
+from rclpy.duration import Duration
 from rclpy.node import Node
 from rclpy.qos import DurabilityPolicy, HistoryPolicy, QoSProfile, ReliabilityPolicy
 from rclpy.subscription import Subscription
 
-from tidegate.bag import BackgroundWriter, BagWriter, Snapshots
+from tidegate.bag import BackgroundWriter, BagWriter, Snapshots, folder_named
 from tidegate.bag.background import Keeper
+from tidegate.bag.typestore import definition
 from tidegate.errors import BagError, SettingsError
-from tidegate.messages import DIAGNOSTICS, TOPICS, Topic
+from tidegate.messages import DIAGNOSTICS, TOPICS
 from tidegate.nodes.diagnostics import recorder_diagnostics
 from tidegate.nodes.parameters import Own, command_line
-from tidegate.nodes.topics import make, message_class, offered_qos, ros_name, take
+from tidegate.nodes.topics import kept_qos, make, message_class, ros_name, take
+from tidegate.records import NANOSECONDS
 from tidegate.robot.contract import contract_of
 
 PARAMETERS = (
-    Own("path", "", "folder to make for the bag; empty = no bag, snapshots alone"),
+    Own("path", "", "folder to make for the bag; true = bags/<time in UTC>, empty or false = snapshots alone"),
+    Own("all_topics", False, "every topic whose message type is a standard one, of other nodes too; else the stack's"),
     Own("max_bag_size", 0, "a file of the bag that is as large [B] is followed by another; 0 = one file"),
     Own("max_bag_duration", 0.0, "a file of the bag that is as long [s] is followed by another; 0 = one file"),
     Own("snapshots", "", "folder for small bags of what happened around interventions; empty = none"),
@@ -47,7 +51,8 @@ class RecorderNode(Node):  # type: ignore[misc]
     """Hands on serialised messages as they come, never decoded; a thread writes them.
 
     A topic is subscribed once somebody publishes it, with the quality that is offered. What viewers ask for, and what
-    can be made again from the rest, is left out (``Topic.recorded``). Where writing fails, it says so once on
+    can be made again from the rest, is left out (``Topic.recorded``); so is, with a warning, what has another type than
+    the table says, or none that is known here. Where writing fails, it says so once on
     ``/diagnostics``, records no more and stays: the robot drives on. An interrupted bag can be read up to its end.
     """
 
@@ -64,17 +69,20 @@ class RecorderNode(Node):  # type: ignore[misc]
         )
         try:
             values = {item.name: self._declared(item) for item in PARAMETERS}
-            self._linger = values["linger"]
+            values["path"] = folder_named(values["path"])
+            self._linger, self._all = values["linger"], values["all_topics"]
             self._writer = BackgroundWriter(_keepers(values))
-            profile = offered_qos("diagnostics", lock_step=False)
-            profile.durability = DurabilityPolicy.TRANSIENT_LOCAL  # who joins later hears it too
+            profile = kept_qos("diagnostics")
             self._sender = self.create_publisher(message_class(DIAGNOSTICS), ros_name("diagnostics"), profile)
         except BaseException:
             self.destroy_node()
             raise
-        self._unseen = {name: topic for name, topic in TOPICS.items() if topic.recorded}
+        self._own = {self.resolve_topic_name(ros_name(topic.name)): topic for topic in TOPICS.values()}
+        self._seen: set[str] = {name for name, topic in self._own.items() if not topic.recorded}
         self._listeners: list[tuple[Subscription, Callable[[bytes], None]]] = []
         self._told_failure = self._told_loss = False
+        if values["path"]:
+            self.get_logger().info(f"recording into {values['path']}")
         self.create_timer(LOOK_PERIOD_S, self._look, clock=Clock(clock_type=ClockType.STEADY_TIME))
 
     def needed(self) -> bool:
@@ -101,6 +109,8 @@ class RecorderNode(Node):  # type: ignore[misc]
         described = ParameterDescriptor(description=item.description, dynamic_typing=True)
         kind: type = type(item.default)
         value: Any = self.declare_parameter(item.name, item.default, described).value
+        if item.name == "path" and isinstance(value, bool):  # as '-p path:=true' is read
+            value = str(value)
         if kind is float and type(value) is int:
             value = float(value)
         negative = isinstance(value, (int, float)) and not value >= 0
@@ -123,15 +133,27 @@ class RecorderNode(Node):  # type: ignore[misc]
         self._tell()
         if self._told_failure:
             return
-        for topic in list(self._unseen.values()):
+        for name, kind in self._published().items():
             offered = [
-                info.qos_profile
-                for info in self.get_publishers_info_by_topic(ros_name(topic.name))
+                info
+                for info in self.get_publishers_info_by_topic(name)
                 if (info.node_name, info.node_namespace) != (self.get_name(), self.get_namespace())
             ]
             if offered:
-                del self._unseen[topic.name]
-                self._record(topic, offered)
+                self._seen.add(name)
+                if fault := _unfit(kind, {info.topic_type for info in offered}):
+                    self.get_logger().warning(f"{name} is not recorded: {fault}")
+                else:
+                    self._record(name, kind, [info.qos_profile for info in offered])
+
+    def _published(self) -> dict[str, str]:
+        """Type by absolute name of the topics that may be recorded and are not yet, in the order of the table."""
+        found = {name: topic.type for name, topic in self._own.items()}
+        if self._all:
+            for name, kinds in self.get_topic_names_and_types():
+                if self.resolve_topic_name(name) == name:  # not one that is remapped into the namespace
+                    found.setdefault(name, kinds[0])
+        return {name: kind for name, kind in found.items() if name not in self._seen}
 
     def _tell(self) -> None:
         """Once each: that messages were lost, and that nothing is recorded any more."""
@@ -147,9 +169,8 @@ class RecorderNode(Node):  # type: ignore[misc]
                 self.destroy_subscription(listener)
             self._listeners.clear()
 
-    def _record(self, topic: Topic, offered: Sequence[QoSProfile]) -> None:
+    def _record(self, name: str, kind: str, offered: Sequence[QoSProfile]) -> None:
         """Subscribe with the best quality that all publishers offer."""
-        name = self.resolve_topic_name(ros_name(topic.name))
         reliable = all(profile.reliability == ReliabilityPolicy.RELIABLE for profile in offered)
         latched = all(profile.durability == DurabilityPolicy.TRANSIENT_LOCAL for profile in offered)
         profile = QoSProfile(
@@ -160,10 +181,43 @@ class RecorderNode(Node):  # type: ignore[misc]
         )
 
         def keep(data: bytes) -> None:
-            self._writer.put(name, topic.type, time.time_ns(), data)
+            self._writer.put(name, kind, time.time_ns(), data)
 
-        listener = self.create_subscription(message_class(topic.type), ros_name(topic.name), keep, profile, raw=True)
+        self._writer.offer(name, [quality(one) for one in offered])
+        listener = self.create_subscription(message_class(kind), name, keep, profile, raw=True)
         self._listeners.append((listener, keep))
+
+
+def quality(profile: QoSProfile) -> dict[str, Any]:
+    """A quality of service as rosbag2 writes it (``metadata.yaml`` of version 9)."""
+    return {
+        "history": profile.history.short_key,
+        "depth": profile.depth,
+        "reliability": profile.reliability.short_key,
+        "durability": profile.durability.short_key,
+        "deadline": _duration(profile.deadline),
+        "lifespan": _duration(profile.lifespan),
+        "liveliness": profile.liveliness.short_key,
+        "liveliness_lease_duration": _duration(profile.liveliness_lease_duration),
+        "avoid_ros_namespace_conventions": profile.avoid_ros_namespace_conventions,
+    }
+
+
+def _duration(duration: Duration) -> dict[str, int]:
+    sec, nsec = divmod(duration.nanoseconds, NANOSECONDS)
+    return {"sec": sec, "nsec": nsec}
+
+
+def _unfit(kind: str, offered: set[str]) -> str:
+    """Why a topic of type ``kind`` cannot be recorded from publishers of the types ``offered``; empty = it can."""
+    if other := sorted(offered - {kind}):
+        return f"it is {' and '.join(other)}; it must be {kind}"
+    try:
+        message_class(kind)
+        definition(kind)
+    except (ImportError, AttributeError, ValueError, KeyError):
+        return f"its type {kind} is none of the standard ones that are installed here"
+    return ""
 
 
 def _keepers(values: dict[str, Any]) -> list[Keeper]:

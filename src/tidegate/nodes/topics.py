@@ -89,6 +89,13 @@ def requested_qos(topic: str, lock_step: bool) -> QoSProfile:
     return profile
 
 
+def kept_qos(topic: str) -> QoSProfile:
+    """What a publisher offers that tells something once: who joins later hears it too."""
+    profile = _profile(TOPICS[topic], lock_step=False)
+    profile.durability = DurabilityPolicy.TRANSIENT_LOCAL
+    return profile
+
+
 def latched_qos(topic: str) -> QoSProfile:
     """Asks for what was published before the subscription as well."""
     profile = _profile(TOPICS[topic], lock_step=False)
