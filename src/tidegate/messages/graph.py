@@ -50,7 +50,7 @@ GRAPH: dict[str, Interface] = {
     ),
     "tidegate_doctor": Interface(
         subscribes=(*SENSORS, *FROM_FRAME, *FROM_TICK, "clock"),
-        calls=tuple(f"{node}/get_state" for node in LIFECYCLE),
+        calls=(*(f"{node}/get_state" for node in LIFECYCLE), "effort_controller/get_parameters"),
         onlooker=True,
     ),
     "tidegate_watch": Interface(
@@ -62,7 +62,7 @@ GRAPH: dict[str, Interface] = {
     ),
     "launch_ros": Interface(
         subscribes=tuple(f"{node}/transition_event" for node in LIFECYCLE),
-        calls=tuple(f"{node}/change_state" for node in LIFECYCLE),
+        calls=tuple(f"{node}/{service}" for node in LIFECYCLE for service in ("change_state", "get_state")),
     ),
 }
 """The nodes of the stack, then those that bring it up and watch it; ``launch_ros`` is ``ros2 launch`` itself."""
