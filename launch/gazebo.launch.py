@@ -31,7 +31,7 @@ def generate_launch_description() -> LaunchDescription:
             *viewer_arguments(),
             *gazebo_arguments(),
             *recorder(),
-            *viewers(described=True),
+            *viewers(described="true"),
             gazebo(),
             *bring_up(nodes),
         ]
