@@ -34,7 +34,7 @@ def generate_launch_description() -> LaunchDescription:
             *gazebo_arguments(),
             *recorder(),
             *driver(),
-            *viewers(described=True),
+            *viewers(described="true"),
             gazebo(),
             *bring_up(nodes),
         ]

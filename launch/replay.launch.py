@@ -16,11 +16,11 @@ from tidegate.nodes.viewing import viewer_arguments, viewers
 
 def generate_launch_description() -> LaunchDescription:
     """Perception, policy, safety, in that order, then the player."""
-    bundle = LaunchConfiguration("bundle")
+    bundle, dry_run = LaunchConfiguration("bundle"), LaunchConfiguration("dry_run")
     nodes = [
         stack_node("perception_node", bundle=bundle),
         stack_node("policy_node", bundle=bundle),
-        stack_node("safety_node", auto_reset=True),
+        stack_node("safety_node", auto_reset=True, dry_run=dry_run),
     ]
     needs, play = player()
     return LaunchDescription(

@@ -2,6 +2,7 @@
 """The stack on a robot whose drivers publish camera, joint states, odometry, IMU and range, and obey ``command``.
 
     ros2 launch tidegate robot.launch.py robot:=car
+    ros2 launch tidegate robot.launch.py ros2_control:=true hardware:=my_driver/MySystem
 
 The safety node starts STOPPED: ``ros2 service call /safety_node/reset std_srvs/srv/Trigger`` releases the car.
 """
@@ -11,6 +12,7 @@ from launch.substitutions import LaunchConfiguration
 
 from tidegate.nodes.driver import driver, driver_arguments
 from tidegate.nodes.launching import bring_up, recorder, shared_arguments, stack_node
+from tidegate.nodes.ros2_control import control, control_arguments
 from tidegate.nodes.viewing import viewer_arguments, viewers
 
 
@@ -27,9 +29,11 @@ def generate_launch_description() -> LaunchDescription:
             *shared_arguments(use_sim_time=False),
             *driver_arguments(),
             *viewer_arguments(),
+            *control_arguments(),
             *recorder(),
             *driver(),
-            *viewers(),
+            *viewers(described=LaunchConfiguration("ros2_control")),
+            control(),
             *bring_up(nodes),
         ]
     )

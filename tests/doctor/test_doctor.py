@@ -76,7 +76,7 @@ def healthy() -> GraphFacts:
         for topic in WATCHED
     }
     states = dict.fromkeys(("perception_node", "policy_node", "safety_node"), "active")
-    return GraphFacts("7", "/", ("/controller", "/driver"), states, topics=topics)
+    return GraphFacts("7", "/", ("/controller", "/driver"), states, topics=topics, controlled=CAR.joint_names)
 
 
 def with_topic(topic: str, **other: object) -> GraphFacts:
@@ -104,7 +104,15 @@ def test_a_healthy_machine_and_graph_give_no_warning() -> None:
     ]
     assert bad(findings) == []
     assert worst(findings) is Verdict.OK
-    assert {finding.check for finding in findings} >= {*SENSORS, "joints", "actuators", "disk", "bundle", "priority"}
+    assert {finding.check for finding in findings} >= {
+        *SENSORS,
+        "joints",
+        "actuators",
+        "effort_controller",
+        "disk",
+        "bundle",
+        "priority",
+    }
 
 
 def test_in_simulation_priority_and_governor_do_not_matter_and_on_a_robot_they_do() -> None:
@@ -224,6 +232,12 @@ FAULTS: dict[str, tuple[Callable[[], list[Finding]], str, str, str]] = {
         "fail",
         "nobody listens",
         "controller",
+    ),
+    "joints in another order": (
+        lambda: list(check_graph(replace(healthy(), controlled=CAR.joint_names[::-1]), SETTINGS, CAR)),
+        "fail",
+        "drives rear_right_wheel_joint, ",
+        "let its parameter 'joints' be front_left_steer_joint, ",
     ),
     "dead topic": (
         lambda: list(check_graph(with_topic("imu", count=0), SETTINGS, CAR)),

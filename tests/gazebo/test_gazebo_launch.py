@@ -25,7 +25,7 @@ from launch.actions import IncludeLaunchDescription, RegisterEventHandler
 from launch.utilities import perform_substitutions
 from launch_ros.actions import Node
 
-from tidegate.nodes import gazebo
+from tidegate.nodes import gazebo, ros2_control
 from tidegate.settings import load_settings
 from tidegate.share import share_path
 from tidegate.simulation.gazebo import read_start, write_world
@@ -94,6 +94,8 @@ def installed(index: Path, monkeypatch: pytest.MonkeyPatch) -> LaunchContext:
     context = LaunchContext()
     context.launch_configurations.update(
         namespace="",
+        log_level="info",
+        use_sim_time="true",
         params_file=str(ROOT / "config" / "car.yaml"),
         headless="true",
         scene="road",
@@ -129,7 +131,7 @@ def test_it_starts_gazebo_the_car_at_its_start_the_bridge_and_then_the_controlle
     (spawner,) = then.event_handler.handle(_exited(spawn), installed)
     assert isinstance(spawner, Node)
     words = [perform_substitutions(installed, part) for part in spawner.cmd[1:]]
-    assert words[:2] == list(gazebo.CONTROLLERS)
+    assert words[:2] == list(ros2_control.CONTROLLERS)
 
 
 def _exited(action: Node) -> object:

@@ -8,6 +8,7 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from launched import Launched
@@ -21,7 +22,7 @@ ROOT = Path(__file__).parents[2]
 
 
 @pytest.fixture(scope="session")
-def environment(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
+def sourced(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
     """A fresh colcon build in a folder of its own, sourced."""
     colcon = shutil.which("colcon", path=f"{Path(sys.executable).parent}:{os.environ['PATH']}")
     if colcon is None:
@@ -37,11 +38,17 @@ def environment(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
         "AMENT_PREFIX_PATH": os.pathsep.join(prefixes),
         "PYTHONPATH": os.pathsep.join(filter(None, [str(site), os.environ.get("PYTHONPATH")])),
         "PATH": os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]]),
-        "ROS_DOMAIN_ID": random_domain(),
         "ROS_AUTOMATIC_DISCOVERY_RANGE": "LOCALHOST",
         "ROS_LOG_DIR": str(place / "ros"),
         "RCUTILS_COLORIZED_OUTPUT": "0",
     }
+
+
+@pytest.fixture
+def environment(sourced: dict[str, str]) -> dict[str, str]:
+    """With a domain of its own: a process that was killed leaves unread messages in shared memory, and whoever comes
+    after it in the same domain may read there of nodes that are no more."""
+    return {**sourced, "ROS_DOMAIN_ID": random_domain()}
 
 
 @pytest.fixture
@@ -58,8 +65,8 @@ def bundle(tmp_path: Path) -> Path:
 def launch(environment: dict[str, str], tmp_path: Path) -> Iterator[Callable[..., Launched]]:
     made: list[Launched] = []
 
-    def start(*arguments: str) -> Launched:
-        made.append(Launched(environment, tmp_path / f"launch{len(made)}.log", *arguments))
+    def start(*arguments: str, **variables: str) -> Launched:
+        made.append(Launched({**environment, **variables}, tmp_path / f"launch{len(made)}.log", *arguments))
         return made[-1]
 
     yield start
@@ -67,3 +74,18 @@ def launch(environment: dict[str, str], tmp_path: Path) -> Iterator[Callable[...
         if one.process.poll() is None:
             os.killpg(one.process.pid, signal.SIGKILL)
             one.process.wait()
+
+
+@pytest.fixture
+def listen(environment: dict[str, str]) -> Iterator[Callable[..., Any]]:
+    from listener import Listener  # needs ROS
+
+    made: list[Listener] = []
+
+    def start(*, lock_step: bool, namespace: str = "") -> Listener:
+        made.append(Listener(environment, lock_step=lock_step, namespace=namespace))
+        return made[-1]
+
+    yield start
+    for one in made:
+        one.close()

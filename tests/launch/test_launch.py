@@ -35,12 +35,17 @@ def test_the_arguments_explain_themselves(environment: dict[str, str], name: str
         ["ros2", "launch", "tidegate", name, "-s"], env=environment, capture_output=True, text=True, check=True
     ).stdout
     wanted = {"robot", "params_file", "bundle", "namespace", "use_sim_time", "autostart", "use_respawn", "log_level"}
-    wanted |= {"record", "record_all", "max_bag_size", "max_bag_duration", "snapshots"}
+    wanted |= {"record", "record_all", "max_bag_size", "max_bag_duration", "snapshots", "bond_timeout"}
     wanted |= {"dry_run", "use_rviz", "rviz_config_file", "viewers"}
-    own = {"simulation": {"headless", "scene", "seed", "lock_step"}, "replay": {"bag", "rate", "clock_hz"}}
-    wanted |= own.get(name.partition(".")[0], set())
+    own = {
+        "simulation": {"headless", "scene", "seed", "lock_step", "joystick"},
+        "replay": {"bag", "rate", "clock_hz"},
+        "gazebo": {"headless", "scene", "seed", "world", "controllers", "joystick"},
+        "robot": {"ros2_control", "controllers", "hardware", "joystick"},
+    }
+    wanted |= own[name.partition(".")[0]]
     explained = re.findall(r"^    '(\w+)':\n        (\S.{8,})\n", shown, re.MULTILINE)
-    assert wanted <= {argument for argument, _ in explained}
+    assert wanted == {argument for argument, _ in explained}
     assert len(explained) == len(re.findall(r"^    '", shown, re.MULTILINE))
     assert "no description given" not in shown
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import json
 import sys
+import threading
 import time
 from dataclasses import replace
 from typing import Any
@@ -40,6 +41,10 @@ def main(wrong: dict[str, Any]) -> None:
     node = rclpy.create_node("driver")
     if wrong.get("rival"):
         node.create_publisher(message_class(TOPICS["command"].type), "command", 1)
+    if "controller" in wrong:
+        controller = rclpy.create_node("effort_controller")
+        controller.declare_parameter("joints", wrong["controller"])
+        threading.Thread(target=rclpy.spin, args=[controller], daemon=True).start()
     ticker = node.create_publisher(message_class(TOPICS["clock"].type), "/clock", 50)
     topics = ("joint_states", "odom", "imu", "points", "camera/image_raw", "camera/camera_info")
     senders = {topic: node.create_publisher(message_class(TOPICS[topic].type), topic, 50) for topic in topics}

@@ -74,7 +74,7 @@ def test_this_ros_is_named() -> None:
 
 
 def test_healthy_sensors_give_no_warning_but_that_the_stack_is_not_up(sensors: Any, settings: Settings) -> None:
-    sensors()
+    sensors(controller=Car.from_settings(settings).joint_names)
     found = bad(settings)
     assert [finding.check for finding in found] == NOT_UP, found
 
@@ -83,6 +83,7 @@ def test_healthy_sensors_give_no_warning_but_that_the_stack_is_not_up(sensors: A
     ("wrong", "check", "said"),
     [
         ({"joints": ["rear_left_wheel_joint"]}, "joints", "lacks rear_left_wheel_joint"),
+        pytest.param({"controller": ["a", "b"]}, "effort_controller", "drives a, b; the", marks=pytest.mark.slow),
         pytest.param({"drop": ["imu"]}, "imu", "/driver publishes nothing", marks=pytest.mark.slow),
         pytest.param({"every": {"odom": 10}}, "odom", "10.0 Hz; below 20.0 Hz", marks=pytest.mark.slow),
         pytest.param({"skew_s": 3.0, "wall": True}, "joint_states", "s behind the clock", marks=pytest.mark.slow),

@@ -81,6 +81,7 @@ class GraphFacts:
         simulated: the time comes from ``/clock``.
         topics: by relative name.
         elsewhere: domains in which nodes of this package run on this machine.
+        controlled: joints that the ``effort_controller`` drives, in its order; None = there is none that says so.
     """
 
     domain: str
@@ -90,3 +91,4 @@ class GraphFacts:
     simulated: bool = False
     topics: Mapping[str, TopicFacts] = field(default_factory=dict)
     elsewhere: frozenset[str] = frozenset()
+    controlled: tuple[str, ...] | None = None

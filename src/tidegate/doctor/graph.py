@@ -14,6 +14,7 @@ from tidegate.messages.graph import GRAPH, SENSORS
 from tidegate.messages.rates import FROM_FRAME, FROM_TICK, SLOW, TRUSTED, least_rates, stated_rates
 from tidegate.records import JointStates
 from tidegate.robot import Car
+from tidegate.robot.control import CONTROLLER
 from tidegate.settings import Settings
 
 STACK = ("perception_node", "policy_node", "safety_node")
@@ -54,6 +55,7 @@ def check_graph(graph: GraphFacts, settings: Settings, car: Car) -> Iterator[Fin
     yield from check_mount(*(graph.topics.get(topic, TopicFacts()).course for topic in ("lane", "odom")))
     yield from _joints(graph.topics.get("joint_states", TopicFacts()), car)
     yield from _masters(graph)
+    yield from _controller(graph, car)
 
 
 def _nobody(graph: GraphFacts) -> Finding:
@@ -239,3 +241,15 @@ def _masters(graph: GraphFacts) -> Iterator[Finding]:
         yield fail("actuators", "nobody listens to the commands", remedy)
     elif up:
         yield ok("actuators", "one master, and somebody obeys")
+
+
+def _controller(graph: GraphFacts, car: Car) -> Iterator[Finding]:
+    """Its array has no names: with two joints swapped, brake torque goes to the steering."""
+    if graph.controlled is None:
+        return
+    if graph.controlled == car.joint_names:
+        yield ok(CONTROLLER, "drives the joints in the stack's order")
+        return
+    drives, order = ", ".join(graph.controlled) or "no joints", ", ".join(car.joint_names)
+    remedy = f"let its parameter 'joints' be {order} (config/controllers.yaml), and load it anew"
+    yield fail(CONTROLLER, f"drives {drives}; the stack's order is {order}", remedy)

@@ -51,7 +51,7 @@ GRAPH: dict[str, Interface] = {
     ),
     "tidegate_doctor": Interface(
         subscribes=(*SENSORS, *FROM_FRAME, *FROM_TICK, "emergency_stop", "clock"),
-        calls=tuple(f"{node}/get_state" for node in LIFECYCLE),
+        calls=(*(f"{node}/get_state" for node in LIFECYCLE), "effort_controller/get_parameters"),
         onlooker=True,
     ),
     "tidegate_watch": Interface(

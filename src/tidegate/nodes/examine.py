@@ -15,6 +15,8 @@ from typing import Any
 
 import numpy as np
 import rclpy
+from rcl_interfaces.msg import ParameterType
+from rcl_interfaces.srv import GetParameters
 from rclpy.qos import HistoryPolicy, QoSCompatibility, QoSProfile, ReliabilityPolicy, qos_check_compatible
 
 from tidegate.doctor.facts import GraphFacts, RosFacts, TopicFacts
@@ -28,6 +30,7 @@ from tidegate.nodes.onlooker import Spin, onlooker
 from tidegate.nodes.remote import Remote
 from tidegate.nodes.topics import message_class, read, requested_qos, ros_name
 from tidegate.records import seconds
+from tidegate.robot.control import CONTROLLER
 
 DISCOVERY_S = 5.0
 """Longest time until the first other node is seen: who misses its first greeting hears the next one after 3 s."""
@@ -91,7 +94,7 @@ def examine(namespace: str = "", watch_s: float = 3.0) -> GraphFacts:
             return passed >= watch_s
 
         spin(SLOWEST * watch_s, watched)
-        states = _states(node, spin)
+        states, controlled = _states(node, spin), _controlled(node, spin)
         return GraphFacts(
             domain=domain_of(os.environ),
             namespace=node.get_namespace(),
@@ -100,6 +103,7 @@ def examine(namespace: str = "", watch_s: float = 3.0) -> GraphFacts:
             simulated=bool(watches["clock"].stamps),
             topics=dict(_topics(node, watches)),
             elsewhere=frozenset(_elsewhere()),
+            controlled=controlled,
         )
 
 
@@ -229,6 +233,19 @@ def _states(node: Any, spin: Spin) -> dict[str, str]:
     for remote in remotes.values():
         remote.close()
     return states
+
+
+def _controlled(node: Any, spin: Spin) -> tuple[str, ...] | None:
+    """The joints of the controller that takes the efforts, in its order, as it says itself."""
+    client = node.create_client(GetParameters, f"{CONTROLLER}/get_parameters")
+    if (CONTROLLER, node.get_namespace()) not in node.get_node_names_and_namespaces():
+        return None
+    answer = client.call_async(GetParameters.Request(names=["joints"]))
+    spin(ANSWER_S, answer.done)
+    values = answer.result().values if answer.done() else []
+    if not values or values[0].type != ParameterType.PARAMETER_STRING_ARRAY:
+        return None
+    return tuple(values[0].string_array_value)
 
 
 def _elsewhere() -> Iterator[str]:

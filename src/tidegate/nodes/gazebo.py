@@ -12,10 +12,11 @@ from launch.event_handlers import OnProcessExit
 from launch.launch_description_sources import PythonLaunchDescriptionSource
 from launch.logging import launch_config
 from launch.substitutions import LaunchConfiguration
-from launch_ros.actions import Node
-from launch_ros.parameter_descriptions import ParameterValue
 
-from tidegate.nodes.launching import installed
+from tidegate.nodes import ros2_control
+from tidegate.nodes.launching import require
+from tidegate.nodes.member import stranger
+from tidegate.nodes.ros2_control import controllers_argument, describer, spawner
 from tidegate.robot import Car, check_controllers, gazebo_description
 from tidegate.settings import load_settings
 from tidegate.share import share_path
@@ -25,14 +26,10 @@ PACKAGES = {
     "ros_gz_sim": "ros-gz",
     "ros_gz_bridge": "ros-gz",
     "gz_ros2_control": "gz-ros2-control",
-    "controller_manager": "ros2-control",
-    "forward_command_controller": "ros2-controllers",
-    "joint_state_broadcaster": "ros2-controllers",
-    "robot_state_publisher": "robot-state-publisher",
+    **ros2_control.PACKAGES,
 }
 """What must be installed, and the Debian package that brings it."""
 
-CONTROLLERS = ("joint_state_broadcaster", "effort_controller")
 ARGUMENTS = ("namespace", "params_file", "headless", "scene", "seed", "world", "controllers")
 DROP_M = 0.02
 """The car is put down from this height: wheels that begin inside the road are thrown out of it."""
@@ -47,11 +44,7 @@ def gazebo_arguments() -> list[Action]:
         DeclareLaunchArgument(
             "world", default_value="", description="folder of 'tidegate world' instead of scene, seed"
         ),
-        DeclareLaunchArgument(
-            "controllers",
-            default_value=str(share_path("config/controllers.yaml")),
-            description="YAML of the controller manager",
-        ),
+        controllers_argument(),
     ]
 
 
@@ -68,7 +61,7 @@ def _gazebo(context: LaunchContext) -> list[Action]:
         TidegateError: settings, robot, controllers or world are not fit.
     """
     values = {name: LaunchConfiguration(name).perform(context) for name in ARGUMENTS}
-    _require_packages()
+    require("gazebo.launch.py", PACKAGES)
     if values["namespace"]:
         raise RuntimeError(
             f"namespace is '{values['namespace']}'; gazebo.launch.py drives one car, without a namespace"
@@ -84,9 +77,7 @@ def _gazebo(context: LaunchContext) -> list[Action]:
     urdf = gazebo_description(settings, controllers)
     place = zip(("-x", "-y", "-z", "-R", "-P", "-Y"), read_start(world), strict=True)
     flags = [part for flag, value in place for part in (flag, f"{value + (DROP_M if flag == '-z' else 0.0):.6f}")]
-    spawn = _node("ros_gz_sim", "create", arguments=["-name", settings.vehicle.name, "-string", urdf, *flags])
-    # a controller manager comes with the car, so its controllers are asked for once the car is there
-    spawner = _node("controller_manager", "spawner", arguments=[*CONTROLLERS, "--param-file", str(controllers)])
+    spawn = stranger("ros_gz_sim", "create", arguments=["-name", settings.vehicle.name, "-string", urdf, *flags])
     return [
         IncludeLaunchDescription(
             PythonLaunchDescriptionSource(
@@ -97,27 +88,13 @@ def _gazebo(context: LaunchContext) -> list[Action]:
                 "on_exit_shutdown": "true",
             }.items(),
         ),
-        _node(
-            "robot_state_publisher",
-            "robot_state_publisher",
-            parameters=[{"robot_description": ParameterValue(urdf, value_type=str), "use_sim_time": True}],
-        ),
-        _node(
+        describer(urdf),
+        stranger(
             "ros_gz_bridge",
             "parameter_bridge",
             parameters=[{"config_file": str(share_path("config/gazebo_bridge.yaml")), "use_sim_time": True}],
         ),
         spawn,
-        RegisterEventHandler(OnProcessExit(target_action=spawn, on_exit=[spawner])),
+        # a controller manager comes with the car, so its controllers are asked for once the car is there
+        RegisterEventHandler(OnProcessExit(target_action=spawn, on_exit=[spawner(controllers)])),
     ]
-
-
-def _require_packages() -> None:
-    absent = {package: apt for package, apt in PACKAGES.items() if not installed(package)}
-    if absent:
-        install = " ".join(f"ros-$ROS_DISTRO-{apt}" for apt in sorted(set(absent.values())))
-        raise RuntimeError(f"gazebo.launch.py needs {', '.join(absent)}; install with 'apt-get install {install}'")
-
-
-def _node(package: str, executable: str, **options: object) -> Node:
-    return Node(package=package, executable=executable, output="screen", **options)

@@ -3,7 +3,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import os
+from collections.abc import Mapping, Sequence
 from itertools import pairwise
 from typing import Any
 
@@ -19,6 +20,7 @@ from launch.actions import (
     TimerAction,
 )
 from launch.conditions import IfCondition
+from launch.event_handler import BaseEventHandler
 from launch.event_handlers import OnProcessExit, OnProcessStart
 from launch.events import Shutdown, matches_action
 from launch.logging import get_logger
@@ -38,8 +40,9 @@ from launch_ros.substitutions import FindPackageShare
 from lifecycle_msgs.msg import Transition
 
 from tidegate.messages import DIAGNOSTICS
+from tidegate.nodes.bond import bond
 from tidegate.nodes.diagnostics import recorder_diagnostics
-from tidegate.nodes.main import REFUSED
+from tidegate.nodes.main import PARENT, REFUSED
 from tidegate.nodes.member import GO_DOWN_S, Member, bystander, remappings
 from tidegate.nodes.respawn import Respawn
 from tidegate.nodes.topics import kept_qos, make, message_class
@@ -57,6 +60,7 @@ ARGUMENTS = {
     "autostart": ("true", "configure and activate the nodes, in order; else they wait for 'ros2 lifecycle set'"),
     "use_respawn": ("false", "start a node that died again, after 1, 2, 4 … 30 s; else its death ends the launch"),
     "log_level": ("info", "of all nodes: debug, info, warn, error or fatal"),
+    "bond_timeout": ("20.0", "a node that answers nothing for so many seconds is killed, as if it had died; 0 = never"),
     "record": ("", "folder of a bag to make; true = bags/<time in UTC>, empty or false = none"),
     "record_all": ("false", "record every topic of a standard type, of other nodes too; else the stack's"),
     "max_bag_size": ("0", "a file of the bag that is as large [B] is followed by another; 0 = one file"),
@@ -68,7 +72,8 @@ ARGUMENTS = {
 
 
 def shared_arguments(use_sim_time: bool, namespace: str = "") -> list[Action]:
-    """The arguments that every launch file of the car has, and the middleware's profile unless the user has one.
+    """The arguments that every launch file of the car has, and the middleware's profile unless the user has one. Nodes
+    go down safely when the process of the launch is gone.
 
     ``use_sim_time`` and ``namespace`` are the defaults of the arguments of these names.
     """
@@ -79,6 +84,7 @@ def shared_arguments(use_sim_time: bool, namespace: str = "") -> list[Action]:
             DeclareLaunchArgument(name, default_value=defaults[name], description=description)
             for name, (_, description) in ARGUMENTS.items()
         ),
+        SetEnvironmentVariable(PARENT, str(os.getpid())),
         SetEnvironmentVariable(PROFILES, EnvironmentVariable(PROFILES, default_value=[SHARE, "/config/fastdds.xml"])),
     ]
 
@@ -126,6 +132,18 @@ def installed(package: str) -> bool:
     return True
 
 
+def require(who: str, packages: Mapping[str, str]) -> None:
+    """Raise unless all ``packages`` are installed: Debian package, after its ``ros-DISTRO-``, by ROS package.
+
+    Raises:
+        RuntimeError: naming what is absent, and how to install it.
+    """
+    absent = {package: apt for package, apt in packages.items() if not installed(package)}
+    if absent:
+        install = " ".join(f"ros-$ROS_DISTRO-{apt}" for apt in sorted(set(absent.values())))
+        raise RuntimeError(f"{who} needs {', '.join(absent)}; install with 'apt-get install {install}'")
+
+
 def player() -> tuple[list[Action], Action]:
     """What must be there for a bag to be played, and the action that plays the one of the argument ``bag``; the launch
     ends with it."""
@@ -144,7 +162,7 @@ def player() -> tuple[list[Action], Action]:
         DeclareLaunchArgument(
             "clock_hz", default_value="200.0", description="/clock so many times a second of the bag; 0 = none"
         ),
-        RegisterEventHandler(OnProcessExit(target_action=node, on_exit=_ended)),
+        RegisterEventHandler(OnProcessExit(target_action=node, on_exit=ended)),
     ]
     return needs, node
 
@@ -152,48 +170,60 @@ def player() -> tuple[list[Action], Action]:
 def bring_up(members: Sequence[Member], then: Sequence[Action] = ()) -> list[Action]:
     """Configure ``members`` one after the other, then activate them in the same order; end the launch if one fails.
 
-    Each step is caused by the event that the step before has succeeded, so the order holds on any machine. Once all are
-    active, ``use_respawn`` says what becomes of one that dies, and ``then`` is done.
+    Each step is caused by the event that the step before has succeeded, so the order holds on any machine. With
+    ``autostart`` false each is left to an operator. Once all are active, ``use_respawn`` says what becomes of one that
+    dies, those that hang are found, and ``then`` is done.
     """
-    respawn = Respawn(_ended)
+    respawn = Respawn(ended)
     nodes = [member.first() for member in members]
+    awaited = set(nodes)
     steps = [(node, *step) for step in (CONFIGURE, ACTIVATE) for node in nodes]
-    actions: list[Action] = []
-    for member, node in zip(members, nodes, strict=True):
-        exits = OnProcessExit(target_action=node, on_exit=respawn.on_exit(member, node))
-        actions += [node, RegisterEventHandler(exits)]
+    begin = OnProcessStart(target_action=nodes[0], on_start=[_change(nodes[0], steps[0][1])])
+    chain: list[BaseEventHandler] = [begin]
     for (node, _, _, goal), (following, transition, _, _) in pairwise(steps):
-        actions.append(_once(node, goal, _change(following, transition)))
-    actions.append(_once(nodes[-1], "active", OpaqueFunction(function=_all_up, args=[respawn, then])))
+        chain.append(_once(node, goal, _change(following, transition)))
     for node, _, start, goal in steps:
         back = "unconfigured" if goal == "inactive" else "inactive"
         failed = OpaqueFunction(function=_failed, args=[respawn, node, start])
-        actions.append(
-            RegisterEventHandler(
-                OnStateTransition(target_lifecycle_node=node, start_state=start, goal_state=back, entities=[failed])
-            )
+        chain.append(
+            OnStateTransition(target_lifecycle_node=node, start_state=start, goal_state=back, entities=[failed])
         )
-    first = OnProcessStart(target_action=nodes[0], on_start=[_change(nodes[0], steps[0][1])])
-    return [RegisterEventHandler(first, condition=IfCondition(LaunchConfiguration("autostart"))), *actions]
+    by_itself = IfCondition(LaunchConfiguration("autostart"))
+    actions: list[Action] = [RegisterEventHandler(handler, condition=by_itself) for handler in chain]
+    for member, node in zip(members, nodes, strict=True):
+        came_up = OpaqueFunction(function=_came_up, args=[node, nodes, awaited, respawn, then])
+        exits = OnProcessExit(target_action=node, on_exit=respawn.on_exit(member, node))
+        actions += [RegisterEventHandler(_once(node, "active", came_up)), RegisterEventHandler(exits), node]
+    return actions
 
 
 CONFIGURE = (Transition.TRANSITION_CONFIGURE, "configuring", "inactive")
 ACTIVATE = (Transition.TRANSITION_ACTIVATE, "activating", "active")
 
 
-def _once(node: LifecycleNode, goal: str, action: Action) -> Action:
+def _once(node: LifecycleNode, goal: str, action: Action) -> OnStateTransition:
     """Do ``action`` when ``node`` comes to the state ``goal`` for the first time; later an operator may do so."""
-    return RegisterEventHandler(
-        OnStateTransition(target_lifecycle_node=node, goal_state=goal, entities=[action], handle_once=True)
-    )
+    return OnStateTransition(target_lifecycle_node=node, goal_state=goal, entities=[action], handle_once=True)
 
 
 def _change(node: LifecycleNode, transition: int) -> EmitEvent:
     return EmitEvent(event=ChangeState(lifecycle_node_matcher=matches_action(node), transition_id=transition))
 
 
-def _all_up(_context: LaunchContext, respawn: Respawn, then: Sequence[Action]) -> list[Action]:
+def _came_up(
+    context: LaunchContext,
+    node: LifecycleNode,
+    nodes: Sequence[LifecycleNode],
+    awaited: set[LifecycleNode],
+    respawn: Respawn,
+    then: Sequence[Action],
+) -> list[Action] | None:
+    awaited.discard(node)
+    if awaited:
+        return None
     respawn.up = True
+    for one in nodes:
+        bond(context, one)
     return [LogInfo(msg="all nodes are active"), *then]
 
 
@@ -206,7 +236,7 @@ def _recorder_ended(event: Any, context: LaunchContext) -> list[Action] | None:
     """One that was refused at set-up ends the launch, as whoever drives believes that it is recorded; one that goes
     later stops no robot: where nobody asked it to, that is an error, in the log and on ``/diagnostics``."""
     if event.returncode == REFUSED or context.is_shutdown:
-        return _ended(event, context)
+        return ended(event, context)
     if not event.returncode:
         return [LogInfo(msg=f"{event.process_name} has ended as asked; nothing is recorded any more")]
     said = f"ended by itself with code {event.returncode}; nothing is recorded any more"
@@ -218,7 +248,7 @@ def _recorder_ended(event: Any, context: LaunchContext) -> list[Action] | None:
     return None
 
 
-def _ended(event: Any, context: LaunchContext) -> list[Action] | None:
+def ended(event: Any, context: LaunchContext) -> list[Action] | None:
     """A node that went down as asked takes the others with it, unless the launch comes to hear of the Ctrl-C itself.
 
     Raises:

@@ -46,9 +46,18 @@ def _impatient() -> bool:
 
 
 def _orphaned() -> bool:
-    """Whether the process that brought the graph up, and named itself in ``PARENT``, is gone."""
+    """Whether the process that brought the graph up, and named itself in ``PARENT``, is gone.
+
+    It may have started this one through another, as a debugger is (``--launch-prefix``).
+    """
     parent = os.environ.get(PARENT)
-    return parent is not None and parent != str(os.getppid())
+    if parent is None or parent == str(os.getppid()):
+        return False
+    try:
+        with open(f"/proc/{parent}/cmdline", "rb") as words:
+            return not words.read(1)  # empty: it has ended, and nobody has asked how
+    except OSError:
+        return True
 
 
 def run(home: str, name: str, arguments: list[str] | None = None, nice: int | None = None) -> int:

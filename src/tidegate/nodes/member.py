@@ -15,6 +15,9 @@ from tidegate.security.access import enclave
 GO_DOWN_S = "12"
 """How long a node may take to go down: the safety node brakes the car first, the others wait for it."""
 
+ALL = {"namespace": LaunchConfiguration("namespace"), "output": "screen"}
+LOG_LEVEL = ["--log-level", LaunchConfiguration("log_level")]
+
 
 @dataclass(frozen=True, slots=True)
 class Member:
@@ -49,7 +52,6 @@ class Member:
                 {"use_sim_time": LaunchConfiguration("use_sim_time"), **own},
             ],
             "remappings": remappings(self.own_clock),
-            "ros_arguments": ["--log-level", LaunchConfiguration("log_level"), *_enclave_flags(self.executable)],
             "sigterm_timeout": GO_DOWN_S,
             "sigkill_timeout": GO_DOWN_S,
         }
@@ -57,21 +59,18 @@ class Member:
 
 def bystander(executable: str, **options: Any) -> Node:
     """A node without lifecycle; ``options`` of the action besides those that every node of the graph has."""
-    return Node(**_shared(executable), ros_arguments=_enclave_flags(executable), **options)
+    return Node(**_shared(executable), **options)
+
+
+def stranger(package: str, executable: str, **options: Any) -> Node:
+    """A node of another package; ``options`` of the action besides those that every node of a launch file has."""
+    return Node(package=package, executable=executable, **ALL, ros_arguments=LOG_LEVEL, **options)
 
 
 def _shared(executable: str) -> dict[str, Any]:
     """Options of every node of the graph."""
-    return {
-        "package": "tidegate",
-        "executable": executable,
-        "namespace": LaunchConfiguration("namespace"),
-        "output": "screen",
-    }
-
-
-def _enclave_flags(executable: str) -> list[str]:
-    return ["--enclave", enclave(executable)]
+    flags = [*LOG_LEVEL, "--enclave", enclave(executable)]
+    return {"package": "tidegate", "executable": executable, "ros_arguments": flags, **ALL}
 
 
 def remappings(own_clock: bool) -> list[tuple[str, str]]:

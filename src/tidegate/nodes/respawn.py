@@ -16,6 +16,7 @@ from launch.substitutions import LaunchConfiguration
 from launch_ros.actions import Node
 from launch_ros.ros_adapters import get_ros_node
 
+from tidegate.nodes.bond import bond
 from tidegate.nodes.member import Member
 from tidegate.nodes.remote import STEPS, Remote
 
@@ -29,8 +30,24 @@ Ended = Callable[[Any, LaunchContext], list[Action] | None]
 """What is done when a process has ended, given its event."""
 
 
+class Backoff:
+    """How long to wait before a node is started again."""
+
+    def __init__(self) -> None:
+        self._deaths: dict[str, tuple[int, float]] = {}
+
+    def delay(self, name: str, now: float) -> float:
+        """The interval [s] after ``name`` has died at ``now`` [s]; it is taken to live again from its end on."""
+        count, begun = self._deaths.get(name, (0, -math.inf))
+        count = 1 if now - begun > CALM_S else count + 1
+        delay = min(FIRST_S * 2.0 ** (count - 1), LONGEST_S)
+        self._deaths[name] = count, now + delay
+        return delay
+
+
 class Respawn:
     """Where the argument ``use_respawn`` is true. Until the whole graph has been ``up`` once, a death ends the launch.
+    With ``autostart`` false an operator brings nodes up, those too that were started again.
 
     While a node is missing the safety filter's watchdogs hold the robot stopped, or the actuators' time-out does where
     the safety node is what is missing; no reset but an operator's leads out.
@@ -40,25 +57,21 @@ class Respawn:
         """``otherwise``: what is done where a process is not started again."""
         self.up = False
         self._otherwise = otherwise
-        self._deaths: dict[str, tuple[int, float]] = {}
+        self._backoff = Backoff()
 
     def on_exit(self, member: Member, action: Node) -> Ended:
         """For the exit of the process of ``action``, which runs ``member``."""
 
         def ended(event: Any, context: LaunchContext) -> list[Action] | None:
-            wanted = self.up and IfCondition(LaunchConfiguration("use_respawn")).evaluate(context)
-            if context.is_shutdown or not event.returncode or not wanted:
+            settled = self.up or not _true("autostart", context)
+            if context.is_shutdown or not event.returncode or not (settled and _true("use_respawn", context)):
                 return self._otherwise(event, context)
             return self._again(member, str(action.node_name), event.returncode)
 
         return ended
 
     def _again(self, member: Member, name: str, code: int) -> list[Action]:
-        count, last = self._deaths.get(name, (0, -math.inf))
-        now = time.monotonic()
-        count = 1 if now - last > CALM_S else count + 1
-        self._deaths[name] = count, now
-        delay = min(FIRST_S * 2 ** (count - 1), LONGEST_S)
+        delay = self._backoff.delay(name, time.monotonic())
         node = member.again()
         start = [
             RegisterEventHandler(OnProcessExit(target_action=node, on_exit=self.on_exit(member, node))),
@@ -69,6 +82,9 @@ class Respawn:
         return [LogInfo(msg=told), TimerAction(period=delay, actions=start)]
 
     def _begin(self, context: LaunchContext, name: str, node: Node) -> list[Action] | None:
+        if not _true("autostart", context):
+            bond(context, node)
+            return [LogInfo(msg=f"{name} is started again and waits for 'ros2 lifecycle set'")]
         remote = Remote(get_ros_node(context), name)
         return self._poll(context, name, node, remote, bring_back(remote))
 
@@ -81,9 +97,14 @@ class Respawn:
         pause = next(steps, None)
         if pause is None:
             remote.close()
+            bond(context, node)
             return [LogInfo(msg=f"{name} is active again; the robot stays stopped until the safety node is reset")]
         look = OpaqueFunction(function=self._poll, args=[name, node, remote, steps])
         return [TimerAction(period=pause, actions=[look])]
+
+
+def _true(argument: str, context: LaunchContext) -> bool:
+    return bool(IfCondition(LaunchConfiguration(argument)).evaluate(context))
 
 
 def bring_back(remote: Remote) -> Iterator[float]:

@@ -6,7 +6,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from launch import Action, LaunchContext
+from launch import Action, LaunchContext, SomeSubstitutionsType
 from launch.actions import DeclareLaunchArgument, LogInfo, OpaqueFunction
 from launch.conditions import IfCondition
 from launch.substitutions import LaunchConfiguration
@@ -14,7 +14,8 @@ from launch_ros.actions import Node
 from launch_ros.parameter_descriptions import ParameterValue
 
 from tidegate.nodes.launching import SHARE, installed
-from tidegate.nodes.member import bystander
+from tidegate.nodes.member import bystander, stranger
+from tidegate.nodes.ros2_control import describer
 from tidegate.robot import read_urdf
 from tidegate.security.parse import read_yaml
 from tidegate.settings import load_settings
@@ -37,8 +38,8 @@ def viewer_arguments() -> list[Action]:
     ]
 
 
-def viewers(*, described: bool = False) -> list[Action]:
-    """The nodes for viewers, and RViz; ``described``: the launch file starts a robot_state_publisher already.
+def viewers(*, described: SomeSubstitutionsType = "false") -> list[Action]:
+    """The nodes for viewers, and RViz; ``described``, true or false: the launch file starts a robot_state_publisher.
 
     None of them takes the launch down with it: the car drives on when somebody closes a window.
     """
@@ -48,7 +49,7 @@ def viewers(*, described: bool = False) -> list[Action]:
         _viewer("markers_node", wanted),
         _viewer("saliency_node", wanted, **bundle),
         OpaqueFunction(
-            function=_rviz, kwargs={"described": described}, condition=IfCondition(LaunchConfiguration("use_rviz"))
+            function=_rviz, args=[IfCondition(described)], condition=IfCondition(LaunchConfiguration("use_rviz"))
         ),
     ]
 
@@ -58,32 +59,21 @@ def _viewer(executable: str, wanted: IfCondition, **own: Any) -> Node:
     return bystander(executable, parameters=parameters, condition=wanted)
 
 
-def _rviz(context: LaunchContext, described: bool) -> list[Action]:
+def _rviz(context: LaunchContext, told: IfCondition) -> list[Action]:
     """RViz, and what tells it of the car's links; or a line that says what is not installed."""
+    described = told.evaluate(context)
     absent = [package for package in (RVIZ, *([] if described else [DESCRIBER])) if not installed(package)]
     if absent:
         names = " ".join(f"ros-$ROS_DISTRO-{package.replace('_', '-')}" for package in absent)
-        told = f"RViz is not started: {', '.join(absent)} not installed; install with 'apt-get install {names}'"
-        return [LogInfo(msg=told)]
+        line = f"RViz is not started: {', '.join(absent)} not installed; install with 'apt-get install {names}'"
+        return [LogInfo(msg=line)]
     file = LaunchConfiguration("rviz_config_file").perform(context)
-    shared = {"namespace": LaunchConfiguration("namespace"), "output": "screen"}
     clock = {"use_sim_time": ParameterValue(LaunchConfiguration("use_sim_time"), value_type=bool)}
-    started: list[Action] = [
-        Node(
-            package=RVIZ,
-            executable=RVIZ,
-            arguments=["-d", file],
-            parameters=[clock],
-            remappings=[(topic, topic.lstrip("/")) for topic in rviz_topics(Path(file))],
-            **shared,
-        )
-    ]
+    inside = [(topic, topic.lstrip("/")) for topic in rviz_topics(Path(file))]
+    started: list[Action] = [stranger(RVIZ, RVIZ, arguments=["-d", file], parameters=[clock], remappings=inside)]
     if not described:
         settings = load_settings(LaunchConfiguration("params_file").perform(context))
-        urdf = ParameterValue(read_urdf(settings.vehicle.urdf), value_type=str)
-        started.append(
-            Node(package=DESCRIBER, executable=DESCRIBER, parameters=[{"robot_description": urdf}, clock], **shared)
-        )
+        started.append(describer(read_urdf(settings.vehicle.urdf)))
     return started
 
 

@@ -3,7 +3,7 @@
 
 from tidegate.robot.actuation import Actuation
 from tidegate.robot.car import GRAVITY, STEER_JOINTS, WHEEL_JOINTS, Car
-from tidegate.robot.control import check_controllers
+from tidegate.robot.control import check_controllers, control_description
 from tidegate.robot.gazebo import gazebo_description
 from tidegate.robot.motor_brake import motor_torques
 from tidegate.robot.urdf import Description, Joint, JointLimits, Link, load_description, read_urdf
@@ -19,6 +19,7 @@ __all__ = [
     "JointLimits",
     "Link",
     "check_controllers",
+    "control_description",
     "gazebo_description",
     "load_description",
     "motor_torques",

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from xml.etree import ElementTree
@@ -119,8 +120,8 @@ class Description:
         return made
 
 
-def read_urdf(path: str | Path) -> str:
-    """The URDF in a ``.urdf`` or ``.xacro`` file, the latter expanded.
+def read_urdf(path: str | Path, arguments: Mapping[str, str] | None = None) -> str:
+    """The URDF in a ``.urdf`` or ``.xacro`` file, the latter expanded, with its ``arguments`` by name.
 
     Raises:
         RobotError: no such file, or no XML.
@@ -129,7 +130,11 @@ def read_urdf(path: str | Path) -> str:
     if not path.is_file():
         raise RobotError(f"{path}: no such robot description")
     try:
-        document = _expanded(path) if path.suffix == ".xacro" else read_bounded(path, LARGEST_XML).decode("utf-8")
+        document = (
+            _expanded(path, arguments or {})
+            if path.suffix == ".xacro"
+            else read_bounded(path, LARGEST_XML).decode("utf-8")
+        )
         parse_xml(document)
     except (ValueError, OSError) as error:
         raise RobotError(f"{path}: is no robot description: {' '.join(str(error).split())}") from error
@@ -151,7 +156,7 @@ def load_description(path: str | Path) -> Description:
     return Description(source, root.get("name", ""), links, joints)
 
 
-def _expanded(path: Path) -> str:
+def _expanded(path: Path, arguments: Mapping[str, str]) -> str:
     """The URDF that a xacro file stands for.
 
     Raises:
@@ -159,7 +164,7 @@ def _expanded(path: Path) -> str:
     """
     parse_xml(read_bounded(path, LARGEST_XML))  # no document type
     try:
-        return str(xacro.process_file(str(path)).toxml())
+        return str(xacro.process_file(str(path), mappings=dict(arguments)).toxml())
     except Exception as error:  # xacro evaluates Python, which may raise whatever it likes
         raise ValueError(f"{type(error).__name__}: {error}") from error
 
