@@ -28,12 +28,11 @@ OPERATOR = "/_ros2cli_requester_std_srvs_Trigger"
 NONE = nothing()
 
 
-def gathered(observer: Observer, prefix: str, allowed: Rights) -> Rights:
-    """All that the node whose full name begins with ``prefix`` is seen to have, until nothing allowed is missing."""
+def gathered(observer: Observer, node: str, allowed: Rights, done: Callable[[], bool]) -> Rights:
+    """All that a node is seen to have until ``done``, and until nothing allowed is missing."""
     seen, end = nothing(), time.monotonic() + PATIENCE_S
-    while unused(seen, allowed) != NONE and time.monotonic() < end:
-        for name in (name for name in observer.names() if name.startswith(prefix)):
-            seen = united(seen, observer.sees(name))
+    while (unused(seen, allowed) != NONE or not done()) and time.monotonic() < end:
+        seen = united(seen, observer.sees(node))
         time.sleep(0.02)
     return seen
 
@@ -74,9 +73,8 @@ def test_launch_nodes_and_operator_have_what_the_policy_allows_and_nothing_else(
         assert operator == policy["/tidegate/operator"]
         for name in NODES:  # each is started again and asked for its state
             os.kill(launched.pid(name), signal.SIGKILL)
-        seen = gathered(observer, tool, policy["/"])
+        seen = gathered(observer, tool, policy["/"], lambda: "perception_node is active again" in launched.said)
         assert beyond(seen, policy["/"]) == NONE
         assert unused(seen, policy["/"]) == NONE
-        launched.wait_for("perception_node is active again")
     finally:
         observer.close()

@@ -7,6 +7,8 @@
 from __future__ import annotations
 
 import os
+import signal
+import subprocess
 import sys
 import threading
 import time
@@ -24,7 +26,7 @@ from rclpy.experimental import EventsExecutor
 from rclpy.lifecycle import TransitionCallbackReturn
 from std_msgs.msg import Bool
 
-from granted import KINDS, PATIENCE_S, Observer, Rights, dds_names, rights, united, without
+from granted import KINDS, PATIENCE_S, Observer, Rights, beyond, dds_names, nothing, rights, united, without
 from tidegate.bag import BagWriter
 from tidegate.errors import SettingsError
 from tidegate.messages import TOPICS, camera_info
@@ -48,6 +50,7 @@ from tidegate.security.access import Time, access_policy
 from tidegate.settings import Settings
 from tidegate.share import share_path
 
+GOLDEN = Path(__file__).parents[1] / "golden" / "road"
 TIMES: tuple[Time, ...] = ("system", "simulator", "shared")
 DRY, WET = {"/safety_node/would_command"}, {"/command", "/effort_controller/commands"}
 """What only a dry run publishes, and what it does not."""
@@ -215,6 +218,28 @@ def test_the_watch_has_what_the_policy_allows(observer: Observer) -> None:
     expected = allowed("tidegate_watch", "/car")
     with watching("car"):
         assert observer.until("/car/tidegate_watch", lambda seen: seen == expected) == expected
+
+
+@pytest.mark.parametrize(
+    ("words", "node", "clock"),
+    [
+        (("record", "--snapshots", "{folder}", "--namespace", "car"), "/car/recorder_node", "system"),
+        (("replay", "{golden}", "--live", "--rate", "0.1"), "/replay/player_node", "shared"),
+    ],
+)
+def test_commands_that_are_nodes_are_in_their_enclaves(
+    observer: Observer, tmp_path: Path, words: tuple[str, ...], node: str, clock: Time
+) -> None:
+    given = [word.format(folder=tmp_path / "kept", golden=GOLDEN) for word in words]
+    program = [sys.executable, "-c", "from tidegate.cli.app import main; main()", *given]
+    process = subprocess.Popen(program, stdout=subprocess.DEVNULL)
+    try:
+        seen = observer.until(node, lambda seen: any(name.endswith("/get_parameters") for name in seen["reply"]))
+        assert observer.names().get(node) == f"/tidegate/{node.rpartition('/')[2]}"
+        assert beyond(seen, allowed(node.rpartition("/")[2], node.rpartition("/")[0], clock)) == nothing()
+    finally:
+        process.send_signal(signal.SIGINT)
+        process.wait(PATIENCE_S)
 
 
 @pytest.mark.slow
