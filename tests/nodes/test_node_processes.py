@@ -20,6 +20,7 @@ from rclpy.experimental import EventsExecutor
 from rosbags.highlevel import AnyReader
 
 from tidegate.bag import BagWriter
+from tidegate.nodes.main import PARENT
 from tidegate.nodes.remote import Remote
 from tidegate.settings import Settings
 
@@ -160,6 +161,20 @@ def test_a_signal_during_a_transition_ends_it_with_code_zero(ros: EventsExecutor
     assert "Traceback" not in said
     ros.remove_node(caller)
     caller.destroy_node()
+
+
+def test_a_node_goes_down_with_the_process_that_it_is_told_of_which_may_not_be_its_own_parent(
+    ros: EventsExecutor, start: type[Process], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As under a debugger; and nobody asks how the killed one ended, so that it stays in the table."""
+    launch = subprocess.Popen(["sleep", "600"])
+    monkeypatch.setenv(PARENT, str(launch.pid))
+    node = start("safety_node", "--params-file", str(CAR_YAML))
+    assert configured(ros, "safety_node")
+    launch.kill()
+    code, said = node.end()
+    launch.wait()
+    assert (code, "Traceback" in said) == (0, False), said
 
 
 def test_record_writes_what_was_published_until_ctrl_c(ros: EventsExecutor, settings: Settings, tmp_path: Path) -> None:

@@ -47,7 +47,7 @@ class Backoff:
 
 class Respawn:
     """Where the argument ``use_respawn`` is true. Until the whole graph has been ``up`` once, a death ends the launch.
-    With ``autostart`` false an operator brings nodes up, those too that were started again.
+    With ``autostart`` false it never does, and an operator brings up the nodes that were started again too.
 
     While a node is missing the safety filter's watchdogs hold the robot stopped, or the actuators' time-out does where
     the safety node is what is missing; no reset but an operator's leads out.
