@@ -234,7 +234,7 @@ def test_bgr_and_padded_rows_become_rgb(make: Callable[[str], Any]) -> None:
 @pytest.mark.parametrize(
     ("change", "said"),
     [
-        ({"encoding": "mono8"}, "mono8"),
+        ({"encoding": "16UC1"}, "16UC1"),
         ({"height": 9}, "9 px"),
         ({"step": 2}, "rows of 2 bytes"),
         ({"width": 0}, "0 ×"),
