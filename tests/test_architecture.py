@@ -16,6 +16,7 @@ LEVEL = {
     "records": 1,
     "machine": 1,
     "share": 2,
+    "middleware": 2,
     "registry": 2,
     "settings": 2,
     "messages": 2,

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from itertools import pairwise
 from typing import Any
@@ -21,7 +22,7 @@ from launch.actions import (
 from launch.conditions import IfCondition
 from launch.event_handlers import OnProcessExit, OnProcessStart
 from launch.events import Shutdown, matches_action
-from launch.substitutions import EnvironmentVariable, EqualsSubstitution, LaunchConfiguration, NotSubstitution
+from launch.substitutions import EqualsSubstitution, LaunchConfiguration, NotSubstitution
 from launch_ros.actions import LifecycleNode
 from launch_ros.event_handlers import OnStateTransition
 from launch_ros.events.lifecycle import ChangeState
@@ -29,9 +30,9 @@ from launch_ros.parameter_descriptions import ParameterValue
 from launch_ros.substitutions import FindPackageShare
 from lifecycle_msgs.msg import Transition
 
+from tidegate.middleware import profile_of
 from tidegate.nodes.member import GO_DOWN_S, Member, bystander, remappings
 from tidegate.nodes.respawn import Respawn
-from tidegate.share import PROFILES
 
 HEARS_S = 1.0
 """By then a launch has heard of a Ctrl-C that its nodes have obeyed already."""
@@ -63,7 +64,7 @@ def shared_arguments(use_sim_time: bool, namespace: str = "") -> list[Action]:
             DeclareLaunchArgument(name, default_value=defaults[name], description=description)
             for name, (_, description) in ARGUMENTS.items()
         ),
-        SetEnvironmentVariable(PROFILES, EnvironmentVariable(PROFILES, default_value=[SHARE, "/config/fastdds.xml"])),
+        *(SetEnvironmentVariable(name, value) for name, value in profile_of(os.environ).items()),
     ]
 
 
@@ -106,16 +107,19 @@ def installed(package: str) -> bool:
 
 
 def player() -> tuple[list[Action], Action]:
-    """What must be there for a bag to be played, and the action that plays the one of the argument ``bag``; the launch
-    ends with it."""
-    kinds = {"bag": str, "rate": float, "clock_hz": float}
+    """What must be there for a bag to be played, and the action that plays the one of the argument ``bag``, where there
+    is one; the launch ends with it."""
+    bag, kinds = LaunchConfiguration("bag"), {"bag": str, "rate": float, "clock_hz": float}
     node = bystander(
         "player_node",
         parameters=[{name: ParameterValue(LaunchConfiguration(name), value_type=kind) for name, kind in kinds.items()}],
+        condition=IfCondition(NotSubstitution(EqualsSubstitution(bag, ""))),
         sigterm_timeout=GO_DOWN_S,
     )
     needs = [
-        DeclareLaunchArgument("bag", description="folder or file of the recording"),
+        DeclareLaunchArgument(
+            "bag", default_value="", description="folder or file of the recording; empty = somebody else plays one"
+        ),
         DeclareLaunchArgument("rate", default_value="1.0", description="times as fast as recorded"),
         DeclareLaunchArgument(
             "clock_hz", default_value="200.0", description="/clock so many times a second of the bag; 0 = none"

@@ -8,7 +8,6 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from rcl_interfaces.msg import ParameterDescriptor
 from rclpy.clock import Clock, ClockType
 from rclpy.node import Node
 from rclpy.qos import DurabilityPolicy, HistoryPolicy, QoSProfile, ReliabilityPolicy
@@ -16,10 +15,10 @@ from rclpy.subscription import Subscription
 
 from tidegate.bag import BackgroundWriter, BagWriter, Snapshots
 from tidegate.bag.background import Keeper
-from tidegate.errors import BagError, SettingsError
+from tidegate.errors import BagError
 from tidegate.messages import DIAGNOSTICS, TOPICS, Topic
-from tidegate.nodes.diagnostics import recorder_diagnostics
-from tidegate.nodes.parameters import Own, command_line
+from tidegate.nodes.diagnostics import PERIOD_S, recorder_diagnostics
+from tidegate.nodes.parameters import Own, command_line, declare_own
 from tidegate.nodes.topics import make, message_class, offered_qos, ros_name, take
 from tidegate.robot.contract import contract_of
 
@@ -47,8 +46,9 @@ class RecorderNode(Node):  # type: ignore[misc]
     """Hands on serialised messages as they come, never decoded; a thread writes them.
 
     A topic is subscribed once somebody publishes it, with the quality that is offered. What viewers ask for, and what
-    can be made again from the rest, is left out (``Topic.recorded``). Where writing fails, it says so once on
-    ``/diagnostics``, records no more and stays: the robot drives on. An interrupted bag can be read up to its end.
+    can be made again from the rest, is left out (``Topic.recorded``). Once a second it tells ``/diagnostics`` how much
+    was written. Where writing fails, it says so there, records no more and stays: the robot drives on. An interrupted
+    bag can be read up to its end.
     """
 
     def __init__(self, arguments: Sequence[str] | None = None) -> None:
@@ -63,11 +63,14 @@ class RecorderNode(Node):  # type: ignore[misc]
             **command_line(arguments),
         )
         try:
-            values = {item.name: self._declared(item) for item in PARAMETERS}
+            values = {item.name: declare_own(self, item) for item in PARAMETERS}
             self._linger = values["linger"]
-            self._writer = BackgroundWriter(_keepers(values))
+            config, bundle = (Path(values[name]) if values[name] else None for name in ("config", "bundle"))
+            contract = contract_of(config, bundle)
+            self._robot = contract.get("robot", "")
+            self._writer = BackgroundWriter(_keepers(values, contract))
             profile = offered_qos("diagnostics", lock_step=False)
-            profile.durability = DurabilityPolicy.TRANSIENT_LOCAL  # who joins later hears it too
+            profile.depth, profile.durability = 1, DurabilityPolicy.TRANSIENT_LOCAL  # who joins later hears it too
             self._sender = self.create_publisher(message_class(DIAGNOSTICS), ros_name("diagnostics"), profile)
         except BaseException:
             self.destroy_node()
@@ -75,6 +78,7 @@ class RecorderNode(Node):  # type: ignore[misc]
         self._unseen = {name: topic for name, topic in TOPICS.items() if topic.recorded}
         self._listeners: list[tuple[Subscription, Callable[[bytes], None]]] = []
         self._told_failure = self._told_loss = False
+        self._told_at = 0.0
         self.create_timer(LOOK_PERIOD_S, self._look, clock=Clock(clock_type=ClockType.STEADY_TIME))
 
     def needed(self) -> bool:
@@ -91,23 +95,6 @@ class RecorderNode(Node):  # type: ignore[misc]
                 time.sleep(QUIET_S / 10)
         self._writer.close()
         self._tell()
-
-    def _declared(self, item: Own) -> Any:
-        """A parameter's value; a whole number may stand for a float.
-
-        Raises:
-            SettingsError: another type than it must have, or negative.
-        """
-        described = ParameterDescriptor(description=item.description, dynamic_typing=True)
-        kind: type = type(item.default)
-        value: Any = self.declare_parameter(item.name, item.default, described).value
-        if kind is float and type(value) is int:
-            value = float(value)
-        negative = isinstance(value, (int, float)) and not value >= 0
-        if type(value) is not kind or negative:
-            must = f"{kind.__name__}, 0 or more" if kind in (int, float) else kind.__name__
-            raise SettingsError(f"recorder_node: '{item.name}' is {value!r}; it must be {must} ({item.description})")
-        return value
 
     def _fetch(self) -> bool:
         """Take one message of each topic that has any; whether there was one."""
@@ -134,7 +121,8 @@ class RecorderNode(Node):  # type: ignore[misc]
                 self._record(topic, offered)
 
     def _tell(self) -> None:
-        """Once each: that messages were lost, and that nothing is recorded any more."""
+        """Once each in the log, that messages were lost and that nothing is recorded any more; and the state, once a
+        second and when that happens."""
         if self._writer.lost and not self._told_loss:
             self._told_loss = True
             self.get_logger().warning("the disk is too slow: messages are lost")
@@ -142,10 +130,14 @@ class RecorderNode(Node):  # type: ignore[misc]
         if failure and not self._told_failure:
             self._told_failure = True
             self.get_logger().error(f"recording has ended: {failure}")
-            self._sender.publish(recorder_diagnostics(self.get_clock().now().nanoseconds, failure, make))
+            self._told_at = 0.0
             for listener, _ in self._listeners:
                 self.destroy_subscription(listener)
             self._listeners.clear()
+        if time.monotonic() - self._told_at >= PERIOD_S:
+            self._told_at, counts = time.monotonic(), (len(self._listeners), self._writer.written, self._writer.lost)
+            now = self.get_clock().now().nanoseconds
+            self._sender.publish(recorder_diagnostics(now, *counts, failure, make, self._robot))
 
     def _record(self, topic: Topic, offered: Sequence[QoSProfile]) -> None:
         """Subscribe with the best quality that all publishers offer."""
@@ -166,16 +158,14 @@ class RecorderNode(Node):  # type: ignore[misc]
         self._listeners.append((listener, keep))
 
 
-def _keepers(values: dict[str, Any]) -> list[Keeper]:
+def _keepers(values: dict[str, Any], contract: dict[str, str]) -> list[Keeper]:
     """The bag and the snapshots that the parameters ask for.
 
     Raises:
-        BagError, SettingsError, RobotError, BundleError: as ``RecorderNode``.
+        BagError: as ``RecorderNode``.
     """
     if not (values["path"] or values["snapshots"]):
         raise BagError("recorder_node: the parameter 'path' must name the folder to make, or 'snapshots' one for these")
-    config, bundle = (Path(values[name]) if values[name] else None for name in ("config", "bundle"))
-    contract = contract_of(config, bundle)
     keepers: list[Keeper] = []
     if values["snapshots"]:
         seconds = values["snapshot_before_s"], values["snapshot_after_s"]
