@@ -7,7 +7,8 @@ from rclpy.clock import Clock, ClockType
 from rclpy.timer import Timer
 
 from tidegate.errors import TidegateError
-from tidegate.messages import decode, stamp_of
+from tidegate.messages import decode, serialised_stamp
+from tidegate.messages.image_view import view_image
 from tidegate.nodes.diagnostics import PERIOD_S, CameraStatus
 from tidegate.nodes.stack_node import BUNDLE, LOCK_STEP, StackNode, trusted_bundle
 from tidegate.nodes.topics import make
@@ -58,12 +59,11 @@ class PerceptionNode(StackNode):
     def _see(self, topic: str, data: bytes) -> None:
         if self._perception is None:
             return
-        message = self.message(topic, data)
         try:
-            frame = decode(topic, message)
+            frame = decode(topic, view_image(data))
         except TidegateError as error:
             self.get_logger().warning(f"{topic}: {error}", throttle_duration_sec=1.0)
-            health = ImageHealth(stamp_of(message), Level.ERROR, (str(error),))
+            health = ImageHealth(serialised_stamp(data) or 0, Level.ERROR, (str(error),))
             self.send("health", health)
             self._tell(health, readable=False)
             return
