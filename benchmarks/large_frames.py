@@ -31,11 +31,11 @@ from tidegate.bag import BagReader
 from tidegate.evaluation.rollout import Task, run_task
 from tidegate.messages import TOPICS, encode, serialised_stamp
 from tidegate.messages.graph import SENSORS
+from tidegate.middleware import profile_of
 from tidegate.nodes.bringup import Graph, GraphOptions
 from tidegate.nodes.priority import real_time
 from tidegate.nodes.topics import make, message_class, offered_qos, read, ros_name
 from tidegate.records import NANOSECONDS, Frame, Mode
-from tidegate.share import PROFILES, share_path
 
 IMAGE = "camera/image_raw"
 WIDTH, HEIGHT, RATE_HZ = 640, 480, 30.0
@@ -156,7 +156,7 @@ def measure(seconds: float) -> dict[str, Any]:
     go, ended = context.Event(), context.Event()
     ours, theirs = context.Pipe()
     # as the robot's drivers need it: Fast DDS has room for 0.5 MB by itself, and loses such frames
-    os.environ.setdefault(PROFILES, str(share_path("config/fastdds.xml")))
+    os.environ.update(profile_of(os.environ))
     os.environ["ROS_AUTOMATIC_DISCOVERY_RANGE"] = "LOCALHOST"  # made-up sensors must not reach a robot
     feeding = context.Process(target=feed, args=(str(bag), go, ended, theirs))
     feeding.start()

@@ -13,13 +13,16 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import rclpy
 from rclpy.lifecycle import LifecycleNode
 from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy
 from rclpy.signals import SignalHandlerOptions
 
 from tidegate.messages import TOPICS, camera_info, encode
+from tidegate.messages.markers import Shape, encode_shapes
 from tidegate.messages.rates import least_rates, stated_rates
+from tidegate.middleware import FILES, VARIABLES
 from tidegate.nodes.main import ENTRIES
 from tidegate.nodes.parameters import ROS_OWN
 from tidegate.nodes.player_node import PlayerNode
@@ -46,7 +49,8 @@ MEANS = {
     "effort_controller/commands": "`command` as an array in its order, for a forward_command_controller",
     "clock": "simulated time",
     "markers": "lane, stop, commands and verdict as shapes",
-    "diagnostics": "state of the safety filter and its reasons; in which arithmetic the policy runs; recorder's faults",
+    "diagnostics": "state of the safety filter and its reasons; in which arithmetic the policy runs; perception's "
+    "frames; recorder's counts and faults",
 }
 """Topics whose messages are no records."""
 SENSED = {"camera/image_raw": "frame", "odom": "odometry", "imu": "imu", "points": "points"}
@@ -64,9 +68,18 @@ LIFECYCLE = """All nodes but those that say so here are managed: `ros2 lifecycle
 `activate`; the launch files do it in order. A transition that fails says why in one line of the node's log. Going down,
 by a transition or a signal, deactivates and cleans up first.
 """
-PARAMETERS = """Besides these every managed node has all settings of the robot, by the same names and read-only:
+PARAMETERS = """Besides these every node but recorder and player has all settings of the robot, by the same names:
 [settings.md](settings.md). They come from `--params-file`; an unknown name or a value out of range is refused when the
-node starts. With ROS's own `use_sim_time` the safety node ticks as `/clock` passes.
+node starts. They are read-only, but for those that `ros2 param set` may change while a node runs, within what
+`ros2 param describe` says: {live}. The nodes' own parameters above are read when a node is
+configured (where it has no lifecycle, when it starts), and fixed after that. With ROS's own `use_sim_time` the safety
+node ticks as `/clock` passes.
+"""
+MIDDLEWARE = """{cells}
+Every node of the stack sets the variable for itself, and the launch files for whatever they start, unless you have set
+it; the file is chosen by `RMW_IMPLEMENTATION`. **What other people's launch files start has not got it**: the shared
+memory of an image is its publisher's, so the camera's driver needs the variable, set before it starts
+([robot.md](robot.md), step 2). Why, in the files themselves. `tidegate doctor` reads what the running driver has.
 """
 NAMESPACES = """`namespace:=left` moves nodes, topics and services below `/left`. The launch files and `tidegate run`
 remap `/diagnostics` into it as well, and the `/clock` of a simulator of their own. Remapping works as everywhere:
@@ -85,6 +98,7 @@ class Seen:
     lock_step_qos: set[tuple[str, str]] = field(default_factory=set)
     services: dict[str, str] = field(default_factory=dict)
     parameters: list[tuple[str, ...]] = field(default_factory=list)
+    live: list[str] = field(default_factory=list)
 
 
 def main() -> None:
@@ -116,7 +130,9 @@ def page() -> str:
         services(nodes),
         "## Parameters\n",
         table(("node", "parameter", "type", "default", "meaning"), parameters(nodes)),
-        PARAMETERS,
+        PARAMETERS.format(live=live_ones(nodes)),
+        "## Middleware\n",
+        MIDDLEWARE.format(cells=middleware()),
         "## Lifecycle\n",
         LIFECYCLE,
         table(("node", "configure", "activate", "deactivate", "clean up"), lifecycle(nodes)),
@@ -175,6 +191,8 @@ def note(seen: Seen, node: Any, settings: Settings, lock_step: bool) -> None:
             default = "" if isinstance(parameter.value, str) and "/" in parameter.value else parameter.value
             told = node.describe_parameter(name).description
             seen.parameters.append((f"`{name}`", type(parameter.value).__name__, str(default), told))
+        elif name in known and not node.describe_parameter(name).read_only:
+            seen.live.append(name)
 
 
 def quality(profile: QoSProfile) -> str:
@@ -272,7 +290,11 @@ def frames(settings: Settings) -> str:
         simulator.step()
     simulator.close()
     seen["camera/camera_info"] = camera_info(0, settings.camera)
-    rows = [(f"`{topic}`", f"`{encode(record, make).header.frame_id}`") for topic, record in seen.items()]
+    messages = {topic: encode(record, make) for topic, record in seen.items()}
+    messages["saliency"] = messages["camera/image_raw"]  # the same frame, drawn on
+    shape = Shape("any", "any", "text", np.zeros((1, 3)), (1, 1, 1, 1), 1.0)
+    (messages["markers"],) = encode_shapes(0, [shape], make).markers
+    rows = [(f"`{topic}`", f"`{message.header.frame_id}`") for topic, message in messages.items()]
     return table(("topic", "`header.frame_id`"), rows)
 
 
@@ -290,6 +312,18 @@ def services(nodes: dict[str, Seen]) -> str:
 def parameters(nodes: dict[str, Seen]) -> list[tuple[str, ...]]:
     """The nodes' own parameters."""
     return [(f"`{node}`", *row) for node, seen in nodes.items() for row in seen.parameters]
+
+
+def live_ones(nodes: dict[str, Seen]) -> str:
+    """The settings that may change at run time, by node."""
+    told = {node: ", ".join(f"`{name}`" for name in seen.live) for node, seen in nodes.items() if seen.live}
+    return "; ".join(f"of `{node}` {names}" for node, names in told.items())
+
+
+def middleware() -> str:
+    """Which profile is told by which variable."""
+    rows = [(f"`{rmw}`", f"`{file}`", ", ".join(f"`{name}`" for name in VARIABLES[rmw])) for rmw, file in FILES.items()]
+    return table(("middleware", "profile", "told by"), rows)
 
 
 def lifecycle(nodes: dict[str, Seen]) -> list[tuple[str, ...]]:

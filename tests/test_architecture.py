@@ -16,6 +16,7 @@ LEVEL = {
     "records": 1,
     "machine": 1,
     "share": 2,
+    "middleware": 2,
     "registry": 2,
     "settings": 2,
     "messages": 2,
@@ -131,6 +132,17 @@ def test_the_contract_of_barriers_is_for_tests_alone(path: Path) -> None:
 
 def test_every_source_file_carries_a_licence_line() -> None:
     repository = ROOT.parents[1]
-    for folder in ("src", "tests", "launch", "benchmarks", "examples"):
+    line = "SPDX-License-Identifier: Apache-2.0"
+    for folder in ("src", "tests", "launch", "benchmarks", "examples", "scripts"):
         for path in sorted((repository / folder).rglob("*.py")):
-            assert path.read_text(encoding="utf-8").startswith("# SPDX-License-Identifier: Apache-2.0"), path
+            assert path.read_text(encoding="utf-8").startswith(f"# {line}"), path
+    others = ("src/**/*.[ch]", "scripts/*.sh", "docker/*", "urdf/*", "config/*.yaml", "setup.py", "Makefile", ".ci/run")
+    for path in (path for pattern in others for path in repository.glob(pattern) if path.is_file()):
+        assert line in "".join(path.read_text(encoding="utf-8").splitlines()[:3]), path  # after a shebang, in a comment
+
+
+def test_the_repository_names_its_licence_as_ament_copyright_asks() -> None:
+    repository = ROOT.parents[1]
+    assert "Apache License" in (repository / "LICENSE").read_text("utf-8")
+    assert "Version 2.0, January 2004" in (repository / "LICENSE").read_text("utf-8")
+    assert (repository / "CONTRIBUTING.md").is_file()

@@ -135,6 +135,11 @@ class Status:
     text: str
     values: dict[str, str] = field(default_factory=dict)
 
+    @property
+    def node(self) -> str:
+        """Who tells it; a name is ``node: task``, as ``diagnostic_updater`` makes it."""
+        return self.name.partition(":")[0]
+
 
 @dataclass(frozen=True, slots=True)
 class Percept:

@@ -9,9 +9,6 @@ from pathlib import Path
 
 from tidegate.errors import SettingsError
 
-PROFILES = "FASTRTPS_DEFAULT_PROFILES_FILE"
-"""Environment variable of Fast DDS; ``config/fastdds.xml`` unless the user has set it."""
-
 
 def share_path(relative: str) -> Path:
     """Find a shipped file such as ``config/car.yaml``: source tree first, then pip's and colcon's ``share/tidegate``.

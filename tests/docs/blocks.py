@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The shell commands of the documentation, and what their pages say about running them.
+"""The shell commands and the Python of the documentation, and what their pages say about running them.
 
 An HTML comment on the line before a fence tells, by semicolon: ``needs: docker, hardware`` (what a test has not),
 ``shown elsewhere: tests/…`` (what runs the same), ``run by CI: make test`` (a line of .ci/run), ``run by hand`` (takes
@@ -21,23 +21,25 @@ PAGES = [
     *sorted((ROOT / "docs").glob("*.md")),
     *sorted((ROOT / "examples").glob("*/README.md")),
 ]
-SHELL = ("sh", "bash", "shell", "console")
+SHELL, PYTHON = ("sh", "bash", "shell", "console"), "python"
 NEEDS = {"docker", "gazebo", "hardware", "ros2 apt", "network", "arm tools"}
 """What this test may lack."""
 COMMANDS = "tidegate|ros2|make|colcon|docker|pip|apt|apt-get|sudo|git|xacro|rosdep|hadolint|python|python3"
-NOTE = re.compile(r"^<!-- (.*) -->$")
-INLINE = re.compile(r"`((?:tidegate|ros2 (?:launch|run) tidegate|make) [^`]+)`")
+FENCE = re.compile(r"^(?P<indent> {0,3})```(?P<language>.*)$")
+NOTE = re.compile(r"^ {0,3}<!-- (.*) -->$")
+INLINE = re.compile(r"`((?:(?:tidegate|ros2|make|mcap|python3?) |scripts/)[^`]+)`")
 INDENTED = re.compile(rf"^    (?:{COMMANDS})(?: |$)")
 
 
 @dataclass(frozen=True, slots=True)
 class Block:
-    """A fenced block of shell commands, with the notes of the comment before it."""
+    """A fenced block of shell commands or Python, with the notes of the comment before it."""
 
     page: Path
     line: int
     text: str
     notes: tuple[str, ...]
+    language: str
 
     def __str__(self) -> str:
         return f"{self.page.relative_to(ROOT)}:{self.line}"
@@ -56,22 +58,23 @@ class Block:
 
 
 def blocks(page: Path) -> Iterator[Block]:
-    """Every shell block of a page.
+    """Every block of shell commands or Python of a page.
 
     Raises:
         ValueError: shell commands that no fence says to be such.
     """
     lines = page.read_text(encoding="utf-8").splitlines()
-    opened, language = 0, ""
+    opened, language, indent = 0, "", 0
     for number, line in enumerate(lines, 1):
-        if line.startswith("```") and not opened:
-            opened, language = number, line[3:].strip()
-        elif line.startswith("```"):
-            text = lines[opened : number - 1]
-            if language in SHELL:
+        fence = FENCE.match(line)
+        if fence and not opened:
+            opened, language, indent = number, fence["language"].strip(), len(fence["indent"])
+        elif fence:
+            text = [one[indent:] for one in lines[opened : number - 1]]
+            if language in (*SHELL, PYTHON):
                 noted = NOTE.match(lines[opened - 2]) if opened > 1 else None
                 notes = tuple(note.strip() for note in noted[1].split(";")) if noted else ()
-                yield Block(page, opened, "\n".join(text) + "\n", notes)
+                yield Block(page, opened, "\n".join(text) + "\n", notes, language)
             elif not language and any(INDENTED.match(f"    {one}") for one in text):
                 raise ValueError(f"{page}:{opened}: shell commands; say ```sh")
             opened = 0

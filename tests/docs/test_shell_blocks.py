@@ -1,25 +1,50 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Each shell block of the documentation is run here or says why not; commands and options that are named exist."""
+"""Each block of commands or Python is run here or says why not; commands and options that are named exist."""
 
 from __future__ import annotations
 
+import ast
 import os
 import re
 import runpy
 import subprocess
 import sys
+from collections.abc import Iterable
 from functools import cache
 from pathlib import Path
 from typing import Any
 
 import pytest
-from blocks import NEEDS, PAGES, ROOT, Block, blocks, commands, inline
+from blocks import NEEDS, PAGES, PYTHON, ROOT, Block, blocks, commands, inline
 
 from tidegate.cli.app import EXTRA, Commands
+from tidegate.messages import TOPICS
+from tidegate.messages.graph import GRAPH, LIFECYCLE
 from tidegate.nodes.main import ENTRIES
+from tidegate.settings import check_change, entries, load_settings
 
 ALL = [block for page in PAGES for block in blocks(page)]
 MAKEFILES = (ROOT / "Makefile", ROOT / "src/tidegate/export/c/Makefile")
+TRANSITIONS = ("configure", "activate", "deactivate", "cleanup", "shutdown")
+NONE: frozenset[str] = frozenset()
+VERBS: dict[str, dict[str, frozenset[str] | set[str]]] = {
+    "bag": {
+        "play": {"--clock", "--topics", "--remap", "--qos-profile-overrides-path", "--rate", "--loop"},
+        "record": {"-s", "-a", "--all-topics", "--qos-profile-overrides-path", "--exclude-topics"},
+        "reindex": set(),
+        "info": set(),
+    },
+    "lifecycle": dict.fromkeys(("set", "get", "nodes", "list"), NONE),
+    "service": dict.fromkeys(("call", "list"), NONE),
+    "param": dict.fromkeys(("set", "get", "describe", "list", "dump"), NONE),
+    "topic": dict.fromkeys(("echo", "hz", "info", "list", "pub"), NONE),
+    "node": dict.fromkeys(("list", "info"), NONE),
+    "pkg": dict.fromkeys(("prefix", "list", "executables"), NONE),
+    "daemon": dict.fromkeys(("start", "stop", "status"), NONE),
+    "control": dict.fromkeys(("list_controllers",), NONE),
+}
+"""What of ``ros2`` the pages may use; the options of ``ros2 bag`` as rosbag2 documents them for Jazzy."""
+MCAP = ("recover", "info", "cat", "doctor", "compress", "decompress")
 RUN_HERE: dict[Path, list[Block]] = {}
 for _block in ALL:
     if not _block.marked:
@@ -48,7 +73,9 @@ def test_the_blocks_of_a_page_run(page: Path, tmp_path: Path) -> None:
     }
     for block in RUN_HERE[page]:
         ran = subprocess.run(
-            ["bash", "-euo", "pipefail", "-c", block.text],
+            [sys.executable, "-c", block.text]
+            if block.language == PYTHON
+            else ["bash", "-euo", "pipefail", "-c", block.text],
             cwd=tmp_path,
             env=environment,
             capture_output=True,
@@ -63,22 +90,54 @@ def test_the_blocks_of_a_page_run(page: Path, tmp_path: Path) -> None:
 def test_what_is_marked_is_marked_truly(block: Block) -> None:
     needs, shown = block.note("needs"), block.note("shown elsewhere")
     assert set(filter(None, re.split(r",\s*", needs or ""))) <= NEEDS, block
-    assert all((ROOT / path).exists() for path in (shown or "").split()), block
+    texts = "".join((ROOT / path).read_text("utf-8") for path in (shown or "").split())
+    if (
+        shown is not None and needs is None and block.page.name not in texts
+    ):  # a test that reads the page runs what stands there
+        assert not [word for word in what_it_shows(block) if word not in texts], block
     lines = (ROOT / ".ci/run").read_text(encoding="utf-8").splitlines()
     assert set(filter(None, re.split(r",\s*", block.note("run by CI") or ""))) <= set(lines), block
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
 def test_commands_and_options_exist(page: Path) -> None:
-    told = [words for block in ALL if block.page == page for words in commands(block.text)]
+    shell = [block for block in ALL if block.page == page and block.language != PYTHON]
+    told = [words for block in shell for words in commands(block.text)]
     for words in [*told, *inline(page)]:
         problem = fault(words)
         assert not problem, f"{page.name}: {' '.join(words)}: {problem}"
 
 
+def what_it_shows(block: Block) -> set[str]:
+    """Words without which a test cannot run the same: sub-commands, launch files, names that Python imports."""
+    if block.language == PYTHON:
+        trees = [node for node in ast.walk(ast.parse(block.text)) if isinstance(node, ast.Import | ast.ImportFrom)]
+        return {name.name.rpartition(".")[2] for node in trees for name in node.names}
+    shown = set()
+    for words in commands(block.text):
+        match words:
+            case ["tidegate", name, *_] | ["colcon", name, *_] | ["ros2", "launch", "tidegate", name, *_]:
+                shown.add(name)
+            case ["make", *targets]:
+                shown |= {word for word in targets if "=" not in word}
+    return shown
+
+
 def fault(words: list[str]) -> str:
     """What is wrong with a command; empty = nothing that is known of."""
     match words:
+        case ["ros2", "launch", "-s", *rest]:
+            return fault(["ros2", "launch", *rest])
+        case ["ros2", group, verb, *rest] if group in VERBS and "…" not in words:
+            return f"no 'ros2 {group} {verb}'" if verb not in VERBS[group] else of_ros(group, verb, rest)
+        case ["ros2", group, *_] if group not in (*VERBS, "launch", "run", "security") and "…" not in words:
+            return f"no 'ros2 {group}'"
+        case ["mcap", verb, *_] if verb not in MCAP:
+            return f"no 'mcap {verb}'"
+        case ["python" | "python3", script, *_] | [script, *_] if re.match(r"(scripts|benchmarks|examples)/", script):
+            return "" if (ROOT / script).exists() else f"no file '{script}'"
+        case ["python" | "python3", "-m", module, *_] if module.startswith("examples."):
+            return "" if (ROOT / f"{module.replace('.', '/')}.py").exists() else f"no module '{module}'"
         case ["tidegate", name, *rest]:
             if name not in EXTRA:
                 return f"no command '{name}'"
@@ -95,6 +154,34 @@ def fault(words: list[str]) -> str:
             unknown = {word for word in targets if "=" not in word} - made()
             return f"no target {', '.join(unknown)}" if unknown else ""
     return ""
+
+
+def of_ros(group: str, verb: str, rest: list[str]) -> str:
+    """What is wrong with ``ros2 group verb …``: the names of this package that it is given, its options for bags."""
+    match group, rest:
+        case "bag", _:
+            unknown = {word for word in rest if re.match(r"--?[a-z]", word)} - VERBS["bag"][verb]
+            return f"no option {', '.join(sorted(unknown))}" if unknown else ""
+        case "lifecycle", [node, transition]:
+            return named(node, LIFECYCLE) or named(transition, TRANSITIONS)
+        case "service", [service, kind, *_]:
+            served = [name for interface in GRAPH.values() for name in interface.serves]
+            return named(service, served) or ("" if kind == "std_srvs/srv/Trigger" else f"of another type than {kind}")
+        case "param", [node, name, *value]:
+            known = {entry.key: entry for entry in entries(load_settings(ROOT / "config" / "car.yaml"))}
+            if name.startswith("safety.barriers.") and name not in known:  # a user's own
+                return named(node, ENTRIES)
+            if verb == "set" and name in known:
+                check_change(float(value[0]), known[name])
+            return named(node, ENTRIES) or named(name, known)
+        case "topic", [topic, *_]:
+            return named(topic, TOPICS)
+    return ""
+
+
+def named(name: str, known: Iterable[str]) -> str:
+    """What is wrong with a name that must be one of those ``known``."""
+    return "" if name.lstrip("/") in known else f"no '{name}'"
 
 
 @cache
@@ -129,10 +216,25 @@ def made() -> frozenset[str]:
         ("ros2 launch tidegate robot.launch.py robt:=car", "no argument robt"),
         ("ros2 launch tidegate robots.launch.py", "no launch file 'robots.launch.py'"),
         ("ros2 run tidegate saftey_node", "no executable 'saftey_node'"),
+        ("ros2 bag play BAG --clok", "no option --clok"),
+        ("ros2 bag plya BAG", "no 'ros2 bag plya'"),
+        ("ros2 lifecycle set /saftey_node configure", "no '/saftey_node'"),
+        ("ros2 lifecycle set /safety_node configur", "no 'configur'"),
+        ("ros2 service call /safety_node/rest std_srvs/srv/Trigger", "no '/safety_node/rest'"),
+        ("ros2 param set /safety_node vehicle.speed_mx 8.0", "no 'vehicle.speed_mx'"),
+        ("mcap recovr FILE", "no 'mcap recovr'"),
+        ("python scripts/mutat.py", "no file 'scripts/mutat.py'"),
     ],
 )
 def test_a_wrong_command_is_seen(text: str, problem: str) -> None:
     assert problem in [fault(words) for words in commands(text)]
+
+
+def test_a_page_that_names_a_test_which_does_not_run_the_same_is_seen() -> None:
+    block = Block(ROOT / "README.md", 1, "tidegate calibrate BAG\nros2 launch tidegate gazebo.launch.py\n", (), "sh")
+    assert what_it_shows(block) == {"calibrate", "gazebo.launch.py"}
+    python = Block(ROOT / "README.md", 1, "from tidegate.bundle import Bundle\nimport numpy as np\n", (), "python")
+    assert what_it_shows(python) == {"Bundle", "numpy"}
 
 
 def test_a_block_without_a_fence_is_seen(tmp_path: Path) -> None:

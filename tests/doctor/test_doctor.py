@@ -18,8 +18,9 @@ import pytest
 from tidegate.doctor.facts import GraphFacts, MachineFacts, RosFacts, TopicFacts
 from tidegate.doctor.finding import Finding, Verdict, worst
 from tidegate.doctor.graph import COMMANDS, MAKES, SENSORS, WATCHED, check_graph
+from tidegate.doctor.images import SEGMENT, check_images, segment_size
 from tidegate.doctor.machine import check_disk, check_machine, machine_facts
-from tidegate.doctor.middleware import SEGMENT, check_domain, check_images, check_ros, segment_size
+from tidegate.doctor.middleware import check_domain, check_ros
 from tidegate.doctor.robot import check_bundle, read_robot
 from tidegate.messages import TOPICS, camera_info
 from tidegate.messages.rates import stated_rates
@@ -40,6 +41,7 @@ def machine(**other: object) -> MachineFacts:
         environment={},
         here=Path("/"),
         shared_memory=4 * GIB,
+        receive_buffer=212992,
         folder=Path("/bags"),
         free=500 * GIB,
         governors=frozenset({"performance"}),
@@ -135,9 +137,9 @@ FAULTS: dict[str, tuple[Callable[[], list[Finding]], str, str, str]] = {
         "source ROS 2",
     ),
     "another middleware": (
-        lambda: list(check_ros(RosFacts("7", "rmw_cyclonedds_cpp"))),
+        lambda: list(check_ros(RosFacts("7", "rmw_zenoh_cpp"))),
         "warn",
-        "rmw_cyclonedds_cpp",
+        "rmw_zenoh_cpp",
         "RMW_IMPLEMENTATION=rmw_fastrtps_cpp",
     ),
     "impossible domain": (
@@ -157,6 +159,24 @@ FAULTS: dict[str, tuple[Callable[[], list[Finding]], str, str, str]] = {
         "warn",
         "no picture",
         "apt-get install",
+    ),
+    "images that a driver from this shell would lose": (
+        lambda: list(check_images(machine(), OWN.camera)),
+        "warn",
+        "a camera's driver from this shell has 0.5 MiB, which holds 0 images",
+        f"export FASTRTPS_DEFAULT_PROFILES_FILE={share_path('config/fastdds.xml')}",
+    ),
+    "images that the running driver loses": (
+        lambda: list(check_images(machine(), OWN.camera, segments={"/driver": SEGMENT})),
+        "fail",
+        "/driver has a segment of 0.5 MiB",
+        "the camera's driver included, and start it again",
+    ),
+    "images that do not fit a socket": (
+        lambda: list(check_images(machine(), OWN.camera, "rmw_cyclonedds_cpp")),
+        "warn",
+        "0.2 MiB, 0 images",
+        "sysctl -w net.core.rmem_max=8388608",
     ),
     "small /dev/shm": (
         lambda: list(check_images(machine(shared_memory=2**24), SETTINGS.camera)),
@@ -342,7 +362,7 @@ def test_a_segment_too_small_for_the_camera_is_read_off_the_profile(tmp_path: Pa
     where = machine(environment={"FASTRTPS_DEFAULT_PROFILES_FILE": str(small)})
     (finding,) = bad(list(check_images(where, OWN.camera)))
     assert finding.verdict is Verdict.FAIL
-    assert "0.5 MiB holds 0 images of 640 × 480 px" in finding.said
+    assert "0.5 MiB, which holds 0 images of 640 × 480 px" in finding.said
     assert f"FASTRTPS_DEFAULT_PROFILES_FILE={shipped}" in finding.remedy
     unused = tmp_path / "unused.xml"
     unused.write_text(shipped.read_text().replace('is_default_profile="true"', ""))

@@ -3,11 +3,13 @@
 
 import os
 import re
+import shlex
 import shutil
 import signal
 import subprocess
 import time
 from collections.abc import Callable
+from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
@@ -26,6 +28,7 @@ from tidegate.share import share_path
 
 pytestmark = pytest.mark.real_time
 
+ROOT = Path(__file__).parents[2]
 LAUNCH_FILES = ["simulation.launch.py", "robot.launch.py", "gazebo.launch.py", "replay.launch.py"]
 
 
@@ -36,10 +39,10 @@ def test_the_arguments_explain_themselves(environment: dict[str, str], name: str
     ).stdout
     wanted = {"robot", "params_file", "bundle", "namespace", "use_sim_time", "autostart", "use_respawn", "log_level"}
     wanted |= {"record", "record_all", "max_bag_size", "max_bag_duration", "snapshots", "bond_timeout"}
-    wanted |= {"dry_run", "use_rviz", "rviz_config_file", "viewers"}
+    wanted |= {"dry_run", "use_rviz", "rviz_config_file", "use_foxglove", "viewers"}
     own = {
         "simulation": {"headless", "scene", "seed", "lock_step", "joystick"},
-        "replay": {"bag", "rate", "clock_hz"},
+        "replay": {"bag", "remap", "rate", "clock_hz"},
         "gazebo": {"headless", "scene", "seed", "world", "controllers", "joystick"},
         "robot": {"ros2_control", "controllers", "hardware", "joystick"},
     }
@@ -118,11 +121,14 @@ def test_a_missing_bundle_ends_the_launch_with_its_reason(launch: Callable[..., 
 
 
 def test_a_node_that_dies_takes_the_launch_down_safely(launch: Callable[..., Launched], bundle: Path) -> None:
-    arguments = (f"bundle:={bundle}", "namespace:=left", "lock_step:=true", "use_rviz:=true")
+    arguments = (f"bundle:={bundle}", "namespace:=left", "lock_step:=true", "use_rviz:=true", "use_foxglove:=true")
     launched = launch("simulation.launch.py", *arguments)
     launched.wait_for("[left.safety_node]: NORMAL")
     if shutil.which("rviz2") is None:
         assert "RViz is not started: rviz2, robot_state_publisher not installed" in launched.said
+    prefixes = launched.environment["AMENT_PREFIX_PATH"].split(os.pathsep)
+    if not any(Path(prefix, "share", "foxglove_bridge").is_dir() for prefix in prefixes):
+        assert "Foxglove's bridge is not started: foxglove_bridge not installed" in launched.said
     os.kill(launched.pid("saliency_node"), signal.SIGKILL)  # nobody drives by it
     launched.wait_for("[ERROR] [saliency_node")
     assert "ended by itself" not in launched.said
@@ -167,6 +173,32 @@ def test_a_recorded_drive_goes_through_the_live_stack_and_ends_the_launch(
     assert "the bag has ended" in launched.said
     assert "Traceback" not in launched.said
     assert launched.said.count("process has finished cleanly") == 5
+    with AnyReader([again]) as reader:
+        counts = {topic: found.msgcount for topic, found in reader.topics.items()}
+    assert counts["/replay/lane"] > 10
+    assert counts["/replay/command"] > 100
+    assert "/command" not in counts
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("player", ["tidegate replay", "ros2 bag play"])
+def test_without_a_bag_somebody_else_plays_it(
+    launch: Callable[..., Launched], bundle: Path, tmp_path: Path, player: str
+) -> None:
+    """By the command that docs/replay.md gives."""
+    if player == "ros2 bag play" and find_spec("ros2bag") is None:
+        pytest.skip("ros2 bag is absent")
+    page = (ROOT / "docs" / "replay.md").read_text("utf-8").replace("\\\n", " ")
+    live = "--live" if player == "tidegate replay" else "--clock"
+    (command,) = [line for line in page.splitlines() if line.startswith(f"{player} ") and live in line]
+    again = tmp_path / "again"
+    launched = launch("replay.launch.py", f"bundle:={bundle}", f"record:={again}")
+    launched.wait_for("all nodes are active")
+    played = command.partition("#")[0].replace("BAG", str(ROOT / "tests" / "golden" / "road"))
+    subprocess.run(shlex.split(played), cwd=ROOT, env=launched.environment, check=True, timeout=120)
+    os.killpg(launched.process.pid, signal.SIGINT)
+    assert launched.process.wait(60) == 0, launched.said
+    assert "player_node" not in launched.said
     with AnyReader([again]) as reader:
         counts = {topic: found.msgcount for topic, found in reader.topics.items()}
     assert counts["/replay/lane"] > 10

@@ -29,19 +29,21 @@ PERIOD = 50_000_000
 class Bench:
     """Publishes to a node under test and keeps what it publishes, by topic."""
 
-    def __init__(self, executor: Executor, node: Any, sent: tuple[str, ...], heard: tuple[str, ...]) -> None:
+    def __init__(
+        self, executor: Executor, node: Any, sent: tuple[str, ...], heard: tuple[str, ...], lock_step: bool = True
+    ) -> None:
         self.executor, self.node, self.got = executor, node, {topic: [] for topic in heard}
         self.own = rclpy.create_node("bench")
         for one in (node, self.own):
             executor.add_node(one)
         self._publishers = {
             topic: self.own.create_publisher(
-                message_class(TOPICS[topic].type), ros_name(topic), offered_qos(topic, True)
+                message_class(TOPICS[topic].type), ros_name(topic), offered_qos(topic, lock_step)
             )
             for topic in sent
         }
         for topic in heard:
-            kind, profile = message_class(TOPICS[topic].type), requested_qos(topic, lock_step=True)
+            kind, profile = message_class(TOPICS[topic].type), requested_qos(topic, lock_step)
             self.own.create_subscription(kind, ros_name(topic), self._keep(topic), profile, raw=True)
         assert node.trigger_configure() == node.trigger_activate() == TransitionCallbackReturn.SUCCESS
 
@@ -72,7 +74,8 @@ def arguments(bundle: Path) -> list[str]:
 
 @pytest.fixture
 def perception(ros: Executor, bundle: Path) -> Iterator[Bench]:
-    made = Bench(ros, PerceptionNode(arguments(bundle)), ("camera/image_raw",), ("features", "lane", "health"))
+    heard = ("features", "lane", "health", "diagnostics")
+    made = Bench(ros, PerceptionNode(arguments(bundle)), ("camera/image_raw",), heard)
     yield made
     made.close()
 
@@ -104,8 +107,8 @@ def test_perception_says_what_its_object_says(perception: Bench, bundle: Path, s
         assert perception.got["health"][index] == percept.health
 
 
-def spoilt(settings: Settings, how: str) -> Any:
-    message = encode(frame(settings, PERIOD), make)
+def spoilt(settings: Settings, how: str, stamp: int = PERIOD) -> Any:
+    message = encode(frame(settings, stamp), make)
     if how == "encoding":
         message.encoding = "mono8"
     elif how == "short":
@@ -129,6 +132,38 @@ def test_an_unusable_image_is_bad_health_with_its_reason_and_the_next_one_is_rea
     assert health.reasons[0]
     perception.send("camera/image_raw", encode(frame(settings, 2 * PERIOD), make))
     assert np.isfinite(perception.wait("features", 1 + (how == "size"))[-1].values).all()
+
+
+def test_perception_tells_once_a_second_what_became_of_the_frames(perception: Bench, settings: Settings) -> None:
+    lost, sent = {5, 6}, 0
+    for index in range(1, 42):
+        if index in lost:
+            continue
+        one = frame(settings, index * PERIOD, seed=index)
+        perception.send(
+            "camera/image_raw", encode(one, make) if index != 9 else spoilt(settings, "short", index * PERIOD)
+        )
+        sent += 1
+        perception.wait("health", sent)
+    first, second = perception.wait("diagnostics", 2)
+    assert stamp_of(second) - stamp_of(first) == 20 * PERIOD
+    (status,), (later,) = statuses(first), statuses(second)
+    assert status.name == "perception_node: camera"
+    assert first.status[0].hardware_id == settings.vehicle.name
+    assert status.level == Level.WARN
+    assert "2 frames dropped" in status.text
+    assert status.values == {"rate [Hz]": "18.00", "frames": "19", "frames dropped": "2", "frames not readable": "1"}
+    assert later.values == {"rate [Hz]": "20.00", "frames": "39", "frames dropped": "2", "frames not readable": "1"}
+    assert (later.level, later.text) == (Level.OK, "20.0 Hz")
+
+
+def test_perception_tells_of_a_camera_that_is_silent(ros: Executor, bundle: Path) -> None:
+    real_time = arguments(bundle)[:-2]
+    bench = Bench(ros, PerceptionNode(real_time), (), ("diagnostics",), lock_step=False)
+    (message,) = bench.wait("diagnostics", 1)[:1]
+    (status,) = statuses(message)
+    assert (status.level, status.text) == (Level.ERROR, "no frame for 1 s")
+    bench.close()
 
 
 def test_policy_says_what_its_object_says_whatever_comes_first(policy: Bench, bundle: Path, settings: Settings) -> None:
@@ -158,6 +193,8 @@ def test_policy_tells_once_a_second_what_its_step_runs_in(policy: Bench, bundle:
     direct = LiquidPolicy(Bundle.load(bundle, "car"), settings)
     assert decode_policy(first) == direct.runs_in
     (status,) = statuses(first)
+    assert (status.name, status.node) == ("policy_node: liquid step", "policy_node")
+    assert first.status[0].hardware_id == settings.vehicle.name
     assert layers_of(status) == direct.wiring.sizes
     assert sum(layers_of(status).values()) == direct.wiring.neurons
     assert stamp_of(second) - stamp_of(first) == 20 * PERIOD

@@ -129,6 +129,23 @@ def test_an_empty_domain_names_the_one_in_which_a_node_runs(domain: None, settin
         node.wait()
 
 
+LACKING = {"disk", "shared memory", "graphics", "domain"}
+"""Lines that tell of the machine on which the test runs."""
+
+
+def assert_the_command_is_content() -> None:
+    """``tidegate doctor`` itself, beside the graph: exit code 0, and no warning but of what this machine lacks."""
+    command = "from tidegate.cli.app import main; main()"
+    words = [sys.executable, "-c", command, "doctor", "--config", str(CAR_YAML), "--seconds", str(WATCH_S), "--json"]
+    ran = subprocess.run(words, capture_output=True, text=True, check=False, timeout=120)
+    findings = json.loads(ran.stdout)["findings"]
+    assert ran.returncode == 0, findings
+    assert {one["check"] for one in findings} >= {"ros", "images", "safety_node", "camera/image_raw", "actuators"}
+    assert [one for one in findings if one["verdict"] != "ok" and one["check"] not in LACKING] == []
+    (images,) = [one for one in findings if one["check"] == "images"]
+    assert "/simulator_node has a segment of 8." in images["said"]
+
+
 @pytest.mark.slow
 def test_a_healthy_drive_gives_no_warning_and_what_is_planted_in_it_is_found(domain: None, settings: Settings) -> None:
     """The shipped network drives, in lock-step, where a busy machine loses no tick; then a node is switched off, and a
@@ -136,6 +153,7 @@ def test_a_healthy_drive_gives_no_warning_and_what_is_planted_in_it_is_found(dom
     options = GraphOptions(share_path("models/car-ltc19"), CAR_YAML, lock_step=True)
     with Graph(options, lambda node, level, text: None) as graph:
         assert bad(settings) == []
+        assert_the_command_is_content()
         graph.node.create_publisher(message_class("std_msgs/msg/Float64MultiArray"), "effort_controller/commands", 1)
         deaf = graph.node.create_publisher(message_class("sensor_msgs/msg/JointState"), "nominal", BEST_EFFORT)
         remote = Remote(graph.node, "perception_node")

@@ -177,7 +177,8 @@ def test_a_bag_without_a_sensor_is_refused(ros: Executor, tmp_path: Path) -> Non
 def test_live_nodes_say_again_what_was_recorded(ros: Executor, bundle: Path, bag: Path, settings: Settings) -> None:
     """Over DDS, slowed down so that a busy machine keeps up: each frame that was processed gives the same lane, and the
     same nominal command as long as none before it was lost. Ticks in NORMAL that used the same records as the
-    recorded ones give the same efforts, nine of ten to 2 % of full scale: what the filter remembers may differ."""
+    recorded ones give the same efforts, nine of ten to 2 % of full scale and each to half of it: what the filter
+    remembers may differ. docs/replay.md states the same."""
     arguments = ["--ros-args", "--params-file", str(CAR_YAML), "-p", f"bundle:={bundle}"]
     own = ["--ros-args", "--params-file", str(CAR_YAML), "-p", "auto_reset:=true", "-p", "use_sim_time:=true"]
     nodes = [PerceptionNode(arguments), PolicyNode(arguments), SafetyNode(own)]
@@ -210,6 +211,7 @@ def test_live_nodes_say_again_what_was_recorded(ros: Executor, bundle: Path, bag
     gaps = [np.abs(live["command"][stamp].effort - recorded["command"][stamp].effort) / full for stamp in same]
     assert len(same) >= 50
     assert np.quantile(np.max(gaps, axis=1), 0.9) < 0.02
+    assert np.max(gaps) < 0.5
 
 
 def _used(side: dict[str, dict[int, Any]], stamp: int) -> dict[str, int | None] | None:

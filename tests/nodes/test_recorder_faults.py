@@ -92,7 +92,7 @@ def test_without_room_it_says_so_once_and_stays_until_it_is_asked_to_go(
             nonlocal sent
             sender.publish(encode(Frame(sent, noise), make))
             sent += 1
-            return bool(told)
+            return any(status.level == b"\x02" for message in told for status in message.status)
 
         until(ros, failed, "the recorder tells of the failure")
         until(ros, lambda: sender.get_subscription_count() == 0, "it listens no more")
@@ -104,7 +104,9 @@ def test_without_room_it_says_so_once_and_stays_until_it_is_asked_to_go(
     code, said = ended(process)
     assert code == 0
     assert said.count("recording has ended: ") == 1
-    (status,) = [status for message in told for status in message.status if status.name == "recorder_node"]
+    first, *_, status = [status for message in told for status in message.status]
+    assert {one.name for one in (first, status)} == {"recorder_node: recording"}
+    assert first.level == b"\x00"
     assert status.level == b"\x02"
     assert re.search(r"bag: cannot be written \(File too large\)", status.message)
     reader = BagReader(tmp_path / "bag")

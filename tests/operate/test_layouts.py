@@ -5,7 +5,10 @@ from __future__ import annotations
 
 import json
 import re
+import runpy
 from collections.abc import Iterator
+from ipaddress import ip_address
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -86,6 +89,25 @@ def panels(part: Any) -> Iterator[dict[str, Any]]:
     elif isinstance(part, list):
         for value in part:
             yield from panels(value)
+
+
+def test_the_layout_of_foxglove_is_what_its_script_writes(foxglove: dict[str, Any]) -> None:
+    pytest.importorskip("foxglove.layouts")
+    script = Path(__file__).parents[2] / "scripts" / "foxglove_layout.py"
+    assert json.loads(runpy.run_path(str(script))["layout"].to_json()) == foxglove
+
+
+def test_the_bridge_only_shows_and_only_here() -> None:
+    pytest.importorskip("launch_ros")
+    from tidegate.nodes.viewing import ONLY_SHOW
+
+    assert ip_address(ONLY_SHOW["address"]).is_loopback
+    assert not {"clientPublish", "services", "parameters", "parametersSubscribe"} & set(ONLY_SHOW["capabilities"])
+    for kind in ("client_topic", "service", "param"):
+        lists = [re.compile(pattern) for pattern in ONLY_SHOW[f"{kind}_whitelist"]]
+        assert not any(
+            pattern.fullmatch(name) for pattern in lists for name in ("/command", "/safety_node/reset", "a.b")
+        )
 
 
 def test_the_panels_of_foxglove_show_topics_of_their_type(foxglove: dict[str, Any]) -> None:

@@ -43,10 +43,11 @@ class BackgroundWriter:
     Attributes:
         failure: why nothing is written any more; empty = all is well.
         lost: messages that found no room.
+        written: messages that were handed on.
     """
 
     def __init__(self, keepers: Sequence[Keeper]) -> None:
-        self.failure, self.lost = "", 0
+        self.failure, self.lost, self.written = "", 0, 0
         self._keepers = keepers
         self._waiting: list[Raw] = []
         self._bytes = 0
@@ -85,6 +86,7 @@ class BackgroundWriter:
                 for topic, type_name, stamp, data in self._take():
                     for keeper in self._keepers:
                         keeper.write_raw(topic, type_name, data, stamp)
+                    self.written += 1
                 if time.monotonic() - flushed > FLUSH_S:
                     flushed = time.monotonic()
                     for keeper in self._keepers:

@@ -17,8 +17,9 @@ from tidegate.cli.common import print_json
 from tidegate.doctor.facts import GraphFacts, RosFacts
 from tidegate.doctor.finding import Finding, Verdict, fail, worst
 from tidegate.doctor.graph import check_graph
+from tidegate.doctor.images import check_images
 from tidegate.doctor.machine import check_disk, check_machine, machine_facts
-from tidegate.doctor.middleware import check_domain, check_images, check_ros
+from tidegate.doctor.middleware import check_domain, check_ros
 from tidegate.doctor.robot import check_bundle, read_robot
 from tidegate.errors import DependencyError, GraphError
 from tidegate.nodes.priority import PRIORITIES
@@ -60,11 +61,11 @@ def doctor(
 def look(config: Path, bundle: Path, folder: Path, watch: tuple[str, float] | None) -> list[Finding]:
     """Every finding; ``watch``: namespace of the graph and how long to watch it [s], None = not at all."""
     machine = machine_facts(os.environ, folder, max(PRIORITIES.values()), graphics())
-    findings: list[Finding] = [*check_ros(installed_ros()), *check_domain(machine)]
+    ros = installed_ros()
+    findings: list[Finding] = [*check_ros(ros), *check_domain(machine)]
     robot = read_robot(config, findings)
     if robot is not None:
         settings, car = robot
-        findings += check_images(machine, settings.camera)
         findings += check_bundle(bundle, settings, car)
         findings += check_disk(machine, settings)
     set_up = not any(one.verdict is Verdict.FAIL and one.check in ("ros", "domain", "discovery") for one in findings)
@@ -79,6 +80,8 @@ def look(config: Path, bundle: Path, folder: Path, watch: tuple[str, float] | No
                 fail("graph", str(error), "the lines of ROS above say why; is another program on its ports?")
             )
     findings += check_machine(machine, graph is not None and graph.simulated)
+    if robot is not None:
+        findings += check_images(machine, settings.camera, ros.rmw, graph.segments if graph else None)
     if graph is not None:
         findings += check_graph(graph, settings, car)
     return findings

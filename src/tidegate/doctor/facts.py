@@ -26,6 +26,7 @@ class MachineFacts:
         environment: of the process.
         here: its working folder, where Fast DDS looks for a profile of its own.
         shared_memory: size of ``/dev/shm`` [B]; None = there is none.
+        receive_buffer: most that a socket may hold [B]; None = the system does not tell.
         folder, free: where bags would go, and the space left there [B].
         governors: of the processors; empty = the system does not tell.
         priority_refused: why real-time priority ``priority`` is not granted; empty = it is.
@@ -35,6 +36,7 @@ class MachineFacts:
     environment: Mapping[str, str]
     here: Path
     shared_memory: int | None
+    receive_buffer: int | None
     folder: Path
     free: int
     governors: frozenset[str]
@@ -82,6 +84,7 @@ class GraphFacts:
         topics: by relative name.
         elsewhere: domains in which nodes of this package run on this machine.
         controlled: joints that the ``effort_controller`` drives, in its order; None = there is none that says so.
+        segments: shared memory [B] of the nodes that publish the camera's images, where it is known.
     """
 
     domain: str
@@ -92,3 +95,4 @@ class GraphFacts:
     topics: Mapping[str, TopicFacts] = field(default_factory=dict)
     elsewhere: frozenset[str] = frozenset()
     controlled: tuple[str, ...] | None = None
+    segments: Mapping[str, int] = field(default_factory=dict)

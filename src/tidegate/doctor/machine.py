@@ -28,6 +28,7 @@ def machine_facts(environment: Mapping[str, str], folder: Path, priority: int, g
         environment=dict(environment),
         here=Path.cwd(),
         shared_memory=shutil.disk_usage(shared).total if shared.is_dir() else None,
+        receive_buffer=_receive_buffer(),
         folder=folder,
         free=shutil.disk_usage(place).free,
         governors=_governors(),
@@ -35,6 +36,13 @@ def machine_facts(environment: Mapping[str, str], folder: Path, priority: int, g
         priority_refused=_priority_refused(priority),
         graphics=graphics,
     )
+
+
+def _receive_buffer() -> int | None:
+    try:
+        return int(Path("/proc/sys/net/core/rmem_max").read_text("ascii"))
+    except (OSError, ValueError):
+        return None
 
 
 def _governors() -> frozenset[str]:

@@ -32,7 +32,7 @@ class Interface:
 
 
 GRAPH: dict[str, Interface] = {
-    "perception_node": Interface(("features", "lane", "health"), ("camera/image_raw",)),
+    "perception_node": Interface(("features", "lane", "health", "diagnostics"), ("camera/image_raw",)),
     "policy_node": Interface(("nominal", "gains", "neurons", "diagnostics"), ("features", "odom")),
     "safety_node": Interface(
         (*FROM_TICK, "safety_node/would_command", "timing/commanded", "diagnostics"),

@@ -62,11 +62,21 @@ def statuses(message: Any) -> Iterator[Status]:
         yield Status(status.name, known, status.message, {pair.key: pair.value for pair in status.values})
 
 
-def encode_policy(stamp: int, runs_in: str, make: Make, layers: Mapping[str, int] | None = None) -> Any:
-    """What the policy node tells ``/diagnostics``: that its liquid step ``runs_in`` C or NumPy, and the sizes of the
-    ``layers`` in the order of ``neurons``."""
+def statuses_of(message: Any, node: str) -> list[Any]:
+    """The entries of a DiagnosticArray that ``node`` tells, ``node: task`` or, in older bags, ``node`` by name."""
+    return [status for status in message.status if status.name.partition(":")[0] == node]
+
+
+def encode_policy(
+    stamp: int, runs_in: str, make: Make, layers: Mapping[str, int] | None = None, robot: str = ""
+) -> Any:
+    """What the policy node of ``robot`` tells ``/diagnostics``: that its liquid step ``runs_in`` C or NumPy, and the
+    sizes of the ``layers`` in the order of ``neurons``."""
     sizes = [(f"{NEURONS}{layer}", str(size)) for layer, size in (layers or {}).items()]
-    return encode_diagnostics(stamp, POLICY, Level.OK, f"liquid step in {runs_in}", [(RUNS_IN, runs_in), *sizes], make)
+    pairs = [(RUNS_IN, runs_in), *sizes]
+    return encode_diagnostics(
+        stamp, f"{POLICY}: liquid step", Level.OK, f"liquid step in {runs_in}", pairs, make, robot
+    )
 
 
 def layers_of(status: Status) -> dict[str, int]:
@@ -80,14 +90,14 @@ def layers_of(status: Status) -> dict[str, int]:
 
 def decode_policy(message: Any) -> str | None:
     """What a message of ``/diagnostics`` says that the liquid step runs in; None where it is not the policy's."""
-    pairs = [pair for status in message.status if status.name == POLICY for pair in status.values]
+    pairs = [pair for status in statuses_of(message, POLICY) for pair in status.values]
     return next((str(pair.value) for pair in pairs if pair.key == RUNS_IN), None)
 
 
 def decode_changed(message: Any) -> dict[str, float] | None:
     """The settings that differ from the file's, by key, as a message of ``/diagnostics`` tells them; None where it is
     not the safety node's."""
-    told = [status for status in message.status if status.name == SAFETY]
+    told = statuses_of(message, SAFETY)
     if not told:
         return None
     pairs = [pair for status in told for pair in status.values if pair.key.startswith(CHANGED)]

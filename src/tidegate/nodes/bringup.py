@@ -19,11 +19,12 @@ from rclpy.signals import SignalHandlerOptions
 from tidegate.doctor.middleware import DOMAIN_MAX
 from tidegate.errors import GraphError
 from tidegate.messages.graph import LIFECYCLE
+from tidegate.middleware import profile_of
 from tidegate.nodes.children import Child, Said, enclave_flags, parameter_flags
 from tidegate.nodes.remote import STEPS, Remote
 from tidegate.nodes.topics import CLOCK_INSIDE, INSIDE, remap_flags
 from tidegate.settings import load_settings
-from tidegate.share import PROFILES, share_path
+from tidegate.share import share_path
 
 LOOK_S = 1.0
 """Most often a graph that runs is known by then; one that is not is found while the nodes start."""
@@ -155,7 +156,7 @@ class Graph:
         domain = os.environ.get("ROS_DOMAIN_ID") or "0"
         if not domain.isdecimal() or int(domain) > DOMAIN_MAX:  # Fast DDS would end the process
             raise GraphError(f"ROS_DOMAIN_ID is '{domain}'; it must be 0 to {DOMAIN_MAX}")
-        os.environ.setdefault(PROFILES, str(share_path("config/fastdds.xml")))  # it greets as often as its nodes do
+        os.environ.update(profile_of(os.environ))  # it greets as often as its nodes do
         try:
             rclpy.init(
                 context=self._context,

@@ -16,7 +16,6 @@ from pathlib import Path
 
 from tidegate.nodes.main import PARENT
 from tidegate.security.access import enclave
-from tidegate.share import PROFILES, share_path
 
 FRAME = re.compile(r'^ +File "(?P<file>[^"]*)", line (?P<line>\d+) in (?P<function>.*)$')
 """A line of a stack as the fault handler writes it."""
@@ -32,10 +31,9 @@ Said = Callable[[str, str, str], None]
 
 
 def environment() -> dict[str, str]:
-    """The environment of the children: room for images, logs in one known form, no life after their parent."""
+    """The environment of the children: logs in one known form, no life after their parent."""
     form = {"RCUTILS_CONSOLE_OUTPUT_FORMAT": "[{severity}] [{name}]: {message}", "RCUTILS_COLORIZED_OUTPUT": "0"}
-    profiles = {PROFILES: str(share_path("config/fastdds.xml"))}
-    return {**profiles, **os.environ, **form, "PYTHONUNBUFFERED": "1", PARENT: str(os.getpid())}
+    return {**os.environ, **form, "PYTHONUNBUFFERED": "1", PARENT: str(os.getpid())}
 
 
 def parameter_flags(values: Mapping[str, object]) -> list[str]:

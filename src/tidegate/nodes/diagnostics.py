@@ -1,5 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What the safety node and the recorder tell ``/diagnostics``."""
+"""What the safety node, perception and the recorder tell ``/diagnostics``, in the words of ``diagnostic_updater``: a
+status is named ``node: task``, its ``hardware_id`` is the robot's name, and it comes once a second, whatever happens.
+"""
 
 from __future__ import annotations
 
@@ -7,8 +9,11 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from tidegate.messages import CHANGED, Make, encode_diagnostics
-from tidegate.records import Level, Mode, Tick
+from tidegate.messages.rates import SLOW, rate_of
+from tidegate.messages.status import SAFETY
+from tidegate.records import NANOSECONDS, ImageHealth, Level, Mode, Tick
 
+PERIOD_S = 1.0
 DRY_RUN = "dry run: nothing is sent to the actuators"
 LEVELS = {Mode.NORMAL: Level.OK, Mode.HOLD: Level.WARN, Mode.STOPPING: Level.ERROR, Mode.STOPPED: Level.ERROR}
 
@@ -17,6 +22,7 @@ def safety_diagnostics(
     tick: Tick,
     dropped: Mapping[str, int],
     make: Make,
+    robot: str,
     actuators: Sequence[str] = (),
     changed: Mapping[str, float] | None = None,
     *,
@@ -38,9 +44,69 @@ def safety_diagnostics(
     }
     level = Level.ERROR if actuators else max(LEVELS[tick.mode], Level.WARN if dry_run else Level.OK)
     text = "; ".join((tick.mode.name, *tick.reasons, *actuators, *([DRY_RUN] if dry_run else [])))
-    return encode_diagnostics(tick.command.stamp, "safety_node", level, text, pairs.items(), make, hardware_id="car")
+    return encode_diagnostics(tick.command.stamp, f"{SAFETY}: filter", level, text, pairs.items(), make, robot)
 
 
-def recorder_diagnostics(stamp: int, failure: str, make: Make) -> Any:
-    """A DiagnosticArray: an ERROR, nothing is recorded any more, and why."""
-    return encode_diagnostics(stamp, "recorder_node", Level.ERROR, f"recording has ended: {failure}", (), make, "car")
+def recorder_diagnostics(stamp: int, topics: int, written: int, lost: int, failure: str, make: Make, robot: str) -> Any:
+    """A DiagnosticArray: how many messages were written and lost; an ERROR where nothing is recorded any more."""
+    counts = {"topics": topics, "messages written": written, "messages lost": lost}
+    level, text = Level.OK, f"recording {topics} topics"
+    if failure:
+        level, text = Level.ERROR, f"recording has ended: {failure}"
+    elif lost:
+        level, text = Level.WARN, f"the disk is too slow: {lost} messages lost"
+    pairs = [(key, str(count)) for key, count in counts.items()]
+    return encode_diagnostics(stamp, "recorder_node: recording", level, text, pairs, make, robot)
+
+
+class CameraStatus:
+    """Counts the frames that perception gets, and says once a second of their own time what became of them.
+
+    A frame that the camera took and perception did not get shows as a gap in the stamps.
+    """
+
+    def __init__(self, rate_hz: float, robot: str) -> None:
+        """``rate_hz``: the camera's, as the settings state it; ``robot``: its name."""
+        self._rate, self._robot = rate_hz, robot
+        self._counts = {"frames": 0, "frames dropped": 0, "frames not readable": 0}
+        self._recent: list[int] = []
+        self._dropped = 0
+
+    def saw(self, health: ImageHealth, *, readable: bool = True) -> None:
+        """Count the frame that ``health`` judges."""
+        self._counts["frames"] += 1
+        self._counts["frames not readable"] += not readable
+        self._health = health
+        if self._recent:
+            gap = health.stamp - self._recent[-1]
+            if gap <= 0:  # a clock that was set back: begin anew
+                self._recent.clear()
+            missing = max(0, round(gap * self._rate / NANOSECONDS) - 1)
+            self._dropped += missing
+            self._counts["frames dropped"] += missing
+        self._recent.append(health.stamp)
+
+    @property
+    def due(self) -> bool:
+        """Whether a second of the frames' time has passed since it was told."""
+        return bool(self._recent) and self._recent[-1] - self._recent[0] >= PERIOD_S * NANOSECONDS
+
+    def told(self, make: Make) -> Any:
+        """A DiagnosticArray of the frames since the last one; begins the next second."""
+        rate, health = rate_of(self._recent), self._health
+        reasons = list(health.reasons)
+        reasons += [f"{self._dropped} frames dropped"] if self._dropped else []
+        slow = rate < SLOW * self._rate
+        reasons += [f"the settings state {self._rate:g} Hz"] if slow else []
+        level = max(health.level, Level.WARN if slow or self._dropped else Level.OK)
+        message = self._message(health.stamp, level, "; ".join([f"{rate:.1f} Hz", *reasons]), make, rate)
+        self._recent, self._dropped = self._recent[-1:], 0
+        return message
+
+    def silent(self, stamp: int, make: Make) -> Any:
+        """A DiagnosticArray at ``stamp`` [ns]: an ERROR, no frame has come for a second."""
+        return self._message(stamp, Level.ERROR, f"no frame for {PERIOD_S:g} s", make, 0.0)
+
+    def _message(self, stamp: int, level: Level, text: str, make: Make, rate: float) -> Any:
+        pairs = [("rate [Hz]", f"{rate:.2f}"), *((key, str(count)) for key, count in self._counts.items())]
+        return encode_diagnostics(stamp, "perception_node: camera", level, text, pairs, make, self._robot)

@@ -21,6 +21,7 @@ from rclpy.qos import HistoryPolicy, QoSCompatibility, QoSProfile, ReliabilityPo
 
 from tidegate.doctor.facts import GraphFacts, RosFacts, TopicFacts
 from tidegate.doctor.graph import BARE, MAKES, STACK, WATCHED
+from tidegate.doctor.images import segment_of
 from tidegate.doctor.middleware import domain_of
 from tidegate.errors import TidegateError
 from tidegate.messages import TOPICS, serialised_stamp
@@ -41,7 +42,8 @@ SLOWEST = 5.0
 ANSWER_S = 5.0
 """Longest wait for the lifecycle states."""
 DEPTH = 200
-READ = ("joint_states", "camera/image_raw", "camera/camera_info")
+CAMERA = "camera/image_raw"
+READ = ("joint_states", CAMERA, "camera/camera_info")
 """Topics whose content is looked at."""
 COURSE = ("lane", "odom")
 """Topics of which every message is."""
@@ -104,6 +106,7 @@ def examine(namespace: str = "", watch_s: float = 3.0) -> GraphFacts:
             topics=dict(_topics(node, watches)),
             elsewhere=frozenset(_elsewhere()),
             controlled=controlled,
+            segments=dict(_segments(node)),
         )
 
 
@@ -211,6 +214,16 @@ def _mismatched(topic: str, known: Sequence[Any], listeners: Sequence[Any]) -> I
         compatible, reason = qos_check_compatible(info.qos_profile, profile)
         if compatible == QoSCompatibility.ERROR:
             yield f"{_full(info)} → {name}: {reason.strip()}"
+
+
+def _segments(node: Any) -> Iterator[tuple[str, int]]:
+    """Shared memory of the processes that publish the camera's images, where it can be told."""
+    heard = node.get_subscriptions_info_by_topic(ros_name(CAMERA))
+    mine = next((bytes(info.endpoint_gid) for info in heard if info.node_name == node.get_name()), b"")
+    for info in node.get_publishers_info_by_topic(ros_name(CAMERA)):
+        size = segment_of(bytes(info.endpoint_gid), mine)
+        if size is not None:
+            yield _full(info), size
 
 
 def _full(info: Any) -> str:

@@ -26,7 +26,6 @@ from launch.events import Shutdown, matches_action
 from launch.logging import get_logger
 from launch.substitutions import (
     AnySubstitution,
-    EnvironmentVariable,
     EqualsSubstitution,
     LaunchConfiguration,
     NotSubstitution,
@@ -40,13 +39,13 @@ from launch_ros.substitutions import FindPackageShare
 from lifecycle_msgs.msg import Transition
 
 from tidegate.messages import DIAGNOSTICS
+from tidegate.middleware import profile_of
 from tidegate.nodes.bond import bond
 from tidegate.nodes.diagnostics import recorder_diagnostics
 from tidegate.nodes.main import PARENT, REFUSED
 from tidegate.nodes.member import GO_DOWN_S, Member, bystander, remappings
 from tidegate.nodes.respawn import Respawn
 from tidegate.nodes.topics import kept_qos, make, message_class
-from tidegate.share import PROFILES
 
 HEARS_S = 1.0
 """By then a launch has heard of a Ctrl-C that its nodes have obeyed already."""
@@ -85,7 +84,7 @@ def shared_arguments(use_sim_time: bool, namespace: str = "") -> list[Action]:
             for name, (_, description) in ARGUMENTS.items()
         ),
         SetEnvironmentVariable(PARENT, str(os.getpid())),
-        SetEnvironmentVariable(PROFILES, EnvironmentVariable(PROFILES, default_value=[SHARE, "/config/fastdds.xml"])),
+        *(SetEnvironmentVariable(name, value) for name, value in profile_of(os.environ).items()),
     ]
 
 
@@ -145,16 +144,19 @@ def require(who: str, packages: Mapping[str, str]) -> None:
 
 
 def player() -> tuple[list[Action], Action]:
-    """What must be there for a bag to be played, and the action that plays the one of the argument ``bag``; the launch
-    ends with it."""
-    kinds = {"bag": str, "remap": str, "rate": float, "clock_hz": float}
+    """What must be there for a bag to be played, and the action that plays the one of the argument ``bag``, where there
+    is one; the launch ends with it."""
+    bag, kinds = LaunchConfiguration("bag"), {"bag": str, "remap": str, "rate": float, "clock_hz": float}
     node = bystander(
         "player_node",
         parameters=[{name: ParameterValue(LaunchConfiguration(name), value_type=kind) for name, kind in kinds.items()}],
+        condition=IfCondition(NotSubstitution(EqualsSubstitution(bag, ""))),
         sigterm_timeout=GO_DOWN_S,
     )
     needs = [
-        DeclareLaunchArgument("bag", description="folder or file of the recording"),
+        DeclareLaunchArgument(
+            "bag", default_value="", description="folder or file of the recording; empty = somebody else plays one"
+        ),
         DeclareLaunchArgument(
             "remap", default_value="", description="/front/image:=camera/image_raw and the like, by comma"
         ),
@@ -244,7 +246,7 @@ def _recorder_ended(event: Any, context: LaunchContext) -> list[Action] | None:
     node, namespace = get_ros_node(context), LaunchConfiguration("namespace").perform(context).strip("/")
     place = f"/{namespace}/diagnostics" if namespace else "/diagnostics"
     sender = node.create_publisher(message_class(DIAGNOSTICS), place, kept_qos("diagnostics"))
-    sender.publish(recorder_diagnostics(node.get_clock().now().nanoseconds, said, make))
+    sender.publish(recorder_diagnostics(node.get_clock().now().nanoseconds, 0, 0, 0, said, make, ""))
     return None
 
 

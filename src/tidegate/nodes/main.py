@@ -77,9 +77,11 @@ def run(home: str, name: str, arguments: list[str] | None = None, nice: int | No
     from rclpy.signals import SignalHandlerOptions
 
     from tidegate.errors import TidegateError
+    from tidegate.middleware import profile_of
 
     node_name = home.rpartition(".")[2]
     try:
+        os.environ.update(profile_of(os.environ))  # whoever starts it: the room for images is the publisher's
         rclpy.init(args=arguments, signal_handler_options=SignalHandlerOptions.NO)
         node = getattr(import_module(home), name)()
         node.alone = True

@@ -68,6 +68,27 @@ def declare(node: Node, own: Sequence[Own], arguments: Sequence[str], *, live: b
     return settings
 
 
+def declare_own(node: Node, item: Own) -> Any:
+    """Declare a parameter of a node that has no settings of the robot; its value, where a whole number may stand for a
+    float.
+
+    Raises:
+        SettingsError: another type than it must have, or negative.
+    """
+    described = ParameterDescriptor(description=item.description, dynamic_typing=True, read_only=True)
+    value = node.declare_parameter(item.name, item.default, described).value
+    kind = type(item.default)
+    if kind is float and type(value) is int:
+        value = float(value)
+    if kind is str and type(value) is bool:  # as a command line's 'path:=true' is read
+        value = str(value).lower()
+    negative = isinstance(value, (int, float)) and not value >= 0
+    if type(value) is not kind or negative:
+        must = f"{kind.__name__}, 0 or more" if kind in (int, float) else kind.__name__
+        raise SettingsError(f"{node.get_name()}: '{item.name}' is {value!r}; it must be {must} ({item.description})")
+    return value
+
+
 def params_file(arguments: Sequence[str]) -> Path | None:
     """The first ``--params-file`` of a command line."""
     for flag, value in pairwise(arguments):

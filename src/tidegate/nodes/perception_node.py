@@ -1,11 +1,17 @@
 # SPDX-License-Identifier: Apache-2.0
-"""``camera/image_raw`` → ``features``, ``lane``, ``health``."""
+"""``camera/image_raw`` → ``features``, ``lane``, ``health``, ``/diagnostics``."""
 
 from __future__ import annotations
 
+from rclpy.clock import Clock, ClockType
+from rclpy.timer import Timer
+
 from tidegate.errors import TidegateError
-from tidegate.messages import decode, stamp_of
+from tidegate.messages import decode, serialised_stamp
+from tidegate.messages.image_view import view_image
+from tidegate.nodes.diagnostics import PERIOD_S, CameraStatus
 from tidegate.nodes.stack_node import BUNDLE, LOCK_STEP, StackNode, trusted_bundle
+from tidegate.nodes.topics import make
 from tidegate.perception import Perception
 from tidegate.records import ImageHealth, Level
 
@@ -19,11 +25,12 @@ class PerceptionNode(StackNode):
 
     def __init__(self, arguments: list[str] | None = None) -> None:
         super().__init__("perception_node", arguments)
+        self._timer: Timer | None = None
 
     def build(self) -> None:
         """Load the bundle."""
         self._perception: Perception | None = Perception(trusted_bundle(self, self.settings), self.settings)
-        self.advertise("features", "lane", "health")
+        self.advertise("features", "lane", "health", "diagnostics")
 
     def drop(self) -> None:
         """Forget the network."""
@@ -31,19 +38,43 @@ class PerceptionNode(StackNode):
 
     def start(self) -> None:
         """Listen to the camera."""
+        self._status = CameraStatus(self.settings.camera.rate_hz, self.settings.vehicle.name)
+        self._quiet = True
+        if not self.own(LOCK_STEP):
+            self._timer = self.create_timer(PERIOD_S, self._look, clock=Clock(clock_type=ClockType.STEADY_TIME))
         self.listen(CAMERA, self._see)
+
+    def stop(self) -> None:
+        """Look for silence no more; stop listening."""
+        if self._timer is not None:
+            self.destroy_timer(self._timer)
+            self._timer = None
+
+    def _look(self) -> None:
+        """Once a second of real time: a camera that is silent is told all the same."""
+        if self._quiet:
+            self.send_message("diagnostics", self._status.silent(self.get_clock().now().nanoseconds, make))
+        self._quiet = True
 
     def _see(self, topic: str, data: bytes) -> None:
         if self._perception is None:
             return
-        message = self.message(topic, data)
         try:
-            frame = decode(topic, message)
+            frame = decode(topic, view_image(data))
         except TidegateError as error:
             self.get_logger().warning(f"{topic}: {error}", throttle_duration_sec=1.0)
-            self.send("health", ImageHealth(stamp_of(message), Level.ERROR, (str(error),)))
+            health = ImageHealth(serialised_stamp(data) or 0, Level.ERROR, (str(error),))
+            self.send("health", health)
+            self._tell(health, readable=False)
             return
         percept = self._perception.process(frame)
         self.send("features", percept.features)
         self.send("lane", percept.lane)
         self.send("health", percept.health)
+        self._tell(percept.health)
+
+    def _tell(self, health: ImageHealth, *, readable: bool = True) -> None:
+        self._quiet = False
+        self._status.saw(health, readable=readable)
+        if self._status.due:
+            self.send_message("diagnostics", self._status.told(make))

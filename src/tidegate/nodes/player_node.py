@@ -17,10 +17,16 @@ from tidegate.bag.typestore import deserialise
 from tidegate.errors import BagError, TidegateError
 from tidegate.messages import TOPICS, decode, encode, encode_clock, serialised_stamp
 from tidegate.messages.graph import SENSORS
-from tidegate.nodes.parameters import command_line
+from tidegate.nodes.parameters import Own, command_line, declare_own
 from tidegate.nodes.topics import make, message_class, offered_qos, publishers, ros_name
 from tidegate.records import NANOSECONDS
 
+PARAMETERS = (
+    Own("bag", "", "folder or file of the recording"),
+    Own("remap", "", "/front/image:=camera/image_raw and the like, by comma"),
+    Own("rate", 1.0, "times as fast as recorded, above 0"),
+    Own("clock_hz", 200.0, "/clock so many times a second of the bag; 0 = none"),
+)
 OPERATOR = ("manual", "emergency_stop")
 UNHEARD = {"camera/camera_info", *OPERATOR}
 """Topics whose listeners are not waited for."""
@@ -48,24 +54,20 @@ class PlayerNode(Node):  # type: ignore[misc]
         ``arguments`` replace those of the process.
 
         Raises:
-            BagError: no bag was given, it cannot be read, or it has no topic of a sensor; a rate that is not positive.
-            SettingsError: ``remap`` is refused.
+            BagError: no bag was given, it cannot be read, or it has no topic of a sensor; a rate of 0.
+            SettingsError: a parameter or a rule of ``remap`` is refused.
         """
         super().__init__(
             "player_node",
             **command_line(arguments),
         )
-        path = self.declare_parameter("bag", "").value
-        rules = [rule for rule in str(self.declare_parameter("remap", "").value).split(",") if rule.strip()]
-        self._rate = float(self.declare_parameter("rate", 1.0).value)
-        clock_hz = float(self.declare_parameter("clock_hz", 200.0).value)
         try:
+            path, remap, self._rate, clock_hz = (declare_own(self, item) for item in PARAMETERS)
             if not path:
                 raise BagError("player_node: the parameter 'bag' must name the recording")
-            if not (self._rate > 0 and clock_hz >= 0):
-                raise BagError(
-                    f"player_node: rate is {self._rate}, clock_hz {clock_hz}; they must be above 0, at least 0"
-                )
+            rules = [rule for rule in remap.split(",") if rule.strip()]
+            if not self._rate:
+                raise BagError(f"player_node: rate is {self._rate}; it must be above 0")
             self._open(BagReader(path, remappings(rules)), clock_hz)
         except BaseException:
             self.destroy_node()

@@ -67,4 +67,5 @@ class PolicyNode(StackNode):
         whoever draws the neurons knows their layers."""
         if self._told is None or not 0 <= stamp - self._told < NANOSECONDS:
             self._told = stamp
-            self.send_message("diagnostics", encode_policy(stamp, policy.runs_in, make, policy.wiring.sizes))
+            robot, layers = self.settings.vehicle.name, policy.wiring.sizes
+            self.send_message("diagnostics", encode_policy(stamp, policy.runs_in, make, layers, robot))

@@ -8,7 +8,6 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from rcl_interfaces.msg import ParameterDescriptor
 from rclpy.clock import Clock, ClockType
 from rclpy.duration import Duration
 from rclpy.node import Node
@@ -18,10 +17,10 @@ from rclpy.subscription import Subscription
 from tidegate.bag import BackgroundWriter, BagWriter, Snapshots, folder_named
 from tidegate.bag.background import Keeper
 from tidegate.bag.typestore import definition
-from tidegate.errors import BagError, SettingsError
+from tidegate.errors import BagError
 from tidegate.messages import DIAGNOSTICS, TOPICS
-from tidegate.nodes.diagnostics import recorder_diagnostics
-from tidegate.nodes.parameters import Own, command_line
+from tidegate.nodes.diagnostics import PERIOD_S, recorder_diagnostics
+from tidegate.nodes.parameters import Own, command_line, declare_own
 from tidegate.nodes.topics import kept_qos, make, message_class, ros_name, take
 from tidegate.records import NANOSECONDS
 from tidegate.robot.contract import contract_of
@@ -52,8 +51,9 @@ class RecorderNode(Node):  # type: ignore[misc]
 
     A topic is subscribed once somebody publishes it, with the quality that is offered. What viewers ask for, and what
     can be made again from the rest, is left out (``Topic.recorded``); so is, with a warning, what has another type than
-    the table says, or none that is known here. Where writing fails, it says so once on
-    ``/diagnostics``, records no more and stays: the robot drives on. An interrupted bag can be read up to its end.
+    the table says, or none that is known here. Once a second it tells ``/diagnostics`` how much was written. Where
+    writing fails, it says so there, records no more and stays: the robot drives on. An interrupted bag can be read up
+    to its end.
     """
 
     def __init__(self, arguments: Sequence[str] | None = None) -> None:
@@ -68,11 +68,15 @@ class RecorderNode(Node):  # type: ignore[misc]
             **command_line(arguments),
         )
         try:
-            values = {item.name: self._declared(item) for item in PARAMETERS}
+            values = {item.name: declare_own(self, item) for item in PARAMETERS}
             values["path"] = folder_named(values["path"])
             self._linger, self._all = values["linger"], values["all_topics"]
-            self._writer = BackgroundWriter(_keepers(values))
+            config, bundle = (Path(values[name]) if values[name] else None for name in ("config", "bundle"))
+            contract = contract_of(config, bundle)
+            self._robot = contract.get("robot", "")
+            self._writer = BackgroundWriter(_keepers(values, contract))
             profile = kept_qos("diagnostics")
+            profile.depth = 1
             self._sender = self.create_publisher(message_class(DIAGNOSTICS), ros_name("diagnostics"), profile)
         except BaseException:
             self.destroy_node()
@@ -81,6 +85,7 @@ class RecorderNode(Node):  # type: ignore[misc]
         self._seen: set[str] = {name for name, topic in self._own.items() if not topic.recorded}
         self._listeners: list[tuple[Subscription, Callable[[bytes], None]]] = []
         self._told_failure = self._told_loss = False
+        self._told_at = 0.0
         if values["path"]:
             self.get_logger().info(f"recording into {values['path']}")
         self.create_timer(LOOK_PERIOD_S, self._look, clock=Clock(clock_type=ClockType.STEADY_TIME))
@@ -99,25 +104,6 @@ class RecorderNode(Node):  # type: ignore[misc]
                 time.sleep(QUIET_S / 10)
         self._writer.close()
         self._tell()
-
-    def _declared(self, item: Own) -> Any:
-        """A parameter's value; a whole number may stand for a float.
-
-        Raises:
-            SettingsError: another type than it must have, or negative.
-        """
-        described = ParameterDescriptor(description=item.description, dynamic_typing=True)
-        kind: type = type(item.default)
-        value: Any = self.declare_parameter(item.name, item.default, described).value
-        if item.name == "path" and isinstance(value, bool):  # as '-p path:=true' is read
-            value = str(value)
-        if kind is float and type(value) is int:
-            value = float(value)
-        negative = isinstance(value, (int, float)) and not value >= 0
-        if type(value) is not kind or negative:
-            must = f"{kind.__name__}, 0 or more" if kind in (int, float) else kind.__name__
-            raise SettingsError(f"recorder_node: '{item.name}' is {value!r}; it must be {must} ({item.description})")
-        return value
 
     def _fetch(self) -> bool:
         """Take one message of each topic that has any; whether there was one."""
@@ -156,7 +142,8 @@ class RecorderNode(Node):  # type: ignore[misc]
         return {name: kind for name, kind in found.items() if name not in self._seen}
 
     def _tell(self) -> None:
-        """Once each: that messages were lost, and that nothing is recorded any more."""
+        """Once each in the log, that messages were lost and that nothing is recorded any more; and the state, once a
+        second and when that happens."""
         if self._writer.lost and not self._told_loss:
             self._told_loss = True
             self.get_logger().warning("the disk is too slow: messages are lost")
@@ -164,10 +151,14 @@ class RecorderNode(Node):  # type: ignore[misc]
         if failure and not self._told_failure:
             self._told_failure = True
             self.get_logger().error(f"recording has ended: {failure}")
-            self._sender.publish(recorder_diagnostics(self.get_clock().now().nanoseconds, failure, make))
+            self._told_at = 0.0
             for listener, _ in self._listeners:
                 self.destroy_subscription(listener)
             self._listeners.clear()
+        if time.monotonic() - self._told_at >= PERIOD_S:
+            self._told_at, counts = time.monotonic(), (len(self._listeners), self._writer.written, self._writer.lost)
+            now = self.get_clock().now().nanoseconds
+            self._sender.publish(recorder_diagnostics(now, *counts, failure, make, self._robot))
 
     def _record(self, name: str, kind: str, offered: Sequence[QoSProfile]) -> None:
         """Subscribe with the best quality that all publishers offer."""
@@ -220,16 +211,14 @@ def _unfit(kind: str, offered: set[str]) -> str:
     return ""
 
 
-def _keepers(values: dict[str, Any]) -> list[Keeper]:
+def _keepers(values: dict[str, Any], contract: dict[str, str]) -> list[Keeper]:
     """The bag and the snapshots that the parameters ask for.
 
     Raises:
-        BagError, SettingsError, RobotError, BundleError: as ``RecorderNode``.
+        BagError: as ``RecorderNode``.
     """
     if not (values["path"] or values["snapshots"]):
         raise BagError("recorder_node: the parameter 'path' must name the folder to make, or 'snapshots' one for these")
-    config, bundle = (Path(values[name]) if values[name] else None for name in ("config", "bundle"))
-    contract = contract_of(config, bundle)
     keepers: list[Keeper] = []
     if values["snapshots"]:
         seconds = values["snapshot_before_s"], values["snapshot_after_s"]

@@ -57,7 +57,7 @@ def control() -> Action:
 def describer(urdf: str) -> Node:
     """Publishes ``urdf`` as ``robot_description`` and the car's links to ``/tf``."""
     description = {"robot_description": ParameterValue(urdf, value_type=str)}
-    return stranger("robot_state_publisher", "robot_state_publisher", parameters=[description, _clock()])
+    return stranger("robot_state_publisher", "robot_state_publisher", parameters=[description, clock()])
 
 
 def spawner(controllers: Path) -> Node:
@@ -66,7 +66,8 @@ def spawner(controllers: Path) -> Node:
     return stranger("controller_manager", "spawner", arguments=arguments, on_exit=_spawned)
 
 
-def _clock() -> dict[str, ParameterValue]:
+def clock() -> dict[str, ParameterValue]:
+    """The parameter of the argument ``use_sim_time``."""
     return {"use_sim_time": ParameterValue(LaunchConfiguration("use_sim_time"), value_type=bool)}
 
 
@@ -86,7 +87,7 @@ def _control(context: LaunchContext) -> list[Action]:
     controllers, car = Path(values["controllers"]), Car.from_settings(settings)
     check_controllers(controllers, car)
     urdf = control_description(Path(settings.vehicle.urdf), car, values["hardware"])
-    return [describer(urdf), _Manager(parameters=[str(controllers), _clock()]), spawner(controllers)]
+    return [describer(urdf), _Manager(parameters=[str(controllers), clock()]), spawner(controllers)]
 
 
 def _spawned(event: Any, context: LaunchContext) -> None:

@@ -285,7 +285,8 @@ class SafetyNode(StackNode):
             faults = () if self._dry_run else actuator_faults(self)
             if faults:
                 self.get_logger().error("; ".join(faults), throttle_duration_sec=5.0)
-            told = safety_diagnostics(tick, self._inbox.dropped, make, faults, self._changed, dry_run=self._dry_run)
+            robot, dropped = self.settings.vehicle.name, self._inbox.dropped
+            told = safety_diagnostics(tick, dropped, make, robot, faults, self._changed, dry_run=self._dry_run)
             self.send_message("diagnostics", told)
         if other_mode:
             self.get_logger().info(f"{tick.mode.name}: {'; '.join(tick.reasons) or 'all well'}")

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What the launch files start for those who look on: the nodes for viewers, and RViz where it is installed."""
+"""What the launch files start for those who look on: the nodes for viewers, RViz and Foxglove's bridge."""
 
 from __future__ import annotations
 
@@ -9,18 +9,29 @@ from typing import Any
 from launch import Action, LaunchContext, SomeSubstitutionsType
 from launch.actions import DeclareLaunchArgument, LogInfo, OpaqueFunction
 from launch.conditions import IfCondition
-from launch.substitutions import LaunchConfiguration
+from launch.substitutions import LaunchConfiguration, OrSubstitution
 from launch_ros.actions import Node
-from launch_ros.parameter_descriptions import ParameterValue
 
 from tidegate.nodes.launching import SHARE, installed
 from tidegate.nodes.member import bystander, stranger
-from tidegate.nodes.ros2_control import describer
+from tidegate.nodes.ros2_control import clock, describer
 from tidegate.robot import read_urdf
 from tidegate.security.parse import read_yaml
 from tidegate.settings import load_settings
 
-RVIZ, DESCRIBER = "rviz2", "robot_state_publisher"
+RVIZ, DESCRIBER, BRIDGE = "rviz2", "robot_state_publisher", "foxglove_bridge"
+NOBODY = ["^$"]
+"""A list of regular expressions that no name matches."""
+ONLY_SHOW: dict[str, Any] = {
+    "address": "127.0.0.1",
+    "port": 8765,
+    "capabilities": ["connectionGraph"],
+    "client_topic_whitelist": NOBODY,
+    "service_whitelist": NOBODY,
+    "param_whitelist": NOBODY,
+}
+"""Parameters of foxglove_bridge: as it comes it listens to the whole network and lets whoever connects publish, call
+services and set parameters."""
 
 
 def viewer_arguments() -> list[Action]:
@@ -31,15 +42,21 @@ def viewer_arguments() -> list[Action]:
             "rviz_config_file", default_value=[SHARE, "/config/tidegate.rviz"], description="what RViz shows"
         ),
         DeclareLaunchArgument(
+            "use_foxglove",
+            default_value="false",
+            description="start foxglove_bridge, where it is installed: port 8765 of this machine, only to look",
+        ),
+        DeclareLaunchArgument(
             "viewers",
-            default_value=LaunchConfiguration("use_rviz"),
+            default_value=OrSubstitution(LaunchConfiguration("use_rviz"), LaunchConfiguration("use_foxglove")),
             description="start markers_node and saliency_node, which RViz and Foxglove show",
         ),
     ]
 
 
 def viewers(*, described: SomeSubstitutionsType = "false") -> list[Action]:
-    """The nodes for viewers, and RViz; ``described``, true or false: the launch file starts a robot_state_publisher.
+    """The nodes for viewers, RViz and the bridge; ``described``, true or false: the launch file starts a
+    robot_state_publisher.
 
     None of them takes the launch down with it: the car drives on when somebody closes a window.
     """
@@ -51,6 +68,7 @@ def viewers(*, described: SomeSubstitutionsType = "false") -> list[Action]:
         OpaqueFunction(
             function=_rviz, args=[IfCondition(described)], condition=IfCondition(LaunchConfiguration("use_rviz"))
         ),
+        OpaqueFunction(function=_foxglove, condition=IfCondition(LaunchConfiguration("use_foxglove"))),
     ]
 
 
@@ -62,19 +80,30 @@ def _viewer(executable: str, wanted: IfCondition, **own: Any) -> Node:
 def _rviz(context: LaunchContext, told: IfCondition) -> list[Action]:
     """RViz, and what tells it of the car's links; or a line that says what is not installed."""
     described = told.evaluate(context)
-    absent = [package for package in (RVIZ, *([] if described else [DESCRIBER])) if not installed(package)]
-    if absent:
-        names = " ".join(f"ros-$ROS_DISTRO-{package.replace('_', '-')}" for package in absent)
-        line = f"RViz is not started: {', '.join(absent)} not installed; install with 'apt-get install {names}'"
+    if line := _absent("RViz", RVIZ, *([] if described else [DESCRIBER])):
         return [LogInfo(msg=line)]
     file = LaunchConfiguration("rviz_config_file").perform(context)
-    clock = {"use_sim_time": ParameterValue(LaunchConfiguration("use_sim_time"), value_type=bool)}
     inside = [(topic, topic.lstrip("/")) for topic in rviz_topics(Path(file))]
-    started: list[Action] = [stranger(RVIZ, RVIZ, arguments=["-d", file], parameters=[clock], remappings=inside)]
+    started: list[Action] = [stranger(RVIZ, RVIZ, arguments=["-d", file], parameters=[clock()], remappings=inside)]
     if not described:
         settings = load_settings(LaunchConfiguration("params_file").perform(context))
         started.append(describer(read_urdf(settings.vehicle.urdf)))
     return started
+
+
+def _foxglove(_context: LaunchContext) -> list[Action]:
+    """The bridge, or a line that says that it is not installed."""
+    if told := _absent("Foxglove's bridge", BRIDGE):
+        return [LogInfo(msg=told)]
+    return [stranger(BRIDGE, BRIDGE, parameters=[ONLY_SHOW, clock()])]
+
+
+def _absent(what: str, *packages: str) -> str:
+    """Which packages are not installed, and how they would be; empty = none."""
+    absent = [package for package in packages if not installed(package)]
+    names = " ".join(f"ros-$ROS_DISTRO-{package.replace('_', '-')}" for package in absent)
+    told = f"{what} is not started: {', '.join(absent)} not installed; install with 'apt-get install {names}'"
+    return told if absent else ""
 
 
 def rviz_topics(path: Path) -> list[str]:

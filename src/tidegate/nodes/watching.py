@@ -74,7 +74,7 @@ class Watch:
                 self._states.append(data)
             elif topic == "diagnostics":  # seldom, and each message is another node's
                 message = deserialize_message(data, message_class(TOPICS[topic].type))
-                self._statuses.update((status.name, status) for status in statuses(message))
+                self._statuses.update((status.node, status) for status in statuses(message))
 
         return heard
 

@@ -49,7 +49,7 @@ class View:
         now: time [ns] by ``/clock`` where it is ``simulated``, else by the system.
         topics: what was heard, by relative name; the camera's image has publishers alone.
         records: the newest record of each topic that carries one.
-        statuses: the newest entry of ``/diagnostics`` by its name.
+        statuses: the newest entry of ``/diagnostics`` by its node.
         acted: barriers that changed the command within the last second.
     """
 
