@@ -8,6 +8,7 @@ import signal
 import subprocess
 import time
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 
@@ -52,11 +53,11 @@ def calls(environment: dict[str, str], observer: Observer, node: str, service: s
 
 
 def test_launch_nodes_and_operator_have_what_the_policy_allows_and_nothing_else(
-    launch: Callable[..., Launched], environment: dict[str, str]
+    launch: Callable[..., Launched], environment: dict[str, str], tmp_path: Path
 ) -> None:
     policy = rights(access_policy("/car"))
     arguments = ("namespace:=car", "use_respawn:=true", f"bundle:={share_path('models/car-ltc19')}")
-    launched = launch("robot.launch.py", *arguments)
+    launched = launch("robot.launch.py", *arguments, f"record:={tmp_path / 'bag'}")
     observer = Observer(int(environment["ROS_DOMAIN_ID"]))
     try:
         launched.wait_for("all nodes are active")
@@ -71,7 +72,8 @@ def test_launch_nodes_and_operator_have_what_the_policy_allows_and_nothing_else(
         for service in ("/car/safety_node/stop", "/car/safety_node/reset"):
             operator = united(operator, calls(environment, observer, OPERATOR, service))
         assert operator == policy["/tidegate/operator"]
-        for name in NODES:  # each is started again and asked for its state
+        # each is started again and asked for its state, the recorder excepted
+        for name in (*NODES, "recorder_node"):
             os.kill(launched.pid(name), signal.SIGKILL)
         seen = gathered(observer, tool, policy["/"], lambda: "perception_node is active again" in launched.said)
         assert beyond(seen, policy["/"]) == NONE

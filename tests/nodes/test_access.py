@@ -250,6 +250,7 @@ def test_a_whole_drive_is_within_the_policy_each_process_in_its_enclave(observer
     policy = {name: allowed(name, "/car", "simulator") for name in (*names, "tidegate_doctor")}
     with Graph(options, lambda node, level, text: None) as graph:
         Watch().begin(graph, lock_step=True)
+        observer.node.create_publisher(Bool, "/car/emergency_stop", 1)  # the doctor hears what somebody publishes
         run = observer.until("/car/tidegate_run", lambda seen: len(seen["subscribe"]) == 4)
         seen: list[Rights] = []
         doctor = threading.Thread(target=lambda: examine("car", watch_s=2.0))
