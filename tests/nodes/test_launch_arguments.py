@@ -70,7 +70,7 @@ def parameters(words: list[str]) -> dict[str, object]:
 def test_the_log_level_reaches_every_node(context: LaunchContext, name: str) -> None:
     found = commands(context, name, log_level="debug", bag="/bag")
     own = {"replay": {"player_node"}, "simulation": {"simulator_node"}}.get(name.partition(".")[0], set())
-    assert set(found) == STACK | OTHERS | own
+    assert set(found) >= STACK | OTHERS | own
     for words in found.values():
         assert words[words.index("--log-level") + 1] == "debug"
 
