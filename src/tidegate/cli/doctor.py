@@ -19,7 +19,7 @@ from tidegate.doctor.finding import Finding, Verdict, fail, worst
 from tidegate.doctor.graph import check_graph
 from tidegate.doctor.machine import check_disk, check_machine, machine_facts
 from tidegate.doctor.middleware import check_domain, check_images, check_ros
-from tidegate.doctor.robot import check_bundle, read_robot
+from tidegate.doctor.robot import check_bundle, read_bundle, read_robot
 from tidegate.errors import DependencyError, GraphError
 from tidegate.nodes.priority import PRIORITIES
 from tidegate.share import share_path
@@ -80,7 +80,7 @@ def look(config: Path, bundle: Path, folder: Path, watch: tuple[str, float] | No
             )
     findings += check_machine(machine, graph is not None and graph.simulated)
     if graph is not None:
-        findings += check_graph(graph, settings, car)
+        findings += check_graph(graph, settings, car, read_bundle(bundle))
     return findings
 
 

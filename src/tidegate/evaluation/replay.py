@@ -39,7 +39,7 @@ FIELDS = {
     "manual": "manual",
 }
 """Field of ``SafetyInputs`` → topic."""
-FRAMES, TICKS = "camera/image_raw", "safety_node/inputs"
+FRAMES, LENS, TICKS = "camera/image_raw", "camera/camera_info", "safety_node/inputs"
 OUTPUTS = ("features", "lane", "health", "nominal", "gains", "command", "safety_node/barriers")
 """Topics that a replay makes anew."""
 LISTED = 6
@@ -172,7 +172,12 @@ def _run_frames(
     elif (recorded_in := _ran_in(reader)) not in (None, policy.runs_in):
         notes.append(f"liquid step recorded in {recorded_in}, replayed in {policy.runs_in}: they differ by rounding")
     frames = []
-    for _, _, frame in reader.messages([FRAMES]):
+    for topic, _, frame in reader.messages([FRAMES, *([LENS] if _has(reader, LENS) else [])]):
+        if topic == LENS:
+            said = perception.calibrate(frame)
+            if said and (perception.fault or perception.rectifies):
+                notes.append(said)
+            continue
         frames.append(frame.stamp)
         told(len(frames))
         if perceived and frame.stamp not in perceived:

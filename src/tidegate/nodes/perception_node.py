@@ -1,7 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""``camera/image_raw`` → ``features``, ``lane``, ``health``."""
+"""``camera/image_raw`` and ``camera/camera_info`` → ``features``, ``lane``, ``health``."""
 
 from __future__ import annotations
+
+from rclpy.qos import DurabilityPolicy
 
 from tidegate.errors import TidegateError
 from tidegate.messages import decode, stamp_of
@@ -9,7 +11,7 @@ from tidegate.nodes.stack_node import BUNDLE, LOCK_STEP, StackNode, trusted_bund
 from tidegate.perception import Perception
 from tidegate.records import ImageHealth, Level
 
-CAMERA = "camera/image_raw"
+CAMERA, LENS = "camera/image_raw", "camera/camera_info"
 
 
 class PerceptionNode(StackNode):
@@ -30,8 +32,21 @@ class PerceptionNode(StackNode):
         self._perception = None
 
     def start(self) -> None:
-        """Listen to the camera."""
+        """Listen to the camera. What it says of its lens comes with each picture, or was left once by who keeps it."""
+        offered = {info.qos_profile.durability for info in self.get_publishers_info_by_topic(LENS)}
+        kept = offered == {DurabilityPolicy.TRANSIENT_LOCAL} and not self.own(LOCK_STEP)
+        self.listen(LENS, self._calibrate, latched=kept)
         self.listen(CAMERA, self._see)
+
+    def _calibrate(self, topic: str, data: bytes) -> None:
+        info = self.record(topic, data)
+        if self._perception is None or info is None:
+            return
+        said = self._perception.calibrate(info)
+        if self._perception.fault and said:
+            self.get_logger().error(said)
+        elif said:
+            self.get_logger().info(said)
 
     def _see(self, topic: str, data: bytes) -> None:
         if self._perception is None:
