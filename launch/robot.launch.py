@@ -9,7 +9,7 @@ The safety node starts STOPPED: ``ros2 service call /safety_node/reset std_srvs/
 from launch import LaunchDescription
 from launch.substitutions import LaunchConfiguration
 
-from tidegate.nodes.launching import bring_up, recorder, shared_arguments, stack_node
+from tidegate.nodes.launching import bring_up, camera_argument, recorder, shared_arguments, stack_node
 from tidegate.nodes.viewing import viewer_arguments, viewers
 
 
@@ -24,6 +24,7 @@ def generate_launch_description() -> LaunchDescription:
     return LaunchDescription(
         [
             *shared_arguments(use_sim_time=False),
+            camera_argument(),
             *viewer_arguments(),
             *recorder(),
             *viewers(),

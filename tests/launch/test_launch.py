@@ -36,7 +36,11 @@ def test_the_arguments_explain_themselves(environment: dict[str, str], name: str
     ).stdout
     wanted = {"robot", "params_file", "bundle", "namespace", "use_sim_time", "autostart", "use_respawn", "log_level"}
     wanted |= {"record", "dry_run", "use_rviz", "rviz_config_file", "viewers"}
-    own = {"simulation": {"headless", "scene", "seed", "lock_step"}, "replay": {"bag", "rate", "clock_hz"}}
+    own = {
+        "simulation": {"headless", "scene", "seed", "lock_step"},
+        "robot": {"camera_topic"},
+        "replay": {"bag", "rate", "clock_hz"},
+    }
     wanted |= own.get(name.partition(".")[0], set())
     explained = re.findall(r"^    '(\w+)':\n        (\S.{8,})\n", shown, re.MULTILINE)
     assert wanted <= {argument for argument, _ in explained}

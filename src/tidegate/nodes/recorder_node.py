@@ -16,6 +16,7 @@ from rclpy.subscription import Subscription
 
 from tidegate.bag import BackgroundWriter, BagWriter, Snapshots
 from tidegate.bag.background import Keeper
+from tidegate.bag.reader import relative
 from tidegate.errors import BagError, SettingsError
 from tidegate.messages import DIAGNOSTICS, TOPICS, Topic
 from tidegate.nodes.diagnostics import recorder_diagnostics
@@ -150,6 +151,8 @@ class RecorderNode(Node):  # type: ignore[misc]
     def _record(self, topic: Topic, offered: Sequence[QoSProfile]) -> None:
         """Subscribe with the best quality that all publishers offer."""
         name = self.resolve_topic_name(ros_name(topic.name))
+        if relative(name) != topic.name:  # remapped to a driver's own name, by which no reader would know it
+            name = self.resolve_topic_name(ros_name(topic.name), only_expand=True)
         reliable = all(profile.reliability == ReliabilityPolicy.RELIABLE for profile in offered)
         latched = all(profile.durability == DurabilityPolicy.TRANSIENT_LOCAL for profile in offered)
         profile = QoSProfile(

@@ -14,7 +14,8 @@ from launch_ros.actions import Node
 from launch_ros.parameter_descriptions import ParameterValue
 
 from tidegate.nodes.launching import SHARE, installed
-from tidegate.nodes.member import bystander
+from tidegate.nodes.member import CAMERA_TOPICS, bystander
+from tidegate.nodes.topics import TF_INSIDE
 from tidegate.robot import read_urdf
 from tidegate.security.parse import read_yaml
 from tidegate.settings import load_settings
@@ -55,7 +56,7 @@ def viewers(*, described: bool = False) -> list[Action]:
 
 def _viewer(executable: str, wanted: IfCondition, **own: Any) -> Node:
     parameters = [LaunchConfiguration("params_file"), *([own] if own else [])]
-    return bystander(executable, parameters=parameters, condition=wanted)
+    return bystander(executable, parameters=parameters, remappings=CAMERA_TOPICS, condition=wanted)
 
 
 def _rviz(context: LaunchContext, described: bool) -> list[Action]:
@@ -74,7 +75,7 @@ def _rviz(context: LaunchContext, described: bool) -> list[Action]:
             executable=RVIZ,
             arguments=["-d", file],
             parameters=[clock],
-            remappings=[(topic, topic.lstrip("/")) for topic in rviz_topics(Path(file))],
+            remappings=[*((topic, topic.lstrip("/")) for topic in rviz_topics(Path(file))), *TF_INSIDE],
             **shared,
         )
     ]
@@ -82,7 +83,13 @@ def _rviz(context: LaunchContext, described: bool) -> list[Action]:
         settings = load_settings(LaunchConfiguration("params_file").perform(context))
         urdf = ParameterValue(read_urdf(settings.vehicle.urdf), value_type=str)
         started.append(
-            Node(package=DESCRIBER, executable=DESCRIBER, parameters=[{"robot_description": urdf}, clock], **shared)
+            Node(
+                package=DESCRIBER,
+                executable=DESCRIBER,
+                parameters=[{"robot_description": urdf}, clock],
+                remappings=TF_INSIDE,
+                **shared,
+            )
         )
     return started
 
