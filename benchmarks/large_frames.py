@@ -14,6 +14,7 @@ import os
 import shutil
 import struct
 import time
+from dataclasses import replace
 from functools import partial
 from multiprocessing import get_context
 from multiprocessing.connection import Connection
@@ -37,8 +38,10 @@ from tidegate.nodes.priority import real_time
 from tidegate.nodes.topics import make, message_class, offered_qos, read, ros_name
 from tidegate.records import NANOSECONDS, Frame, Mode
 
-IMAGE = "camera/image_raw"
+IMAGE, LENS = "camera/image_raw", "camera/camera_info"
 WIDTH, HEIGHT, RATE_HZ = 640, 480, 30.0
+FOV_DEG = 62.0
+"""Stated of the large camera until it tells of itself: with square pixels it shows all that the network looks at."""
 STAND_S = 0.2
 """The beginning of the drive, in which the car hardly moves: it is repeated until the car is released."""
 PATIENCE_S = 60.0
@@ -80,6 +83,13 @@ def feed(bag: str, go: Event, ended: Event, published: Connection) -> None:
                 return
             time.sleep(max(begun + received - first - time.monotonic_ns(), 0) / NANOSECONDS)
             stamp = (serialised_stamp(data) or 0) + later
+            if topic == LENS:  # the same view in smaller pixels, no longer square ones
+                info = read(LENS, data)
+                across, down = WIDTH / info.width, HEIGHT / info.height
+                scale = np.array([[across, 0, (across - 1) / 2], [0, down, (down - 1) / 2], [0, 0, 1]])
+                large = replace(info, stamp=stamp, width=WIDTH, height=HEIGHT, k=scale @ info.k)
+                senders[LENS].publish(encode(large, make))
+                continue
             if topic != IMAGE:
                 fresh = bytearray(data)
                 struct.pack_into("<iI", fresh, 4, *divmod(stamp, NANOSECONDS))  # every sensor's message begins with it
@@ -150,7 +160,7 @@ def measure(seconds: float) -> dict[str, Any]:
     shutil.rmtree(folder, ignore_errors=True)
     small = settings_file(folder / "recorded.yaml", rate_hz=RATE_HZ)
     run_task(Task(str(small), str(MODEL), "road", 1000, record=str(bag), longest_s=seconds))
-    large = settings_file(folder / "played.yaml", rate_hz=RATE_HZ, width=WIDTH, height=HEIGHT)
+    large = settings_file(folder / "played.yaml", rate_hz=RATE_HZ, width=WIDTH, height=HEIGHT, fov_deg=FOV_DEG)
     options = GraphOptions(MODEL, large, simulate=False)
     context = get_context("spawn")
     go, ended = context.Event(), context.Event()

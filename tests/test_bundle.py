@@ -54,7 +54,19 @@ def edit(folder: Path, change: Callable[[dict[str, Any]], Any]) -> None:
 
 def test_a_round_trip_changes_nothing_and_fits_into_a_megabyte(made: Bundle, original: Path, tmp_path: Path) -> None:
     read = Bundle.load(original, robot="car")
-    for name in ("name", "robot", "mass_kg", "wiring", "perception", "policy", "backbone", "conformal", "training"):
+    values = (
+        "name",
+        "robot",
+        "mass_kg",
+        "wiring",
+        "perception",
+        "policy",
+        "backbone",
+        "conformal",
+        "camera",
+        "training",
+    )
+    for name in values:
         assert getattr(read, name) == getattr(made, name), name
     assert read.arrays.keys() == made.arrays.keys()
     for name, array in made.arrays.items():
@@ -64,6 +76,16 @@ def test_a_round_trip_changes_nothing_and_fits_into_a_megabyte(made: Bundle, ori
         assert (tmp_path / name).read_bytes() == (original / name).read_bytes()
     assert sorted(file.name for file in original.iterdir()) == FILES
     assert sum(file.stat().st_size for file in original.iterdir()) <= 1_000_000
+
+
+def test_a_bundle_tells_its_camera_and_one_of_before_does_not(folder: Path) -> None:
+    camera = Bundle.load(folder).camera
+    assert camera is not None
+    assert (camera.xyz, camera.width, camera.height, camera.fov_deg) == ((2.4, 0.0, 1.36), 160, 80, 42.0)
+    np.testing.assert_allclose(camera.rpy, [0, np.radians(4), 0])
+    assert Bundle.load(share_path("models/car-ltc19")).camera == camera
+    edit(folder, lambda manifest: manifest.pop("camera"))
+    assert Bundle.load(folder).camera is None
 
 
 def test_what_is_missing_is_named(folder: Path) -> None:
@@ -120,6 +142,11 @@ def test_a_manifest_that_is_none_is_refused(folder: Path, text: str) -> None:
         lambda manifest: manifest["policy"].update(substeps=0),
         lambda manifest: manifest["policy"].update(gear=3),
         lambda manifest: manifest["perception"].update(features="many"),
+        lambda manifest: manifest.update(camera=7),
+        lambda manifest: manifest["camera"].pop("rpy"),
+        lambda manifest: manifest["camera"].update(xyz=[1.0, 2.0]),
+        lambda manifest: manifest["camera"].update(fov_deg=0.0),
+        lambda manifest: manifest["camera"].update(rpy=["left", 0, 0]),
     ],
 )
 def test_a_value_that_cannot_be_is_refused(folder: Path, change: Callable[[dict[str, Any]], Any]) -> None:

@@ -35,7 +35,7 @@ imported = {name.partition(".")[0] for name in set(sys.modules) - before} - set(
 print(json.dumps([decision.nominal.force, decision.nominal.curvature, sorted(imported)]))
 """
 
-ALLOWED = {"tidegate", "numpy", "opencv-python-headless", "onnxruntime", "safetensors", "PyYAML"}
+ALLOWED = {"tidegate", "numpy", "opencv-python-headless", "onnxruntime", "safetensors", "PyYAML", "xacro"}
 
 
 def test_a_fresh_process_commands_and_imports_few_packages():

@@ -134,7 +134,15 @@ RECORDS: dict[str, st.SearchStrategy[Any]] = {
     "camera/image_raw": frames(),
     "saliency": frames(),
     "camera/camera_info": st.builds(
-        CameraInfo, stamps, st.integers(1, 4000), st.integers(1, 4000), arrays(np.float64, (3, 3), elements=doubles)
+        CameraInfo,
+        stamps,
+        st.integers(1, 4000),
+        st.integers(1, 4000),
+        arrays(np.float64, (3, 3), elements=doubles),
+        st.sampled_from(["plumb_bob", "equidistant", ""]),
+        column(5) | column(0) | column(8),
+        st.tuples(st.integers(0, 8), st.integers(0, 8)),
+        st.tuples(*[st.integers(0, 4000)] * 4),
     ),
     "joint_states": joint_states(),
     "odom": st.builds(Odometry, stamps, doubles, doubles, yaws, doubles, doubles),
@@ -324,8 +332,10 @@ def test_the_intrinsics_project_the_edge_of_the_field_of_view_to_the_edge_of_the
     camera = CameraSettings()
     info = camera_info(0, camera)
     angle = math.radians(camera.fov_deg / 2)
-    assert (info.k @ [0, math.tan(angle), 1])[1] == pytest.approx(camera.height)
-    assert (info.k @ [0, 0, 1])[:2] == pytest.approx([camera.width / 2, camera.height / 2])
+    assert (info.k @ [0, math.tan(angle), 1])[1] == pytest.approx(
+        camera.height - 0.5
+    )  # pixel centres are whole numbers
+    assert (info.k @ [0, 0, 1])[:2] == pytest.approx([(camera.width - 1) / 2, (camera.height - 1) / 2])
 
 
 def test_used_inputs_are_read_off_the_inputs() -> None:

@@ -19,7 +19,7 @@ import cv2
 import numpy as np
 
 from tidegate.records import Command, Frame, Imu, JointStates, Odometry, Points, nanoseconds, seconds
-from tidegate.robot import GRAVITY, STEER_JOINTS, Car
+from tidegate.robot import GRAVITY, STEER_JOINTS, Car, rotation
 from tidegate.settings import Settings
 from tidegate.simulation import EPOCH, Observation, Truth
 from tidegate.simulation.road import CENTRE_LINE, LEFT_LINE, PAVED_LEFT, PAVED_RIGHT, RIGHT_LINE
@@ -55,7 +55,8 @@ class Bicycle:
         self._tick = 0
         self._frames: deque[Frame] = deque()
         self._range_link, _ = self.car.description.origin("range_link")
-        self._camera_link, (_, self._down, _) = self.car.description.origin("camera_link")
+        self._camera_link, rpy = self.car.description.origin("camera_link")
+        self._mount = rotation(rpy)
         self._begin_tick()
 
     @property
@@ -173,9 +174,10 @@ class Bicycle:
         camera = self._settings.camera
         image = np.empty((camera.height, camera.width, 3), np.uint8)
         focal = camera.height / 2 / math.tan(math.radians(camera.fov_deg) / 2)
-        horizon = camera.height / 2 - focal * math.tan(self._down)
+        down, across = np.mgrid[: camera.height, : camera.width] + 0.5
+        rays = np.stack([np.full_like(down, focal), camera.width / 2 - across, camera.height / 2 - down])
         image[:] = MEADOW
-        image[: max(0, round(horizon))] = SKY
+        image[np.tensordot(self._mount[2], rays, 1) > 0] = SKY
         ahead = np.arange(3.0, 90.0, 1.0)
         strips = [(PAVED_LEFT, PAVED_RIGHT, ASPHALT)]
         strips += [(line + 0.07, line - 0.07, PAINT) for line in (LEFT_LINE, CENTRE_LINE, RIGHT_LINE)]
@@ -190,9 +192,10 @@ class Bicycle:
         points = self._track.road.points(self._truth.s + ahead, np.full(len(ahead), offset))
         c, s = math.cos(self._yaw), math.sin(self._yaw)
         x, y = ((points - [self._x, self._y]) @ np.array([[c, -s], [s, c]])).T
-        x, z = np.maximum(x - self._camera_link[0], 0.5), -self._camera_link[2]
-        forward = x * math.cos(self._down) - z * math.sin(self._down)
-        up = x * math.sin(self._down) + z * math.cos(self._down)
-        column = self._settings.camera.width / 2 - focal * (y - self._camera_link[1]) / forward
+        away = np.stack(
+            [np.maximum(x - self._camera_link[0], 0.5), y - self._camera_link[1], 0 * x - self._camera_link[2]]
+        )
+        forward, left, up = self._mount.T @ away
+        column = self._settings.camera.width / 2 - focal * left / forward
         row = self._settings.camera.height / 2 - focal * up / forward
         return np.rint(16 * np.stack([column, row], axis=1)).astype(np.int32)

@@ -19,11 +19,25 @@ from tidegate.errors import BundleError, SettingsError
 from tidegate.security.manifest import digest, read_sealed, write_manifest
 from tidegate.settings.perception import PerceptionSettings
 from tidegate.settings.policy import PolicySettings
-from tidegate.settings.schema import build
+from tidegate.settings.schema import build, mapping, setting
 
 FORMAT = 2
 """2: the hashes moved from ``bundle.json`` to the manifest, which covers every file."""
 DESCRIPTION, WEIGHTS, BACKBONE = "bundle.json", "weights.safetensors", "backbone.onnx"
+
+
+@dataclass(frozen=True, slots=True)
+class CameraView:
+    """What a pinhole camera with its axis in the picture's centre sees from the car.
+
+    ``xyz`` [m] and ``rpy`` [rad] are the pose of ``camera_link`` in ``base_link``, as the URDF has them.
+    """
+
+    xyz: tuple[float, ...] = setting((), "m", "position, three numbers", low=-100, high=100)
+    rpy: tuple[float, ...] = setting((), "rad", "roll, pitch, yaw, three numbers", low=-7, high=7)
+    width: int = setting(0, "px", "of the picture", low=1, high=4096)
+    height: int = setting(0, "px", "of the picture", low=1, high=4096)
+    fov_deg: float = setting(0.0, "deg", "vertical field of view", low=5, high=150)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -36,6 +50,7 @@ class Bundle:
         perception, policy: the settings it was trained with.
         conformal: (2 + K,) factor from predicted scale to error bound of each lane value; empty = not calibrated.
         outlier_distance: distance of the training signatures that ``outlier_factor`` multiplies; 0 = not known.
+        camera: what the camera saw that it was trained with; None = not known, as in bundles of before.
         training: free record of how it was made (data hashes, seed, versions, metrics).
         arrays: ``liquid.*`` the liquid network, ``outlier.mean`` (S,) and ``outlier.whiten`` (S, S) the look of
             the training images.
@@ -52,6 +67,7 @@ class Bundle:
     backbone: bytes
     conformal: tuple[float, ...] = ()
     outlier_distance: float = 0.0
+    camera: CameraView | None = None
     training: dict[str, Any] = dataclasses.field(default_factory=dict)
 
     def save(self, path: str | Path) -> None:
@@ -64,6 +80,7 @@ class Bundle:
             "name": self.name,
             "robot": self.robot,
             "mass_kg": self.mass_kg,
+            **({} if self.camera is None else {"camera": dataclasses.asdict(self.camera)}),
             "perception": dataclasses.asdict(self.perception),
             "policy": dataclasses.asdict(self.policy),
             "conformal": self.conformal,
@@ -115,6 +132,7 @@ class Bundle:
                 backbone=sealed.files[BACKBONE],
                 conformal=tuple(float(factor) for factor in described["conformal"]),
                 outlier_distance=float(described["outlier_distance"]),
+                camera=_camera(described.get("camera"), str(path / DESCRIPTION)),
                 training=dict(described["training"]),
             )
         except SettingsError as error:
@@ -137,6 +155,24 @@ def bundle_identity(path: Path) -> tuple[str, str]:
     sealed = read_sealed(path)
     described = _description(path, sealed.files.get(DESCRIPTION, b""))
     return str(described.get("name")), digest(sealed.manifest)
+
+
+def _camera(values: Any, source: str) -> CameraView | None:
+    """The camera that a bundle tells of.
+
+    Raises:
+        SettingsError: a value is missing or out of range.
+    """
+    if values is None:
+        return None
+    known = mapping(values, "camera", source)
+    if missing := sorted({item.name for item in dataclasses.fields(CameraView)} - set(known)):
+        raise SettingsError(f"{source}: 'camera' lacks {', '.join(missing)}")
+    made: CameraView = build(CameraView, known, source, "camera.")
+    for name in ("xyz", "rpy"):
+        if len(getattr(made, name)) != 3:
+            raise SettingsError(f"{source}: 'camera.{name}' is {known[name]!r}; it must be three numbers")
+    return made
 
 
 def _description(path: Path, data: bytes) -> dict[str, Any]:

@@ -343,12 +343,24 @@ class Round:
 
 @dataclass(frozen=True, slots=True)
 class CameraInfo:
-    """Pinhole camera without distortion: size [px] and intrinsic matrix ``k`` (3, 3)."""
+    """The camera's calibration, as ``sensor_msgs/CameraInfo`` has it; values are not judged here.
+
+    Attributes:
+        width, height: of the whole picture [px].
+        k: (3, 3) intrinsic matrix of the whole picture [px], pixel centres at whole numbers; zero = not calibrated.
+        distortion_model, d: model of the lens by name, and its coefficients (n,).
+        binning: pixels (across, down) that were put together to one; 0 means 1.
+        window: left, top, width, height [px] of the part of the whole picture that is sent; width 0 = all of it.
+    """
 
     stamp: int
     width: int
     height: int
     k: Floats
+    distortion_model: str = "plumb_bob"
+    d: Floats = field(default_factory=lambda: np.zeros(5))
+    binning: tuple[int, int] = (0, 0)
+    window: tuple[int, int, int, int] = (0, 0, 0, 0)
 
 
 @dataclass(frozen=True, slots=True)

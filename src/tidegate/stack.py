@@ -18,6 +18,7 @@ from tidegate.liquid.wiring import Wiring
 from tidegate.perception.backbone import Backbone
 from tidegate.perception.export import backbone_weights, export_backbone
 from tidegate.perception.health import Training
+from tidegate.robot import camera_view, load_description
 from tidegate.settings import Settings
 from tidegate.settings.perception import PerceptionSettings
 from tidegate.settings.policy import PolicySettings
@@ -103,9 +104,13 @@ class Stack(nn.Module):
     ) -> Bundle:
         """Pack the network.
 
+        Raises:
+            RobotError: the URDF says no mount of the camera.
+
         Args:
             name: of the model.
-            settings: of the robot; the network's own are those that it was built with.
+            settings: of the robot; the network's own are those that it was built with. Its camera, with the mount in
+                its URDF, is the one that the network knows.
             mass_kg: of the robot, turns acceleration into force.
             training: record of how it was trained.
             conformal: (2 + K,) from ``perception.lane.conformal_factors``; empty = the lane's bounds are unknown.
@@ -127,6 +132,7 @@ class Stack(nn.Module):
             backbone=export_backbone(weights, self.perception),
             conformal=tuple(float(factor) for factor in conformal),
             outlier_distance=0.0 if seen is None else seen.distance,
+            camera=camera_view(settings, load_description(settings.vehicle.urdf)),
             training=training or {},
         )
 

@@ -26,7 +26,8 @@ from tidegate.evaluation.difference import (
 from tidegate.evaluation.replay import replay
 from tidegate.liquid.compiled import RUNS_IN
 from tidegate.messages import CHANGED, DIAGNOSTICS, encode_diagnostics, encode_policy
-from tidegate.records import Level, Mode
+from tidegate.perception import Perception
+from tidegate.records import CameraInfo, Level, Mode
 from tidegate.robot.contract import contract_of
 from tidegate.share import share_path
 
@@ -305,6 +306,34 @@ def test_settings_that_changed_while_recording_are_replayed_from_their_tick_on(
     assert any(one.equal < one.count for one in commands(found))
     (note,) = made.notes
     assert note.line() == f"settings changed at {(at - stamps[0]) / 1e9:.3f} s and replayed so: {key} 0.1"
+
+
+@pytest.mark.parametrize(
+    ("k", "said"),
+    [
+        ([[104.0, 0, 84.0], [0, 104.0, 42.0], [0, 0, 1]], "camera_info: the picture is rectified"),
+        ([[300.0, 0, 79.5], [0, 300.0, 39.5], [0, 0, 1]], "may be missing"),
+        ([[np.nan, 0, 79.5], [0, 104.0, 39.5], [0, 0, 1]], "camera_info: K is nan"),
+    ],
+)
+def test_what_the_camera_said_of_itself_is_gone_by(k, said, recorded, random_bundle, car_settings, tmp_path):
+    told = np.array(k)
+
+    def change(topic, record):
+        return replace(record, k=told) if topic == "camera/camera_info" else record
+
+    topics = ["camera/image_raw", "camera/camera_info", "odom"]
+    path = rewritten(recorded[1], tmp_path / "other", change, topics)
+    bundle, reader = Bundle.load(random_bundle), BagReader(path)
+    made = replay(reader, bundle, car_settings)
+    assert sum(said in note for note in made.notes) == 1, made.notes
+    direct = Perception(bundle, car_settings)
+    direct.calibrate(CameraInfo(0, 160, 80, told))
+    for _, _, frame in reader.messages(["camera/image_raw"]):
+        percept = direct.process(frame)
+        np.testing.assert_array_equal(made.made["features"][frame.stamp].values, percept.features.values)
+        assert made.made["health"][frame.stamp] == percept.health
+    assert (percept.health.level == Level.ERROR) == (not said.startswith("camera_info: the picture"))
 
 
 def test_a_bag_without_a_camera_is_refused(recorded, random_bundle, car_settings, tmp_path):

@@ -18,6 +18,7 @@ import yaml
 from tidegate.bag.typestore import make
 from tidegate.errors import TidegateError
 from tidegate.messages import TOPICS, camera_info, encode
+from tidegate.messages.camera import OPTICAL_FRAME
 from tidegate.records import Imu, Odometry
 from tidegate.robot import Car, check_controllers, gazebo_description, load_description
 from tidegate.robot.gazebo import HARDWARE
@@ -191,6 +192,8 @@ def _camera(urdf: Element, settings: Settings) -> Iterator[str]:
         yield f"field of view of the camera: focal length {focal} is not {told.k[0, 0]}"
     if _number(sensor, "update_rate") != settings.camera.rate_hz:
         yield "rate of the camera"
+    if sensor.findtext("gz_frame_id") != OPTICAL_FRAME:
+        yield "frame of the camera's pictures"
 
 
 def _range(urdf: Element, simulator: Simulator) -> Iterator[str]:

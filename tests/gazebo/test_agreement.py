@@ -103,6 +103,7 @@ CHANGES = {
         "    ranging: {elevation_deg: [-4.0, -2.0, 0.0, 2.0]}\n    vehicle:",
     ),
     "picture size": ("urdf/gazebo.xacro", r"<width>\$\(arg camera_width\)", "<width>320"),
+    "frame of the pictures": ("urdf/gazebo.xacro", "<gz_frame_id>camera_optical_frame", "<gz_frame_id>camera_link"),
     "field of view": ("urdf/gazebo.xacro", "<horizontal_fov>", "<horizontal_fov>1"),
     "default of the picture": ("urdf/gazebo.xacro", '"camera_height" default="80"', '"camera_height" default="120"'),
     "planes": ("urdf/gazebo.xacro", r"radians\(\$\(arg range_lowest\)\)", "radians(-5)"),

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -13,6 +14,7 @@ from tidegate.learning.recipe import AugmentRecipe
 from tidegate.learning.viewpoint import Viewpoint
 from tidegate.perception.image import shrink
 from tidegate.settings import Settings
+from tidegate.share import share_path
 from tidegate.simulation import Simulator
 
 
@@ -46,6 +48,29 @@ def test_a_moved_view_is_what_the_camera_sees_there(
         return float(np.abs(other[road].astype(float) - truth[road]).mean())
 
     assert difference(moved[0]) < 0.4 * difference(image)
+
+
+def test_a_view_from_a_turned_mount_beside_the_middle_is_moved_as_seen_from_there(
+    settings: Settings, tmp_path: Path
+) -> None:
+    path = tmp_path / "turned.urdf.xacro"
+    text = share_path("urdf/car.urdf.xacro").read_text()
+    mount = 'xyz="2.4 0 1.36" rpy="0 ${radians(4)} 0"'
+    path.write_text(text.replace(mount, 'xyz="2.2 0.4 1.4" rpy="0.2 0.08 -0.06"'))
+    camera = replace(settings.camera, latency_s=0.0)
+    other = replace(settings, camera=camera, vehicle=replace(settings.vehicle, urdf=str(path)))
+    with Simulator(other, "road", 5) as turned:
+        image, lane = view(turned, other, 0.0, 0.0)
+        truth, _ = view(turned, other, 0.4, -0.08)
+    road = (slice(18, None), slice(14, -14))
+
+    def difference(seen: np.ndarray) -> float:
+        return float(np.abs(seen[road].astype(float) - truth[road]).mean())
+
+    moved, _ = Viewpoint(other).move(image[None], lane[None], np.array([0.4]), np.array([-0.08]))
+    straight, _ = Viewpoint(settings).move(image[None], lane[None], np.array([0.4]), np.array([-0.08]))
+    assert difference(moved[0]) < 0.4 * difference(image)
+    assert difference(moved[0]) < 0.8 * difference(straight[0])
 
 
 def test_no_move_changes_nothing(drives: list, settings: Settings) -> None:

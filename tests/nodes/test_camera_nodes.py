@@ -2,6 +2,7 @@
 """Perception and policy nodes over DDS: they say what their objects say, and survive what a camera may send."""
 
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,15 +16,16 @@ from rclpy.serialization import deserialize_message
 
 from tidegate.bundle import Bundle
 from tidegate.liquid import LiquidPolicy
-from tidegate.messages import TOPICS, decode, decode_policy, encode, layers_of, stamp_of, statuses
+from tidegate.messages import TOPICS, camera_info, decode, decode_policy, encode, layers_of, stamp_of, statuses
 from tidegate.nodes.perception_node import PerceptionNode
 from tidegate.nodes.policy_node import PolicyNode
-from tidegate.nodes.topics import make, message_class, offered_qos, requested_qos, ros_name
+from tidegate.nodes.topics import latched_qos, make, message_class, offered_qos, requested_qos, ros_name
 from tidegate.perception import Perception
-from tidegate.records import Features, Frame, Level, Odometry
+from tidegate.records import CameraInfo, Features, Frame, Level, Odometry
 from tidegate.settings import Settings
 
 PERIOD = 50_000_000
+HEARD = ("features", "lane", "health")
 
 
 class Bench:
@@ -75,7 +77,7 @@ def arguments(bundle: Path) -> list[str]:
 @pytest.fixture
 def perception(ros: Executor, bundle: Path) -> Iterator[Bench]:
     heard = ("features", "lane", "health", "diagnostics")
-    made = Bench(ros, PerceptionNode(arguments(bundle)), ("camera/image_raw",), heard)
+    made = Bench(ros, PerceptionNode(arguments(bundle)), ("camera/image_raw", "camera/camera_info"), heard)
     yield made
     made.close()
 
@@ -164,6 +166,54 @@ def test_perception_tells_of_a_camera_that_is_silent(ros: Executor, bundle: Path
     (status,) = statuses(message)
     assert (status.level, status.text) == (Level.ERROR, "no frame for 1 s")
     bench.close()
+
+
+def test_a_camera_that_says_it_is_another_is_rectified_or_bad_health_until_it_takes_it_back(
+    perception: Bench, bundle: Path, settings: Settings
+) -> None:
+    direct, node = Perception(Bundle.load(bundle, "car"), settings), perception.node
+    narrow, turned = (camera_info(0, settings.camera) for _ in range(2))
+    narrow.k[0, 0] *= 3
+    turned.k[0, 2] += 6.0
+
+    def told(info: CameraInfo, known: Callable[[], bool]) -> None:
+        perception.send("camera/camera_info", encode(info, make))
+        until(perception.executor, known, "what the camera says of itself")
+
+    told(narrow, lambda: bool(node._perception.fault))
+    perception.send("camera/image_raw", encode(frame(settings, PERIOD), make))
+    (health,) = perception.wait("health", 1)
+    assert health.level == Level.ERROR
+    assert "may be missing" in health.reasons[0]
+    told(turned, lambda: not node._perception.fault)
+    direct.calibrate(turned)
+    perception.send("camera/image_raw", encode(frame(settings, 2 * PERIOD), make))
+    seen = perception.wait("features", 2)[-1]
+    np.testing.assert_array_equal(seen.values, direct.process(frame(settings, 2 * PERIOD)).features.values)
+    told(replace(turned, k=np.full((3, 3), np.nan)), lambda: bool(node._perception.fault))
+    told(camera_info(0, settings.camera), lambda: not node._perception.rectifies)
+
+
+def test_what_a_camera_said_once_and_left_is_heard(ros: Executor, bundle: Path, settings: Settings) -> None:
+    own = rclpy.create_node("camera_driver")
+    profile = latched_qos("camera/camera_info")
+    sender = own.create_publisher(message_class(TOPICS["camera/camera_info"].type), "camera/camera_info", profile)
+    info = camera_info(0, settings.camera)
+    info.k[0, 2] += 6.0
+    sender.publish(encode(info, make))
+    node = PerceptionNode(["--ros-args", "--params-file", str(CAR_YAML), "-p", f"bundle:={bundle}"])
+    for one in (own, node):
+        ros.add_node(one)
+    try:
+        assert node.trigger_configure() == TransitionCallbackReturn.SUCCESS
+        until(ros, lambda: bool(node.get_publishers_info_by_topic("camera/camera_info")), "the driver")
+        assert node.trigger_activate() == TransitionCallbackReturn.SUCCESS
+        until(ros, lambda: node._perception.rectifies, "what the driver left")
+    finally:
+        node.close()
+        for one in (own, node):
+            ros.remove_node(one)
+            one.destroy_node()
 
 
 def test_policy_says_what_its_object_says_whatever_comes_first(policy: Bench, bundle: Path, settings: Settings) -> None:

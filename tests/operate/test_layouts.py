@@ -27,6 +27,7 @@ from tidegate.share import share_path
 
 SETTINGS = load_settings(share_path("config/car.yaml"))
 CAR = Car.from_settings(SETTINGS)
+RVIZ = "tidegate.rviz"
 DESCRIPTION = "robot_description"
 """Of robot_state_publisher, not of the graph."""
 
@@ -154,3 +155,27 @@ def test_the_lines_of_foxglove_are_the_entries_that_their_labels_name(foxglove: 
             assert message.name[int(index)] == label
             assert not np.isnan(getattr(message, column)[int(index)])
     assert {*names, "mode", "wanted", "allowed", "offset", "bound", "speed"} == set(seen)
+
+
+def test_rviz_and_what_tells_it_of_the_links_keep_their_frames_inside_the_namespace(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Two cars have links of the same names: on one ``/tf`` each would stand where the other does."""
+    launch = pytest.importorskip("launch")
+    from launch.utilities import perform_substitutions
+
+    from tidegate.nodes import viewing
+
+    monkeypatch.setattr(viewing, "installed", lambda package: True)
+    context = launch.LaunchContext()
+    config = share_path("config/car.yaml")
+    context.launch_configurations.update(
+        namespace="left", use_sim_time="true", params_file=str(config), rviz_config_file=str(config.parent / RVIZ)
+    )
+    nodes = viewing._rviz(context, described=False)
+    assert [node.node_executable for node in nodes] == [viewing.RVIZ, viewing.DESCRIBER]
+    for node in nodes:
+        rules = [
+            tuple(perform_substitutions(context, list(part)) for part in rule) for rule in node._Node__remappings or ()
+        ]
+        assert {("/tf", "tf"), ("/tf_static", "tf_static")} <= set(rules)

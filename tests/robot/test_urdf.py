@@ -5,10 +5,14 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from tidegate.errors import RobotError
-from tidegate.robot import load_description
+from tidegate.messages.camera import OPTICAL_FRAME
+from tidegate.perception.rectify import OPTICAL
+from tidegate.robot import load_description, rotation
+from tidegate.share import share_path
 
 MINIMAL = """<robot name="r"><link name="base_link"/><link name="a"/>
 <joint name="j" type="revolute"><parent link="base_link"/><child link="a"/>{limit}</joint></robot>"""
@@ -55,3 +59,12 @@ def test_missing_file_joint_and_limits_are_named(tmp_path: Path) -> None:
         description.limits("j")
     with pytest.raises(RobotError, match="camera_link"):
         description.origin("camera_link")
+
+
+def test_pictures_have_an_optical_frame_with_z_ahead_x_right_and_y_down() -> None:
+    description = load_description(share_path("urdf/car.urdf.xacro"))
+    joint = description.joint("camera_optical_joint")
+    assert (joint.kind, joint.parent, joint.child, joint.xyz) == ("fixed", "camera_link", OPTICAL_FRAME, (0, 0, 0))
+    ahead, left, up = np.eye(3)
+    np.testing.assert_allclose(rotation(joint.rpy), np.stack([-left, -up, ahead], axis=1), atol=1e-12)
+    np.testing.assert_allclose(rotation(joint.rpy).T, OPTICAL, atol=1e-12)

@@ -9,6 +9,7 @@ import sys
 
 import numpy as np
 import pytest
+from scipy.spatial.transform import Rotation
 
 from tidegate.errors import RobotError, SceneError
 from tidegate.records import Command
@@ -365,3 +366,25 @@ def test_seeds_differ():
         hashlib.sha256(Simulator(SETTINGS, "road", seed, camera=False).road.xy.tobytes()).digest() for seed in range(5)
     }
     assert len(hashes) == 5
+
+
+def test_camera_and_range_sensor_sit_as_the_urdf_turns_them(tmp_path):
+    """Each axis of ``rpy`` counts: SciPy's rotation is the judge."""
+    text = share_path("urdf/car.urdf.xacro").read_text()
+    turned = (0.1, 0.15, -0.2)
+    rpy = " ".join(map(str, turned))
+    text = text.replace('rpy="0 ${radians(4)} 0"', f'rpy="{rpy}"')
+    text = text.replace('xyz="2.0 0 1.5" rpy="0 0 0"', f'xyz="2.0 0 1.5" rpy="{rpy}"')
+    path = tmp_path / "turned.urdf.xacro"
+    path.write_text(text)
+    settings = dataclasses.replace(SETTINGS, vehicle=dataclasses.replace(SETTINGS.vehicle, urdf=str(path)))
+    mount = Rotation.from_euler("xyz", turned).as_matrix()
+    with Simulator(settings, "road", 0, camera=False) as sim:
+        data = sim._data
+        base = data.body("base_link").xmat.reshape(3, 3)
+        right, up, back = data.camera("front").xmat.reshape(3, 3).T
+        np.testing.assert_allclose(base.T @ np.stack([-back, -right, up], axis=1), mount, atol=1e-9)
+        seen = sim.observe().points
+        beams = (seen.xyz - [2.0, 0.0, 1.5]) @ mount
+        elevation = np.degrees(np.arctan2(beams[:, 2], np.hypot(beams[:, 0], beams[:, 1])))
+        np.testing.assert_allclose(elevation, np.array(SETTINGS.ranging.elevation_deg)[seen.ring], atol=0.01)

@@ -20,7 +20,7 @@ from tidegate.doctor.graph import check_graph
 from tidegate.doctor.images import check_images
 from tidegate.doctor.machine import check_disk, check_machine, machine_facts
 from tidegate.doctor.middleware import check_domain, check_ros
-from tidegate.doctor.robot import check_bundle, read_robot
+from tidegate.doctor.robot import check_bundle, read_bundle, read_robot
 from tidegate.errors import DependencyError, GraphError
 from tidegate.nodes.priority import PRIORITIES
 from tidegate.share import share_path
@@ -83,7 +83,7 @@ def look(config: Path, bundle: Path, folder: Path, watch: tuple[str, float] | No
     if robot is not None:
         findings += check_images(machine, settings.camera, ros.rmw, graph.segments if graph else None)
     if graph is not None:
-        findings += check_graph(graph, settings, car)
+        findings += check_graph(graph, settings, car, read_bundle(bundle))
     return findings
 
 

@@ -6,14 +6,18 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 
+from tidegate.bundle import Bundle
 from tidegate.doctor.facts import GraphFacts, TopicFacts
 from tidegate.doctor.finding import Finding, fail, ok, warn
 from tidegate.doctor.mount import check_mount
+from tidegate.errors import ImageError
 from tidegate.messages import TOPICS
 from tidegate.messages.graph import GRAPH, SENSORS
 from tidegate.messages.rates import FROM_FRAME, FROM_TICK, SLOW, TRUSTED, least_rates, stated_rates
-from tidegate.records import JointStates
-from tidegate.robot import Car
+from tidegate.perception.lens import Lens
+from tidegate.perception.rectify import Rectifier
+from tidegate.records import CameraInfo, JointStates
+from tidegate.robot import Car, camera_view
 from tidegate.robot.control import CONTROLLER
 from tidegate.settings import Settings
 
@@ -26,8 +30,9 @@ BARE = ("effort_controller/commands", STOP)
 """Without a header, so that no rate is told; the array comes with each ``command``."""
 WATCHED = (*SENSORS, *FROM_FRAME, *FROM_TICK, STOP)
 """Every topic that is looked at."""
-LOOKED_AT = ("camera/camera_info", "neurons", "safety_node/barriers", "safety_node/inputs")
-"""Topics that nothing is driven by."""
+LENS = "camera/camera_info"
+LOOKED_AT = (LENS, "neurons", "safety_node/barriers", "safety_node/inputs")
+"""Topics that the car drives without; a camera that says nothing of itself is taken for the stated one."""
 FAST = 1.2
 """Share of the stated rate above which it is another rate, as it is below ``SLOW``."""
 VIEW_DEG = 1.0
@@ -36,8 +41,8 @@ FUTURE_S = 0.05
 """Stamps may be ahead of the clock by this: two machines that are synchronised by NTP."""
 
 
-def check_graph(graph: GraphFacts, settings: Settings, car: Car) -> Iterator[Finding]:
-    """Everything that can be seen from outside."""
+def check_graph(graph: GraphFacts, settings: Settings, car: Car, bundle: Bundle | None = None) -> Iterator[Finding]:
+    """Everything that can be seen from outside; ``bundle`` is the one that drives, None = not known."""
     if not graph.nodes:
         yield _nobody(graph)
         return
@@ -46,6 +51,7 @@ def check_graph(graph: GraphFacts, settings: Settings, car: Car) -> Iterator[Fin
     yield from _lifecycle(graph)
     for topic in SENSORS:
         yield from _sensor(topic, graph, settings)
+    yield from _lens(graph.topics.get(LENS, TopicFacts()), settings, car, bundle)
     for topic in (*FROM_FRAME, *FROM_TICK):
         if graph.states.get(MAKES[topic]) == "active":
             yield from _own(topic, graph, settings)
@@ -168,31 +174,36 @@ def _content(topic: str, facts: TopicFacts, settings: Settings) -> Iterator[Find
         if (height, width) != (camera.height, camera.width):
             remedy = "set the driver to that size, or resize with image_proc; a bundle is trained for one camera"
             yield fail(topic, f"images have {width} × {height} px; the settings state {size}", remedy)
-    elif topic == "camera/camera_info":
-        yield from _intrinsics(facts, settings, size)
 
 
-def _intrinsics(facts: TopicFacts, settings: Settings, size: str) -> Iterator[Finding]:
-    info, camera, topic = facts.record, settings.camera, "camera/camera_info"
-    remedy = "calibrate the camera (camera_calibration) and state its camera.fov_deg; a bundle is trained for one view"
-    (fx, _, cx), (_, fy, cy) = info.k[:2].tolist()
-    if fx <= 0 or fy <= 0:
-        yield warn(topic, "the camera is not calibrated (K is zero)", remedy)
+def _lens(facts: TopicFacts, settings: Settings, car: Car, bundle: Bundle | None) -> Iterator[Finding]:
+    """What the camera says of itself, against the settings, and against the camera that the network knows."""
+    info, camera = facts.record, settings.camera
+    if not isinstance(info, CameraInfo):
         return
-    if (info.width, info.height) != (camera.width, camera.height):
-        yield fail(topic, f"is of {info.width} × {info.height} px; the settings state {size}", remedy)
+    remedy = "calibrate the camera (camera_calibration), and state its camera.width, height and fov_deg"
+    if not info.k.any():
+        yield warn(LENS, "the camera is not calibrated (K is zero): camera.fov_deg counts, without distortion", remedy)
         return
-    view = 2 * math.degrees(math.atan(info.height / 2 / fy))
-    if abs(view - camera.fov_deg) > VIEW_DEG:
-        said = f"sees {view:.1f}° from top to bottom; the settings state camera.fov_deg {camera.fov_deg:g}"
-        yield fail(topic, said, remedy)
-    yaw, pitch = (
-        math.degrees(math.atan((centre - side / 2) / focal))
-        for centre, side, focal in ((cx, info.width, fx), (cy, info.height, fy))
-    )
-    if math.hypot(yaw, pitch) > VIEW_DEG:
-        said = f"its axis is {yaw:+.1f}° across and {pitch:+.1f}° down off the image's centre, which is assumed"
-        yield warn(topic, said, "crop the image evenly, or turn the camera by that; then calibrate anew")
+    own = camera_view(settings, car.description)
+    view = own if bundle is None or bundle.camera is None else bundle.camera
+    try:
+        lens = Lens.of(info)
+        if (lens.width, lens.height) != (camera.width, camera.height):
+            said = f"is of {lens.width} × {lens.height} px; the settings state {camera.width} × {camera.height} px"
+            yield fail(LENS, said, remedy)
+            return
+        fit = Rectifier(view, own.rpy, lens, settings.perception if bundle is None else bundle.perception)
+    except ImageError as error:
+        yield fail(LENS, str(error), remedy)
+        return
+    if fit.needed:
+        said = f"pictures are rectified: mount turned by {fit.turned_deg:.1f}°, {fit.missing:.0%} of the view missing"
+        yield ok("camera", said)
+    sees = 2 * math.degrees(math.atan(lens.height / 2 / float(lens.k[1, 1])))
+    if abs(sees - camera.fov_deg) > VIEW_DEG:
+        said = f"sees {sees:.1f}° from top to bottom; the settings state camera.fov_deg {camera.fov_deg:g}"
+        yield warn(LENS, f"{said}. Perception goes by the former", f"if that is right, state it; else {remedy}")
 
 
 def _quality(topic: str, facts: TopicFacts) -> Iterator[Finding]:

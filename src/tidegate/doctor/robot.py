@@ -32,6 +32,14 @@ def read_robot(config: Path, findings: list[Finding]) -> tuple[Settings, Car] | 
     return settings, car
 
 
+def read_bundle(path: Path) -> Bundle | None:
+    """The bundle, where it can be read; why not, ``check_bundle`` tells."""
+    try:
+        return Bundle.load(path)
+    except TidegateError:
+        return None
+
+
 def check_bundle(path: Path, settings: Settings, car: Car) -> Iterator[Finding]:
     """Whether the bundle is whole, runs, and was made for this robot."""
     retrain = f"train one for this robot (tidegate train), or name another with --bundle; it was {path}"
@@ -47,9 +55,12 @@ def check_bundle(path: Path, settings: Settings, car: Car) -> Iterator[Finding]:
     try:
         Perception(bundle, settings)
         LiquidPolicy(bundle, settings)
-    except BundleError as error:
+    except (BundleError, RobotError) as error:
         yield fail("bundle", str(error), retrain)
         return
+    if bundle.camera is None:
+        said = f"'{bundle.name}' does not say what camera it was trained with; this robot's, as stated, is taken for it"
+        yield warn("bundle camera", said, "train it anew (tidegate train); its camera is then kept in it")
     off = bundle.mass_kg / car.effective_mass - 1
     if abs(off) > settings.vehicle.mass_margin:
         said = f"'{bundle.name}' was trained on {bundle.mass_kg:.0f} kg; this robot has {car.effective_mass:.0f}"

@@ -40,7 +40,7 @@ FIELDS = {
     "manual": "manual",
 }
 """Field of ``SafetyInputs`` → topic."""
-FRAMES, TICKS = "camera/image_raw", "safety_node/inputs"
+FRAMES, LENS, TICKS = "camera/image_raw", "camera/camera_info", "safety_node/inputs"
 PERCEIVED, DECIDED, FILTERED = ("features", "lane", "health"), ("nominal", "gains"), ("command", "safety_node/barriers")
 """What perception makes of a frame, the policy of features, the filter of a tick's inputs; each with the stamp of what
 it is made of."""
@@ -184,7 +184,12 @@ def _run_frames(
     saw: list[int] = []
     decides: list[int] = []
     begun = False
-    for _, _, frame in reader.messages([FRAMES]):
+    for topic, _, frame in reader.messages([FRAMES, *([LENS] if reader.held(LENS) else [])]):
+        if topic == LENS:
+            said = perception.calibrate(frame)
+            if said and (perception.fault or perception.rectifies):
+                notes.append(Note(said))
+            continue
         frames.append(frame.stamp)
         told(len(frames))
         if perceived and frame.stamp not in perceived:

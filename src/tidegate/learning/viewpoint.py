@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from tidegate.learning.recipe import AugmentRecipe
 from tidegate.perception.image import crop_rows
-from tidegate.robot import Car
+from tidegate.robot import Car, rotation
 from tidegate.settings import Settings
 
 FARTHEST = 80.0
@@ -32,7 +32,8 @@ class Viewpoint:
     def __init__(self, settings: Settings) -> None:
         """Read the camera's mount off the URDF, its lens and the crop off the settings."""
         camera, shape = settings.camera, settings.perception
-        (self._x, _, self._z), (_, self._pitch, _) = Car.from_settings(settings).description.origin("camera_link")
+        (self._x, self._y, self._z), rpy = Car.from_settings(settings).description.origin("camera_link")
+        self._mount = rotation(rpy).astype(np.float32)
         top, bottom = crop_rows(camera.height, shape)
         focal = camera.height / 2 / math.tan(math.radians(camera.fov_deg) / 2)
         self._scale = np.array([shape.input_width / camera.width, shape.input_height / (bottom - top)])
@@ -40,9 +41,9 @@ class Viewpoint:
         self._centre = np.array([camera.width / 2, camera.height / 2 - top]) * self._scale
         u, v = np.meshgrid(np.arange(shape.input_width) + 0.5, np.arange(shape.input_height) + 0.5)
         across, down = (u - self._centre[0]) / self._focal[0], (v - self._centre[1]) / self._focal[1]
-        sine, cosine = math.sin(self._pitch), math.cos(self._pitch)
         # rays of the pixels in the car's axes: forward, left, up
-        self._rays = np.stack([cosine - sine * down, -across, -sine - cosine * down]).astype(np.float32)
+        rays = np.stack([np.ones_like(across), -across, -down])
+        self._rays = np.tensordot(rotation(rpy), rays, 1).astype(np.float32)
 
     def move(
         self,
@@ -99,13 +100,13 @@ class Viewpoint:
         up = self._rays[2]
         reach = np.where(up < -self._z / FARTHEST, -np.float32(self._z) / up, np.float32(np.inf))
         # the old camera sees the same ground point at ray + (new camera − old camera) / reach
-        ahead = ahead + np.float32(self._x * (math.cos(turn) - 1)) / reach
-        aside = aside + np.float32(left + self._x * math.sin(turn)) / reach
-        pitch_sine, pitch_cosine = np.float32(math.sin(self._pitch)), np.float32(math.cos(self._pitch))
-        depth = np.maximum(pitch_cosine * ahead - pitch_sine * up, np.float32(0.05))
-        down = -(pitch_sine * ahead + pitch_cosine * up)
-        u = self._centre[0] - self._focal[0] * aside / depth - 0.5
-        v = self._centre[1] + self._focal[1] * down / depth - 0.5
+        x, y = self._x, self._y
+        ahead = ahead + np.float32(x * (math.cos(turn) - 1) - y * math.sin(turn)) / reach
+        aside = aside + np.float32(left + x * math.sin(turn) + y * (math.cos(turn) - 1)) / reach
+        depth, across, above = np.tensordot(self._mount.T, np.stack([ahead, aside, up]), 1)
+        depth = np.maximum(depth, np.float32(0.05))
+        u = self._centre[0] - self._focal[0] * across / depth - 0.5
+        v = self._centre[1] - self._focal[1] * above / depth - 0.5
         return u.astype(np.float32), v.astype(np.float32)
 
 

@@ -16,16 +16,22 @@ from tidegate.messages.topics import CAMERA_INFO, IMAGE, Make
 from tidegate.records import CameraInfo, Features, Frame, Neurons
 from tidegate.settings.sensors import CameraSettings
 
+OPTICAL_FRAME = "camera_optical_frame"
+"""Frame of pictures and intrinsics: z ahead, x right, y down (REP 103); fixed to ``camera_link``, which has x ahead."""
+
 
 def camera_info(stamp: int, camera: CameraSettings) -> CameraInfo:
-    """Intrinsics of the simulated camera: square pixels, no distortion, centre of the image (REP 104)."""
+    """Intrinsics of the camera that the settings state: square pixels, no distortion, axis in the picture's centre.
+
+    Pixel centres are at whole numbers, as calibrations of real cameras have them (OpenCV, REP 104).
+    """
     focal = camera.height / 2 / math.tan(math.radians(camera.fov_deg) / 2)
-    k = np.array([[focal, 0, camera.width / 2], [0, focal, camera.height / 2], [0, 0, 1.0]])
+    k = np.array([[focal, 0, (camera.width - 1) / 2], [0, focal, (camera.height - 1) / 2], [0, 0, 1.0]])
     return CameraInfo(stamp, camera.width, camera.height, k)
 
 
 def encode_frame(frame: Frame, make: Make) -> Any:
-    message = stamped(IMAGE, frame.stamp, make, "camera_link")
+    message = stamped(IMAGE, frame.stamp, make, OPTICAL_FRAME)
     message.height, message.width = frame.image.shape[:2]
     message.encoding = "rgb8"
     message.step = 3 * frame.image.shape[1]
@@ -82,10 +88,13 @@ def vector(message: Any) -> NDArray[np.float32]:
 
 
 def encode_camera_info(info: CameraInfo, make: Make) -> Any:
-    message = stamped(CAMERA_INFO, info.stamp, make, "camera_link")
+    message = stamped(CAMERA_INFO, info.stamp, make, OPTICAL_FRAME)
     message.width, message.height = info.width, info.height
-    message.distortion_model = "plumb_bob"
-    assign(message, "d", np.zeros(5))
+    message.distortion_model = info.distortion_model
+    assign(message, "d", info.d)
+    message.binning_x, message.binning_y = info.binning
+    window = message.roi
+    window.x_offset, window.y_offset, window.width, window.height = info.window
     message.k = np.asarray(info.k, np.float64).reshape(9)
     message.r = np.eye(3).reshape(9)
     message.p = np.concatenate([info.k, np.zeros((3, 1))], axis=1).reshape(12)
@@ -93,5 +102,14 @@ def encode_camera_info(info: CameraInfo, make: Make) -> Any:
 
 
 def decode_camera_info(message: Any) -> CameraInfo:
-    k = np.array(message.k, np.float64).reshape(3, 3)
-    return CameraInfo(stamp_of(message), int(message.width), int(message.height), k)
+    window = message.roi
+    return CameraInfo(
+        stamp_of(message),
+        int(message.width),
+        int(message.height),
+        np.array(message.k, np.float64).reshape(3, 3),
+        str(message.distortion_model),
+        np.array(message.d, np.float64),
+        (int(message.binning_x), int(message.binning_y)),
+        (int(window.x_offset), int(window.y_offset), int(window.width), int(window.height)),
+    )

@@ -32,7 +32,9 @@ class Interface:
 
 
 GRAPH: dict[str, Interface] = {
-    "perception_node": Interface(("features", "lane", "health", "diagnostics"), ("camera/image_raw",)),
+    "perception_node": Interface(
+        ("features", "lane", "health", "diagnostics"), ("camera/image_raw", "camera/camera_info")
+    ),
     "policy_node": Interface(("nominal", "gains", "neurons", "diagnostics"), ("features", "odom")),
     "safety_node": Interface(
         (*FROM_TICK, "safety_node/would_command", "timing/commanded", "diagnostics"),
@@ -44,7 +46,7 @@ GRAPH: dict[str, Interface] = {
     "player_node": Interface((*SENSORS, "manual", "emergency_stop", "clock")),
     "joystick_node": Interface(("manual",), ("joy",), calls=("safety_node/stop", "safety_node/reset")),
     "markers_node": Interface(("markers",), ("odom", "health", "lane", "safety_node/barriers")),
-    "saliency_node": Interface(("saliency",), ("camera/image_raw",)),
+    "saliency_node": Interface(("saliency",), ("camera/image_raw", "camera/camera_info")),
     "tidegate_run": Interface(
         subscribes=("safety_node/barriers", "timing/commanded", "timing/rendered", "truth"),
         calls=tuple(f"{node}/{service}" for node in LIFECYCLE for service in ("change_state", "get_state")),

@@ -88,6 +88,12 @@ def shared_arguments(use_sim_time: bool, namespace: str = "") -> list[Action]:
     ]
 
 
+def camera_argument() -> Action:
+    """The argument that tells where the robot's own camera driver publishes."""
+    told = "pictures of the robot's camera, raw; its camera_info is expected beside them"
+    return DeclareLaunchArgument("camera_topic", default_value="camera/image_raw", description=told)
+
+
 def stack_node(executable: str, *, own_clock: bool = False, **own: Any) -> Member:
     """One lifecycle node of the graph with its ``own`` parameters.
 

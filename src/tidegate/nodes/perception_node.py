@@ -1,9 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
-"""``camera/image_raw`` → ``features``, ``lane``, ``health``, ``/diagnostics``."""
+"""``camera/image_raw`` and ``camera/camera_info`` → ``features``, ``lane``, ``health``, ``/diagnostics``."""
 
 from __future__ import annotations
 
 from rclpy.clock import Clock, ClockType
+from rclpy.qos import DurabilityPolicy
 from rclpy.timer import Timer
 
 from tidegate.errors import TidegateError
@@ -15,7 +16,9 @@ from tidegate.nodes.topics import make
 from tidegate.perception import Perception
 from tidegate.records import ImageHealth, Level
 
-CAMERA = "camera/image_raw"
+CAMERA, LENS = "camera/image_raw", "camera/camera_info"
+AFTER_STAMP = 12
+"""Where in a serialised message what follows the stamp begins [bytes]."""
 
 
 class PerceptionNode(StackNode):
@@ -37,11 +40,14 @@ class PerceptionNode(StackNode):
         self._perception = None
 
     def start(self) -> None:
-        """Listen to the camera."""
+        """Listen to the camera. What it says of its lens comes with each picture, or was left once by who keeps it."""
         self._status = CameraStatus(self.settings.camera.rate_hz, self.settings.vehicle.name)
-        self._quiet = True
+        self._quiet, self._lens = True, b""
         if not self.own(LOCK_STEP):
             self._timer = self.create_timer(PERIOD_S, self._look, clock=Clock(clock_type=ClockType.STEADY_TIME))
+        offered = {info.qos_profile.durability for info in self.get_publishers_info_by_topic(LENS)}
+        kept = offered == {DurabilityPolicy.TRANSIENT_LOCAL} and not self.own(LOCK_STEP)
+        self.listen(LENS, self._calibrate, latched=kept)
         self.listen(CAMERA, self._see)
 
     def stop(self) -> None:
@@ -55,6 +61,19 @@ class PerceptionNode(StackNode):
         if self._quiet:
             self.send_message("diagnostics", self._status.silent(self.get_clock().now().nanoseconds, make))
         self._quiet = True
+
+    def _calibrate(self, topic: str, data: bytes) -> None:
+        if self._perception is None or data[AFTER_STAMP:] == self._lens:  # it comes with each picture
+            return
+        self._lens = data[AFTER_STAMP:]
+        info = self.record(topic, data)
+        if info is None:
+            return
+        said = self._perception.calibrate(info)
+        if self._perception.fault and said:
+            self.get_logger().error(said)
+        elif said:
+            self.get_logger().info(said)
 
     def _see(self, topic: str, data: bytes) -> None:
         if self._perception is None:

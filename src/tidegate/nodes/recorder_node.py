@@ -16,6 +16,7 @@ from rclpy.subscription import Subscription
 
 from tidegate.bag import BackgroundWriter, BagWriter, Snapshots, folder_named
 from tidegate.bag.background import Keeper
+from tidegate.bag.reader import relative
 from tidegate.bag.typestore import definition
 from tidegate.errors import BagError
 from tidegate.messages import DIAGNOSTICS, TOPICS
@@ -162,6 +163,9 @@ class RecorderNode(Node):  # type: ignore[misc]
 
     def _record(self, name: str, kind: str, offered: Sequence[QoSProfile]) -> None:
         """Subscribe with the best quality that all publishers offer."""
+        own = self._own.get(name)
+        if own is not None and relative(name) != own.name:  # a driver's own name, by which no reader would know it
+            name = self.resolve_topic_name(ros_name(own.name), only_expand=True)
         reliable = all(profile.reliability == ReliabilityPolicy.RELIABLE for profile in offered)
         latched = all(profile.durability == DurabilityPolicy.TRANSIENT_LOCAL for profile in offered)
         profile = QoSProfile(

@@ -16,6 +16,7 @@ from launch_ros.parameter_descriptions import ParameterValue
 
 from tidegate.nodes.launching import ended, require
 from tidegate.nodes.member import ALL, GO_DOWN_S, LOG_LEVEL, stranger
+from tidegate.nodes.topics import TF_INSIDE
 from tidegate.robot import Car, check_controllers, control_description
 from tidegate.settings import load_settings
 from tidegate.share import share_path
@@ -57,7 +58,8 @@ def control() -> Action:
 def describer(urdf: str) -> Node:
     """Publishes ``urdf`` as ``robot_description`` and the car's links to ``/tf``."""
     description = {"robot_description": ParameterValue(urdf, value_type=str)}
-    return stranger("robot_state_publisher", "robot_state_publisher", parameters=[description, clock()])
+    publisher = "robot_state_publisher"
+    return stranger(publisher, publisher, parameters=[description, clock()], remappings=TF_INSIDE)
 
 
 def spawner(controllers: Path) -> Node:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""``camera/image_raw`` → ``saliency``: the camera image with what the network looks at laid over it.
+"""``camera/image_raw`` and ``camera/camera_info`` → ``saliency``: the picture with what the network looks at over it.
 
 In a process of its own: in perception's a second thread would hold the interpreter while a frame waits for it.
 """
@@ -17,7 +17,7 @@ from tidegate.nodes.viewer_node import ViewerNode
 from tidegate.perception import Perception
 from tidegate.perception.saliency import overlay
 
-CAMERA = "camera/image_raw"
+CAMERA, LENS = "camera/image_raw", "camera/camera_info"
 
 
 class SaliencyNode(ViewerNode):
@@ -25,7 +25,7 @@ class SaliencyNode(ViewerNode):
 
     OWN = (BUNDLE,)
     SHOWS = "saliency"
-    HEARS = (CAMERA,)
+    HEARS = (CAMERA, LENS)
     RATE_HZ = 5.0
 
     def __init__(self, arguments: list[str] | None = None) -> None:
@@ -37,6 +37,9 @@ class SaliencyNode(ViewerNode):
 
     def show(self) -> Any:
         """The newest frame, with its own stamp."""
+        info = self.take(LENS)
+        if info is not None:
+            self._perception.calibrate(info)
         frame = self.take(CAMERA)
         if frame is None:
             return None

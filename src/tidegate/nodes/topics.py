@@ -20,6 +20,9 @@ CLOCK_INSIDE = ("/clock", "clock")
 """Remappings that put them into the namespace all the same: robots side by side do not hear of each other's faults. The
 clock goes there too where the graph has a simulator of its own; otherwise it is one that several robots may share."""
 
+TF_INSIDE = [("/tf", "tf"), ("/tf_static", "tf_static")]
+"""The same for who tells or shows frames, as Nav2 does: robots have links of the same names."""
+
 FOREIGN = {"joy", "manual", "emergency_stop"}
 """Topics that other people's nodes publish, with whatever quality they choose."""
 

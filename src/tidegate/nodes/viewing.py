@@ -13,8 +13,9 @@ from launch.substitutions import LaunchConfiguration, OrSubstitution
 from launch_ros.actions import Node
 
 from tidegate.nodes.launching import SHARE, installed
-from tidegate.nodes.member import bystander, stranger
+from tidegate.nodes.member import CAMERA_TOPICS, bystander, stranger
 from tidegate.nodes.ros2_control import clock, describer
+from tidegate.nodes.topics import TF_INSIDE
 from tidegate.robot import read_urdf
 from tidegate.security.parse import read_yaml
 from tidegate.settings import load_settings
@@ -74,7 +75,7 @@ def viewers(*, described: SomeSubstitutionsType = "false") -> list[Action]:
 
 def _viewer(executable: str, wanted: IfCondition, **own: Any) -> Node:
     parameters = [LaunchConfiguration("params_file"), *([own] if own else [])]
-    return bystander(executable, parameters=parameters, condition=wanted)
+    return bystander(executable, parameters=parameters, remappings=CAMERA_TOPICS, condition=wanted)
 
 
 def _rviz(context: LaunchContext, told: IfCondition) -> list[Action]:
@@ -84,6 +85,7 @@ def _rviz(context: LaunchContext, told: IfCondition) -> list[Action]:
         return [LogInfo(msg=line)]
     file = LaunchConfiguration("rviz_config_file").perform(context)
     inside = [(topic, topic.lstrip("/")) for topic in rviz_topics(Path(file))]
+    inside += TF_INSIDE
     started: list[Action] = [stranger(RVIZ, RVIZ, arguments=["-d", file], parameters=[clock()], remappings=inside)]
     if not described:
         settings = load_settings(LaunchConfiguration("params_file").perform(context))

@@ -32,11 +32,15 @@ def shrink(image: NDArray[np.uint8], settings: PerceptionSettings) -> NDArray[np
     Raises:
         ImageError: another shape or type.
     """
-    if image.ndim != 3 or image.shape[2] != 3 or image.dtype != np.uint8 or image.size == 0:
-        raise ImageError(f"image is {image.shape} {image.dtype}; it must be (height, width, 3) uint8 RGB")
+    check_kind(image)
     top, bottom = crop_rows(image.shape[0], settings)
+    return resize(image[top:bottom], settings)
+
+
+def resize(cropped: NDArray[np.uint8], settings: PerceptionSettings) -> NDArray[np.uint8]:
+    """Resize a cropped image to the network's input, averaging over areas."""
     size = (settings.input_width, settings.input_height)
-    return np.asarray(cv2.resize(image[top:bottom], size, interpolation=cv2.INTER_AREA), np.uint8)
+    return np.asarray(cv2.resize(cropped, size, interpolation=cv2.INTER_AREA), np.uint8)
 
 
 def normalise(small: NDArray[np.uint8]) -> NDArray[np.float32]:
@@ -54,6 +58,16 @@ def prepare(image: NDArray[np.uint8], settings: PerceptionSettings) -> NDArray[n
         ImageError: as ``shrink``.
     """
     return normalise(shrink(image, settings))
+
+
+def check_kind(image: NDArray[Any]) -> None:
+    """Refuse what is no image.
+
+    Raises:
+        ImageError: another shape or type than (H, W, 3) uint8.
+    """
+    if image.ndim != 3 or image.shape[2] != 3 or image.dtype != np.uint8 or image.size == 0:
+        raise ImageError(f"image is {image.shape} {image.dtype}; it must be (height, width, 3) uint8 RGB")
 
 
 def check_size(image: NDArray[Any], camera: CameraSettings) -> None:

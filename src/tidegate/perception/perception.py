@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import cv2
 import numpy as np
 import onnxruntime
@@ -10,12 +12,16 @@ from numpy.typing import NDArray
 
 from tidegate.bundle import Bundle
 from tidegate.errors import BundleError, ImageError
+from tidegate.messages import camera_info
 from tidegate.perception.health import HealthMonitor, Training
-from tidegate.perception.image import check_size, crop_rows, normalise, shrink
+from tidegate.perception.image import check_kind, check_size, crop_rows, normalise, resize, shrink
 from tidegate.perception.lane import error_scale, lane_estimate, unknown_lane
 from tidegate.perception.layout import CONVS
+from tidegate.perception.lens import Lens
+from tidegate.perception.rectify import APART_M, Rectifier
 from tidegate.perception.saliency import visual_backprop
-from tidegate.records import Features, Frame, ImageHealth, Level, Percept
+from tidegate.records import CameraInfo, Features, Frame, ImageHealth, Level, Percept
+from tidegate.robot import camera_view, load_description
 from tidegate.settings import Settings
 
 OUTPUTS = ["features", "lane", "lane_scale", "signature"]
@@ -23,16 +29,26 @@ MAPS = [f"map{index}" for index in range(len(CONVS))]
 
 
 class Perception:
-    """The backbone of a bundle under onnxruntime, on one thread, and the watch over its images."""
+    """The backbone of a bundle under onnxruntime, on one thread, and the watch over its images.
+
+    Pictures are those of the camera that the settings state, on the mount of the URDF, until ``calibrate`` tells of its
+    lens; where that is another camera than the bundle was trained with, they are rectified first.
+
+    Attributes:
+        fault: why no picture of this camera can be used; empty = they can.
+    """
 
     def __init__(self, bundle: Bundle, settings: Settings) -> None:
         """Take the network and its input from ``bundle``, camera and health thresholds from ``settings``.
 
         Raises:
-            BundleError: the backbone is no model that can be run, or does not fit the bundle's settings.
+            BundleError: the backbone is no model that can be run, or does not fit the bundle's settings; the robot's
+                camera sits elsewhere than the bundle's did, or does not show what that one showed.
+            RobotError: the URDF cannot be read, or says no mount of the camera.
         """
         self._shape = bundle.perception
         self._camera = settings.camera
+        self._look(bundle, settings)
         self._conformal = bundle.conformal
         training = None
         if bundle.outlier_distance > 0:
@@ -64,11 +80,80 @@ class Perception:
         if len(self._conformal) not in (0, values):
             raise BundleError(f"bundle '{bundle.name}': has {len(self._conformal)} conformal factors, not {values}")
 
+    def _look(self, bundle: Bundle, settings: Settings) -> None:
+        """Compare the robot's camera with the bundle's.
+
+        Raises:
+            BundleError, RobotError: as ``__init__``.
+        """
+        description = load_description(settings.vehicle.urdf)
+        own = camera_view(settings, description)
+        self._view, self._rpy = bundle.camera or own, own.rpy
+        if not np.linalg.norm(np.subtract(own.xyz, self._view.xyz)) <= APART_M:
+            here, there = (", ".join(f"{value:g}" for value in view.xyz) for view in (own, self._view))
+            raise BundleError(
+                f"{description.source}: camera_link is at ({here}) m in base_link; bundle '{bundle.name}' was trained "
+                f"with a camera at ({there}): they may be {APART_M:g} m apart, for pictures can be turned, not moved"
+            )
+        self._stated = camera_info(0, settings.camera)
+        self.fault, self._told = "", ""
+        try:
+            self._rectifier = self._fit(self._stated)
+        except ImageError as error:
+            stated = f"{self._camera.width} × {self._camera.height} px, camera.fov_deg {self._camera.fov_deg:g}"
+            raise BundleError(
+                f"{description.source} and its settings ({stated}) do not fit bundle '{bundle.name}': {error}"
+            ) from error
+
+    @property
+    def rectifies(self) -> bool:
+        """Whether pictures are another camera's than the bundle's."""
+        return self._rectifier.needed
+
+    def calibrate(self, info: CameraInfo) -> str:
+        """Go by what the camera says of its lens, from the next frame on; what cannot be used becomes ``fault``.
+
+        Returns:
+            what came of it, in one line; empty = nothing new was said.
+        """
+        said = repr((replace(info, stamp=0), info.k.tolist(), info.d.tolist()))
+        if said == self._told:
+            return ""
+        self._told, self.fault = said, ""
+        calibrated = bool(info.k.any())
+        try:
+            self._rectifier = self._fit(info if calibrated else self._stated)
+        except ImageError as error:
+            self.fault = str(error)
+            return self.fault
+        source = (
+            "camera_info" if calibrated else "camera_info is not calibrated (K is zero): the settings' camera.fov_deg"
+        )
+        if not self._rectifier.needed:
+            return f"{source}: the picture is as in training"
+        return (
+            f"{source}: the picture is rectified to that of the bundle's camera, turned by "
+            f"{self._rectifier.turned_deg:.1f}°; {self._rectifier.missing:.0%} of it is missing"
+        )
+
+    def _fit(self, info: CameraInfo) -> Rectifier:
+        """What makes the bundle's picture out of this camera's.
+
+        Raises:
+            ImageError: ``info`` is not usable, is of another size than the settings state, or shows too little.
+        """
+        lens, camera = Lens.of(info), self._camera
+        if (lens.width, lens.height) != (camera.width, camera.height):
+            raise ImageError(
+                f"camera_info: is of {lens.width} × {lens.height} px; "
+                f"the settings state {camera.width} × {camera.height} px"
+            )
+        return Rectifier(self._view, self._rpy, lens, self._shape)
+
     def process(self, frame: Frame) -> Percept:
         """Read one frame; a frame that cannot be used gives health ERROR, an unknown lane and features of NaN."""
         try:
-            check_size(frame.image, self._camera)
-            small = shrink(frame.image, self._shape)
+            small = self._small(frame)
         except ImageError as error:
             health = ImageHealth(frame.stamp, Level.ERROR, (str(error),))
             nothing = np.full(self._shape.features, np.nan, np.float32)
@@ -83,19 +168,34 @@ class Perception:
         )
 
     def saliency(self, frame: Frame) -> NDArray[np.float32]:
-        """What the backbone looks at, (H, W) of the frame in [0, 1]; zero where the image is cropped.
+        """What the backbone looks at, (H, W) of the frame in [0, 1]; zero where it does not look.
 
         Raises:
             ImageError: the frame cannot be used.
         """
-        check_size(frame.image, self._camera)
-        maps = self._run(normalise(shrink(frame.image, self._shape)), MAPS)
+        maps = self._run(normalise(self._small(frame)), MAPS)
         salient = visual_backprop(maps, (self._shape.input_height, self._shape.input_width))
+        if self._rectifier.needed:
+            return self._rectifier.back(salient)
         height, width = frame.image.shape[:2]
         top, bottom = crop_rows(height, self._shape)
         placed = np.zeros((height, width), np.float32)
         placed[top:bottom] = cv2.resize(salient, (width, bottom - top), interpolation=cv2.INTER_LINEAR)
         return placed
+
+    def _small(self, frame: Frame) -> NDArray[np.uint8]:
+        """The network's input (input_height, input_width, 3).
+
+        Raises:
+            ImageError: the frame cannot be used.
+        """
+        check_size(frame.image, self._camera)
+        if self.fault:
+            raise ImageError(self.fault)
+        if not self._rectifier.needed:
+            return shrink(frame.image, self._shape)
+        check_kind(frame.image)
+        return resize(self._rectifier.apply(frame.image), self._shape)
 
     def _run(self, image: NDArray[np.float32], outputs: list[str]) -> list[NDArray[np.float32]]:
         found = self._session.run(outputs, {"image": image[None]}, self._partial)

@@ -116,7 +116,7 @@ class Description:
         made: dict[str, tuple[Floats, Floats]] = {"base_link": (np.eye(3), np.zeros(3))}
         for joint in self.joints.values():
             if joint.kind == "fixed" and joint.parent == "base_link":
-                made[joint.child] = _rotation(joint.rpy), np.array(joint.xyz)
+                made[joint.child] = rotation(joint.rpy), np.array(joint.xyz)
         return made
 
 
@@ -169,7 +169,7 @@ def _expanded(path: Path, arguments: Mapping[str, str]) -> str:
         raise ValueError(f"{type(error).__name__}: {error}") from error
 
 
-def _rotation(rpy: Vector) -> Floats:
+def rotation(rpy: Vector) -> Floats:
     """Rotation (3, 3) by roll, pitch, yaw [rad] about the fixed axes x, y, z, as URDF means them."""
     (a, b, c), (d, e, f) = (tuple(map(math.cos, rpy)), tuple(map(math.sin, rpy)))
     roll = np.array([[1, 0, 0], [0, a, -d], [0, d, a]])

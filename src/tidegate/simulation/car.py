@@ -135,14 +135,14 @@ def _mounts(body: Any, car: Car) -> None:
     """IMU site and cameras; a MuJoCo camera looks along its −z with y up, a mount along its x with z up."""
     position, _ = car.description.origin("imu_link")
     body.add_site(name="imu", pos=position)
-    position, (_, pitch, _) = car.description.origin("camera_link")
-    down = pitch / 2
-    body.add_camera(name="front", pos=position, quat=_turned([math.cos(down), 0.0, math.sin(down), 0.0]))
-    body.add_camera(name="chase", pos=[-7.0, 0.0, 3.6], quat=_turned([math.cos(0.08), 0.0, math.sin(0.08), 0.0]))
+    position, rpy = car.description.origin("camera_link")
+    body.add_camera(name="front", pos=position, quat=_turned(rpy))
+    body.add_camera(name="chase", pos=[-7.0, 0.0, 3.6], quat=_turned((0.0, 0.16, 0.0)))
 
 
-def _turned(mount: list[float]) -> list[float]:
-    """Rotate from the axes of a mount to those of a camera."""
-    made = np.zeros(4)
-    mujoco.mju_mulQuat(made, np.array(mount), np.array([0.5, 0.5, -0.5, -0.5]))
+def _turned(rpy: tuple[float, float, float]) -> list[float]:
+    """Quaternion of a camera on a mount that is turned by ``rpy`` [rad], as the URDF has it."""
+    mount, made = np.zeros(4), np.zeros(4)
+    mujoco.mju_euler2Quat(mount, np.array(rpy), "XYZ")
+    mujoco.mju_mulQuat(made, mount, np.array([0.5, 0.5, -0.5, -0.5]))
     return [float(value) for value in made]

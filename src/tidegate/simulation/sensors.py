@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from tidegate.records import Floats, Imu, JointStates, Odometry, Points
-from tidegate.robot import STEER_JOINTS, Car
+from tidegate.robot import STEER_JOINTS, Car, rotation
 from tidegate.settings import Settings
 from tidegate.simulation.engine import mujoco
 from tidegate.simulation.traffic import GROUP_SOLID
@@ -66,7 +66,7 @@ class RangeSensor:
         ranging = settings.ranging
         self._world, self._reach, self._noise = world, ranging.range_max, ranging.noise_std
         self._rng = np.random.default_rng([seed, 22])
-        (self._mount, (_, self._pitch, _)) = car.description.origin("range_link")
+        self._mount, rpy = car.description.origin("range_link")
         elevation, azimuth = np.meshgrid(
             np.radians(ranging.elevation_deg),
             np.radians(np.linspace(-ranging.azimuth_deg, ranging.azimuth_deg, ranging.beams)),
@@ -74,8 +74,7 @@ class RangeSensor:
         )
         flat = np.cos(elevation)
         beams = np.stack([flat * np.cos(azimuth), flat * np.sin(azimuth), np.sin(elevation)], axis=-1).reshape(-1, 3)
-        c, s = math.cos(self._pitch), math.sin(self._pitch)
-        self._beams: Floats = beams @ np.array([[c, 0, s], [0, 1, 0], [-s, 0, c]]).T
+        self._beams: Floats = beams @ rotation(rpy).T
         self._ring = np.repeat(np.arange(len(ranging.elevation_deg), dtype=np.int32), ranging.beams)
         self._body = world.model.body("base_link").id
         self._group = np.zeros(6, np.uint8)
