@@ -7,10 +7,9 @@ from launch import Action, LaunchContext
 from launch.actions import DeclareLaunchArgument, LogInfo, OpaqueFunction
 from launch.conditions import IfCondition
 from launch.substitutions import LaunchConfiguration
-from launch_ros.actions import Node
 
 from tidegate.nodes.launching import installed
-from tidegate.nodes.member import bystander
+from tidegate.nodes.member import bystander, stranger
 
 JOY = "joy"
 
@@ -37,4 +36,4 @@ def _joy(_context: LaunchContext) -> list[Action]:
     if not installed(JOY):
         told = "joy is not installed: publish sensor_msgs/Joy on 'joy', or 'apt-get install ros-$ROS_DISTRO-joy'"
         return [LogInfo(msg=told)]
-    return [Node(package=JOY, executable="joy_node", namespace=LaunchConfiguration("namespace"), output="screen")]
+    return [stranger(JOY, "joy_node")]
