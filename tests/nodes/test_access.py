@@ -41,8 +41,8 @@ from tidegate.share import share_path
 
 Rights = dict[str, set[str]]
 KINDS = ("publish", "subscribe", "reply", "request")
-DRY, WET = {"/safety_node/would_command"}, {"/command", "/effort_controller/commands"}
-"""What only a dry run publishes, and what it does not."""
+DRY, EFFORT, BY_WIRE = {"/safety_node/would_command"}, {"/effort_controller/commands"}, {"/cmd_vel", "/motion_request"}
+"""What only a dry run publishes, and what goes to the actuators besides ``command``, by ``vehicle.output``."""
 PATIENCE_S = 30.0
 
 
@@ -153,13 +153,20 @@ def test_on_a_robot_every_node_has_what_the_policy_allows_and_nothing_else(
 ) -> None:
     for node in nodes(bundle):
         name = node.get_name()
-        expected = without(ROBOT[f"/tidegate/{name}"], DRY)
+        expected = without(ROBOT[f"/tidegate/{name}"], DRY | BY_WIRE)
         assert watched(ros, observer, node, expected) == expected, name
 
 
 def test_a_dry_run_has_another_topic_in_the_place_of_the_actuators(ros: EventsExecutor, observer: Observer) -> None:
-    expected = without(ROBOT["/tidegate/safety_node"], WET)
+    expected = without(ROBOT["/tidegate/safety_node"], {"/command"} | EFFORT | BY_WIRE)
     assert watched(ros, observer, made(SafetyNode, "dry_run:=true"), expected) == expected
+
+
+def test_a_drive_by_wire_car_has_a_motion_request_in_the_place_of_the_array(
+    ros: EventsExecutor, observer: Observer
+) -> None:
+    expected = without(ROBOT["/tidegate/safety_node"], DRY | EFFORT)
+    assert watched(ros, observer, made(SafetyNode, "vehicle.output:=twist"), expected) == expected
 
 
 @pytest.mark.parametrize(
@@ -171,7 +178,7 @@ def test_in_simulation_too_but_for_the_topics_of_the_other_mode(
     flags = ("use_sim_time:=true", f"lock_step:={str(lock_step).lower()}")
     for node in (*nodes(bundle, *flags), made(SimulatorNode, *flags)):
         name = node.get_name()
-        expected = without(SIMULATION[f"/tidegate/{name}"], absent | DRY)
+        expected = without(SIMULATION[f"/tidegate/{name}"], absent | DRY | BY_WIRE)
         assert watched(ros, observer, node, expected) == expected, name
 
 
@@ -254,7 +261,7 @@ def test_a_whole_drive_is_within_the_policy_each_process_in_its_enclave(observer
     clients = {"request": SIMULATION["/tidegate/tidegate_run"]["request"]}
     assert {**run, **clients} == SIMULATION["/tidegate/tidegate_run"]
     heard = {kind: set().union(*(one[kind] for one in seen)) for kind in KINDS}
-    assert heard == SIMULATION["/tidegate/tidegate_doctor"]
+    assert heard == without(SIMULATION["/tidegate/tidegate_doctor"], BY_WIRE)
 
 
 def test_the_committed_policy_is_that_of_a_robot() -> None:

@@ -11,18 +11,32 @@ from tidegate.doctor.finding import Finding, fail, ok, warn
 from tidegate.doctor.mount import check_mount
 from tidegate.messages import TOPICS
 from tidegate.messages.graph import GRAPH, SENSORS
-from tidegate.messages.rates import FROM_FRAME, FROM_TICK, SLOW, TRUSTED, least_rates, stated_rates
+from tidegate.messages.rates import (
+    EVERY_OUTPUT,
+    FROM_FRAME,
+    FROM_TICK,
+    OUTPUTS,
+    SLOW,
+    TRUSTED,
+    least_rates,
+    stated_rates,
+)
 from tidegate.records import JointStates
 from tidegate.robot import Car
 from tidegate.settings import Settings
 
 STACK = ("perception_node", "policy_node", "safety_node")
-MAKES = {topic: node for node in STACK for topic in GRAPH[node].publishes if topic in (*FROM_FRAME, *FROM_TICK)}
+OWN = (*FROM_FRAME, *FROM_TICK, *EVERY_OUTPUT)
+MAKES = {topic: node for node in STACK for topic in GRAPH[node].publishes if topic in OWN}
 """Topic → the node of the stack that publishes it."""
-COMMANDS = ("command", "effort_controller/commands")
+OBEY = {
+    "effort": "start the controller that listens to effort_controller/commands (ros2 control list_controllers)",
+    "twist": "start the drive-by-wire driver that listens to cmd_vel or motion_request, or remap them to its names",
+}
+"""What to do where nobody obeys, by ``vehicle.output``."""
 BARE = ("effort_controller/commands",)
 """Without a header, so that no rate is told; it comes with each ``command``."""
-WATCHED = (*SENSORS, *FROM_FRAME, *FROM_TICK)
+WATCHED = (*SENSORS, *OWN)
 """Every topic that is looked at."""
 LOOKED_AT = ("camera/camera_info", "neurons", "safety_node/barriers", "safety_node/inputs")
 """Topics that nothing is driven by."""
@@ -44,14 +58,14 @@ def check_graph(graph: GraphFacts, settings: Settings, car: Car) -> Iterator[Fin
     yield from _lifecycle(graph)
     for topic in SENSORS:
         yield from _sensor(topic, graph, settings)
-    for topic in (*FROM_FRAME, *FROM_TICK):
+    for topic in (*FROM_FRAME, *FROM_TICK, *OUTPUTS[settings.vehicle.output]):
         if graph.states.get(MAKES[topic]) == "active":
             yield from _own(topic, graph, settings)
     for topic in WATCHED:
         yield from _quality(topic, graph.topics.get(topic, TopicFacts()))
     yield from check_mount(*(graph.topics.get(topic, TopicFacts()).course for topic in ("lane", "odom")))
     yield from _joints(graph.topics.get("joint_states", TopicFacts()), car)
-    yield from _masters(graph)
+    yield from _masters(graph, settings.vehicle.output)
 
 
 def _nobody(graph: GraphFacts) -> Finding:
@@ -207,12 +221,12 @@ def _joints(facts: TopicFacts, car: Car) -> Iterator[Finding]:
     yield ok("joints", f"all {len(car.joint_names)} of the URDF, with position and velocity")
 
 
-def _masters(graph: GraphFacts) -> Iterator[Finding]:
+def _masters(graph: GraphFacts, output: str) -> Iterator[Finding]:
     """Two masters of one actuator is the one thing never wanted."""
     own = f"{graph.namespace.rstrip('/')}/safety_node"
     up = graph.states.get("safety_node") == "active"
     heard = False
-    for topic in COMMANDS:
+    for topic in ("command", *OUTPUTS[output]):
         facts = graph.topics.get(topic, TopicFacts())
         heard = heard or bool(facts.subscribers)
         rivals = sorted(set(facts.publishers) - {own})
@@ -223,7 +237,6 @@ def _masters(graph: GraphFacts) -> Iterator[Finding]:
         elif facts.publishers.count(own) > 1:
             yield fail(topic, f"is published by {own} twice", "end one of the two graphs, or give it a namespace")
     if up and not heard:
-        remedy = "start the controller that listens to effort_controller/commands (ros2 control list_controllers)"
-        yield fail("actuators", "nobody listens to the commands", remedy)
+        yield fail("actuators", "nobody listens to the commands", OBEY[output])
     elif up:
         yield ok("actuators", "one master, and somebody obeys")

@@ -18,12 +18,14 @@ from tidegate.records import (
     JointStates,
     LaneEstimate,
     Manual,
+    MotionRequest,
     Neurons,
     Nominal,
     Odometry,
     Points,
     Round,
     SafetyState,
+    Twist,
     UsedInputs,
     Values,
 )
@@ -50,6 +52,7 @@ CLOCK = "rosgraph_msgs/msg/Clock"
 MARKERS = "visualization_msgs/msg/MarkerArray"
 MARKER = "visualization_msgs/msg/Marker"
 POINT = "geometry_msgs/msg/Point"
+TWIST = "geometry_msgs/msg/TwistStamped"
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,6 +88,8 @@ TOPICS: dict[str, Topic] = {
         Topic("emergency_stop", BOOL, bool, "reliable"),
         Topic("command", JOINT_STATE, Command, "command"),
         Topic("effort_controller/commands", MULTI_ARRAY, None, "command"),
+        Topic("cmd_vel", TWIST, Twist, "command"),
+        Topic("motion_request", JOINT_STATE, MotionRequest, "command"),
         Topic("safety_node/would_command", JOINT_STATE, Command, "command"),
         Topic("safety_node/barriers", JOINT_STATE, SafetyState, "reliable"),
         Topic("safety_node/inputs", JOINT_STATE, UsedInputs, "reliable"),
