@@ -53,6 +53,8 @@ MEANS = {
     "frames; recorder's counts and faults",
 }
 """Topics whose messages are no records."""
+WAYS = ("lock_step:=true", "dry_run:=true", "vehicle.output:=twist")
+"""Parameters that change a node's topics: the first of each node in the graph, the others of the safety node."""
 SENSED = {"camera/image_raw": "frame", "odom": "odometry", "imu": "imu", "points": "points"}
 """Topic → field of an observation."""
 YOURS = "*yours*"
@@ -143,17 +145,17 @@ def page() -> str:
 
 
 def look(executable: str, settings: Settings) -> Seen:
-    """Bring one node up in both ways, and down again."""
+    """Bring one node up in each way that changes its topics, and down again."""
     name = "".join(word.capitalize() for word in executable.split("_"))
     kind = getattr(import_module(f"tidegate.nodes.{executable}"), name)
     seen = Seen(kind)
     own = {item.name for item in getattr(kind, "OWN", ())}
-    ways = [(False, False), *([(True, False)] * ("lock_step" in own)), *([(False, True)] * ("dry_run" in own))]
-    for lock_step, dry_run in ways:
+    ways = ["", *(way for way in WAYS if way.partition(":")[0] in own or "dry_run" in own)]
+    for way in ways:
         with tempfile.TemporaryDirectory() as folder:
-            switches = {"lock_step": str(lock_step).lower(), "dry_run": str(dry_run).lower()}
-            values = {"bundle": str(BUNDLE), "path": f"{folder}/bag", **switches}
+            values = {"bundle": str(BUNDLE), "path": f"{folder}/bag"}
             flags = [part for key, value in values.items() if key in own for part in ("-p", f"{key}:={value}")]
+            flags += ["-p", way] if way else []
             if kind in (RecorderNode, PlayerNode):
                 flags = ["-p", f"path:={values['path']}", "-p", f"bag:={BAG}"]
             node = kind(["--ros-args", "--params-file", str(CONFIG), *flags])
@@ -162,13 +164,13 @@ def look(executable: str, settings: Settings) -> Seen:
             if isinstance(node, LifecycleNode):
                 node.trigger_configure()
                 node.trigger_activate()
-            note(seen, node, settings, lock_step)
+            note(seen, node, settings, lock_step=way.startswith("lock_step"))
             node.close()
             node.destroy_node()
     return seen
 
 
-def note(seen: Seen, node: Any, settings: Settings, lock_step: bool) -> None:
+def note(seen: Seen, node: Any, settings: Settings, *, lock_step: bool) -> None:
     """Write down what ``node`` has."""
     for there, found in ((seen.offered, node.publishers), (seen.asked, node.subscriptions)):
         for endpoint in found:

@@ -35,6 +35,7 @@ from tidegate.records import (
     Level,
     Manual,
     Mode,
+    MotionRequest,
     Neurons,
     Nominal,
     Odometry,
@@ -43,6 +44,7 @@ from tidegate.records import (
     Round,
     SafetyInputs,
     SafetyState,
+    Twist,
     UsedInputs,
     Values,
 )
@@ -169,6 +171,8 @@ RECORDS: dict[str, st.SearchStrategy[Any]] = {
         ("command", "safety_node/would_command"),
         joint_states().map(lambda joints: Command(joints.stamp, joints.names, joints.effort)),
     ),
+    "cmd_vel": st.builds(Twist, stamps, doubles, doubles),
+    "motion_request": st.builds(MotionRequest, stamps, doubles, doubles, doubles, doubles),
     "safety_node/barriers": safety_states(),
     "safety_node/inputs": st.builds(
         UsedInputs,

@@ -208,6 +208,35 @@ class Command:
     effort: Floats
 
 
+@dataclass(frozen=True, slots=True)
+class Twist:
+    """Motion that a car is asked for: ``speed`` of ``base_link`` along x [m/s], ``yaw_rate`` [rad/s]; 0, 0 = a stop."""
+
+    stamp: int
+    speed: float
+    yaw_rate: float
+
+
+@dataclass(frozen=True, slots=True)
+class MotionRequest:
+    """What a drive-by-wire car is asked for; ``stamp`` is that of the command whose place it takes.
+
+    ``speed`` [m/s], never negative; ``acceleration`` [m/s²], below zero a brake request; ``steering`` [rad], the angle
+    of one front wheel in the middle of the axle, left positive; ``yaw_rate`` [rad/s] at that speed and angle.
+    """
+
+    stamp: int
+    speed: float
+    acceleration: float
+    steering: float
+    yaw_rate: float
+
+    @property
+    def twist(self) -> Twist:
+        """The part that a twist can say: at standstill it holds no steering angle."""
+        return Twist(self.stamp, self.speed, self.yaw_rate)
+
+
 class Mode(IntEnum):
     """Rung of the safety ladder."""
 

@@ -17,13 +17,13 @@ import pytest
 
 from tidegate.doctor.facts import GraphFacts, MachineFacts, RosFacts, TopicFacts
 from tidegate.doctor.finding import Finding, Verdict, worst
-from tidegate.doctor.graph import COMMANDS, MAKES, SENSORS, WATCHED, check_graph
+from tidegate.doctor.graph import MAKES, SENSORS, WATCHED, check_graph
 from tidegate.doctor.images import SEGMENT, check_images, segment_size
 from tidegate.doctor.machine import check_disk, check_machine, machine_facts
 from tidegate.doctor.middleware import check_domain, check_ros
 from tidegate.doctor.robot import check_bundle, read_bundle, read_robot
 from tidegate.messages import TOPICS, camera_info
-from tidegate.messages.rates import stated_rates
+from tidegate.messages.rates import EVERY_OUTPUT, OUTPUTS, stated_rates
 from tidegate.records import Frame, JointStates
 from tidegate.robot import Car
 from tidegate.security.manifest import write_manifest
@@ -68,7 +68,7 @@ def healthy() -> GraphFacts:
     topics = {
         topic: TopicFacts(
             publishers=(f"/{MAKES.get(topic, 'driver')}",),
-            subscribers=("/controller",) if topic in COMMANDS else (),
+            subscribers=("/controller",) if topic in ("command", *EVERY_OUTPUT) else (),
             types=(TOPICS[topic].type,),
             count=50,
             rate_hz=stated_rates(SETTINGS).get(topic, 100.0),
@@ -126,6 +126,7 @@ def test_in_simulation_priority_and_governor_do_not_matter_and_on_a_robot_they_d
     assert "rtprio 70" in found[1].remedy
 
 
+BY_WIRE = replace(SETTINGS, vehicle=replace(SETTINGS.vehicle, output="twist"))
 OWN = replace(SETTINGS, camera=replace(SETTINGS.camera, width=640, height=480))
 CHAINED = replace(SETTINGS, safety=replace(SETTINGS.safety, emergency_stop_timeout_s=0.5))
 
@@ -258,6 +259,30 @@ FAULTS: dict[str, tuple[Callable[[], list[Finding]], str, str, str]] = {
         "fail",
         "drives rear_right_wheel_joint, ",
         "let its parameter 'joints' be front_left_steer_joint, ",
+    ),
+    "rival by wire": (
+        lambda: list(check_graph(with_topic("cmd_vel", publishers=("/safety_node", "/teleop")), BY_WIRE, CAR)),
+        "fail",
+        "published by /teleop too",
+        "end /teleop",
+    ),
+    "nobody drives by wire": (
+        lambda: list(
+            check_graph(
+                replace(
+                    healthy(),
+                    topics={
+                        topic: replace(facts, subscribers=("/logger",) if topic in OUTPUTS["effort"] else ())
+                        for topic, facts in healthy().topics.items()
+                    },
+                ),
+                BY_WIRE,
+                CAR,
+            )
+        ),
+        "fail",
+        "nobody listens",
+        "listens to cmd_vel or motion_request",
     ),
     "dead topic": (
         lambda: list(check_graph(with_topic("imu", count=0), SETTINGS, CAR)),

@@ -52,8 +52,8 @@ from tidegate.share import share_path
 
 GOLDEN = Path(__file__).parents[1] / "golden" / "road"
 TIMES: tuple[Time, ...] = ("system", "simulator", "shared")
-DRY, WET = {"/safety_node/would_command"}, {"/command", "/effort_controller/commands"}
-"""What only a dry run publishes, and what it does not."""
+DRY, EFFORT, BY_WIRE = {"/safety_node/would_command"}, {"/effort_controller/commands"}, {"/cmd_vel", "/motion_request"}
+"""What only a dry run publishes, and what goes to the actuators besides ``command``, by ``vehicle.output``."""
 REMAPPED = {"system": [INSIDE], "shared": [INSIDE], "simulator": [INSIDE, CLOCK_INSIDE]}
 """As launch files and bring-up remap: the simulator's own clock goes into the namespace."""
 
@@ -129,13 +129,20 @@ def test_on_a_robot_every_node_has_what_the_policy_allows_and_nothing_else(
 ) -> None:
     """Its time may come from a ``/clock`` that several robots share."""
     for node in nodes(bundle, f"use_sim_time:={str(clock == 'shared').lower()}", space=space, time=clock):
-        expected = without(allowed(node.get_name(), space, clock), moved(space, DRY))
+        expected = without(allowed(node.get_name(), space, clock), moved(space, DRY | BY_WIRE))
         assert watched(ros, observer, node, expected) == expected, node.get_name()
 
 
 def test_a_dry_run_has_another_topic_in_the_place_of_the_actuators(ros: EventsExecutor, observer: Observer) -> None:
-    expected = without(allowed("safety_node"), WET)
+    expected = without(allowed("safety_node"), {"/command"} | EFFORT | BY_WIRE)
     assert watched(ros, observer, made(SafetyNode, "dry_run:=true"), expected) == expected
+
+
+def test_a_drive_by_wire_car_has_a_motion_request_in_the_place_of_the_array(
+    ros: EventsExecutor, observer: Observer
+) -> None:
+    expected = without(allowed("safety_node"), DRY | EFFORT)
+    assert watched(ros, observer, made(SafetyNode, "vehicle.output:=twist"), expected) == expected
 
 
 @pytest.mark.parametrize(
@@ -148,7 +155,7 @@ def test_in_simulation_too_but_for_the_topics_of_the_other_mode(
     flags = ("use_sim_time:=true", f"lock_step:={str(lock_step).lower()}")
     simulator = made(SimulatorNode, *flags, space=space, time="simulator")
     for node in (*nodes(bundle, *flags, space=space, time="simulator"), simulator):
-        expected = without(allowed(node.get_name(), space, "simulator"), moved(space, absent | DRY))
+        expected = without(allowed(node.get_name(), space, "simulator"), moved(space, absent | DRY | BY_WIRE))
         assert watched(ros, observer, node, expected) == expected, node.get_name()
 
 
@@ -267,7 +274,7 @@ def test_a_whole_drive_is_within_the_policy_each_process_in_its_enclave(observer
         }
     # its clients come and go with each question
     assert {**run, "request": policy["tidegate_run"]["request"]} == policy["tidegate_run"]
-    assert united(*seen) == policy["tidegate_doctor"]
+    assert united(*seen) == without(policy["tidegate_doctor"], moved("/car", BY_WIRE))
 
 
 def test_the_committed_policy_is_that_of_a_robot() -> None:

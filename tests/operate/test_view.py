@@ -170,6 +170,13 @@ def test_silence_is_told_by_its_cause() -> None:
     assert "nobody publishes anything" in shown(replace(view, topics={}, records={}, statuses={}))
 
 
+def test_of_the_outputs_those_are_expected_that_somebody_publishes() -> None:
+    view = quiet(healthy(), "motion_request")
+    assert list(silent(view)) == ["motion_request: nothing from /left/some_node for 3.0 s"]
+    nobody = {**view.topics, "motion_request": Seen(), "cmd_vel": Seen()}
+    assert not list(silent(replace(view, topics=nobody)))
+
+
 def test_many_silent_topics_are_counted() -> None:
     view = quiet(healthy(), *EXPECTED)
     assert f"and {len(EXPECTED) - 6} more" in shown(view)

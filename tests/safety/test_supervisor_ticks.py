@@ -345,6 +345,20 @@ def test_without_fresh_joints_the_steering_torque_goes_to_zero() -> None:
     assert (tick.command.effort[2:] < 0).all()
 
 
+@pytest.mark.parametrize("name", ["joints", "odometry", "imu", "points"])
+def test_the_speed_is_told_while_no_trusted_sensor_is_at_fault(name: str) -> None:
+    drive = driving()
+    ticks(drive)
+    assert drive.supervisor.speed == pytest.approx(drive.plant.speed, abs=0.2)
+    late: Change = lambda inputs: dataclasses.replace(  # noqa: E731
+        inputs, **{name: Received(getattr(inputs, name).record, 10**9)}
+    )
+    drive.run(PERIOD, change=late)
+    assert drive.supervisor.speed is None
+    drive.run(2 * PERIOD)
+    assert drive.supervisor.speed == pytest.approx(drive.plant.speed, abs=0.2)
+
+
 def test_a_fault_brakes_and_says_what_it_was(monkeypatch: pytest.MonkeyPatch) -> None:
     drive = driving()
     ticks(drive, 3)
@@ -360,6 +374,7 @@ def test_a_fault_brakes_and_says_what_it_was(monkeypatch: pytest.MonkeyPatch) ->
     assert tick.wanted[0] == pytest.approx(force)
     assert (tick.mode, tick.barriers, tick.intervened) == (Mode.STOPPING, (), "")
     assert tick.reasons == ("fault in the safety filter: KeyError: 'gone'",)
+    assert drive.supervisor.speed is None
     assert drive.supervisor.rung == Rung(Mode.STOPPING, 3 * nanoseconds(PERIOD), tick.reasons, latched=True)
     last = ticks(drive, 60).command
     safe = car().wheel_efforts(force)

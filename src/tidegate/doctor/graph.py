@@ -13,7 +13,16 @@ from tidegate.doctor.mount import check_mount
 from tidegate.errors import ImageError
 from tidegate.messages import TOPICS
 from tidegate.messages.graph import GRAPH, SENSORS
-from tidegate.messages.rates import FROM_FRAME, FROM_TICK, SLOW, TRUSTED, least_rates, stated_rates
+from tidegate.messages.rates import (
+    EVERY_OUTPUT,
+    FROM_FRAME,
+    FROM_TICK,
+    OUTPUTS,
+    SLOW,
+    TRUSTED,
+    least_rates,
+    stated_rates,
+)
 from tidegate.perception.lens import Lens
 from tidegate.perception.rectify import Rectifier
 from tidegate.records import CameraInfo, JointStates
@@ -22,13 +31,18 @@ from tidegate.robot.control import CONTROLLER
 from tidegate.settings import Settings
 
 STACK = ("perception_node", "policy_node", "safety_node")
-MAKES = {topic: node for node in STACK for topic in GRAPH[node].publishes if topic in (*FROM_FRAME, *FROM_TICK)}
+OWN = (*FROM_FRAME, *FROM_TICK, *EVERY_OUTPUT)
+MAKES = {topic: node for node in STACK for topic in GRAPH[node].publishes if topic in OWN}
 """Topic → the node of the stack that publishes it."""
-COMMANDS = ("command", "effort_controller/commands")
+OBEY = {
+    "effort": "start the controller that listens to effort_controller/commands (ros2 control list_controllers)",
+    "twist": "start the drive-by-wire driver that listens to cmd_vel or motion_request, or remap them to its names",
+}
+"""What to do where nobody obeys, by ``vehicle.output``."""
 STOP = "emergency_stop"
 BARE = ("effort_controller/commands", STOP)
 """Without a header, so that no rate is told; the array comes with each ``command``."""
-WATCHED = (*SENSORS, *FROM_FRAME, *FROM_TICK, STOP)
+WATCHED = (*SENSORS, *OWN, STOP)
 """Every topic that is looked at."""
 LENS = "camera/camera_info"
 LOOKED_AT = (LENS, "neurons", "safety_node/barriers", "safety_node/inputs")
@@ -52,7 +66,7 @@ def check_graph(graph: GraphFacts, settings: Settings, car: Car, bundle: Bundle 
     for topic in SENSORS:
         yield from _sensor(topic, graph, settings)
     yield from _lens(graph.topics.get(LENS, TopicFacts()), settings, car, bundle)
-    for topic in (*FROM_FRAME, *FROM_TICK):
+    for topic in (*FROM_FRAME, *FROM_TICK, *OUTPUTS[settings.vehicle.output]):
         if graph.states.get(MAKES[topic]) == "active":
             yield from _own(topic, graph, settings)
     yield from _stop_chain(graph.topics.get(STOP, TopicFacts()), settings)
@@ -60,7 +74,7 @@ def check_graph(graph: GraphFacts, settings: Settings, car: Car, bundle: Bundle 
         yield from _quality(topic, graph.topics.get(topic, TopicFacts()))
     yield from check_mount(*(graph.topics.get(topic, TopicFacts()).course for topic in ("lane", "odom")))
     yield from _joints(graph.topics.get("joint_states", TopicFacts()), car)
-    yield from _masters(graph)
+    yield from _masters(graph, settings.vehicle.output)
     yield from _controller(graph, car)
 
 
@@ -232,12 +246,12 @@ def _joints(facts: TopicFacts, car: Car) -> Iterator[Finding]:
     yield ok("joints", f"all {len(car.joint_names)} of the URDF, with position and velocity")
 
 
-def _masters(graph: GraphFacts) -> Iterator[Finding]:
+def _masters(graph: GraphFacts, output: str) -> Iterator[Finding]:
     """Two masters of one actuator is the one thing never wanted."""
     own = f"{graph.namespace.rstrip('/')}/safety_node"
     up = graph.states.get("safety_node") == "active"
     heard = False
-    for topic in COMMANDS:
+    for topic in ("command", *OUTPUTS[output]):
         facts = graph.topics.get(topic, TopicFacts())
         heard = heard or bool(facts.subscribers)
         rivals = sorted(set(facts.publishers) - {own})
@@ -248,8 +262,7 @@ def _masters(graph: GraphFacts) -> Iterator[Finding]:
         elif facts.publishers.count(own) > 1:
             yield fail(topic, f"is published by {own} twice", "end one of the two graphs, or give it a namespace")
     if up and not heard:
-        remedy = "start the controller that listens to effort_controller/commands (ros2 control list_controllers)"
-        yield fail("actuators", "nobody listens to the commands", remedy)
+        yield fail("actuators", "nobody listens to the commands", OBEY[output])
     elif up:
         yield ok("actuators", "one master, and somebody obeys")
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from tidegate.messages.rates import FROM_FRAME, FROM_TICK, TRUSTED
+from tidegate.messages.rates import EVERY_OUTPUT, FROM_FRAME, FROM_TICK, TRUSTED
 from tidegate.messages.topics import TOPICS
 
 SENSORS = ("camera/image_raw", "camera/camera_info", *TRUSTED, "points")
@@ -37,7 +37,7 @@ GRAPH: dict[str, Interface] = {
     ),
     "policy_node": Interface(("nominal", "gains", "neurons", "diagnostics"), ("features", "odom")),
     "safety_node": Interface(
-        (*FROM_TICK, "safety_node/would_command", "timing/commanded", "diagnostics"),
+        (*FROM_TICK, *EVERY_OUTPUT, "safety_node/would_command", "timing/commanded", "diagnostics"),
         (*TRUSTED, "points", "nominal", "gains", "lane", "health", "manual", "emergency_stop", "tick"),
         serves=("safety_node/stop", "safety_node/reset"),
     ),
@@ -52,13 +52,13 @@ GRAPH: dict[str, Interface] = {
         calls=tuple(f"{node}/{service}" for node in LIFECYCLE for service in ("change_state", "get_state")),
     ),
     "tidegate_doctor": Interface(
-        subscribes=(*SENSORS, *FROM_FRAME, *FROM_TICK, "emergency_stop", "clock"),
+        subscribes=(*SENSORS, *FROM_FRAME, *FROM_TICK, *EVERY_OUTPUT, "emergency_stop", "clock"),
         calls=(*(f"{node}/get_state" for node in LIFECYCLE), "effort_controller/get_parameters"),
         onlooker=True,
     ),
     "tidegate_watch": Interface(
         subscribes=(
-            *("camera/camera_info", *TRUSTED, "points", *FROM_FRAME, *FROM_TICK),
+            *("camera/camera_info", *TRUSTED, "points", *FROM_FRAME, *FROM_TICK, *EVERY_OUTPUT),
             *("manual", "emergency_stop", "clock", "diagnostics"),
         ),
         onlooker=True,

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Odometry and inertial measurements."""
+"""Odometry, inertial measurements, and the twist that a car is asked for."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 
 from tidegate.messages.common import stamp_of, stamped
-from tidegate.messages.topics import IMU, ODOMETRY, Make
-from tidegate.records import Imu, Odometry
+from tidegate.messages.topics import IMU, ODOMETRY, TWIST, Make
+from tidegate.records import Imu, Odometry, Twist
 
 
 def _half_angle(yaw: float) -> tuple[float, float]:
@@ -68,3 +68,13 @@ def decode_imu(message: Any) -> Imu:
         for vector in (message.angular_velocity, message.linear_acceleration)
     )
     return Imu(stamp_of(message), rate, acceleration)
+
+
+def encode_twist(record: Twist, make: Make) -> Any:
+    message = stamped(TWIST, record.stamp, make, "base_link")
+    message.twist.linear.x, message.twist.angular.z = record.speed, record.yaw_rate
+    return message
+
+
+def decode_twist(message: Any) -> Twist:
+    return Twist(stamp_of(message), message.twist.linear.x, message.twist.angular.z)

@@ -11,8 +11,11 @@ from tidegate.settings import Settings
 
 FROM_FRAME = ("features", "lane", "health", "nominal", "gains", "neurons")
 """One message per camera frame, with the frame's stamp."""
-FROM_TICK = ("command", "effort_controller/commands", "safety_node/barriers", "safety_node/inputs")
+FROM_TICK = ("command", "safety_node/barriers", "safety_node/inputs")
 """One message per tick of the safety filter."""
+OUTPUTS = {"effort": ("effort_controller/commands",), "twist": ("cmd_vel", "motion_request")}
+"""One message per tick each: what goes out besides ``command``, by ``vehicle.output``."""
+EVERY_OUTPUT = tuple(topic for topics in OUTPUTS.values() for topic in topics)
 TRUSTED = ("joint_states", "odom", "imu")
 SLOW = 0.9
 """Share of the stated rate below which a topic comes too seldom."""
@@ -24,7 +27,7 @@ def stated_rates(settings: Settings) -> dict[str, float]:
     return {
         **dict.fromkeys(camera, settings.camera.rate_hz),
         "points": settings.ranging.rate_hz,
-        **dict.fromkeys(FROM_TICK, settings.safety.rate_hz),
+        **dict.fromkeys((*FROM_TICK, *EVERY_OUTPUT), settings.safety.rate_hz),
     }
 
 

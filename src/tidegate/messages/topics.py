@@ -19,12 +19,14 @@ from tidegate.records import (
     Joy,
     LaneEstimate,
     Manual,
+    MotionRequest,
     Neurons,
     Nominal,
     Odometry,
     Points,
     Round,
     SafetyState,
+    Twist,
     UsedInputs,
     Values,
 )
@@ -53,6 +55,7 @@ CLOCK = "rosgraph_msgs/msg/Clock"
 MARKERS = "visualization_msgs/msg/MarkerArray"
 MARKER = "visualization_msgs/msg/Marker"
 POINT = "geometry_msgs/msg/Point"
+TWIST = "geometry_msgs/msg/TwistStamped"
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,6 +92,8 @@ TOPICS: dict[str, Topic] = {
         Topic("emergency_stop", BOOL, bool, "reliable"),
         Topic("command", JOINT_STATE, Command, "command"),
         Topic("effort_controller/commands", MULTI_ARRAY, None, "command"),
+        Topic("cmd_vel", TWIST, Twist, "command"),
+        Topic("motion_request", JOINT_STATE, MotionRequest, "command"),
         Topic("safety_node/would_command", JOINT_STATE, Command, "command"),
         Topic("safety_node/barriers", JOINT_STATE, SafetyState, "reliable"),
         Topic("safety_node/inputs", JOINT_STATE, UsedInputs, "reliable"),

@@ -22,6 +22,7 @@ from tidegate.records import (
     LaneEstimate,
     Manual,
     Mode,
+    MotionRequest,
     Nominal,
     SafetyState,
     UsedInputs,
@@ -79,6 +80,19 @@ def encode_command(record: Command, make: Make) -> Any:
 
 def decode_command(message: Any) -> Command:
     return Command(stamp_of(message), tuple(message.name), _column(message, "effort"))
+
+
+REQUEST = ("speed", "acceleration", "steering_angle", "yaw_rate")
+"""Entries of a motion request, in the order of the record's fields."""
+
+
+def encode_request(record: MotionRequest, make: Make) -> Any:
+    values = [record.speed, record.acceleration, record.steering, record.yaw_rate]
+    return _named(record.stamp, REQUEST, make, values)
+
+
+def decode_request(message: Any) -> MotionRequest:
+    return MotionRequest(stamp_of(message), *(_entry(message, "position", name) for name in REQUEST))
 
 
 def encode_nominal(record: Nominal, make: Make) -> Any:

@@ -5,18 +5,23 @@ from __future__ import annotations
 
 from rclpy.node import Node
 
+from tidegate.messages.rates import OUTPUTS
 from tidegate.nodes.topics import publishers, ros_name
+from tidegate.settings import Settings
 
-COMMANDS = ("command", "effort_controller/commands")
+
+def commands(settings: Settings) -> tuple[str, ...]:
+    """The topics on which the actuators are commanded."""
+    return ("command", *OUTPUTS[settings.vehicle.output])
 
 
-def actuator_faults(node: Node) -> tuple[str, ...]:
+def actuator_faults(node: Node, settings: Settings) -> tuple[str, ...]:
     """What is wrong with the topics that ``node`` commands, in words; empty = one master, and somebody listens."""
     faults = []
-    for topic in COMMANDS:
+    for topic in commands(settings):
         rivals = sorted(set(publishers(node, topic)) - {node.get_fully_qualified_name()})
         if rivals:
             faults.append(f"'{topic}' is published by {', '.join(rivals)} too")
-    if not any(node.count_subscribers(ros_name(topic)) for topic in COMMANDS):
+    if not any(node.count_subscribers(ros_name(topic)) for topic in commands(settings)):
         faults.append("nobody listens to the commands")
     return tuple(faults)

@@ -15,7 +15,8 @@ from std_srvs.srv import Trigger
 
 from tidegate.errors import SettingsError
 from tidegate.messages import clock_of, encode_efforts
-from tidegate.nodes.actuator_watch import actuator_faults
+from tidegate.messages.rates import OUTPUTS
+from tidegate.nodes.actuator_watch import actuator_faults, commands
 from tidegate.nodes.diagnostics import DRY_RUN as SAID_DRY_RUN
 from tidegate.nodes.diagnostics import safety_diagnostics
 from tidegate.nodes.inbox import FIELDS, Inbox, Instant
@@ -35,7 +36,7 @@ from tidegate.records import (
     nanoseconds,
     seconds,
 )
-from tidegate.robot import Car, motor_torques
+from tidegate.robot import Car, DriveByWire, motor_torques
 from tidegate.safety import Supervisor
 
 AUTO_RESET = Own("auto_reset", False, "reset by itself until it has driven for two seconds; for simulation only")
@@ -85,16 +86,20 @@ class SafetyNode(StackNode):
         self._lock_step, self._dry_run = self.own(LOCK_STEP), self.own(DRY_RUN)
         if self._dry_run and self._lock_step:
             raise SettingsError("dry_run and lock_step are both true; in lock-step the simulator waits for commands")
-        if not self._dry_run:
-            self.refuse_second("command")
         self._car = Car.from_settings(self.settings)
+        self._by_wire = DriveByWire.of(self._car, 1 / self.settings.safety.rate_hz)
+        if not self._dry_run:
+            for topic in ("command",) if self._by_wire is None else commands(self.settings):
+                self.refuse_second(topic)
         self._supervisor = Supervisor(self.settings, self._car, disable=self.disabled)
         self._supervisor.adjust(self._changed)
         if self._dry_run:
             self.advertise("safety_node/would_command")
         else:
-            self.advertise("command", deadline_s=PERIODS_OFFERED / self.settings.safety.rate_hz)
-            self.advertise("effort_controller/commands")
+            deadline_s = PERIODS_OFFERED / self.settings.safety.rate_hz
+            self.advertise("command", deadline_s=deadline_s)
+            others = OUTPUTS[self.settings.vehicle.output]
+            self.advertise(*others, deadline_s=None if self._by_wire is None else deadline_s)
         self.advertise("safety_node/barriers", "safety_node/inputs", "diagnostics")
         if not self._lock_step:
             self.advertise("timing/commanded")
@@ -260,12 +265,21 @@ class SafetyNode(StackNode):
             self.send("safety_node/would_command", tick.command)
         else:
             self.send("command", tick.command)
-            torques = motor_torques(self._car, tick.command.effort, self._supervisor.joints)
-            self.send_message("effort_controller/commands", encode_efforts(torques, make))
+            self._actuate(tick, self._supervisor)
         self._tell_latency(inputs.nominal)
         self.send("safety_node/barriers", SafetyState.of(tick))
         self.send("safety_node/inputs", UsedInputs.of(inputs))
         self._tell_mode(tick)
+
+    def _actuate(self, tick: Tick, supervisor: Supervisor) -> None:
+        """The command in the form that ``vehicle.output`` asks for."""
+        if self._by_wire is None:
+            torques = motor_torques(self._car, tick.command.effort, supervisor.joints)
+            self.send_message("effort_controller/commands", encode_efforts(torques, make))
+            return
+        request = self._by_wire.request(tick.command, tick.allowed[1], supervisor.speed)
+        self.send("cmd_vel", request.twist)
+        self.send("motion_request", request)
 
     def _tell_latency(self, nominal: Received[Any] | None) -> None:
         """Real time: when the first command that used a frame went out."""
@@ -282,7 +296,7 @@ class SafetyNode(StackNode):
         if other_mode or self._untold or now - self._told >= DIAGNOSTICS_S:
             self._told, self._untold = now, False
             self._hear_latched_emergency()
-            faults = () if self._dry_run else actuator_faults(self)
+            faults = () if self._dry_run else actuator_faults(self, self.settings)
             if faults:
                 self.get_logger().error("; ".join(faults), throttle_duration_sec=5.0)
             robot, dropped = self.settings.vehicle.name, self._inbox.dropped
@@ -316,14 +330,19 @@ class SafetyNode(StackNode):
             if seconds(self._ticked - begun) > STOP_TIME_S:
                 break
             time.sleep(BRAKE_POLL_S if self._lock_step or self._on_clock else 1 / self.settings.safety.rate_hz)
-        if self._mode not in (None, Mode.STOPPED):
+        asking = self._by_wire is not None and not self._by_wire.stopped
+        if asking or self._mode not in (None, Mode.STOPPED):
             self._brake_blind()
         if self._mode != Mode.STOPPED:
             self.get_logger().warning("went down before the car was seen to stand; the actuators' time-out must act")
 
     def _brake_blind(self) -> None:
-        """Bring the brakes on though nobody tells how fast the car is, or what time it is: then time passes here."""
-        for _ in range(round(BLIND_S * self.settings.safety.rate_hz)):
+        """Bring the brakes on though nobody tells how fast the car is, or what time it is: then time passes here. A
+        speed that is asked for is brought down to zero, for the last one may be kept for ever."""
+        rate = self.settings.safety.rate_hz
+        for count in range(round(STOP_TIME_S * rate)):
+            if count >= BLIND_S * rate and (self._by_wire is None or self._by_wire.stopped):
+                break
             if self._lock_step or self._on_clock:
                 self._tick(Instant(self._ticked + self._period, self._ticked + self._period))
             else:

@@ -16,7 +16,7 @@ from rich.table import Table
 from rich.text import Text
 
 from tidegate.messages import layers_of
-from tidegate.operate.view import BARE, EXPECTED, QUIET_S, Seen, View, silent
+from tidegate.operate.view import BARE, EXPECTED, QUIET_S, Seen, View, expected, silent
 from tidegate.records import Command, JointStates, LaneEstimate, Level, Mode, SafetyState, seconds
 
 WIDTH = 108
@@ -192,9 +192,10 @@ def _topics(view: View) -> RenderableType:
 
 
 def _cells(view: View, names: Sequence[str]) -> Iterable[Text]:
+    wanted = expected(view)
     for name in names:
         seen = view.topics.get(name, Seen())
-        style = "bold red" if name in EXPECTED and not seen.quiet_s <= QUIET_S else ""
+        style = "bold red" if name in wanted and not seen.quiet_s <= QUIET_S else ""
         yield Text(name, style)
         alive = name in BARE and seen.quiet_s <= QUIET_S
         yield Text("alive" if alive else _number(seen.rate_hz, ".1f") if name else "", style)

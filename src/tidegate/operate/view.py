@@ -10,13 +10,13 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from tidegate.messages.graph import GRAPH
-from tidegate.messages.rates import FROM_FRAME, FROM_TICK, TRUSTED, rate_of
+from tidegate.messages.rates import EVERY_OUTPUT, FROM_FRAME, FROM_TICK, TRUSTED, rate_of
 from tidegate.records import NANOSECONDS, Status, seconds
 
 CAMERA = "camera/image_raw"
 EXPECTED = (*TRUSTED, "points", *FROM_FRAME, *FROM_TICK)
 """What comes all the time while a graph is up. The camera's frames themselves are not fetched, least of all over a
-network: ``health`` comes once per frame, with the frame's stamp."""
+network: ``health`` comes once per frame, with the frame's stamp. Of the outputs a car has one kind."""
 HEARD = GRAPH["tidegate_watch"].subscribes
 BARE = ("effort_controller/commands", "emergency_stop")
 """Topics whose messages begin with no time."""
@@ -88,6 +88,11 @@ class Meter:
         return Seen(publishers, rate, age, seconds(steady - self._last))
 
 
+def expected(view: View) -> tuple[str, ...]:
+    """What ought to come all the time; of the outputs, those that are published."""
+    return (*EXPECTED, *(topic for topic in EVERY_OUTPUT if view.topics.get(topic, Seen()).publishers))
+
+
 def silent(view: View) -> Iterator[str]:
     """What ought to come and does not, each in words."""
     if not any(view.topics.get(topic, Seen()).publishers for topic in (CAMERA, *EXPECTED)):
@@ -96,7 +101,7 @@ def silent(view: View) -> Iterator[str]:
         return
     if not view.topics.get(CAMERA, Seen()).publishers:
         yield f"{CAMERA}: nobody publishes it"
-    for topic in EXPECTED:
+    for topic in expected(view):
         seen = view.topics.get(topic, Seen())
         if not seen.publishers:
             yield f"{topic}: nobody publishes it"

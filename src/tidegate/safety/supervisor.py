@@ -32,6 +32,9 @@ class Supervisor:
     """Everything between the policy's wish and the joints, at the safety node's own rate.
 
     A deterministic function of the sequence of inputs; ``tick`` never raises. It starts STOPPED and waits for a reset.
+
+    Attributes:
+        speed: [m/s], as the last tick had it; None = a trusted sensor was at fault, or the tick was.
     """
 
     def __init__(self, settings: Settings, car: Car, *, disable: frozenset[str] = frozenset()) -> None:
@@ -59,6 +62,7 @@ class Supervisor:
         self._limiter = Limiter(self._actuation.low, self._actuation.high, self._actuation.step, self._safe)
         self._no_joints = JointStates(0, (), np.empty(0), np.empty(0), np.empty(0))
         self.rung = Rung()
+        self.speed: float | None = None
         self._state = State()
         self._now: int | None = None
         self._ran_back = False
@@ -107,6 +111,7 @@ class Supervisor:
             return Tick(command, Mode.STOPPING, backup, backup, (), "", (reason,))
 
     def _tick(self, inputs: SafetyInputs) -> Tick:
+        self.speed = None
         step = max(inputs.now - self._now, 0) if self._now is not None else 0
         backwards = self._now is not None and inputs.now < self._now
         self._now = inputs.now
@@ -137,6 +142,8 @@ class Supervisor:
         effort = self._limiter(self._actuation.efforts(*allowed, joints, inputs.now))
         self._actuation.effort = effort
         state.force, state.curvature = allowed[0], self._actuation.curvature
+        if not conditions.trusted:
+            self.speed = state.speed
         reasons = self.rung.reasons if filtered.solved else (*self.rung.reasons, "the programme had no solution")
         if mode == Mode.STOPPED:  # what stands against a reset now
             reasons += tuple(why for why in conditions.trusted + camera if why not in reasons)

@@ -47,6 +47,21 @@ class VehicleSettings:
         low=0,
         high=20,
     )
+    output: str = setting(
+        "effort",
+        "",
+        "what goes out besides `command`: joint efforts (effort_controller/commands), or the motion that a "
+        "drive-by-wire car is asked for (cmd_vel, motion_request)",
+        choices=("effort", "twist"),
+    )
+    speed_horizon_s: float = setting(
+        0.5,
+        "s",
+        "with output twist: the speed asked for is the measured one plus the acceleration times this, the dead time "
+        "plus the time constant of the car's speed loop",
+        low=0.05,
+        high=5,
+    )
     command_hold_s: float = setting(
         0.05, "s", "longest time a command acts until the next, or until the actuators brake", low=0.001, high=1
     )
