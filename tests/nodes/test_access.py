@@ -33,6 +33,7 @@ from tidegate.messages import TOPICS, camera_info
 from tidegate.messages.graph import SENSORS, SIMULATED
 from tidegate.nodes.bringup import Graph, GraphOptions
 from tidegate.nodes.examine import examine
+from tidegate.nodes.joystick_node import JoystickNode
 from tidegate.nodes.markers_node import MarkersNode
 from tidegate.nodes.perception_node import PerceptionNode
 from tidegate.nodes.player_node import OPERATOR, PlayerNode
@@ -219,6 +220,11 @@ def test_viewers_have_what_the_policy_allows(
     expected = allowed(node.get_name(), "/car")
     assert spun(ros, observer, node, expected) == expected
     viewer.destroy_node()
+
+
+def test_the_joystick_has_what_the_policy_allows(ros: EventsExecutor, observer: Observer) -> None:
+    expected = allowed("joystick_node", "/car")
+    assert spun(ros, observer, made(JoystickNode, space="/car"), expected) == expected
 
 
 def test_the_watch_has_what_the_policy_allows(observer: Observer) -> None:
