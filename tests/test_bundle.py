@@ -179,6 +179,14 @@ def test_a_wiring_that_does_not_fit_the_weights_is_refused(
 def test_inspect_tells_the_network_and_draws_it(original: Path, tmp_path: Path, capsys: Any) -> None:
     inspect(original, tmp_path / "wiring.svg")
     told = capsys.readouterr().out
-    for words in ("car-test", "19 (11 inter, 6 command, 2 motor)", "165 sensory", "1,056", "time constants", "0.25"):
+    for words in (
+        "car-test",
+        "19 (11 inter, 6 command, 2 motor)",
+        "165 sensory",
+        "1,056",
+        "time constants",
+        "0.25",
+        "160 × 80 px",
+    ):
         assert words in told
     assert (tmp_path / "wiring.svg").read_text().startswith("<svg")

@@ -135,6 +135,13 @@ def test_a_camera_smaller_than_the_input_is_refused(bundles, car_settings):
         Network.of(bundles["ltc"], small)
 
 
+def test_a_camera_that_would_be_rectified_is_refused(bundles, car_settings, tmp_path):
+    other = replace(car_settings, camera=replace(car_settings.camera, fov_deg=55.0))
+    with pytest.raises(ExportError, match="was trained with another camera than the settings"):
+        export_bundle(bundles["ltc"], other, "numpy", tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+
+
 def test_a_corrupt_bundle_is_refused(bundles, car_settings, tmp_path):
     arrays = {name: array for name, array in bundles["ltc"].arrays.items() if "raw_leak" not in name}
     with pytest.raises(BundleError, match="corrupt"):

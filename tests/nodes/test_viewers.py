@@ -21,7 +21,7 @@ from rclpy.serialization import deserialize_message
 from domains import random_domain
 from tidegate.bundle import Bundle
 from tidegate.errors import BundleError, SettingsError
-from tidegate.messages import TOPICS, decode, encode
+from tidegate.messages import TOPICS, camera_info, decode, encode
 from tidegate.nodes.children import Child
 from tidegate.nodes.main import VIEWER_NICE
 from tidegate.nodes.markers_node import MarkersNode
@@ -134,7 +134,7 @@ def test_the_overlay_is_that_of_perception_with_the_stamp_of_its_frame(saliency:
     frame = Frame(NOW, np.random.default_rng(0).integers(0, 256, shape, dtype=np.uint8))
     assert saliency.heard() == 0
     looking = saliency.look()
-    until(saliency.executor, lambda: saliency.heard() == 1, "the node subscribes")
+    until(saliency.executor, lambda: saliency.heard() == len(SaliencyNode.HEARS), "the node subscribes")
 
     def shown() -> bool:
         saliency.send("camera/image_raw", Frame(1, np.zeros((4, 4, 3), np.uint8)))  # of another size: left out
@@ -144,9 +144,23 @@ def test_the_overlay_is_that_of_perception_with_the_stamp_of_its_frame(saliency:
     until(saliency.executor, shown, "an overlay")
     got = decode("saliency", saliency.got[0])
     assert got.stamp == NOW
-    direct = Perception(Bundle.load(BUNDLE, "car"), settings).saliency(frame)
-    np.testing.assert_array_equal(got.image, overlay(frame.image, direct))
+    direct = Perception(Bundle.load(BUNDLE, "car"), settings)
+    plain = overlay(frame.image, direct.saliency(frame))
+    np.testing.assert_array_equal(got.image, plain)
     assert (got.image != frame.image).any()
+    info = camera_info(NOW, settings.camera)
+    info.k[0, 2] += 6.0
+    direct.calibrate(info)
+    rectified = overlay(frame.image, direct.saliency(frame))
+    assert (rectified != plain).any()
+
+    def told() -> bool:
+        if not saliency.viewer._newest:  # more would keep the executor from the viewer's timer
+            saliency.send("camera/camera_info", info)
+            saliency.send("camera/image_raw", frame)
+        return any(np.array_equal(decode("saliency", one).image, rectified) for one in saliency.got)
+
+    until(saliency.executor, told, "an overlay of the camera that told of itself")
     saliency.own.destroy_subscription(looking)
     until(saliency.executor, lambda: saliency.heard() == 0, "nobody looks, nothing is heard")
 

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 from typing import Annotated
 
@@ -11,7 +12,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from tidegate.bundle import DESCRIPTION, Bundle
+from tidegate.bundle import DESCRIPTION, Bundle, CameraView
 from tidegate.errors import BundleError
 from tidegate.liquid.drawing import draw_policy
 from tidegate.liquid.live import CfcStep, LtcStep
@@ -63,6 +64,7 @@ def _summary(bundle: Bundle, wiring: Wiring, step: LtcStep | CfcStep) -> Table:
         "gains": f"{', '.join(bundle.policy.gain_names)} in {bundle.policy.gain_low:g}–{bundle.policy.gain_high:g} 1/s",
         "backbone": f"{len(bundle.backbone) / 1024:,.0f} KiB, "
         f"image {bundle.perception.input_width} × {bundle.perception.input_height} px",
+        "camera": _camera(bundle.camera),
         "lane bound": "calibrated" if bundle.conformal else "not calibrated (infinite)",
     }
     for name, words in rows.items():
@@ -72,6 +74,14 @@ def _summary(bundle: Bundle, wiring: Wiring, step: LtcStep | CfcStep) -> Table:
         for name, part in zip(("inter", "command", "motor"), wiring.layers, strict=True):
             table.add_row(f"time constants, {name}", f"{fast[part].min():.3f} s to {slow[part].max():.2f} s")
     return table
+
+
+def _camera(view: CameraView | None) -> str:
+    if view is None:
+        return "not told (a bundle of before)"
+    x, y, z = (f"{value:g}" for value in view.xyz)
+    turned = ", ".join(f"{math.degrees(angle):g}°" for angle in view.rpy)
+    return f"{view.width} × {view.height} px, {view.fov_deg:g}° high, at ({x}, {y}, {z}) m, roll pitch yaw {turned}"
 
 
 def _files(path: Path) -> Table:

@@ -77,8 +77,14 @@ def live(
 
     Raises:
         BundleError: the bundle cannot be run.
+        ExportError: its camera's pictures would have to be rectified, which an export does not do.
     """
     perception, policy = Perception(bundle, settings), LiquidPolicy(bundle, settings)
+    if perception.rectifies:
+        raise ExportError(
+            f"bundle '{bundle.name}' was trained with another camera than the settings and the URDF state; an export "
+            "takes the trained camera's pictures: name its settings with --config"
+        )
     rows, stamp = [], 0
     for image, one_speed, passed in zip(images, speed, dt, strict=True):
         stamp += nanoseconds(float(passed))

@@ -3,8 +3,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import cv2
 import numpy as np
 import onnxruntime
@@ -96,7 +94,8 @@ class Perception:
                 f"with a camera at ({there}): they may be {APART_M:g} m apart, for pictures can be turned, not moved"
             )
         self._stated = camera_info(0, settings.camera)
-        self.fault, self._told = "", ""
+        self.fault = ""
+        self._told: tuple[object, ...] = ()
         try:
             self._rectifier = self._fit(self._stated)
         except ImageError as error:
@@ -116,7 +115,8 @@ class Perception:
         Returns:
             what came of it, in one line; empty = nothing new was said.
         """
-        said = repr((replace(info, stamp=0), info.k.tolist(), info.d.tolist()))
+        lens = (info.width, info.height, info.k.tobytes(), info.distortion_model, info.d.tobytes())
+        said = (*lens, info.binning, info.window)
         if said == self._told:
             return ""
         self._told, self.fault = said, ""
