@@ -597,6 +597,8 @@ def test_a_dry_run_sends_nothing_to_the_actuators_and_tells_what_it_would(
     assert "dry run: nothing is sent to the actuators" in plant.said()
     assert plant.diagnostics[-1].status[0].level == bytes([Level.WARN])
     assert plant.status()["dry_run"] == "true"
+    told = plant.diagnostics[-1].status[0]
+    assert (told.name, told.hardware_id) == ("safety_node: filter", plant.settings.vehicle.name)
     assert not any(node.count_publishers(topic) for topic in ("command", *actuators))
     node.close()
     assert plant.commands == []
