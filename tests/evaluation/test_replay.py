@@ -326,7 +326,7 @@ def test_what_the_camera_said_of_itself_is_gone_by(k, said, recorded, random_bun
     path = rewritten(recorded[1], tmp_path / "other", change, topics)
     bundle, reader = Bundle.load(random_bundle), BagReader(path)
     made = replay(reader, bundle, car_settings)
-    assert sum(said in note for note in made.notes) == 1, made.notes
+    assert sum(said in note.line() for note in made.notes) == 1, made.notes
     direct = Perception(bundle, car_settings)
     direct.calibrate(CameraInfo(0, 160, 80, told))
     for _, _, frame in reader.messages(["camera/image_raw"]):

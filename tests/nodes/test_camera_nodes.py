@@ -112,7 +112,7 @@ def test_perception_says_what_its_object_says(perception: Bench, bundle: Path, s
 def spoilt(settings: Settings, how: str, stamp: int = PERIOD) -> Any:
     message = encode(frame(settings, stamp), make)
     if how == "encoding":
-        message.encoding = "mono8"
+        message.encoding = "16UC1"
     elif how == "short":
         message.data = message.data[:100]
     elif how == "empty":

@@ -59,9 +59,10 @@ def recording(ros: Executor, bag: Path, *parameters: str) -> Iterator[RecorderNo
 def test_the_stacks_topics_are_recorded_or_all_of_a_standard_type(ros: Executor, tmp_path: Path, every: bool) -> None:
     source = rclpy.create_node("driver")
     ros.add_node(source)
-    published = {"odom": TOPICS["odom"].type, "joy": "sensor_msgs/msg/Joy", "markers": TOPICS["markers"].type}
+    published = {"odom": TOPICS["odom"].type, "markers": TOPICS["markers"].type}
+    published["warmth"] = "sensor_msgs/msg/Temperature"
     senders = {name: source.create_publisher(message_class(kind), name, 10) for name, kind in published.items()}
-    expected = {"/odom", "/joy"} if every else {"/odom"}
+    expected = {"/odom", "/warmth"} if every else {"/odom"}
     with recording(ros, tmp_path / "bag", f"all_topics:={every}"):
         until(
             ros,

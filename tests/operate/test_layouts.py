@@ -162,6 +162,7 @@ def test_rviz_and_what_tells_it_of_the_links_keep_their_frames_inside_the_namesp
 ) -> None:
     """Two cars have links of the same names: on one ``/tf`` each would stand where the other does."""
     launch = pytest.importorskip("launch")
+    from launch.conditions import IfCondition
     from launch.utilities import perform_substitutions
 
     from tidegate.nodes import viewing
@@ -172,7 +173,7 @@ def test_rviz_and_what_tells_it_of_the_links_keep_their_frames_inside_the_namesp
     context.launch_configurations.update(
         namespace="left", use_sim_time="true", params_file=str(config), rviz_config_file=str(config.parent / RVIZ)
     )
-    nodes = viewing._rviz(context, described=False)
+    nodes = viewing._rviz(context, IfCondition("false"))
     assert [node.node_executable for node in nodes] == [viewing.RVIZ, viewing.DESCRIBER]
     for node in nodes:
         rules = [

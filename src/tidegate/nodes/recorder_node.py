@@ -70,7 +70,7 @@ class RecorderNode(Node):  # type: ignore[misc]
         )
         try:
             values = {item.name: declare_own(self, item) for item in PARAMETERS}
-            values["path"] = folder_named(values["path"])
+            asked, values["path"] = values["path"], folder_named(values["path"])
             self._linger, self._all = values["linger"], values["all_topics"]
             config, bundle = (Path(values[name]) if values[name] else None for name in ("config", "bundle"))
             contract = contract_of(config, bundle)
@@ -87,7 +87,7 @@ class RecorderNode(Node):  # type: ignore[misc]
         self._listeners: list[tuple[Subscription, Callable[[bytes], None]]] = []
         self._told_failure = self._told_loss = False
         self._told_at = 0.0
-        if values["path"]:
+        if values["path"] and str(values["path"]) != asked:
             self.get_logger().info(f"recording into {values['path']}")
         self.create_timer(LOOK_PERIOD_S, self._look, clock=Clock(clock_type=ClockType.STEADY_TIME))
 
