@@ -51,7 +51,7 @@ def decode_frame(message: Any) -> Frame:
     encoding = message.encoding
     if encoding not in CHANNELS:
         *others, last = CHANNELS
-        raise ImageError(f"image has encoding '{encoding}'; it must be {', '.join(others)} or {last}")
+        raise ImageError(f"image has encoding {encoding!r}; it must be {', '.join(others)} or {last}")
     pixel, height, width = PIXEL_BYTES[encoding], int(message.height), int(message.width)
     image = _rows(message, pixel * width, np.uint8).reshape(height, width, pixel)
     if encoding != "rgb8":

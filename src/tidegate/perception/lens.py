@@ -57,7 +57,7 @@ class Lens:
         allowed = COEFFICIENTS.get(info.distortion_model)
         if len(d) and allowed is None:
             raise ImageError(
-                f"camera_info: distortion_model is '{info.distortion_model}'; known are {', '.join(COEFFICIENTS)}"
+                f"camera_info: distortion_model is {info.distortion_model!r}; known are {', '.join(COEFFICIENTS)}"
             )
         if len(d) and allowed is not None and (len(d) not in allowed or not np.isfinite(d).all()):
             counts = " or ".join(map(str, allowed))
