@@ -153,7 +153,7 @@ def test_a_recorder_that_dies_is_told_of_and_stops_nobody(
          "/diagnostics", "diagnostic_msgs/msg/DiagnosticArray"],
         env=launched.environment, capture_output=True, text=True, check=True, timeout=120,
     ).stdout  # fmt: skip
-    assert "name: recorder_node" in heard
+    assert "recorder_node: recording" in heard
     assert launched.process.poll() is None
     os.killpg(launched.process.pid, signal.SIGINT)
     assert launched.process.wait(60) == 0, launched.said
