@@ -121,6 +121,7 @@ print("commanded last", *last[-1], flush=True)
 """
 DESCRIBER = """#!{python}
 import signal
+signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGINT])
 signal.sigwait([signal.SIGINT])
 """
 SPAWNER = """#!{python}

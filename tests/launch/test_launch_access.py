@@ -24,7 +24,8 @@ from tidegate.share import share_path
 
 pytestmark = [pytest.mark.slow, pytest.mark.real_time]
 NODES = ("perception_node", "policy_node", "safety_node")
-DRY = "/car/safety_node/would_command"
+ELSEWHERE = {"/car/safety_node/would_command", "/car/cmd_vel", "/car/motion_request"}
+"""What only a dry run publishes, and a drive-by-wire car."""
 OPERATOR = "/_ros2cli_requester_std_srvs_Trigger"
 NONE = nothing()
 
@@ -62,7 +63,7 @@ def test_launch_nodes_and_operator_have_what_the_policy_allows_and_nothing_else(
     try:
         launched.wait_for("all nodes are active")
         for name in NODES:
-            expected = {kind: names - {DRY} for kind, names in policy[f"/tidegate/{name}"].items()}
+            expected = {kind: names - ELSEWHERE for kind, names in policy[f"/tidegate/{name}"].items()}
             assert observer.until(f"/car/{name}", lambda seen, goal=expected: seen == goal) == expected, name
         places = observer.names()
         assert [places[f"/car/{name}"] for name in NODES] == [f"/tidegate/{name}" for name in NODES]
