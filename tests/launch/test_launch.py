@@ -138,6 +138,7 @@ def test_a_node_that_dies_takes_the_launch_down_safely(launch: Callable[..., Lau
     assert re.search(r"safety_node-\d\]: process has finished cleanly", launched.said)
 
 
+@pytest.mark.slow
 def test_a_recorder_that_dies_is_told_of_and_stops_nobody(
     launch: Callable[..., Launched], bundle: Path, tmp_path: Path
 ) -> None:

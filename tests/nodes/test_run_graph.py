@@ -118,6 +118,7 @@ def test_a_live_recording_in_lock_step_is_replayed_bit_for_bit(
     assert made.notes == ()
 
 
+@pytest.mark.slow
 def test_a_recording_in_real_time_is_replayed_and_what_was_dropped_is_named(
     bundle: Path, settings: Settings, tmp_path: Path
 ) -> None:
@@ -180,6 +181,7 @@ def test_a_node_that_dies_is_named_and_the_rest_goes_down(bundle: Path) -> None:
     assert children["safety_node"].code == 0
 
 
+@pytest.mark.slow
 def test_a_recorder_that_dies_is_told_of_and_stops_nobody(bundle: Path, tmp_path: Path) -> None:
     told: list[str] = []
     options = GraphOptions(bundle, CAR_YAML, lock_step=True, record=tmp_path / "bag")
