@@ -38,6 +38,7 @@ def drive(way: float, speed: float, turned: float, phase: float = 0.0) -> Drive:
     return lanes, odometry
 
 
+@pytest.mark.slow
 @given(st.floats(20, 300), st.floats(1, 20), st.floats(-0.15, 0.15), st.floats(0, 6), st.randoms())
 def test_it_is_the_angle_by_which_the_camera_is_turned_in_whatever_order_the_messages_come(
     way, speed, turned, phase, random

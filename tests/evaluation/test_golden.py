@@ -90,7 +90,13 @@ def test_rounding_stays_below_the_tolerance(monkeypatch: pytest.MonkeyPatch) -> 
     ("bag", "change", "shown", "acts"),
     [
         ("road", {"lane": {"inner_gain": 1.6}}, "filter.lane.margin", 0.5),
-        ("traffic", {"filter": {"gain_default": 2.2}}, "command.rear_left_wheel_joint", 2.5),
+        pytest.param(
+            "traffic",
+            {"filter": {"gain_default": 2.2}},
+            "command.rear_left_wheel_joint",
+            2.5,
+            marks=pytest.mark.slow,
+        ),
     ],
 )
 def test_another_gain_of_a_barrier_is_caught_and_shown(

@@ -215,7 +215,7 @@ def cut_off(source, target, begins_s, keep=lambda topic: True):
     return target
 
 
-@pytest.mark.parametrize("begins_s", [0.1, 0.33, 2.0])
+@pytest.mark.parametrize("begins_s", [0.1, pytest.param(0.33, marks=pytest.mark.slow), 2.0])
 def test_a_bag_that_begins_midway_is_replayed_from_what_it_tells_of_the_state(
     begins_s, recorded, random_bundle, car_settings, tmp_path
 ):
@@ -243,6 +243,7 @@ def test_a_bag_that_begins_midway_without_neurons_says_so(recorded, random_bundl
     assert any("has no neurons: they begin at rest" in text for text in notes)
 
 
+@pytest.mark.slow
 def test_all_frames_that_were_dropped_are_named_where_all_are_asked_for(recorded, random_bundle, tmp_path):
     """Ten of them, no two neighbours: six in the terminal, all with --all and on the page."""
     _, path = recorded

@@ -82,7 +82,9 @@ def test_healthy_sensors_give_no_warning_but_that_the_stack_is_not_up(sensors: A
 @pytest.mark.parametrize(
     ("wrong", "check", "said"),
     [
-        ({"joints": ["rear_left_wheel_joint"]}, "joints", "lacks rear_left_wheel_joint"),
+        pytest.param(
+            {"joints": ["rear_left_wheel_joint"]}, "joints", "lacks rear_left_wheel_joint", marks=pytest.mark.slow
+        ),
         pytest.param({"controller": ["a", "b"]}, "effort_controller", "drives a, b; the", marks=pytest.mark.slow),
         pytest.param({"drop": ["imu"]}, "imu", "/driver publishes nothing", marks=pytest.mark.slow),
         pytest.param({"every": {"odom": 10}}, "odom", "10.0 Hz; below 20.0 Hz", marks=pytest.mark.slow),

@@ -152,6 +152,7 @@ def within(stretch: str, at: float) -> bool:
     return float(first) - 6e-4 < at < float(last or first) + 6e-4
 
 
+@pytest.mark.slow
 def test_real_time_measures_latency_and_loses_no_frame(bundle: Path, tmp_path: Path) -> None:
     options = GraphOptions(bundle, CAR_YAML, seed=SEED, record=tmp_path / "bag")
     summary = run_graph(options, duration_s=3.0)

@@ -39,6 +39,7 @@ def start(monkeypatch: pytest.MonkeyPatch) -> Iterator[Start]:
         process.wait()
 
 
+@pytest.mark.slow
 def test_a_driver_has_what_it_was_started_with_and_a_replay_the_shipped_profile(start: Start) -> None:
     start(str(Path(__file__).parent / "sensors.py"), "{}")
     start(
