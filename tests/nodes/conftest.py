@@ -15,6 +15,7 @@ os.environ["ROS_AUTOMATIC_DISCOVERY_RANGE"] = "LOCALHOST"
 os.environ.setdefault("MUJOCO_GL", "egl")
 
 import rclpy
+from plant import Plant
 from rclpy.experimental import EventsExecutor
 from rclpy.signals import SignalHandlerOptions
 
@@ -47,3 +48,10 @@ def ros() -> Iterator[EventsExecutor]:
     yield executor
     executor.shutdown()
     rclpy.try_shutdown()
+
+
+@pytest.fixture
+def plant(ros: EventsExecutor, settings: Settings) -> Iterator[Plant]:
+    made = Plant(ros, settings)
+    yield made
+    made.close()

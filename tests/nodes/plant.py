@@ -35,6 +35,9 @@ from tidegate.settings import Settings
 from tidegate.share import share_path
 
 CAR_YAML = share_path("config/car.yaml")
+ARGUMENTS = ["--ros-args", "--params-file", str(CAR_YAML)]
+LOCK_STEP = [*ARGUMENTS, "-p", "lock_step:=true", "-p", "auto_reset:=true"]
+"""Of the safety node; the second in lock-step, released by itself."""
 PATIENCE_S = 20.0
 
 

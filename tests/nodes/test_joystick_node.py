@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from plant import CAR_YAML, Plant, let_go, until
+from plant import ARGUMENTS, LOCK_STEP, Plant, let_go, until
 from rclpy.experimental import EventsExecutor
 from rclpy.lifecycle import TransitionCallbackReturn
 
@@ -15,10 +15,7 @@ from tidegate.nodes.joystick_node import JoystickNode
 from tidegate.nodes.safety_node import SafetyNode
 from tidegate.nodes.topics import make, message_class
 from tidegate.records import Joy, Mode, SafetyState, nanoseconds
-from tidegate.settings import Settings
 
-ARGUMENTS = ["--ros-args", "--params-file", str(CAR_YAML)]
-LOCK_STEP = [*ARGUMENTS, "-p", "lock_step:=true", "-p", "auto_reset:=true"]
 NETWORK_N = 100.0
 """What the plant's policy asks for."""
 
@@ -47,13 +44,6 @@ class Seat:
             until(self.plant.executor, lambda before=count: len(self.heard) > before, "an answer to the joystick")
             state = self.plant.rounds(4)
         return state
-
-
-@pytest.fixture
-def plant(ros: EventsExecutor, settings: Settings) -> Iterator[Plant]:
-    made = Plant(ros, settings)
-    yield made
-    made.close()
 
 
 @pytest.fixture

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from lifecycle_msgs.msg import Transition
 from lifecycle_msgs.srv import ChangeState
-from plant import CAR_YAML, Plant, let_go, until
+from plant import ARGUMENTS, LOCK_STEP, Plant, let_go, until
 from rcl_interfaces.msg import SetParametersResult
 from rcl_interfaces.srv import SetParametersAtomically
 from rclpy.experimental import EventsExecutor
@@ -28,17 +28,8 @@ from tidegate.nodes.topics import make, message_class, offered_qos, requested_qo
 from tidegate.records import Level, Mode, MotionRequest, SafetyState, Twist
 from tidegate.settings import Settings
 
-ARGUMENTS = ["--ros-args", "--params-file", str(CAR_YAML)]
-LOCK_STEP = [*ARGUMENTS, "-p", "lock_step:=true", "-p", "auto_reset:=true"]
 STANDS = 300
 """Ticks after which a plant that stood at once is believed: no stop is that its brakes cannot make."""
-
-
-@pytest.fixture
-def plant(ros: EventsExecutor, settings: Settings) -> Iterator[Plant]:
-    made = Plant(ros, settings)
-    yield made
-    made.close()
 
 
 @pytest.fixture

@@ -7,14 +7,12 @@ import sys
 from collections.abc import Sequence
 
 from rclpy.node import Node
-from rclpy.qos import QoSProfile
-from rclpy.serialization import deserialize_message
 from std_srvs.srv import Trigger
 
 from tidegate.errors import TidegateError
-from tidegate.messages import TOPICS, decode, encode
+from tidegate.messages import TOPICS, encode
 from tidegate.nodes.parameters import command_line, declare
-from tidegate.nodes.topics import make, message_class, offered_qos, requested_qos
+from tidegate.nodes.topics import make, message_class, offered_qos, read, requested_qos
 from tidegate.operate.joystick import Joystick
 from tidegate.robot import Car
 
@@ -46,8 +44,8 @@ class JoystickNode(Node):  # type: ignore[misc]
         self._sender = self.create_publisher(
             message_class(TOPICS["manual"].type), "manual", offered_qos("manual", lock_step=False)
         )
-        profile: QoSProfile = requested_qos("joy", lock_step=False)
-        self.create_subscription(message_class(TOPICS["joy"].type), "joy", self._heard, profile, raw=True)
+        kind = message_class(TOPICS["joy"].type)
+        self.create_subscription(kind, "joy", self._heard, requested_qos("joy", lock_step=False), raw=True)
 
     def needed(self) -> bool:
         """The car stops without it by itself."""
@@ -58,7 +56,7 @@ class JoystickNode(Node):  # type: ignore[misc]
 
     def _heard(self, data: bytes) -> None:
         try:
-            asked = self._joystick.read(decode("joy", deserialize_message(data, message_class(TOPICS["joy"].type))))
+            asked = self._joystick.read(read("joy", data))
         except TidegateError as error:
             self.get_logger().warning(f"joy: {error}", throttle_duration_sec=COMPLAIN_S)
             return
