@@ -1,9 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
-"""No test asserts a time: a first call that imports, or a busy machine, fails nothing."""
+"""Headless pictures; and no test asserts a time: a first call that imports, or a busy machine, fails nothing."""
 
 from __future__ import annotations
 
 import os
+
+os.environ.setdefault("MUJOCO_GL", "egl")  # before anything imports MuJoCo
 
 from hypothesis import Phase, settings
 

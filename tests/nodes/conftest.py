@@ -12,7 +12,6 @@ from domains import random_domain
 pytest.importorskip("rclpy")
 os.environ["ROS_DOMAIN_ID"] = random_domain()
 os.environ["ROS_AUTOMATIC_DISCOVERY_RANGE"] = "LOCALHOST"
-os.environ.setdefault("MUJOCO_GL", "egl")
 
 import rclpy
 from plant import Plant

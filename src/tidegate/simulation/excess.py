@@ -20,11 +20,12 @@ class Excess:
 
     def __init__(self, car: Car, speed_max: float) -> None:
         """``speed_max`` [m/s]."""
-        names = car.joint_names
-        self._velocity = [car.limits[name].velocity for name in names]
-        self._range = [(car.limits[name].lower, car.limits[name].upper) for name in STEER_JOINTS]
-        self._speed_max = speed_max
-        self._names = [f"velocity {name}" for name in names] + [f"position {name}" for name in STEER_JOINTS] + ["speed"]
+        limits = car.limits
+        velocities = [(f"velocity {name}", limits[name].velocity) for name in car.joint_names]
+        self._limits = [(name, -most, most, most) for name, most in [*velocities, ("speed", speed_max)]]
+        for name in STEER_JOINTS:
+            low, high = limits[name].lower, limits[name].upper
+            self._limits.append((f"position {name}", low, high, high - low))
         self.found: dict[str, float] = {}
 
     def look(self, velocities: Sequence[float], angles: Sequence[float], speed: float) -> None:
@@ -35,13 +36,8 @@ class Excess:
             angles: of the steering joints [rad].
             speed: of the car [m/s].
         """
-        now = [abs(velocity) / most - 1 for velocity, most in zip(velocities, self._velocity, strict=True)]
-        now += [
-            max(angle - upper, lower - angle) / (upper - lower)
-            for angle, (lower, upper) in zip(angles, self._range, strict=True)
-        ]
-        now.append(abs(speed) / self._speed_max - 1)
-        if max(now) > ROUNDING:
-            for name, value in zip(self._names, now, strict=True):
-                if value > max(self.found.get(name, 0.0), ROUNDING):
-                    self.found[name] = value
+        for value, (name, low, high, unit) in zip((*velocities, speed, *angles), self._limits, strict=True):
+            if not low <= value <= high:
+                excess = max(value - high, low - value) / unit
+                if excess > max(self.found.get(name, 0.0), ROUNDING):
+                    self.found[name] = excess

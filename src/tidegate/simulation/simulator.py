@@ -120,7 +120,7 @@ class Simulator:
         self._acceleration = (speed - before) / seconds(self._period)
         self._tick += 1
         self._observation = None
-        self._follow_road()
+        self._follow_road(speed)
         for actor in self.scene.actors:
             actor.advance(seconds(self._period), self._ego)
         self._place_actors()
@@ -262,18 +262,18 @@ class Simulator:
         data.qvel[:3], data.qvel[3:6] = speed * ahead, 0.0
         data.qvel[self._wheel_dofs] = speed / self.car.wheel_radius
         self._place = self.road.locate(x, y)
-        self._follow_road()
+        self._follow_road(self._speed())
         self._place_actors()
         mujoco.mj_forward(self._model, data)
 
-    def _follow_road(self) -> None:
-        """Move the ground pads below the wheels and find the car on the road again."""
+    def _follow_road(self, speed: float) -> None:
+        """Move the ground pads below the wheels and find the car, now at ``speed`` [m/s], on the road again."""
         data = self._data
         self._stand(self._pads, data.xpos[self._wheel_bodies, :2], (0.0,) * len(self._pads))
         before = self._place.s
         self._place = self.road.locate(float(data.qpos[0]), float(data.qpos[1]), self._place.index)
         self._distance += math.remainder(self._place.s - before, self.road.length)
-        self._ego = Progress(self._place.s, self._distance, self._speed())
+        self._ego = Progress(self._place.s, self._distance, speed)
 
     def _place_actors(self) -> None:
         actors = self.scene.actors
