@@ -5,6 +5,8 @@ from __future__ import annotations
 
 import os
 
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # before NumPy: its threads wait in loops, on cores that others need
+
 from hypothesis import Phase, settings
 
 settings.register_profile("tidegate", deadline=None)
