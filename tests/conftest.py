@@ -6,6 +6,7 @@ from __future__ import annotations
 import os
 
 os.environ.setdefault("MUJOCO_GL", "egl")  # before anything imports MuJoCo
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # before NumPy: its threads wait in loops, on cores that others need
 
 from hypothesis import Phase, settings
 

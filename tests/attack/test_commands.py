@@ -60,7 +60,7 @@ def attacked(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
         "--sensors",
         "wrong",
         "--seconds",
-        "2.5",
+        "1.5",
     ]
     words += ["--from-speed", "0", "--camera", "1", "--worst", "2", "--processes", "1", "--out", str(out)]
     return out, typed(attacking.attack, *words)
@@ -84,7 +84,7 @@ def test_the_worst_episodes_are_bags_that_replay_bit_for_bit(attacked: tuple[Pat
         assert ("/camera/image_raw" in BagReader(bag).topics) == camera
         written = typed(replay, str(bag), *["--asked"] * camera, "--tolerance", "0")
         assert written.strip().endswith("bit-equal")
-        assert "500 ticks" in written
+        assert "300 ticks" in written
         assert ("features" in written) == camera
 
 

@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A network with random weights, and one drive of it, recorded: it does not get far, which keeps these tests short."""
+"""A network with random weights, and drives of it, recorded: it does not get far, which keeps these tests short."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -14,6 +15,8 @@ from tidegate.share import share_path
 
 CONFIG = share_path("config/car.yaml")
 SEED = 1000
+SHORT_S = 2.6
+"""Released, under way, and past every moment at which these tests change something."""
 
 
 @pytest.fixture(scope="session")
@@ -48,9 +51,19 @@ def task(random_bundle: Path) -> Task:
 
 
 @pytest.fixture(scope="session")
-def recorded(tmp_path_factory: pytest.TempPathFactory, task: Task) -> tuple[Run, Path]:
-    """The figures of one drive and its bag."""
-    from dataclasses import replace
+def short_task(task: Task) -> Task:
+    return replace(task, longest_s=SHORT_S)
 
+
+@pytest.fixture(scope="session")
+def recorded(tmp_path_factory: pytest.TempPathFactory, short_task: Task) -> tuple[Run, Path]:
+    """The figures of a short drive and its bag."""
     path = tmp_path_factory.mktemp("bags") / "drive"
+    return run_task(replace(short_task, record=str(path))), path
+
+
+@pytest.fixture(scope="session")
+def whole(tmp_path_factory: pytest.TempPathFactory, task: Task) -> tuple[Run, Path]:
+    """As ``recorded``, up to where the car leaves the road."""
+    path = tmp_path_factory.mktemp("bags") / "whole"
     return run_task(replace(task, record=str(path))), path

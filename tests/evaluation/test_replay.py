@@ -11,7 +11,7 @@ import typer
 from typer.testing import CliRunner
 
 from tidegate.bag import BagReader, BagWriter
-from tidegate.bag.typestore import make, serialise
+from tidegate.bag.typestore import deserialise, make, serialise
 from tidegate.bundle import Bundle
 from tidegate.cli.replay import replay as replay_command
 from tidegate.errors import BagError, TidegateError
@@ -25,7 +25,7 @@ from tidegate.evaluation.difference import (
 )
 from tidegate.evaluation.replay import replay
 from tidegate.liquid.compiled import RUNS_IN
-from tidegate.messages import CHANGED, DIAGNOSTICS, encode_diagnostics, encode_policy
+from tidegate.messages import CHANGED, DIAGNOSTICS, decode, encode_diagnostics, encode_policy
 from tidegate.perception import Perception
 from tidegate.records import CameraInfo, Level, Mode
 from tidegate.robot.contract import contract_of
@@ -37,14 +37,18 @@ app.command()(replay_command)
 
 
 def rewritten(source, target, change, topics=None):
-    """A copy of a bag with ``change(topic, record)`` for every record; None leaves it out."""
+    """A copy of a bag with ``change(topic, record)`` for every record; None leaves it out, the record itself keeps the
+    message as it is."""
     reader = BagReader(source)
     names = topics or [name[1:] for name in reader.topics if name != "/camera/camera_info"]
     with BagWriter(target) as writer:
-        for topic, received, record in reader.messages(names):
-            made = change(topic, record)
-            if made is not None:
-                writer.write(topic, made, received)
+        for name, kind, received, data in reader.raw([f"/{topic}" for topic in names]):
+            record = decode(name[1:], deserialise(data, kind))
+            made = change(name[1:], record)
+            if made is record:
+                writer.write_raw(name, kind, data, received)
+            elif made is not None:
+                writer.write(name[1:], made, received)
     return target
 
 
@@ -97,9 +101,10 @@ def test_a_changed_command_is_found_and_placed(recorded, random_bundle, car_sett
 def test_a_changed_diagnosis_of_a_tick_is_found(recorded, random_bundle, car_settings, tmp_path):
     """Mode, the row that intervened and each barrier's numbers are compared as well."""
     _, path = recorded
+    stamps = sorted(record.stamp for _, _, record in BagReader(path).messages(["command"]))
 
     def change(topic, record):
-        if topic != "safety_node/barriers":
+        if topic != "safety_node/barriers" or record.stamp < stamps[100]:
             return record
         barriers = tuple(one._replace(h=one.h + 1.0) if one.name == "speed" else one for one in record.barriers)
         return replace(record, mode=Mode.HOLD, intervened="speed", barriers=barriers)
@@ -205,23 +210,22 @@ def test_what_a_recorder_lost_is_named_and_no_difference(recorded, random_bundle
 def cut_off(source, target, begins_s, keep=lambda topic: True):
     """What a recorder has that comes ``begins_s`` after the first message."""
     reader = BagReader(source)
-    topics = [name[1:] for name in reader.topics if name != "/camera/camera_info" and keep(name[1:])]
     first = None
     with BagWriter(target) as writer:
-        for topic, received, record in reader.messages(topics):
+        for name, kind, received, data in reader.raw([name for name in reader.topics if keep(name[1:])]):
             first = received if first is None else first
             if received - first >= begins_s * 1e9:
-                writer.write(topic, record, received)
+                writer.write_raw(name, kind, data, received)
     return target
 
 
 @pytest.mark.parametrize("begins_s", [0.1, pytest.param(0.33, marks=pytest.mark.slow), 2.0])
 def test_a_bag_that_begins_midway_is_replayed_from_what_it_tells_of_the_state(
-    begins_s, recorded, random_bundle, car_settings, tmp_path
+    begins_s, whole, random_bundle, car_settings, tmp_path
 ):
     """A recorder that came late, or a snapshot: within 1e-6 of full scale once the filter has settled; and what is
     another's command is still found."""
-    _, path = recorded
+    _, path = whole
     bag = cut_off(path, tmp_path / "b", begins_s)
     made, found = from_record(bag, random_bundle, car_settings)
     told = [note.text for note in made.notes]
@@ -294,11 +298,10 @@ def test_settings_that_changed_while_recording_are_replayed_from_their_tick_on(
     _, path = recorded
     stamps = sorted(record.stamp for _, _, record in BagReader(path).messages(["safety_node/inputs"]))
     at, key = stamps[400], "vehicle.speed_max"
+    reader = BagReader(path)
     with BagWriter(tmp_path / "b") as writer:
-        for topic, received, record in BagReader(path).messages(
-            [name[1:] for name in BagReader(path).topics if name != "/camera/camera_info"]
-        ):
-            writer.write(topic, record, received)
+        for name, kind, received, data in reader.raw(reader.topics.keys() - {"/camera/camera_info"}):
+            writer.write_raw(name, kind, data, received)
         for stamp, values in ((stamps[0], []), (at, [(f"{CHANGED}{key}", "0.1")])):
             data = encode_diagnostics(stamp, "safety_node", Level.OK, "NORMAL", values, make)
             writer.write_raw("/diagnostics", DIAGNOSTICS, serialise(data), stamp)

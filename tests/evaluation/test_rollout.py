@@ -37,10 +37,10 @@ def without_clock(run):
     return {name: value for name, value in asdict(run).items() if name != "wall_s"}
 
 
-def test_the_same_seed_gives_the_same_drive_in_other_processes(recorded, task, tmp_path):
+def test_the_same_seed_gives_the_same_drive_in_other_processes(recorded, short_task, tmp_path):
     here, _ = recorded
     heard = []
-    tasks = [replace(task, seed=1001), task]
+    tasks = [replace(short_task, seed=1001), short_task]
     runs, totals = run_campaign(tasks, processes=2, heard=heard.append)
     assert [run.seed for run in runs] == [1001, 1000]
     assert sorted(run.seed for run in heard) == [1000, 1001]
@@ -53,15 +53,15 @@ def test_the_same_seed_gives_the_same_drive_in_other_processes(recorded, task, t
     assert written["summary"]["distance_m"] == sum(run["distance_m"] for run in written["runs"])
 
 
-def test_a_random_network_does_not_complete_the_road(recorded):
-    run, _ = recorded
+def test_a_random_network_does_not_complete_the_road(whole):
+    run, _ = whole
     assert not run.completed
     assert run.limit_violations == 0, "whatever the network asks for"
     assert run.end in ("off road", "standing", "contact", "time limit")
 
 
-def test_the_bag_is_judged_as_the_drive_was(recorded, car_settings):
-    run, path = recorded
+def test_the_bag_is_judged_as_the_drive_was(whole, car_settings):
+    run, path = whole
     end = End(run.end)
     again = judge_bag(BagReader(path), car_settings, "road", run.seed, end, 0.0)
     assert again.distance_m == pytest.approx(run.distance_m, abs=0.2)
@@ -94,20 +94,20 @@ def test_a_bag_in_which_nobody_drove_is_refused(car_settings, tmp_path, recorded
         judge_bag(BagReader(tmp_path / "stopped"), car_settings, "road", 0, End.STANDING, 0.0)
 
 
-def test_a_reset_is_asked_for_until_the_car_drives(task, car_settings):
+def test_a_reset_is_asked_for_until_the_car_drives(short_task, car_settings):
     asked, modes = [], []
 
     def watch(moment):
         asked.append(moment.step.inputs.reset_requested)
         modes.append(moment.step.tick.mode)
 
-    drive(car_settings, task, Bundle.load(task.bundle), watch)
+    drive(car_settings, short_task, Bundle.load(short_task.bundle), watch)
     first = modes.index(Mode.NORMAL)
     assert asked == [True] * (first + 1) + [False] * (len(asked) - first - 1)
     assert 0 < first < 100
 
 
-def test_the_policy_gets_the_odometry_of_the_moment_of_exposure(task, car_settings, monkeypatch):
+def test_the_policy_gets_the_odometry_of_the_moment_of_exposure(short_task, car_settings, monkeypatch):
     from tidegate.evaluation import drivers
 
     pairs = []
@@ -118,7 +118,7 @@ def test_the_policy_gets_the_odometry_of_the_moment_of_exposure(task, car_settin
         return step(self, features, odometry)
 
     monkeypatch.setattr(drivers.LiquidPolicy, "step", spied)
-    drive(car_settings, task, Bundle.load(task.bundle))
+    drive(car_settings, short_task, Bundle.load(short_task.bundle))
     assert len(pairs) > 20
     assert all(features == odometry for features, odometry in pairs)
 

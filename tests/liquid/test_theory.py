@@ -254,14 +254,19 @@ def right_hand_side(net: LTC, inputs: np.ndarray) -> Any:
     def positive(name: str) -> np.ndarray:
         return np.logaddexp(0, value[name])
 
+    leak, capacitance, kinds = positive("raw_leak"), positive("raw_capacitance"), {}
+    for name, synapses in (("sensory", net.sensory), ("recurrent", net.recurrent)):
+        reversal = synapses.polarity.numpy() * positive(f"{name}.raw_reversal")
+        steep, weight = positive(f"{name}.raw_slope"), positive(f"{name}.raw_weight")
+        kinds[name] = synapses.source.numpy(), synapses.target.numpy(), steep, weight, reversal
+
     def slope_of(_: float, x: np.ndarray) -> np.ndarray:
-        total = positive("raw_leak") * (value["rest"] - x)
-        for name, synapses, heard in (("sensory", net.sensory, inputs), ("recurrent", net.recurrent, x)):
-            source, target = synapses.source.numpy(), synapses.target.numpy()
-            opening = 1 / (1 + np.exp(-positive(f"{name}.raw_slope") * (heard[source] - value[f"{name}.midpoint"])))
-            reversal = synapses.polarity.numpy() * positive(f"{name}.raw_reversal")
-            np.add.at(total, target, positive(f"{name}.raw_weight") * opening * (reversal - x[target]))
-        return total / positive("raw_capacitance")
+        total = leak * (value["rest"] - x)
+        for name, heard in (("sensory", inputs), ("recurrent", x)):
+            source, target, steep, weight, reversal = kinds[name]
+            opening = 1 / (1 + np.exp(-steep * (heard[source] - value[f"{name}.midpoint"])))
+            np.add.at(total, target, weight * opening * (reversal - x[target]))
+        return total / capacitance
 
     return slope_of
 
@@ -318,11 +323,12 @@ def test_the_closed_form_is_as_near_to_its_ltc_as_the_paper_says() -> None:
     time = np.cumsum(lengths, axis=0)
     exact = (start - asymptote) * np.exp(-rate * time - np.cumsum(f(inputs) * lengths, axis=0)) + asymptote
     closed = (start - asymptote) * np.exp(-(rate + f(inputs)) * time) * f(-inputs) + asymptote
+    opening = f(inputs)
     for n in range(0, count, 100):  # the exact solution is one: SciPy finds it too
 
         def slope_of(t: float, x: np.ndarray, n: int = n) -> np.ndarray:
             piece = min(int(np.searchsorted(time[:, n], t, side="left")), pieces - 1)
-            return -(rate[n] + f(inputs[piece])[n]) * (x - asymptote[n])
+            return -(rate[n] + opening[piece, n]) * (x - asymptote[n])
 
         found = solve_ivp(slope_of, (0, time[-1, n]), [start[n]], max_step=0.01, rtol=1e-8, atol=1e-10)
         assert found.y[0, -1] == pytest.approx(exact[-1, n], abs=1e-4)

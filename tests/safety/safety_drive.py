@@ -3,7 +3,9 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable
+from functools import cache
 
 import numpy as np
 from safety_plant import PERIOD, Plant, Sensors, car, settings
@@ -19,6 +21,7 @@ class Drive:
     """A supervisor, a plant and its sensors; ``run`` drives on and checks every command against the limits."""
 
     def __init__(self, plant: Plant | None = None, disable: frozenset[str] = frozenset(), **look: object) -> None:
+        self.plain = plant is None and not disable and not look
         self.plant, self.sensors, self.options = plant or Plant(), Sensors(), look
         self.supervisor = Supervisor(settings(), car(), disable=disable)
         self.actuation = Actuation(car(), PERIOD)
@@ -44,9 +47,25 @@ class Drive:
         return self.tick
 
     def started(self, time: float = 5.0) -> Drive:
+        """Under way; a plain drive is a copy of one that got there once."""
+        if self.plain:
+            return copied(_under_way(time))
+        return self._start(time)
+
+    def _start(self, time: float) -> Drive:
         self.run(0.5, (0.0, 0.0), reset_requested=True)
         assert self.run(time).mode == Mode.NORMAL
         return self
+
+
+def copied(drive: Drive) -> Drive:
+    """One that goes on by itself from where ``drive`` is; settings and car, which never change, are shared."""
+    return copy.deepcopy(drive, {id(shared): shared for shared in (settings(), car())})
+
+
+@cache
+def _under_way(time: float) -> Drive:
+    return Drive()._start(time)
 
 
 def check_limits(tick: Tick, last: np.ndarray, actuation: Actuation, since: float = 0.0) -> None:

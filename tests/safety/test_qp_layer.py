@@ -53,18 +53,21 @@ def enumerated(P: np.ndarray, q: np.ndarray, G: np.ndarray, lower: np.ndarray) -
 
 
 def slope(parts: tuple[np.ndarray, ...], moved: tuple[np.ndarray, ...], x: np.ndarray, push: np.ndarray) -> np.ndarray:
-    """dx (B, n) along a direction (dP, dq, dG, db), forward, sample by sample: the KKT system differentiated."""
-    P, q, G, _ = parts
+    """dx (B, n) along a direction (dP, dq, dG, db), forward: the KKT system differentiated.
+
+    Of all rows; one that does not push stands for "its multiplier stays zero".
+    """
+    P, _, G, _ = parts
     dP, dq, dG, db = moved
-    made = np.zeros_like(q)
-    for sample in range(len(q)):
-        on = push[sample] > 0
-        A, dA, size = G[sample, on], dG[sample, on], q.shape[1]
-        K = np.block([[P[sample], -A.T], [A, np.zeros((on.sum(), on.sum()))]])
-        right = np.concatenate(
-            (dA.T @ push[sample, on] - dP[sample] @ x[sample] - dq[sample], db[sample, on] - dA @ x[sample])
-        )
-        made[sample] = np.linalg.solve(K, right)[:size]
+    count, rows, size = G.shape
+    on = push > 0
+    K = np.zeros((count, size + rows, size + rows))
+    K[:, :size, :size], K[:, :size, size:] = P, -G.transpose(0, 2, 1)
+    K[:, size:, :size] = np.where(on[..., None], G, 0.0)
+    K[:, range(size, size + rows), range(size, size + rows)] = ~on
+    upper = np.einsum("bmn,bm->bn", dG, push) - np.einsum("bij,bj->bi", dP, x) - dq
+    lower = np.where(on, db - np.einsum("bmn,bn->bm", dG, x), 0.0)
+    made: np.ndarray = np.linalg.solve(K, np.concatenate((upper, lower), axis=1)[..., None])[:, :size, 0]
     return made
 
 

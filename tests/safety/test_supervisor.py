@@ -5,13 +5,14 @@ from __future__ import annotations
 
 import dataclasses
 import math
+from functools import cache
 
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import settings as profile
 from hypothesis import strategies as st
-from safety_drive import FORCE, Drive, check_limits
+from safety_drive import FORCE, Drive, check_limits, copied
 from safety_plant import PERIOD, Plant, car, settings
 
 from tidegate.records import (
@@ -232,10 +233,16 @@ def spoil(record: object, value: float) -> object:
     return dataclasses.replace(record, **changes)  # type: ignore[type-var]
 
 
+@cache
+def with_a_driver() -> Drive:
+    """Under way, a driver there who does not drive."""
+    return Drive(manual=Manual(0, False, 0.0, 0.0)).started(1.0)
+
+
 @pytest.mark.parametrize("value", BROKEN)
 @pytest.mark.parametrize("name", INPUTS)
 def test_nan_anywhere_never_raises_and_never_leaves_the_limits(name: str, value: float) -> None:
-    drive = Drive(manual=Manual(0, False, 0.0, 0.0)).started(1.0)
+    drive = copied(with_a_driver())
 
     def broken(inputs: SafetyInputs) -> SafetyInputs:
         received = getattr(inputs, name)

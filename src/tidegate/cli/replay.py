@@ -85,6 +85,9 @@ def replay(
     settings = load_settings(file)
     model = Bundle.load(path, settings.vehicle.name)
     reader, switched_off = BagReader(bag, remappings(remap or ())), frozenset(names(disable))
+    side = RECORDED if update_reference else against
+    kept = reference.read_reference(bag) if side == REFERENCE else None
+    rival = Bundle.load(side, settings.vehicle.name) if side not in (RECORDED, REFERENCE) else None
 
     def run(ran: Bundle) -> Replay:
         return _run(console, reader, ran, settings, switched_off, asked=asked)
@@ -96,16 +99,16 @@ def replay(
     if update_reference:
         console.print(f"reference: {_keep(bag, path, mine)}")
         return
-    if against == RECORDED:
+    if kept is None and rival is None:
         ours, theirs = against_record(mine)
         notes += missing_records(mine.made, mine.recorded)
     else:
         ours = mine.made
-        if against == REFERENCE:
-            theirs, facts = reference.read_reference(bag)
+        if kept is not None:
+            theirs, facts = kept
             notes += _another(facts, path, mine)
-        elif mine.frames:
-            theirs = run(Bundle.load(against, settings.vehicle.name)).made
+        elif rival is not None and mine.frames:
+            theirs = run(rival).made
         else:
             raise BagError(f"{bag}: has no camera images; without them bundles make no difference")
         notes += missing_records(ours, theirs)
