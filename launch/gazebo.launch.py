@@ -12,6 +12,7 @@ from launch.substitutions import LaunchConfiguration
 from tidegate.nodes.driver import driver, driver_arguments
 from tidegate.nodes.gazebo import gazebo, gazebo_arguments
 from tidegate.nodes.launching import bring_up, recorder, shared_arguments, stack_node
+from tidegate.nodes.topics import OUR_NAMES
 from tidegate.nodes.viewing import viewer_arguments, viewers
 
 MOTORS_BRAKE = {"vehicle.brake_fade": 1.0}
@@ -22,7 +23,7 @@ def generate_launch_description() -> LaunchDescription:
     """Gazebo, then perception, policy, safety, in that order."""
     bundle, dry_run = LaunchConfiguration("bundle"), LaunchConfiguration("dry_run")
     nodes = [
-        stack_node("perception_node", bundle=bundle),
+        stack_node("perception_node", bundle=bundle, **OUR_NAMES),
         stack_node("policy_node", bundle=bundle),
         stack_node("safety_node", auto_reset=True, dry_run=dry_run, **MOTORS_BRAKE),
     ]
@@ -32,9 +33,9 @@ def generate_launch_description() -> LaunchDescription:
             *driver_arguments(),
             *viewer_arguments(),
             *gazebo_arguments(),
-            *recorder(),
+            *recorder(**OUR_NAMES),
             *driver(),
-            *viewers(described="true"),
+            *viewers(described="true", **OUR_NAMES),
             gazebo(),
             *bring_up(nodes),
         ]

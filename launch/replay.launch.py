@@ -11,6 +11,7 @@ from launch import LaunchDescription
 from launch.substitutions import LaunchConfiguration
 
 from tidegate.nodes.launching import bring_up, player, recorder, shared_arguments, stack_node
+from tidegate.nodes.topics import OUR_NAMES
 from tidegate.nodes.viewing import viewer_arguments, viewers
 
 
@@ -18,7 +19,7 @@ def generate_launch_description() -> LaunchDescription:
     """Perception, policy, safety, in that order, then the player."""
     bundle, dry_run = LaunchConfiguration("bundle"), LaunchConfiguration("dry_run")
     nodes = [
-        stack_node("perception_node", bundle=bundle),
+        stack_node("perception_node", bundle=bundle, **OUR_NAMES),
         stack_node("policy_node", bundle=bundle),
         stack_node("safety_node", auto_reset=True, dry_run=dry_run),
     ]
@@ -28,8 +29,8 @@ def generate_launch_description() -> LaunchDescription:
             *shared_arguments(use_sim_time=True, namespace="replay"),
             *viewer_arguments(),
             *needs,
-            *recorder(),
-            *viewers(),
+            *recorder(**OUR_NAMES),
+            *viewers(**OUR_NAMES),
             *bring_up(nodes, then=[play]),
         ]
     )

@@ -11,7 +11,7 @@ from launch import LaunchDescription
 from launch.substitutions import LaunchConfiguration
 
 from tidegate.nodes.driver import driver, driver_arguments
-from tidegate.nodes.launching import bring_up, camera_argument, recorder, shared_arguments, stack_node
+from tidegate.nodes.launching import bring_up, recorder, shared_arguments, stack_node
 from tidegate.nodes.ros2_control import control, control_arguments
 from tidegate.nodes.viewing import viewer_arguments, viewers
 
@@ -28,7 +28,6 @@ def generate_launch_description() -> LaunchDescription:
         [
             *shared_arguments(use_sim_time=False),
             *driver_arguments(),
-            camera_argument(),
             *viewer_arguments(),
             *control_arguments(),
             *recorder(),

@@ -13,6 +13,7 @@ from launch.substitutions import LaunchConfiguration
 
 from tidegate.nodes.driver import driver, driver_arguments
 from tidegate.nodes.launching import bring_up, recorder, shared_arguments, stack_node
+from tidegate.nodes.topics import OUR_NAMES
 from tidegate.nodes.viewing import viewer_arguments, viewers
 
 
@@ -27,7 +28,7 @@ def generate_launch_description() -> LaunchDescription:
             seed=LaunchConfiguration("seed"),
             **shared,
         ),
-        stack_node("perception_node", bundle=bundle, **shared),
+        stack_node("perception_node", bundle=bundle, **shared, **OUR_NAMES),
         stack_node("policy_node", bundle=bundle, **shared),
         stack_node("safety_node", auto_reset=True, dry_run=LaunchConfiguration("dry_run"), **shared),
     ]
@@ -41,9 +42,9 @@ def generate_launch_description() -> LaunchDescription:
             DeclareLaunchArgument("seed", default_value="0", description="of the road, its light and the sensors"),
             DeclareLaunchArgument("lock_step", default_value="false", description="simulated time drives the graph"),
             SetEnvironmentVariable("MUJOCO_GL", "egl", condition=IfCondition(LaunchConfiguration("headless"))),
-            *recorder(own_clock=True),
+            *recorder(own_clock=True, **OUR_NAMES),
             *driver(),
-            *viewers(),
+            *viewers(**OUR_NAMES),
             *bring_up(nodes),
         ]
     )

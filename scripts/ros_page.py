@@ -71,8 +71,9 @@ LIFECYCLE = """All nodes but those that say so here are managed: `ros2 lifecycle
 by a transition or a signal, deactivates and cleans up first.
 """
 PARAMETERS = """Besides these every node but recorder and player has all settings of the robot, by the same names:
-[settings.md](settings.md). They come from `--params-file`; an unknown name or a value out of range is refused when the
-node starts. They are read-only, but for those that `ros2 param set` may change while a node runs, within what
+[settings.md](settings.md); the recorder has `camera.topic` alone, in the place of what its `config` states. They
+come from `--params-file`; an unknown name or a value out of range is refused when the node starts. They are read-only,
+but for those that `ros2 param set` may change while a node runs, within what
 `ros2 param describe` says: {live}. The nodes' own parameters above are read when a node is
 configured (where it has no lifecycle, when it starts), and fixed after that. With ROS's own `use_sim_time` the safety
 node ticks as `/clock` passes.
@@ -84,8 +85,10 @@ memory of an image is its publisher's, so the camera's driver needs the variable
 ([robot.md](robot.md), step 2). Why, in the files themselves. `tidegate doctor` reads what the running driver has.
 """
 NAMESPACES = """`namespace:=left` moves nodes, topics and services below `/left`. The launch files and `tidegate run`
-remap `/diagnostics` into it as well, and the `/clock` of a simulator of their own. Remapping works as everywhere:
-`--ros-args -r camera/image_raw:=/front/image_raw`.
+remap `/diagnostics` into it as well, and the `/clock` of a simulator of their own. Where the camera's driver publishes,
+`camera.topic` of the settings says: who hears `camera/image_raw` and `camera/camera_info` above then hears them by the
+names that they have there. Pictures under a name that ends in `/compressed` are `sensor_msgs/CompressedImage` (JPEG or
+PNG). Remapping works as everywhere: `--ros-args -r odom:=/wheel/odometry`.
 """
 
 

@@ -11,11 +11,11 @@ from hypothesis import strategies as st
 from tidegate.errors import MessageError
 from tidegate.messages import stamp_of
 from tidegate.messages.camera import decode_frame
-from tidegate.messages.image_view import view_image
+from tidegate.messages.image_view import view_compressed, view_image
 
 pytest.importorskip("rclpy")
 from rclpy.serialization import deserialize_message, serialize_message
-from sensor_msgs.msg import Image
+from sensor_msgs.msg import CompressedImage, Image
 
 FIELDS = ("height", "width", "encoding", "step")
 WORDS = st.text(st.characters(blacklist_categories=("Cs",), blacklist_characters="\x00"), max_size=9)
@@ -97,3 +97,30 @@ def test_no_pixel_is_copied() -> None:
     image = decode_frame(view_image(data)).image
     assert np.shares_memory(image, np.frombuffer(data, np.uint8))
     assert not image.flags.writeable
+
+
+@settings(max_examples=300, deadline=None)
+@given(WORDS, WORDS, st.binary(max_size=20), st.integers(0, 2**32 - 1), st.data())
+def test_compressed_ones_are_seen_as_rclpy_reads_them_or_refused(
+    frame: str, form: str, data: bytes, nanosec: int, drawn: st.DataObject
+) -> None:
+    """Whole, and cut or changed."""
+    message = CompressedImage(format=form, data=data)
+    message.header.frame_id, message.header.stamp.nanosec = frame, nanosec
+    whole = serialize_message(message)
+    seen = view_compressed(whole)
+    assert (seen.header.frame_id, seen.format, seen.data.tobytes()) == (frame, form, data)
+    assert stamp_of(seen) == stamp_of(message)
+    raw = bytearray(whole)
+    raw[drawn.draw(st.integers(0, len(raw) - 1))] = drawn.draw(st.integers(0, 255))
+    cut = bytes(raw[: drawn.draw(st.integers(0, len(raw)))])
+    try:
+        seen = view_compressed(cut)
+    except MessageError:
+        return
+    try:
+        read = deserialize_message(cut, CompressedImage)
+    except (RuntimeError, UnicodeDecodeError):  # it asks more of a text, or for padding at the end
+        return
+    assert (seen.header.frame_id, seen.format) == (read.header.frame_id, read.format)
+    assert seen.data.tobytes() == bytes(read.data)

@@ -128,6 +128,8 @@ def test_in_simulation_priority_and_governor_do_not_matter_and_on_a_robot_they_d
 
 BY_WIRE = replace(SETTINGS, vehicle=replace(SETTINGS.vehicle, output="twist"))
 OWN = replace(SETTINGS, camera=replace(SETTINGS.camera, width=640, height=480))
+SQUEEZED = TopicFacts(name="/front/image_raw/compressed", largest=600_000)
+"""Pictures that came compressed, larger than most."""
 CHAINED = replace(SETTINGS, safety=replace(SETTINGS.safety, emergency_stop_timeout_s=0.5))
 
 FAULTS: dict[str, tuple[Callable[[], list[Finding]], str, str, str]] = {
@@ -172,6 +174,12 @@ FAULTS: dict[str, tuple[Callable[[], list[Finding]], str, str, str]] = {
         "fail",
         "/driver has a segment of 0.5 MiB",
         "the camera's driver included, and start it again",
+    ),
+    "compressed images that the running driver loses": (
+        lambda: list(check_images(machine(), OWN.camera, segments={"/driver": SEGMENT}, heard=SQUEEZED)),
+        "fail",
+        "0.5 MiB, which holds 0 images",
+        "start it again",
     ),
     "images that do not fit a socket": (
         lambda: list(check_images(machine(), OWN.camera, "rmw_cyclonedds_cpp")),
@@ -301,6 +309,27 @@ FAULTS: dict[str, tuple[Callable[[], list[Finding]], str, str, str]] = {
         "fail",
         "must be sensor_msgs/msg/PointCloud2",
         "convert",
+    ),
+    "pictures by another name": (
+        lambda: list(
+            check_graph(
+                replace(
+                    with_topic("camera/image_raw", publishers=(), types=()),
+                    pictures={"/front/image_raw": TOPICS["camera/image_raw"].type},
+                ),
+                SETTINGS,
+                CAR,
+            )
+        ),
+        "fail",
+        "nobody publishes it",
+        "let camera.topic of the settings name where it publishes; topics of pictures: /front/image_raw (sensor_msgs",
+    ),
+    "raw pictures by the name of compressed ones": (
+        lambda: list(check_graph(with_topic("camera/image_raw", name=SQUEEZED.name), SETTINGS, CAR)),
+        "fail",
+        "/front/image_raw/compressed is sensor_msgs/msg/Image; it must be sensor_msgs/msg/CompressedImage",
+        "compressed pictures are on a topic that ends in /compressed",
     ),
     "slow sensor": (
         lambda: list(check_graph(with_topic("odom", rate_hz=12.0), SETTINGS, CAR)),
@@ -435,6 +464,16 @@ def test_a_segment_too_small_for_the_camera_is_read_off_the_profile(tmp_path: Pa
     assert segment_size(unused) == SEGMENT
     (absent,) = bad(list(check_images(machine(environment={"FASTRTPS_DEFAULT_PROFILES_FILE": "/no"}), OWN.camera)))
     assert "No such file" in absent.said
+
+
+def test_room_is_counted_by_the_compressed_pictures_that_came() -> None:
+    settings = replace(OWN, camera=replace(OWN.camera, topic="front/image_raw/compressed"))
+    (unknown,) = check_images(machine(), settings.camera)
+    assert unknown.verdict is Verdict.OK
+    heard = replace(SQUEEZED, largest=60_000)
+    (fits,) = check_images(machine(), settings.camera, segments={"/driver": SEGMENT}, heard=heard)
+    assert fits.verdict is Verdict.OK
+    assert "holds 8 images of 640 × 480 px" in fits.said
 
 
 def test_a_full_disk_is_found_where_bags_would_go() -> None:

@@ -10,10 +10,12 @@ import time
 from dataclasses import replace
 from typing import Any
 
+import cv2
 import numpy as np
 import rclpy
+from sensor_msgs.msg import CompressedImage
 
-from tidegate.messages import TOPICS, camera_info, encode, encode_clock
+from tidegate.messages import PICTURES, TOPICS, camera_info, encode, encode_clock, published_as, type_on
 from tidegate.nodes.topics import make, message_class
 from tidegate.records import Frame, Imu, JointStates, Odometry, Points
 from tidegate.robot import Car
@@ -30,10 +32,10 @@ def main(wrong: dict[str, Any]) -> None:
     Args:
         wrong: what is planted: topics to ``drop`` (advertised, but silent), ``joints`` that are missing, ``size`` of
             the image, ``wall`` time instead of a clock of its own, ``skew_s`` of all stamps, ``every`` how many steps a
-            topic comes, ``rival`` on the commands.
+            topic comes, ``rival`` on the commands, ``camera``: where its driver publishes.
     """
     settings = load_settings(share_path("config/car.yaml"))
-    names = tuple(name for name in Car.from_settings(settings).joint_names if name not in wrong.get("joints", ()))
+    joints = tuple(name for name in Car.from_settings(settings).joint_names if name not in wrong.get("joints", ()))
     width, height = wrong.get("size", (settings.camera.width, settings.camera.height))
     camera, one = replace(settings.camera, width=width, height=height), np.zeros(3)
     every = {"camera/image_raw": 5, "camera/camera_info": 5, "points": 5, **wrong.get("every", {})}
@@ -47,12 +49,14 @@ def main(wrong: dict[str, Any]) -> None:
         threading.Thread(target=rclpy.spin, args=[controller], daemon=True).start()
     ticker = node.create_publisher(message_class(TOPICS["clock"].type), "/clock", 50)
     topics = ("joint_states", "odom", "imu", "points", "camera/image_raw", "camera/camera_info")
-    senders = {topic: node.create_publisher(message_class(TOPICS[topic].type), topic, 50) for topic in topics}
+    names = {topic: published_as(topic, wrong.get("camera", PICTURES)) for topic in topics}
+    kinds = {topic: message_class(type_on(topic, name)) for topic, name in names.items()}
+    senders = {topic: node.create_publisher(kinds[topic], name, 50) for topic, name in names.items()}
     begun, step = time.time_ns(), 0
     while True:
         stamp = begun + round(step * STEP_S * 1e9) - round(wrong.get("skew_s", 0.0) * 1e9)
         records = {
-            "joint_states": JointStates(stamp, names, *np.zeros((3, len(names)))),
+            "joint_states": JointStates(stamp, joints, *np.zeros((3, len(joints)))),
             "odom": Odometry(stamp, 0.0, 0.0, 0.0, 0.0, 0.0),
             "imu": Imu(stamp, one, one),
             "points": Points(stamp, np.zeros((0, 3), np.float32), np.zeros(0, np.int32)),
@@ -61,13 +65,21 @@ def main(wrong: dict[str, Any]) -> None:
         }
         for topic, record in records.items():
             if step % every.get(topic, 1) == 0 and topic not in wrong.get("drop", ()):
-                senders[topic].publish(encode(record, make))
+                squeezed = isinstance(record, Frame) and kinds[topic] is CompressedImage
+                senders[topic].publish(compressed(record) if squeezed else encode(record, make))
         if not wrong.get("wall"):  # a busy machine then slows time down instead of making stamps old
             ticker.publish(encode_clock(begun + round(step * STEP_S * 1e9), make))
         step += 1
         if step == READY:
             print("ready", flush=True)
         time.sleep(max(STEP_S / 2, begun / 1e9 + step * STEP_S - time.time()))  # no bursts: whoever listens is busy too
+
+
+def compressed(frame: Frame) -> CompressedImage:
+    """As JPEG."""
+    message = CompressedImage(format="jpeg", data=cv2.imencode(".jpeg", frame.image[..., ::-1])[1].tobytes())
+    message.header.stamp.sec, message.header.stamp.nanosec = divmod(frame.stamp, 10**9)
+    return message
 
 
 if __name__ == "__main__":

@@ -20,16 +20,19 @@ from xml.etree import ElementTree
 import numpy as np
 import pytest
 import rclpy
+import yaml
 from plant import CAR_YAML
 from rclpy.executors import Executor
 from rclpy.experimental import EventsExecutor
 from rclpy.lifecycle import TransitionCallbackReturn
 from std_msgs.msg import Bool
+from typer.testing import CliRunner
 
 from granted import KINDS, PATIENCE_S, Observer, Rights, beyond, dds_names, nothing, rights, united, without
 from tidegate.bag import BagWriter
+from tidegate.cli.app import app
 from tidegate.errors import SettingsError
-from tidegate.messages import TOPICS, camera_info
+from tidegate.messages import LENS, PICTURES, TOPICS, camera_info, published_as, type_on
 from tidegate.messages.graph import SENSORS, SIMULATED
 from tidegate.nodes.bringup import Graph, GraphOptions
 from tidegate.nodes.examine import examine
@@ -72,8 +75,8 @@ def observer() -> Iterator[Observer]:
     made.close()
 
 
-def allowed(node: str, space: str = "", time: Time = "system") -> Rights:
-    return rights(access_policy(space or "/", time))[f"/tidegate/{node}"]
+def allowed(node: str, space: str = "", time: Time = "system", camera: str = PICTURES) -> Rights:
+    return rights(access_policy(space or "/", time, camera))[f"/tidegate/{node}"]
 
 
 def moved(space: str, names: set[str]) -> set[str]:
@@ -132,6 +135,45 @@ def test_on_a_robot_every_node_has_what_the_policy_allows_and_nothing_else(
     for node in nodes(bundle, f"use_sim_time:={str(clock == 'shared').lower()}", space=space, time=clock):
         expected = without(allowed(node.get_name(), space, clock), moved(space, DRY | BY_WIRE))
         assert watched(ros, observer, node, expected) == expected, node.get_name()
+
+
+@pytest.mark.parametrize("camera", ["front/image_raw", "/front/image_raw/compressed"])
+def test_a_camera_by_another_name_is_allowed_by_that_name_alone(
+    ros: EventsExecutor, observer: Observer, bundle: Path, tmp_path: Path, camera: str
+) -> None:
+    """Absolute, it stays outside of the namespace, as for the nodes."""
+    flags = f"bundle:={bundle}", f"camera.topic:={camera}"
+    names = {topic: published_as(topic, camera) for topic in (PICTURES, LENS)}
+    full = {name if name[0] == "/" else f"/car/{name}" for name in names.values()}
+    expected = {
+        node: allowed(node, "/car", camera=camera) for node in ("perception_node", "saliency_node", "recorder_node")
+    }
+    for one in (*expected.values(), allowed("tidegate_doctor", "/car", camera=camera)):
+        assert full <= one["subscribe"]
+        assert not {"/car/camera/image_raw", "/car/camera/camera_info"} & one["subscribe"]
+    node = made(PerceptionNode, *flags, space="/car")
+    assert watched(ros, observer, node, expected["perception_node"]) == expected["perception_node"]
+    viewer = rclpy.create_node("viewer", cli_args=placed("/car", "system"), use_global_arguments=False)
+    viewer.create_subscription(message_class(TOPICS["saliency"].type), "saliency", lambda _: None, 1)
+    saliency = made(SaliencyNode, *flags, space="/car")
+    assert spun(ros, observer, saliency, expected["saliency_node"]) == expected["saliency_node"]
+    for topic in TOPICS.values():
+        name = ros_name(names.get(topic.name, topic.name))
+        if topic.name not in SIMULATED:
+            viewer.create_publisher(message_class(type_on(topic.name, name)), name, offered_qos(topic.name, False))
+    flags = f"path:={tmp_path / 'bag'}", f"camera.topic:={camera}"
+    recorder = RecorderNode(placed("/car", "system", *flags))
+    assert spun(ros, observer, recorder, expected["recorder_node"]) == expected["recorder_node"]
+    viewer.destroy_node()
+
+
+def test_the_command_makes_the_policy_of_the_robots_camera(tmp_path: Path) -> None:
+    path = tmp_path / "own.yaml"
+    path.write_text(yaml.safe_dump({"/**": {"ros__parameters": {"camera": {"topic": "/front/image_raw"}}}}))
+    told = CliRunner().invoke(app, ["security", "--config", str(path)])
+    assert told.stdout == access_policy(camera="/front/image_raw") != access_policy()
+    with pytest.raises(SettingsError, match="leave out --config"):
+        CliRunner().invoke(app, ["security", "--simulation", "--config", str(path)], catch_exceptions=False)
 
 
 def test_a_dry_run_has_another_topic_in_the_place_of_the_actuators(ros: EventsExecutor, observer: Observer) -> None:

@@ -79,6 +79,25 @@ def test_healthy_sensors_give_no_warning_but_that_the_stack_is_not_up(sensors: A
     assert [finding.check for finding in found] == NOT_UP, found
 
 
+def test_a_camera_by_another_name_is_looked_at_there(sensors: Any, settings: Settings) -> None:
+    """And where the settings do not name it, the doctor names what there is."""
+    own = "/front/image_raw/compressed"
+    sensors(camera=own)
+    car = Car.from_settings(settings)
+    facts = examine(watch_s=1.0, camera=own)
+    camera = facts.topics["camera/image_raw"]
+    assert (camera.name, camera.publishers) == (own, ("/driver",))
+    assert 0 < camera.largest < 3 * settings.camera.width * settings.camera.height
+    findings = {one.check: one for one in check_graph(facts, settings, car)}
+    assert [one.check for one in findings.values() if one.verdict is not Verdict.OK] == NOT_UP, findings
+    assert own in findings["camera/image_raw"].said
+    blind = {one.check: one for one in check_graph(examine(watch_s=0.5), settings, car)}
+    assert blind["camera/image_raw"].verdict is Verdict.FAIL
+    assert f"let camera.topic of the settings name where it publishes; topics of pictures: {own} (sensor_msgs/ms" in (
+        blind["camera/image_raw"].remedy
+    )
+
+
 @pytest.mark.parametrize(
     ("wrong", "check", "said"),
     [

@@ -86,11 +86,11 @@ def test_each_step_of_the_page_comes_after_what_it_needs() -> None:
     order = [
         "config/<robot>.yaml",
         "tidegate train --from-scratch",
-        "camera_topic:=",
+        "camera.topic",
         "dry_run:=true",
         "tidegate calibrate",
     ]
     places = [PAGE.index(word) for word in order]
     assert places == sorted(places)
     for argument in re.findall(r"(\w+):=", PAGE.split("## ")[0]):
-        assert argument in {"robot", "camera_topic", "dry_run", "params_file", "bundle"}, argument
+        assert argument in {"robot", "dry_run", "params_file", "bundle"}, argument

@@ -166,6 +166,9 @@ def test_silence_is_told_by_its_cause() -> None:
         "odom: nobody publishes it",
         "imu: nothing came from /driver",
     ]
+    own = replace(view, topics={**view.topics, CAMERA: Seen()}, pictures="/front/image_raw")
+    assert list(silent(own)) == ["/front/image_raw: nobody publishes it"]
+    assert line(own, "topic", "/front/image_raw")
     assert list(silent(replace(view, topics={}))) == ["nobody publishes anything in /left in domain 7"]
     assert "nobody publishes anything" in shown(replace(view, topics={}, records={}, statuses={}))
 

@@ -13,7 +13,7 @@ from tidegate.bag.salvage import Raw, notes
 from tidegate.bag.source import Source
 from tidegate.bag.typestore import deserialise
 from tidegate.errors import BagError, ImageError, MessageError, SettingsError
-from tidegate.messages import COMPRESSED, TOPICS, decode
+from tidegate.messages import COMPRESSED, SUFFIX, TOPICS, decode
 from tidegate.security.parse import read_yaml
 
 METADATA = "metadata.yaml"
@@ -21,8 +21,6 @@ LARGEST_METADATA = 1 << 22
 """Bytes; a recording of an hour has a few thousand."""
 REPEATS = 10_000
 """Values that aliases of the metadata may stand for; writers in Python make some."""
-SUFFIX = "/compressed"
-"""What ``image_transport`` adds to the name of a topic whose images it compresses."""
 AS_IT_IS: Mapping[str, str] = MappingProxyType({})
 
 

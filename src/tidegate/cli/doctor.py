@@ -22,6 +22,7 @@ from tidegate.doctor.machine import check_disk, check_machine, machine_facts
 from tidegate.doctor.middleware import check_domain, check_ros
 from tidegate.doctor.robot import check_bundle, read_bundle, read_robot
 from tidegate.errors import DependencyError, GraphError
+from tidegate.messages import PICTURES
 from tidegate.nodes.priority import PRIORITIES
 from tidegate.share import share_path
 
@@ -74,14 +75,15 @@ def look(config: Path, bundle: Path, folder: Path, watch: tuple[str, float] | No
         from tidegate.nodes.examine import examine
 
         try:
-            graph = examine(*watch)
+            graph = examine(*watch, settings.camera.topic)
         except GraphError as error:
             findings.append(
                 fail("graph", str(error), "the lines of ROS above say why; is another program on its ports?")
             )
     findings += check_machine(machine, graph is not None and graph.simulated)
     if robot is not None:
-        findings += check_images(machine, settings.camera, ros.rmw, graph.segments if graph else None)
+        segments, pictures = (graph.segments, graph.topics.get(PICTURES)) if graph else (None, None)
+        findings += check_images(machine, settings.camera, ros.rmw, segments, pictures)
     if graph is not None:
         findings += check_graph(graph, settings, car, read_bundle(bundle))
     return findings

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import time
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -14,6 +15,8 @@ from tidegate.nodes.run_graph import signals_counted
 from tidegate.nodes.watching import Watch, watching
 from tidegate.operate.terminal import WIDTH, render
 from tidegate.operate.view import View, silent
+from tidegate.settings import load_settings
+from tidegate.share import share_path
 
 PERIOD_S = 0.2
 PATIENCE_S = 8.0
@@ -24,6 +27,7 @@ RATES_S = 1.0
 
 def watch(
     namespace: Annotated[str, typer.Option(help="of the graph's topics")] = "",
+    config: Annotated[Path | None, typer.Option(help="robot's settings; default config/car.yaml")] = None,
     once: Annotated[bool, typer.Option("--once", help="one picture, for logs; exit code 1 if some are silent")] = False,
 ) -> None:
     """Show camera, lane, neurons, commands, barriers, efforts and rates of a running graph until Ctrl-C.
@@ -31,7 +35,8 @@ def watch(
     Publishes nothing. Where the output is no terminal, it shows one picture.
     """
     console = Console()
-    with watching(namespace) as heard:
+    settings = load_settings(config or share_path("config/car.yaml"))
+    with watching(namespace, settings.camera.topic) as heard:
         if once or not console.is_terminal:
             console.width = max(console.width, WIDTH)
             view = snapshot(heard)

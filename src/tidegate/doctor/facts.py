@@ -50,16 +50,19 @@ class TopicFacts:
     """One topic of the graph, watched for a while.
 
     Attributes:
+        name: absolute name, where it is a driver's own.
         publishers, subscribers: full names of the nodes, this one excepted.
         types: what is published there.
         count: messages that came; ``rate_hz`` by their stamps; NaN = fewer than two.
         behind_s: how far the stamps are behind the clock [s]: the least delay in real time, where more is transport,
             and newest against newest in simulated time; NaN = no stamps.
         mismatched: pairs whose quality of service does not match, in words.
+        largest: bytes of the largest message.
         record: the newest record, where it is looked at; ``fault`` why it cannot be read.
         course: all records that came, where their course is looked at.
     """
 
+    name: str = ""
     publishers: tuple[str, ...] = ()
     subscribers: tuple[str, ...] = ()
     types: tuple[str, ...] = ()
@@ -67,6 +70,7 @@ class TopicFacts:
     rate_hz: float = float("nan")
     behind_s: float = float("nan")
     mismatched: tuple[str, ...] = ()
+    largest: int = 0
     record: Any = None
     fault: str = ""
     course: tuple[Any, ...] = ()
@@ -85,6 +89,7 @@ class GraphFacts:
         elsewhere: domains in which nodes of this package run on this machine.
         controlled: joints that the ``effort_controller`` drives, in its order; None = there is none that says so.
         segments: shared memory [B] of the nodes that publish the camera's images, where it is known.
+        pictures: type by absolute name of the topics of pictures that are not the stack's, whoever publishes them.
     """
 
     domain: str
@@ -96,3 +101,4 @@ class GraphFacts:
     elsewhere: frozenset[str] = frozenset()
     controlled: tuple[str, ...] | None = None
     segments: Mapping[str, int] = field(default_factory=dict)
+    pictures: Mapping[str, str] = field(default_factory=dict)

@@ -11,7 +11,7 @@ from tidegate.doctor.facts import GraphFacts, TopicFacts
 from tidegate.doctor.finding import Finding, fail, ok, warn
 from tidegate.doctor.mount import check_mount
 from tidegate.errors import ImageError
-from tidegate.messages import TOPICS
+from tidegate.messages import LENS, PICTURES, SUFFIX, type_on
 from tidegate.messages.graph import GRAPH, SENSORS
 from tidegate.messages.rates import (
     EVERY_OUTPUT,
@@ -44,7 +44,6 @@ BARE = ("effort_controller/commands", STOP)
 """Without a header, so that no rate is told; the array comes with each ``command``."""
 WATCHED = (*SENSORS, *OWN, STOP)
 """Every topic that is looked at."""
-LENS = "camera/camera_info"
 LOOKED_AT = (LENS, "neurons", "safety_node/barriers", "safety_node/inputs")
 """Topics that the car drives without; a camera that says nothing of itself is taken for the stated one."""
 FAST = 1.2
@@ -108,21 +107,31 @@ def _lifecycle(graph: GraphFacts) -> Iterator[Finding]:
 
 def _sensor(topic: str, graph: GraphFacts, settings: Settings) -> Iterator[Finding]:
     facts, unneeded = graph.topics.get(topic, TopicFacts()), topic in LOOKED_AT
+    kind = type_on(topic, facts.name)
     if not facts.publishers:
-        seen = "its intrinsics cannot be compared with the settings" if unneeded else "nobody publishes it"
-        remedy = f"start its driver, or remap the driver's topic to '{topic}' (type {TOPICS[topic].type})"
-        yield (warn if unneeded else fail)(topic, seen, remedy)
+        nobody = f"nobody publishes {facts.name or 'it'}"
+        seen = f"{nobody}: the camera's intrinsics cannot be compared with the settings" if unneeded else nobody
+        named = _told_pictures(graph) if topic == PICTURES else f"remap the driver's topic to '{topic}' (type {kind})"
+        yield (warn if unneeded else fail)(topic, seen, f"start its driver, or {named}")
         return
-    if facts.types != (TOPICS[topic].type,):
-        said = f"is {', '.join(facts.types)}; it must be {TOPICS[topic].type}"
-        yield fail(topic, said, "remap it to the topic of that type, or convert it")
+    if facts.types != (kind,):
+        said = f"{facts.name} is {', '.join(facts.types)}; it must be {kind}".lstrip()
+        ends = f"; compressed pictures are on a topic that ends in {SUFFIX}" if topic == PICTURES else ""
+        yield fail(topic, said, f"remap it to the topic of that type, or convert it{ends}")
         return
     if not facts.count:
         who = ", ".join(facts.publishers)
         yield fail(topic, f"{who} publishes nothing", f"look at the log of {who}; is its sensor connected?")
         return
     wrong = [*_rate(topic, facts, settings), *_clock(topic, facts, settings), *_content(topic, facts, settings)]
-    yield from wrong or [ok(topic, f"{facts.rate_hz:.1f} Hz, {1e3 * facts.behind_s:.0f} ms behind the clock")]
+    source = f" ({facts.name})" if facts.name else ""
+    yield from wrong or [ok(topic, f"{facts.rate_hz:.1f} Hz, {1e3 * facts.behind_s:.0f} ms behind the clock{source}")]
+
+
+def _told_pictures(graph: GraphFacts) -> str:
+    """How the camera's topic is told, and what there is."""
+    there = ", ".join(f"{name} ({kind})" for name, kind in sorted(graph.pictures.items()))
+    return f"let camera.topic of the settings name where it publishes; topics of pictures: {there or 'none'}"
 
 
 def _own(topic: str, graph: GraphFacts, settings: Settings) -> Iterator[Finding]:
@@ -183,7 +192,7 @@ def _content(topic: str, facts: TopicFacts, settings: Settings) -> Iterator[Find
     size = f"{camera.width} × {camera.height} px"
     if facts.fault:
         yield fail(topic, facts.fault, "set the driver to what the topic needs (docs/architecture.md)")
-    elif topic == "camera/image_raw":
+    elif topic == PICTURES:
         height, width = facts.record.image.shape[:2]
         if (height, width) != (camera.height, camera.width):
             remedy = "set the driver to that size, or resize with image_proc; a bundle is trained for one camera"

@@ -11,8 +11,9 @@ import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
-from tidegate.doctor.facts import MachineFacts
+from tidegate.doctor.facts import MachineFacts, TopicFacts
 from tidegate.doctor.finding import Finding, fail, ok, warn
+from tidegate.messages import SUFFIX
 from tidegate.middleware import CYCLONE_DDS, FAST_DDS, FILES, VARIABLES
 from tidegate.security.parse import LARGEST_XML, parse_xml, read_bounded
 from tidegate.settings.sensors import CameraSettings
@@ -30,29 +31,38 @@ LOCK = re.compile(r"/dev/shm/fastrtps_[0-9a-f]{16}_el")
 
 
 def check_images(
-    machine: MachineFacts, camera: CameraSettings, rmw: str = FAST_DDS, segments: Mapping[str, int] | None = None
+    machine: MachineFacts,
+    camera: CameraSettings,
+    rmw: str = FAST_DDS,
+    segments: Mapping[str, int] | None = None,
+    heard: TopicFacts | None = None,
 ) -> Iterator[Finding]:
     """Whether images fit; of what does not, Fast DDS sends fragments over UDP, and most are lost.
 
-    ``segments``: shared memory [B] of the nodes that publish the camera's images, as far as it is known.
+    ``segments``: shared memory [B] of the nodes that publish the camera's images, as far as it is known; ``heard``:
+    what came of these.
     """
+    frame = _frame(camera, heard)
+    if not frame:
+        yield ok("images", "compressed; whether there is room for them is known once they come")
+        return
     if rmw == CYCLONE_DDS:
-        yield _buffer(machine, camera)
+        yield _buffer(machine, camera, frame)
         return
     name, path = _profile(machine)
     try:
         chosen = segment_size(path) if path else SEGMENT
     except (OSError, ValueError) as error:
-        yield fail("images", f"the profile of Fast DDS, {name}, cannot be used ({error})", _remedy(camera, path))
+        yield fail("images", f"the profile of Fast DDS, {name}, cannot be used ({error})", _remedy(frame, path))
         return
     if segments:
         for node, size in segments.items():
-            yield _fits(f"{node} has a segment of", size, "as it runs", camera, _remedy(camera, path))
+            yield _fits(f"{node} has a segment of", size, "as it runs", camera, frame, _remedy(frame, path))
     elif path:
-        yield _fits("a segment of", chosen, name, camera, _remedy(camera, path))
+        yield _fits("a segment of", chosen, name, camera, frame, _remedy(frame, path))
     else:
         said = "nodes of tidegate have config/fastdds.xml by themselves; a camera's driver from this shell has"
-        yield _fits(said, SEGMENT, "Fast DDS as it comes", camera, _remedy(camera, path), starts=False)
+        yield _fits(said, SEGMENT, "Fast DDS as it comes", camera, frame, _remedy(frame, path), starts=False)
     own = chosen if path else segment_size(share_path(FILES[FAST_DDS]))
     memory = machine.shared_memory
     if memory is not None and memory < SEGMENTS * own:
@@ -60,9 +70,10 @@ def check_images(
         yield warn("shared memory", f"/dev/shm has {_mib(memory)}, the graph may want {_mib(SEGMENTS * own)}", remedy)
 
 
-def _fits(who: str, segment: int, where: str, camera: CameraSettings, remedy: str, *, starts: bool = True) -> Finding:
-    """Whether ``segment`` [B] holds enough images; ``starts`` = it is what images go through now."""
-    frame = _frame(camera)
+def _fits(
+    who: str, segment: int, where: str, camera: CameraSettings, frame: int, remedy: str, *, starts: bool = True
+) -> Finding:
+    """Whether ``segment`` [B] holds enough images of ``frame`` [B]; ``starts`` = it is what images go through now."""
     said = f"{who} {_mib(segment)}, which holds {segment // frame} images of {camera.width} × {camera.height} px"
     if segment >= FRAMES * frame:
         return ok("images", f"{said} ({where})")
@@ -70,22 +81,20 @@ def _fits(who: str, segment: int, where: str, camera: CameraSettings, remedy: st
     return judge("images", f"{said} ({where}); at least {FRAMES} are needed", remedy)
 
 
-def _remedy(camera: CameraSettings, path: Path | None) -> str:
+def _remedy(frame: int, path: Path | None) -> str:
     variable, shipped = VARIABLES[FAST_DDS][0], share_path(FILES[FAST_DDS])
-    if path == shipped or segment_size(shipped) < FRAMES * _frame(camera):
-        size = FRAMES * _frame(camera)
+    if path == shipped or segment_size(shipped) < FRAMES * frame:
+        size = FRAMES * frame
         return f"write a profile with a segment_size of at least {size} and let {variable} name it, for every node"
     return f"export {variable}={shipped} for every node, the camera's driver included, and start it again"
 
 
-def _buffer(machine: MachineFacts, camera: CameraSettings) -> Finding:
+def _buffer(machine: MachineFacts, camera: CameraSettings, frame: int) -> Finding:
     """Over UDP what has not been read waits in the socket; the kernel bounds that."""
-    needed, most = FRAMES * _frame(camera), machine.receive_buffer
+    needed, most = FRAMES * frame, machine.receive_buffer
     if most is None:
         return ok("images", "the kernel does not tell how much a socket may hold")
-    said = (
-        f"a socket holds at most {_mib(most)}, {most // _frame(camera)} images of {camera.width} × {camera.height} px"
-    )
+    said = f"a socket holds at most {_mib(most)}, {most // frame} images of {camera.width} × {camera.height} px"
     if most >= needed:
         return ok("images", said)
     remedy = f"sudo sysctl -w net.core.rmem_max={max(needed, 2**23)} (and into /etc/sysctl.d, to stay)"
@@ -152,8 +161,12 @@ def segment_of(publisher: bytes, here: bytes) -> int | None:
     return max(sizes, default=None)  # beside a profile's there is one as Fast DDS comes
 
 
-def _frame(camera: CameraSettings) -> int:
-    return 3 * camera.width * camera.height
+def _frame(camera: CameraSettings, heard: TopicFacts | None) -> int:
+    """Bytes of an image; of compressed ones, of the largest that came. 0 = none did."""
+    name = camera.topic if heard is None else heard.name
+    if not name.endswith(SUFFIX):
+        return 3 * camera.width * camera.height
+    return 0 if heard is None else heard.largest
 
 
 def _mib(count: int) -> str:

@@ -9,6 +9,7 @@ from tidegate.messages.camera import camera_info
 from tidegate.messages.codec import decode, encode, encode_clock, encode_efforts
 from tidegate.messages.common import clock_of, serialised_stamp, stamp_of
 from tidegate.messages.markers import Shape, encode_shapes
+from tidegate.messages.source import LENS, PICTURES, SUFFIX, published_as, type_on
 from tidegate.messages.status import (
     CHANGED,
     decode_changed,
@@ -24,6 +25,9 @@ __all__ = [
     "CHANGED",
     "COMPRESSED",
     "DIAGNOSTICS",
+    "LENS",
+    "PICTURES",
+    "SUFFIX",
     "TOPICS",
     "Make",
     "Qos",
@@ -41,7 +45,9 @@ __all__ = [
     "encode_policy",
     "encode_shapes",
     "layers_of",
+    "published_as",
     "serialised_stamp",
     "stamp_of",
     "statuses",
+    "type_on",
 ]

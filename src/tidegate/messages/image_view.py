@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """A camera's image as a view of its serialised message: no pixel is copied.
 
-``sensor_msgs/msg/Image`` in CDR, as the OMG's DDSI-RTPS lays it down (10.2) and every ROS 2 middleware sends it: four
-bytes that tell the order of bytes, then the fields in order, each number at a multiple of its size from there.
+``sensor_msgs/msg/Image`` and ``CompressedImage`` in CDR, as the OMG's DDSI-RTPS lays it down (10.2) and every ROS 2
+middleware sends it: four bytes that tell the order of bytes, then the fields in order, each number at a multiple of its
+size from there.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tidegate.errors import MessageError
+from tidegate.messages.topics import COMPRESSED_IMAGE, IMAGE
 
 ORDERS = {b"\x00\x00": ">", b"\x00\x01": "<"}
 """Plain CDR, which ROS 2 messages are sent in."""
@@ -30,6 +32,15 @@ class ImageView:
     width: int
     encoding: str
     step: int
+    data: NDArray[np.uint8]
+
+
+@dataclass(slots=True)
+class CompressedView:
+    """The same of ``sensor_msgs/msg/CompressedImage``."""
+
+    header: Any
+    format: str
     data: NDArray[np.uint8]
 
 
@@ -83,6 +94,17 @@ class _Fields:
         self.at += size
         return self._data[self.at - size : self.at]
 
+    def header(self) -> _Header:
+        """``std_msgs/msg/Header``."""
+        return _Header(_Stamp(self.number("i"), self.number("I")), self.text())
+
+    def rest(self) -> NDArray[np.uint8]:
+        """The bytes of the last field, as a view."""
+        size = self.number("I")
+        if size > len(self._data) - self.at:
+            raise MessageError(f"image of {len(self._data)} bytes says that {size} of pixels follow byte {self.at}")
+        return np.frombuffer(self._data, np.uint8, size, self.at)
+
 
 def view_image(data: bytes) -> ImageView:
     """The image in a serialised message.
@@ -91,10 +113,21 @@ def view_image(data: bytes) -> ImageView:
         MessageError: the bytes are not one whole image.
     """
     fields = _Fields(data)
-    header = _Header(_Stamp(fields.number("i"), fields.number("I")), fields.text())
+    header = fields.header()
     height, width, encoding = fields.number("I"), fields.number("I"), fields.text()
     fields.number("B")  # is_bigendian: of no account for bytes
-    step, size = fields.number("I"), fields.number("I")
-    if size > len(data) - fields.at:
-        raise MessageError(f"image of {len(data)} bytes says that {size} of pixels follow byte {fields.at}")
-    return ImageView(header, height, width, encoding, step, np.frombuffer(data, np.uint8, size, fields.at))
+    return ImageView(header, height, width, encoding, fields.number("I"), fields.rest())
+
+
+def view_compressed(data: bytes) -> CompressedView:
+    """The compressed image in a serialised message.
+
+    Raises:
+        MessageError: the bytes are not one whole message.
+    """
+    fields = _Fields(data)
+    return CompressedView(fields.header(), fields.text(), fields.rest())
+
+
+VIEWS = {IMAGE: view_image, COMPRESSED_IMAGE: view_compressed}
+"""By the ROS type of a topic of pictures."""

@@ -112,6 +112,6 @@ TOPICS: dict[str, Topic] = {
 """Every topic by its relative name (``~/barriers`` of the safety node is ``safety_node/barriers``)."""
 
 COMPRESSED = {"camera/image_raw": COMPRESSED_IMAGE}
-"""Type that a topic may have in bags of other robots, in the place of its own."""
+"""Type that a topic may have, in the place of its own: live under a name that ends in ``/compressed``."""
 
 FORCE, CURVATURE = "drive_force", "path_curvature"

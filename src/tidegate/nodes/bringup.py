@@ -22,7 +22,7 @@ from tidegate.messages.graph import LIFECYCLE
 from tidegate.middleware import profile_of
 from tidegate.nodes.children import Child, Said, enclave_flags, parameter_flags
 from tidegate.nodes.remote import STEPS, Remote
-from tidegate.nodes.topics import CLOCK_INSIDE, INSIDE, remap_flags
+from tidegate.nodes.topics import CLOCK_INSIDE, INSIDE, OUR_NAMES, remap_flags
 from tidegate.settings import load_settings
 from tidegate.share import share_path
 
@@ -74,7 +74,7 @@ class GraphOptions:
         lock_step, bundle = {"lock_step": self.lock_step}, {"bundle": str(self.bundle)}
         nodes: dict[str, dict[str, object]] = {
             "simulator_node": {"scene": self.scene, "seed": self.seed, **lock_step},
-            "perception_node": {**bundle, **lock_step},
+            "perception_node": {**bundle, **lock_step, **(OUR_NAMES if self.simulate else {})},
             "policy_node": {**bundle, **lock_step},
             "safety_node": {
                 **lock_step,
@@ -207,7 +207,8 @@ class Graph:
         file = ["--params-file", str(self.options.params_file)]
         if self.options.record is not None:
             paths = {"path": self.options.record, "config": self.options.params_file, "bundle": self.options.bundle}
-            parameters = parameter_flags({**{name: str(path) for name, path in paths.items()}, "linger": True})
+            named = OUR_NAMES if self.options.simulate else {}
+            parameters = parameter_flags({**{name: str(path) for name, path in paths.items()}, "linger": True, **named})
             self.children["recorder_node"] = Child("recorder_node", [*shared, *parameters], self._said)
         for name, values in self.options.parameters().items():
             self.children[name] = Child(name, [*file, *parameter_flags(values), *shared], self._said)

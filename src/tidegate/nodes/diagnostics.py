@@ -103,9 +103,10 @@ class CameraStatus:
         self._recent, self._dropped = self._recent[-1:], 0
         return message
 
-    def silent(self, stamp: int, make: Make) -> Any:
-        """A DiagnosticArray at ``stamp`` [ns]: an ERROR, no frame has come for a second."""
-        return self._message(stamp, Level.ERROR, f"no frame for {PERIOD_S:g} s", make, 0.0)
+    def silent(self, stamp: int, make: Make, why: str = "") -> Any:
+        """A DiagnosticArray at ``stamp`` [ns]: an ERROR, no frame has come for a second, ``why`` where it is known."""
+        text = "; ".join(filter(None, (f"no frame for {PERIOD_S:g} s", why)))
+        return self._message(stamp, Level.ERROR, text, make, 0.0)
 
     def _message(self, stamp: int, level: Level, text: str, make: Make, rate: float) -> Any:
         pairs = [("rate [Hz]", f"{rate:.2f}"), *((key, str(count)) for key, count in self._counts.items())]

@@ -24,12 +24,13 @@ from tidegate.doctor.graph import BARE, MAKES, STACK, WATCHED
 from tidegate.doctor.images import segment_of
 from tidegate.doctor.middleware import domain_of
 from tidegate.errors import TidegateError
-from tidegate.messages import TOPICS, serialised_stamp
+from tidegate.messages import LENS, PICTURES, TOPICS, serialised_stamp, type_on
 from tidegate.messages.graph import LIFECYCLE, SENSORS
 from tidegate.messages.rates import rate_of
+from tidegate.messages.topics import COMPRESSED_IMAGE, IMAGE
 from tidegate.nodes.onlooker import Spin, onlooker
 from tidegate.nodes.remote import Remote
-from tidegate.nodes.topics import message_class, read, requested_qos, ros_name
+from tidegate.nodes.topics import camera_names, message_class, read, requested_qos, ros_name
 from tidegate.records import seconds
 from tidegate.robot.control import CONTROLLER
 
@@ -42,8 +43,7 @@ SLOWEST = 5.0
 ANSWER_S = 5.0
 """Longest wait for the lifecycle states."""
 DEPTH = 200
-CAMERA = "camera/image_raw"
-READ = ("joint_states", CAMERA, "camera/camera_info")
+READ = ("joint_states", PICTURES, LENS)
 """Topics whose content is looked at."""
 COURSE = ("lane", "odom")
 """Topics of which every message is."""
@@ -60,34 +60,39 @@ def ros_facts() -> RosFacts:
 
 @dataclass(slots=True)
 class _Watch:
-    """What one topic has told: stamps and times of receipt by the system's clock [ns], and the newest message."""
+    """What one topic has told: stamps and times of receipt by the system's clock [ns], and the newest message. ``name``
+    is what to give to rclpy, ``kind`` the type that messages must have."""
 
+    name: str
+    kind: str
     stamps: list[int] = field(default_factory=list)
     received: list[int] = field(default_factory=list)
     last: bytes = b""
+    largest: int = 0
     course: list[bytes] = field(default_factory=list)
 
 
-def examine(namespace: str = "", watch_s: float = 3.0) -> GraphFacts:
+def examine(namespace: str = "", watch_s: float = 3.0, camera: str = PICTURES) -> GraphFacts:
     """Look at the graph of this process's domain.
 
     Args:
         namespace: of the stack's nodes and topics.
         watch_s: how long messages are counted [s], in simulated time where there is a clock.
+        camera: where its driver publishes pictures; where perception runs, what that listens to is looked at.
 
     Raises:
         GraphError: ROS does not start.
     """
     with onlooker("tidegate_doctor", namespace) as (node, spin):
         spin(DISCOVERY_S, lambda: len(_others(node)) > 0)
-        seen, end = _seen(node), time.monotonic() + SETTLING_S
+        seen, end = _seen(node, camera), time.monotonic() + SETTLING_S
         while _others(node) and time.monotonic() < end:
             spin(SETTLED_S)
-            before, seen = seen, _seen(node)
+            before, seen = seen, _seen(node, camera)
             if before == seen:
                 break
-        watches = _listen(node)
-        sensed = [watches[topic] for topic in (*SENSORS, "clock") if node.count_publishers(ros_name(topic))]
+        watches = _listen(node, camera)
+        sensed = [watches[topic] for topic in (*SENSORS, "clock") if node.count_publishers(watches[topic].name)]
         spin(SLOWEST * watch_s, lambda: all(watch.received for watch in sensed))  # a busy machine is long in connecting
         clock, begun = watches["clock"].stamps, time.monotonic()
 
@@ -106,7 +111,8 @@ def examine(namespace: str = "", watch_s: float = 3.0) -> GraphFacts:
             topics=dict(_topics(node, watches)),
             elsewhere=frozenset(_elsewhere()),
             controlled=controlled,
-            segments=dict(_segments(node)),
+            segments=dict(_segments(node, watches[PICTURES].name)),
+            pictures=dict(_pictures(node)),
         )
 
 
@@ -116,17 +122,22 @@ def _others(node: Any) -> list[str]:
     return sorted(set(found) - {node.get_fully_qualified_name()})
 
 
-def _seen(node: Any) -> list[int]:
+def _names(node: Any, camera: str) -> dict[str, str]:
+    """What to give to rclpy for each topic that is watched."""
+    return {**{topic: ros_name(topic) for topic in (*WATCHED, "clock")}, **camera_names(node, camera)}
+
+
+def _seen(node: Any, camera: str) -> list[int]:
     """How much of the graph is known: nodes, and publishers of each topic that is watched."""
-    return [len(_others(node)), *(node.count_publishers(ros_name(topic)) for topic in WATCHED)]
+    return [len(_others(node)), *(node.count_publishers(name) for name in _names(node, camera).values())]
 
 
-def _listen(node: Any) -> dict[str, _Watch]:
+def _listen(node: Any, camera: str) -> dict[str, _Watch]:
     """Subscribe to whatever is published, with a quality that its publishers offer."""
     watches = {}
-    for topic in (*WATCHED, "clock"):
-        watches[topic] = watch = _Watch()
-        offered = [info for info in node.get_publishers_info_by_topic(ros_name(topic)) if _typed(info, topic)]
+    for topic, name in _names(node, camera).items():
+        watches[topic] = watch = _Watch(name, type_on(topic, name))
+        offered = [info for info in node.get_publishers_info_by_topic(name) if info.topic_type == watch.kind]
         if not offered:
             continue
         reliable = all(info.qos_profile.reliability == ReliabilityPolicy.RELIABLE for info in offered)
@@ -135,9 +146,7 @@ def _listen(node: Any) -> dict[str, _Watch]:
             depth=DEPTH,
             reliability=ReliabilityPolicy.RELIABLE if reliable else ReliabilityPolicy.BEST_EFFORT,
         )
-        node.create_subscription(
-            message_class(TOPICS[topic].type), ros_name(topic), _hear(watch, topic), profile, raw=True
-        )
+        node.create_subscription(message_class(watch.kind), name, _hear(watch, topic), profile, raw=True)
     return watches
 
 
@@ -147,24 +156,21 @@ def _hear(watch: _Watch, topic: str) -> Callable[[bytes], None]:
         stamp = None if topic in BARE else serialised_stamp(data)
         if stamp is not None:
             watch.stamps.append(stamp)
-        watch.last = data
+        watch.last, watch.largest = data, max(watch.largest, len(data))
         if topic in COURSE:
             watch.course.append(data)
 
     return heard
 
 
-def _typed(info: Any, topic: str) -> bool:
-    return bool(info.topic_type == TOPICS[topic].type)
-
-
 def _topics(node: Any, watches: dict[str, _Watch]) -> Iterator[tuple[str, TopicFacts]]:
     now = max(watches["clock"].stamps, default=None)
     for topic, watch in watches.items():
-        known = node.get_publishers_info_by_topic(ros_name(topic))
+        known = node.get_publishers_info_by_topic(watch.name)
         listeners = [
-            info for info in node.get_subscriptions_info_by_topic(ros_name(topic)) if info.node_name != node.get_name()
+            info for info in node.get_subscriptions_info_by_topic(watch.name) if info.node_name != node.get_name()
         ]
+        ours = node.resolve_topic_name(watch.name) == node.resolve_topic_name(ros_name(topic))
         behind = float("nan")
         if watch.stamps and now is not None:
             behind = seconds(now - max(watch.stamps))
@@ -174,13 +180,15 @@ def _topics(node: Any, watches: dict[str, _Watch]) -> Iterator[tuple[str, TopicF
         yield (
             topic,
             TopicFacts(
+                name="" if ours else watch.name,
                 publishers=tuple(sorted(_full(info) for info in known)),
                 subscribers=tuple(sorted(_full(info) for info in listeners)),
                 types=tuple(sorted({info.topic_type for info in known})),
                 count=len(watch.received),
                 rate_hz=rate_of(watch.stamps),
                 behind_s=behind,
-                mismatched=tuple(_mismatched(topic, known, listeners)),
+                mismatched=tuple(_mismatched(topic, watch.kind, known, listeners)),
+                largest=watch.largest,
                 record=record,
                 fault=fault,
                 course=tuple(_course(topic, watch)),
@@ -193,7 +201,7 @@ def _read(topic: str, watch: _Watch) -> tuple[Any, str]:
     if topic not in READ or not watch.last:
         return None, ""
     try:
-        return read(topic, watch.last), ""
+        return read(topic, watch.last, watch.kind), ""
     except TidegateError as error:
         return None, str(error)
 
@@ -202,12 +210,12 @@ def _course(topic: str, watch: _Watch) -> Iterator[Any]:
     """Every record that can be read."""
     for data in watch.course:
         with suppress(TidegateError):
-            yield read(topic, data)
+            yield read(topic, data, watch.kind)
 
 
-def _mismatched(topic: str, known: Sequence[Any], listeners: Sequence[Any]) -> Iterator[str]:
+def _mismatched(topic: str, kind: str, known: Sequence[Any], listeners: Sequence[Any]) -> Iterator[str]:
     """Pairs between which nothing passes; where the stack is not there yet, with what it will ask for."""
-    asks = [(_full(info), info.qos_profile) for info in listeners if _typed(info, topic)]
+    asks = [(_full(info), info.qos_profile) for info in listeners if info.topic_type == kind]
     if topic in SENSORS and not any(name.rpartition("/")[2] in STACK for name, _ in asks):
         asks.append(("the stack", requested_qos(topic, lock_step=False)))
     for info, (name, profile) in product(known, asks):
@@ -216,11 +224,19 @@ def _mismatched(topic: str, known: Sequence[Any], listeners: Sequence[Any]) -> I
             yield f"{_full(info)} → {name}: {reason.strip()}"
 
 
-def _segments(node: Any) -> Iterator[tuple[str, int]]:
+def _pictures(node: Any) -> Iterator[tuple[str, str]]:
+    """Topics of pictures that somebody publishes, with their type, but for the stack's own vectors and views."""
+    ours = {node.resolve_topic_name(ros_name(topic)) for topic in TOPICS if topic != PICTURES}
+    for name, (kind, *_) in node.get_topic_names_and_types():
+        if kind in (IMAGE, COMPRESSED_IMAGE) and name not in ours and node.count_publishers(name):
+            yield name, kind
+
+
+def _segments(node: Any, pictures: str) -> Iterator[tuple[str, int]]:
     """Shared memory of the processes that publish the camera's images, where it can be told."""
-    heard = node.get_subscriptions_info_by_topic(ros_name(CAMERA))
+    heard = node.get_subscriptions_info_by_topic(pictures)
     mine = next((bytes(info.endpoint_gid) for info in heard if info.node_name == node.get_name()), b"")
-    for info in node.get_publishers_info_by_topic(ros_name(CAMERA)):
+    for info in node.get_publishers_info_by_topic(pictures):
         size = segment_of(bytes(info.endpoint_gid), mine)
         if size is not None:
             yield _full(info), size

@@ -88,12 +88,6 @@ def shared_arguments(use_sim_time: bool, namespace: str = "") -> list[Action]:
     ]
 
 
-def camera_argument() -> Action:
-    """The argument that tells where the robot's own camera driver publishes."""
-    told = "pictures of the robot's camera, raw; its camera_info is expected beside them"
-    return DeclareLaunchArgument("camera_topic", default_value="camera/image_raw", description=told)
-
-
 def stack_node(executable: str, *, own_clock: bool = False, **own: Any) -> Member:
     """One lifecycle node of the graph with its ``own`` parameters.
 
@@ -102,8 +96,9 @@ def stack_node(executable: str, *, own_clock: bool = False, **own: Any) -> Membe
     return Member(executable, own, own_clock)
 
 
-def recorder(*, own_clock: bool = False) -> list[Action]:
-    """Records where ``record`` or ``snapshots`` asks for it. It is not started again: the folder is there."""
+def recorder(*, own_clock: bool = False, **own: Any) -> list[Action]:
+    """Records where ``record`` or ``snapshots`` asks for it, with more parameters of its ``own``. It is not started
+    again: the folder is there."""
     folder, snapshots = LaunchConfiguration("record"), LaunchConfiguration("snapshots")
     asked = NotSubstitution(AnySubstitution(EqualsSubstitution(folder, ""), EqualsSubstitution(folder, "false")))
     wanted = IfCondition(AnySubstitution(asked, NotSubstitution(EqualsSubstitution(snapshots, ""))))
@@ -119,6 +114,7 @@ def recorder(*, own_clock: bool = False) -> list[Action]:
                 "config": LaunchConfiguration("params_file"),
                 "bundle": LaunchConfiguration("bundle"),
                 "linger": True,
+                **own,
             }
         ],
         remappings=remappings(own_clock),

@@ -6,7 +6,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from launch import LaunchContext, Substitution
 from launch.substitutions import LaunchConfiguration
 from launch_ros.actions import LifecycleNode, Node
 
@@ -18,24 +17,6 @@ GO_DOWN_S = "12"
 
 ALL = {"namespace": LaunchConfiguration("namespace"), "output": "screen"}
 LOG_LEVEL = ["--log-level", LaunchConfiguration("log_level")]
-
-
-class Beside(Substitution):  # type: ignore[misc]
-    """The ``camera_info`` beside the topic of a camera's pictures, where image_transport and its drivers have it."""
-
-    def __init__(self, pictures: Substitution) -> None:
-        super().__init__()
-        self._pictures = pictures
-
-    def perform(self, context: LaunchContext) -> str:
-        """The topic's name."""
-        folder, slash, _ = self._pictures.perform(context).rpartition("/")
-        return f"{folder}{slash}camera_info"
-
-
-CAMERA_TOPIC = LaunchConfiguration("camera_topic", default="camera/image_raw")
-CAMERA_TOPICS = (("camera/image_raw", CAMERA_TOPIC), ("camera/camera_info", Beside(CAMERA_TOPIC)))
-"""Remappings to where the robot's own driver publishes; they change nothing in a launch file without that argument."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,6 +73,6 @@ def _shared(executable: str) -> dict[str, Any]:
     return {"package": "tidegate", "executable": executable, "ros_arguments": flags, **ALL}
 
 
-def remappings(own_clock: bool) -> list[tuple[str, str | Substitution]]:
-    """What puts the global topics into the namespace, and names the camera's."""
-    return [INSIDE, *([CLOCK_INSIDE] if own_clock else []), *CAMERA_TOPICS]
+def remappings(own_clock: bool) -> list[tuple[str, str]]:
+    """What puts the global topics into the namespace."""
+    return [INSIDE, *([CLOCK_INSIDE] if own_clock else [])]

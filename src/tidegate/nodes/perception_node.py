@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""``camera/image_raw`` and ``camera/camera_info`` → ``features``, ``lane``, ``health``, ``/diagnostics``."""
+"""``camera/image_raw``, raw or compressed, and ``camera/camera_info`` → ``features``, ``lane``, ``health``,
+``/diagnostics``."""
 
 from __future__ import annotations
 
@@ -8,15 +9,13 @@ from rclpy.qos import DurabilityPolicy
 from rclpy.timer import Timer
 
 from tidegate.errors import TidegateError
-from tidegate.messages import decode, serialised_stamp
-from tidegate.messages.image_view import view_image
+from tidegate.messages import LENS, PICTURES, serialised_stamp
 from tidegate.nodes.diagnostics import PERIOD_S, CameraStatus
 from tidegate.nodes.stack_node import BUNDLE, LOCK_STEP, StackNode, trusted_bundle
-from tidegate.nodes.topics import make
+from tidegate.nodes.topics import heard_as, make, read
 from tidegate.perception import Perception
 from tidegate.records import ImageHealth, Level
 
-CAMERA, LENS = "camera/image_raw", "camera/camera_info"
 AFTER_STAMP = 12
 """Where in a serialised message what follows the stamp begins [bytes]."""
 
@@ -43,12 +42,14 @@ class PerceptionNode(StackNode):
         """Listen to the camera. What it says of its lens comes with each picture, or was left once by who keeps it."""
         self._status = CameraStatus(self.settings.camera.rate_hz, self.settings.vehicle.name)
         self._quiet, self._lens = True, b""
+        self._name, self._kind = heard_as(self, PICTURES, self.settings.camera.topic)
+        lens, _ = heard_as(self, LENS, self.settings.camera.topic)
         if not self.own(LOCK_STEP):
             self._timer = self.create_timer(PERIOD_S, self._look, clock=Clock(clock_type=ClockType.STEADY_TIME))
-        offered = {info.qos_profile.durability for info in self.get_publishers_info_by_topic(LENS)}
+        offered = {info.qos_profile.durability for info in self.get_publishers_info_by_topic(lens)}
         kept = offered == {DurabilityPolicy.TRANSIENT_LOCAL} and not self.own(LOCK_STEP)
         self.listen(LENS, self._calibrate, latched=kept)
-        self.listen(CAMERA, self._see)
+        self.listen(PICTURES, self._see)
 
     def stop(self) -> None:
         """Look for silence no more; stop listening."""
@@ -59,8 +60,16 @@ class PerceptionNode(StackNode):
     def _look(self) -> None:
         """Once a second of real time: a camera that is silent is told all the same."""
         if self._quiet:
-            self.send_message("diagnostics", self._status.silent(self.get_clock().now().nanoseconds, make))
+            now = self.get_clock().now().nanoseconds
+            self.send_message("diagnostics", self._status.silent(now, make, self._unfit()))
         self._quiet = True
+
+    def _unfit(self) -> str:
+        """Why the pictures that somebody publishes cannot come; empty = not for their type."""
+        offered = {info.topic_type for info in self.get_publishers_info_by_topic(self._name)}
+        if not offered or self._kind in offered:
+            return ""
+        return f"{self._name} is {' and '.join(sorted(offered))}; it must be {self._kind}"
 
     def _calibrate(self, topic: str, data: bytes) -> None:
         if self._perception is None or data[AFTER_STAMP:] == self._lens:  # it comes with each picture
@@ -79,7 +88,7 @@ class PerceptionNode(StackNode):
         if self._perception is None:
             return
         try:
-            frame = decode(topic, view_image(data))
+            frame = read(topic, data, self._kind)
         except TidegateError as error:
             self.get_logger().warning(f"{topic}: {error}", throttle_duration_sec=1.0)
             health = ImageHealth(serialised_stamp(data) or 0, Level.ERROR, (str(error),))

@@ -39,7 +39,7 @@ FLUSH_S = 0.5
 class PlayerNode(Node):  # type: ignore[misc]
     """Publishes serialised messages as they were received, never decoded: sensors, and what an operator told.
 
-    Compressed images alone are decoded, for live nodes take none.
+    Compressed images alone are decoded: a topic of the table has the table's type.
 
     ``/clock`` is that of the bag, where it holds one; else the time of receipt, or that of the sensors' stamps where
     these are of another clock, so that nodes with ``use_sim_time`` live in the time of the recording. A moment's clock
@@ -130,7 +130,7 @@ class PlayerNode(Node):  # type: ignore[misc]
             self.over = True
 
     def _publish(self, topic: str, kind: str, data: bytes) -> None:
-        """As it is where it has the topic's type; live nodes take no compressed images."""
+        """As it is where it has the topic's type; compressed images decoded."""
         if kind == TOPICS[topic].type:
             self._senders[topic].publish(data)
             return

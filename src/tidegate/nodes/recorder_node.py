@@ -4,7 +4,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -19,12 +20,13 @@ from tidegate.bag.background import Keeper
 from tidegate.bag.reader import relative
 from tidegate.bag.typestore import definition
 from tidegate.errors import BagError
-from tidegate.messages import DIAGNOSTICS, TOPICS
+from tidegate.messages import DIAGNOSTICS, PICTURES, SUFFIX, TOPICS, Topic
 from tidegate.nodes.diagnostics import PERIOD_S, recorder_diagnostics
 from tidegate.nodes.parameters import Own, command_line, declare_own
-from tidegate.nodes.topics import kept_qos, make, message_class, ros_name, take
+from tidegate.nodes.topics import heard_as, kept_qos, make, message_class, ros_name, take
 from tidegate.records import NANOSECONDS
 from tidegate.robot.contract import contract_of
+from tidegate.settings import load_settings, settings_from
 
 PARAMETERS = (
     Own("path", "", "folder to make for the bag; true = bags/<time in UTC>, empty or false = snapshots alone"),
@@ -37,6 +39,7 @@ PARAMETERS = (
     Own("snapshot_max_size", 1_000_000_000, "of all snapshots [B]; the oldest are deleted"),
     Own("config", "", "the robot's settings file, for the contract that travels in the bag; empty = not told"),
     Own("bundle", "", "folder of the model that drives, for the contract; empty = not told"),
+    Own("camera.topic", "", "where the camera's driver publishes pictures; empty = as 'config' states it"),
     Own("linger", False, "record on as long as the safety node is up"),
 )
 DEPTH = 1000
@@ -47,14 +50,25 @@ LOOK_PERIOD_S = 0.1
 """How often it looks for publishers of topics that it does not record yet, and whether the disk still takes all."""
 
 
+@dataclass(frozen=True, slots=True)
+class _Part:
+    """A ``topic`` of the stack: absolute name under which it is ``heard``, its ``type`` there, and the name under which
+    it is ``kept``."""
+
+    topic: Topic
+    heard: str
+    type: str
+    kept: str
+
+
 class RecorderNode(Node):  # type: ignore[misc]
     """Hands on serialised messages as they come, never decoded; a thread writes them.
 
     A topic is subscribed once somebody publishes it, with the quality that is offered. What viewers ask for, and what
     can be made again from the rest, is left out (``Topic.recorded``); so is, with a warning, what has another type than
-    the table says, or none that is known here. Once a second it tells ``/diagnostics`` how much was written. Where
-    writing fails, it says so there, records no more and stays: the robot drives on. An interrupted bag can be read up
-    to its end.
+    the table says, or none that is known here. What has a driver's own name is kept under the table's. Once a second it
+    tells ``/diagnostics`` how much was written. Where writing fails, it says so there, records no more and stays: the
+    robot drives on. An interrupted bag can be read up to its end.
     """
 
     def __init__(self, arguments: Sequence[str] | None = None) -> None:
@@ -75,6 +89,7 @@ class RecorderNode(Node):  # type: ignore[misc]
             config, bundle = (Path(values[name]) if values[name] else None for name in ("config", "bundle"))
             contract = contract_of(config, bundle)
             self._robot = contract.get("robot", "")
+            camera = _camera_topic(values["camera.topic"], config)
             self._writer = BackgroundWriter(_keepers(values, contract))
             profile = kept_qos("diagnostics")
             profile.depth = 1
@@ -82,14 +97,24 @@ class RecorderNode(Node):  # type: ignore[misc]
         except BaseException:
             self.destroy_node()
             raise
-        self._own = {self.resolve_topic_name(ros_name(topic.name)): topic for topic in TOPICS.values()}
-        self._seen: set[str] = {name for name, topic in self._own.items() if not topic.recorded}
+        self._own = {part.heard: part for part in self._table(camera)}
+        self._seen: set[str] = {name for name, part in self._own.items() if not part.topic.recorded}
         self._listeners: list[tuple[Subscription, Callable[[bytes], None]]] = []
         self._told_failure = self._told_loss = False
         self._told_at = 0.0
         if values["path"] and str(values["path"]) != asked:
             self.get_logger().info(f"recording into {values['path']}")
         self.create_timer(LOOK_PERIOD_S, self._look, clock=Clock(clock_type=ClockType.STEADY_TIME))
+
+    def _table(self, camera: str) -> Iterator[_Part]:
+        """The stack's topics, where the pictures of the camera are published on ``camera``."""
+        for topic in TOPICS.values():
+            heard, kind = heard_as(self, topic.name, camera)
+            suffix = "" if kind == topic.type else SUFFIX
+            kept = heard
+            if relative(heard, suffix) != topic.name:  # a driver's own name, by which no reader would know it
+                kept = self.resolve_topic_name(f"{ros_name(topic.name)}{suffix}", only_expand=True)
+            yield _Part(topic, heard, kind, kept)
 
     def needed(self) -> bool:
         """With the parameter ``linger``: record to the very end, as long as the safety node is up."""
@@ -135,10 +160,12 @@ class RecorderNode(Node):  # type: ignore[misc]
 
     def _published(self) -> dict[str, str]:
         """Type by absolute name of the topics that may be recorded and are not yet, in the order of the table."""
-        found = {name: topic.type for name, topic in self._own.items()}
+        found = {name: part.type for name, part in self._own.items()}
         if self._all:
+            taken = {part.kept for part in self._own.values()} - set(found)
             for name, kinds in self.get_topic_names_and_types():
-                if self.resolve_topic_name(name) == name:  # not one that is remapped into the namespace
+                # not one that is remapped into the namespace, nor a second camera by the name that the car's is kept by
+                if self.resolve_topic_name(name) == name and name not in taken:
                     found.setdefault(name, kinds[0])
         return {name: kind for name, kind in found.items() if name not in self._seen}
 
@@ -163,9 +190,6 @@ class RecorderNode(Node):  # type: ignore[misc]
 
     def _record(self, name: str, kind: str, offered: Sequence[QoSProfile]) -> None:
         """Subscribe with the best quality that all publishers offer."""
-        own = self._own.get(name)
-        if own is not None and relative(name) != own.name:  # a driver's own name, by which no reader would know it
-            name = self.resolve_topic_name(ros_name(own.name), only_expand=True)
         reliable = all(profile.reliability == ReliabilityPolicy.RELIABLE for profile in offered)
         latched = all(profile.durability == DurabilityPolicy.TRANSIENT_LOCAL for profile in offered)
         profile = QoSProfile(
@@ -175,10 +199,12 @@ class RecorderNode(Node):  # type: ignore[misc]
             durability=DurabilityPolicy.TRANSIENT_LOCAL if latched else DurabilityPolicy.VOLATILE,
         )
 
-        def keep(data: bytes) -> None:
-            self._writer.put(name, kind, time.time_ns(), data)
+        kept = self._own[name].kept if name in self._own else name
 
-        self._writer.offer(name, [quality(one) for one in offered])
+        def keep(data: bytes) -> None:
+            self._writer.put(kept, kind, time.time_ns(), data)
+
+        self._writer.offer(kept, [quality(one) for one in offered])
         listener = self.create_subscription(message_class(kind), name, keep, profile, raw=True)
         self._listeners.append((listener, keep))
 
@@ -213,6 +239,17 @@ def _unfit(kind: str, offered: set[str]) -> str:
     except (ImportError, AttributeError, ValueError, KeyError):
         return f"its type {kind} is none of the standard ones that are installed here"
     return ""
+
+
+def _camera_topic(given: str, config: Path | None) -> str:
+    """Where the camera's driver publishes: as ``given``, else as the settings file states it.
+
+    Raises:
+        SettingsError: that is no topic's name, or the file is refused.
+    """
+    if given:
+        return settings_from({"camera": {"topic": given}}, "recorder_node", Path()).camera.topic
+    return PICTURES if config is None else load_settings(config).camera.topic
 
 
 def _keepers(values: dict[str, Any], contract: dict[str, str]) -> list[Keeper]:

@@ -10,14 +10,12 @@ from dataclasses import replace
 from typing import Any
 
 from tidegate.errors import ImageError
-from tidegate.messages import encode
+from tidegate.messages import LENS, PICTURES, encode
 from tidegate.nodes.stack_node import BUNDLE, trusted_bundle
 from tidegate.nodes.topics import make
 from tidegate.nodes.viewer_node import ViewerNode
 from tidegate.perception import Perception
 from tidegate.perception.saliency import overlay
-
-CAMERA, LENS = "camera/image_raw", "camera/camera_info"
 
 
 class SaliencyNode(ViewerNode):
@@ -25,7 +23,7 @@ class SaliencyNode(ViewerNode):
 
     OWN = (BUNDLE,)
     SHOWS = "saliency"
-    HEARS = (CAMERA, LENS)
+    HEARS = (PICTURES, LENS)
     RATE_HZ = 5.0
 
     def __init__(self, arguments: list[str] | None = None) -> None:
@@ -40,12 +38,12 @@ class SaliencyNode(ViewerNode):
         info = self.take(LENS)
         if info is not None:
             self._perception.calibrate(info)
-        frame = self.take(CAMERA)
+        frame = self.take(PICTURES)
         if frame is None:
             return None
         try:
             saliency = self._perception.saliency(frame)
         except ImageError as error:
-            self.get_logger().warning(f"{CAMERA}: {error}", throttle_duration_sec=5.0)
+            self.get_logger().warning(f"{PICTURES}: {error}", throttle_duration_sec=5.0)
             return None
         return encode(replace(frame, image=overlay(frame.image, saliency)), make)

@@ -22,6 +22,7 @@ from tidegate.messages import TOPICS, decode, encode
 from tidegate.nodes.parameters import Own, command_line, declare, judge
 from tidegate.nodes.priority import hasten
 from tidegate.nodes.topics import (
+    heard_as,
     latched_qos,
     make,
     message_class,
@@ -148,10 +149,13 @@ class StackNode(LifecycleNode, ABC):  # type: ignore[misc]
         self._senders[topic].publish(message)
 
     def listen(self, topic: str, heard: Heard, *, latched: bool = False) -> None:
-        """Call ``heard(topic, serialised message)`` for every message on ``topic`` from now on."""
+        """Call ``heard(topic, serialised message)`` for every message on ``topic`` from now on, the camera's where the
+        settings have its driver publish."""
         profile = latched_qos(topic) if latched else requested_qos(topic, self.own(LOCK_STEP))
-        kind = message_class(TOPICS[topic].type)
-        listener = self.create_subscription(kind, ros_name(topic), lambda data: heard(topic, data), profile, raw=True)
+        name, kind = heard_as(self, topic, self.settings.camera.topic)
+        listener = self.create_subscription(
+            message_class(kind), name, lambda data: heard(topic, data), profile, raw=True
+        )
         self._listeners.append((listener, topic, heard))
 
     def fetch(self) -> None:

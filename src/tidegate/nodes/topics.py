@@ -12,8 +12,10 @@ from rclpy.node import Node
 from rclpy.qos import DurabilityPolicy, HistoryPolicy, LivelinessPolicy, QoSProfile, ReliabilityPolicy
 from rclpy.serialization import deserialize_message
 
-from tidegate.messages import TOPICS, Topic, decode
+from tidegate.messages import LENS, PICTURES, TOPICS, Topic, decode, published_as, type_on
 from tidegate.messages.graph import GLOBAL
+from tidegate.messages.image_view import VIEWS
+from tidegate.messages.topics import CAMERA_INFO, COMPRESSED_IMAGE, IMAGE
 
 INSIDE = ("/diagnostics", "diagnostics")
 CLOCK_INSIDE = ("/clock", "clock")
@@ -22,6 +24,10 @@ clock goes there too where the graph has a simulator of its own; otherwise it is
 
 TF_INSIDE = [("/tf", "tf"), ("/tf_static", "tf_static")]
 """The same for who tells or shows frames, as Nav2 does: robots have links of the same names."""
+
+OUR_NAMES = {"camera.topic": PICTURES}
+"""Parameter of who listens to feigned sensors: those are never published under the name that a robot's own driver has,
+for it may be absolute, and outside of any namespace."""
 
 FOREIGN = {"joy", "manual", "emergency_stop"}
 """Topics that other people's nodes publish, with whatever quality they choose."""
@@ -56,6 +62,25 @@ def make(type_name: str) -> Any:
 def ros_name(topic: str) -> str:
     """The name to give to rclpy: relative to the namespace, except for the global topics."""
     return f"/{topic}" if topic in GLOBAL else topic
+
+
+def heard_as(node: Node, topic: str, camera: str) -> tuple[str, str]:
+    """Absolute name under which ``node`` hears ``topic``, where ``camera.topic`` is ``camera``, and the type there: by
+    the name that is left when it is remapped."""
+    name = node.resolve_topic_name(ros_name(published_as(topic, camera)))
+    return name, type_on(topic, name)
+
+
+def camera_names(node: Node, camera: str) -> dict[str, str]:
+    """Absolute names of the camera's topics: those to which the perception node in the namespace of ``node`` listens,
+    and while there is none that does, those that ``camera.topic`` states."""
+    names = {topic: heard_as(node, topic, camera)[0] for topic in (PICTURES, LENS)}
+    there = ("perception_node", node.get_namespace())
+    if there in node.get_node_names_and_namespaces():
+        what = {IMAGE: PICTURES, COMPRESSED_IMAGE: PICTURES, CAMERA_INFO: LENS}
+        heard = node.get_subscriber_names_and_types_by_node(*there)
+        names |= {what[kinds[0]]: name for name, kinds in heard if kinds[0] in what}
+    return names
 
 
 def remap_flags(*rules: tuple[str, str]) -> list[str]:
@@ -117,6 +142,13 @@ def _profile(topic: Topic, lock_step: bool) -> QoSProfile:
     )
 
 
-def read(topic: str, data: bytes) -> Any:
-    """The record in a serialised message of ``topic``."""
-    return decode(topic, deserialize_message(data, message_class(TOPICS[topic].type)))
+def read(topic: str, data: bytes, kind: str = "") -> Any:
+    """The record in a serialised message of ``topic``, of the type ``kind`` where that is not the table's.
+
+    Raises:
+        ImageError, MessageError: as ``decode``; what no picture's bytes can be is one of these too.
+    """
+    kind = kind or TOPICS[topic].type
+    if topic == PICTURES:
+        return decode(topic, VIEWS[kind](data))
+    return decode(topic, deserialize_message(data, message_class(kind)))

@@ -12,13 +12,12 @@ from rcl_interfaces.msg import SetParametersResult
 from rclpy.clock import Clock, ClockType
 from rclpy.node import Node
 from rclpy.parameter import Parameter
-from rclpy.serialization import deserialize_message
 from rclpy.subscription import Subscription
 
 from tidegate.errors import SettingsError, TidegateError
-from tidegate.messages import TOPICS, decode
+from tidegate.messages import TOPICS
 from tidegate.nodes.parameters import Own, command_line, declare
-from tidegate.nodes.topics import NEWEST, message_class, offered_qos, ros_name
+from tidegate.nodes.topics import NEWEST, heard_as, message_class, offered_qos, read, ros_name
 from tidegate.records import nanoseconds
 
 RATE, RATE_MIN, RATE_MAX = "rate_hz", 0.1, 30.0
@@ -60,7 +59,7 @@ class ViewerNode(Node, ABC):  # type: ignore[misc]
         except BaseException:
             self.destroy_node()
             raise
-        self._newest: dict[str, bytes] = {}
+        self._newest: dict[str, tuple[bytes, str]] = {}
         self._listeners: list[Subscription] = []
         kind = message_class(TOPICS[self.SHOWS].type)
         self._sender = self.create_publisher(kind, ros_name(self.SHOWS), offered_qos(self.SHOWS, lock_step=False))
@@ -82,12 +81,10 @@ class ViewerNode(Node, ABC):  # type: ignore[misc]
 
     def listen(self) -> None:
         """Subscribe to what it makes its topic from; it does so by itself once somebody looks."""
-        self._listeners = [
-            self.create_subscription(
-                message_class(TOPICS[topic].type), ros_name(topic), self._keep(topic), NEWEST, raw=True
-            )
-            for topic in self.HEARS
-        ]
+        for topic in self.HEARS:
+            name, kind = heard_as(self, topic, self.settings.camera.topic)
+            listener = self.create_subscription(message_class(kind), name, self._keep(topic, kind), NEWEST, raw=True)
+            self._listeners.append(listener)
 
     def close(self) -> None:
         """Stop listening."""
@@ -98,11 +95,11 @@ class ViewerNode(Node, ABC):  # type: ignore[misc]
 
     def take(self, topic: str) -> Any:
         """The newest record that came on ``topic`` and was not taken yet; None = none, or one that cannot be read."""
-        data = self._newest.pop(topic, None)
-        if data is None:
+        held = self._newest.pop(topic, None)
+        if held is None:
             return None
         try:
-            return decode(topic, deserialize_message(data, message_class(TOPICS[topic].type)))
+            return read(topic, *held)
         except TidegateError as error:
             self.get_logger().warning(f"{topic}: {error}", throttle_duration_sec=5.0)
             return None
@@ -131,8 +128,8 @@ class ViewerNode(Node, ABC):  # type: ignore[misc]
         if message is not None:
             self._sender.publish(message)
 
-    def _keep(self, topic: str) -> Callable[[bytes], None]:
+    def _keep(self, topic: str, kind: str) -> Callable[[bytes], None]:
         def keep(data: bytes) -> None:
-            self._newest[topic] = data
+            self._newest[topic] = data, kind
 
         return keep

@@ -13,7 +13,7 @@ from launch.substitutions import LaunchConfiguration, OrSubstitution
 from launch_ros.actions import Node
 
 from tidegate.nodes.launching import SHARE, installed
-from tidegate.nodes.member import CAMERA_TOPICS, bystander, stranger
+from tidegate.nodes.member import bystander, stranger
 from tidegate.nodes.ros2_control import clock, describer
 from tidegate.nodes.topics import TF_INSIDE
 from tidegate.robot import read_urdf
@@ -55,17 +55,17 @@ def viewer_arguments() -> list[Action]:
     ]
 
 
-def viewers(*, described: SomeSubstitutionsType = "false") -> list[Action]:
-    """The nodes for viewers, RViz and the bridge; ``described``, true or false: the launch file starts a
-    robot_state_publisher.
+def viewers(*, described: SomeSubstitutionsType = "false", **own: Any) -> list[Action]:
+    """The nodes for viewers, with more parameters of their ``own``, RViz and the bridge; ``described``, true or false:
+    the launch file starts a robot_state_publisher.
 
     None of them takes the launch down with it: the car drives on when somebody closes a window.
     """
     wanted = IfCondition(LaunchConfiguration("viewers"))
     bundle = {"bundle": LaunchConfiguration("bundle")}
     return [
-        _viewer("markers_node", wanted),
-        _viewer("saliency_node", wanted, **bundle),
+        _viewer("markers_node", wanted, **own),
+        _viewer("saliency_node", wanted, **bundle, **own),
         OpaqueFunction(
             function=_rviz, args=[IfCondition(described)], condition=IfCondition(LaunchConfiguration("use_rviz"))
         ),
@@ -75,7 +75,7 @@ def viewers(*, described: SomeSubstitutionsType = "false") -> list[Action]:
 
 def _viewer(executable: str, wanted: IfCondition, **own: Any) -> Node:
     parameters = [LaunchConfiguration("params_file"), *([own] if own else [])]
-    return bystander(executable, parameters=parameters, remappings=CAMERA_TOPICS, condition=wanted)
+    return bystander(executable, parameters=parameters, condition=wanted)
 
 
 def _rviz(context: LaunchContext, told: IfCondition) -> list[Action]:

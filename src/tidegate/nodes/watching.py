@@ -14,10 +14,10 @@ from rclpy.serialization import deserialize_message
 
 from tidegate.doctor.middleware import domain_of
 from tidegate.errors import TidegateError
-from tidegate.messages import TOPICS, clock_of, decode, serialised_stamp, statuses
+from tidegate.messages import PICTURES, TOPICS, clock_of, decode, serialised_stamp, statuses
 from tidegate.nodes.onlooker import Spin, onlooker
-from tidegate.nodes.topics import message_class, publishers, ros_name
-from tidegate.operate.view import BARE, CAMERA, HEARD, Meter, View
+from tidegate.nodes.topics import camera_names, heard_as, message_class, publishers
+from tidegate.operate.view import BARE, CAMERA, HEARD, Meter, Seen, View
 from tidegate.records import NANOSECONDS, Status
 
 STATE = "safety_node/barriers"
@@ -30,22 +30,23 @@ ACTED_S = 1.0
 class Watch:
     """Hears the topics of one graph; what is newest is decoded when a view is asked for."""
 
-    def __init__(self, node: Any, spin: Spin) -> None:
+    def __init__(self, node: Any, spin: Spin, camera: str) -> None:
         self.spin = spin
-        self._node = node
+        self._node, self._camera = node, camera
         self._meters = {topic: Meter() for topic in HEARD}
         self._newest: dict[str, bytes] = {}
         self._states: list[bytes] = []
         self._statuses: dict[str, Status] = {}
         self._acted: dict[str, int] = {}
         for topic in HEARD:
-            kind = message_class(TOPICS[topic].type)
-            node.create_subscription(kind, ros_name(topic), self._hear(topic), COUNTED, raw=True)
+            name, kind = heard_as(node, topic, camera)
+            node.create_subscription(message_class(kind), name, self._hear(topic), COUNTED, raw=True)
 
     def view(self) -> View:
         """The graph as it is now."""
         steady, clock = time.monotonic_ns(), self._record("clock")
         now = time.time_ns() if clock is None else clock
+        pictures = camera_names(self._node, self._camera)[PICTURES]
         states, self._states = self._states, []
         for data in states:  # all of them: a barrier may act for one tick
             state = self._decoded(STATE, data)
@@ -57,9 +58,10 @@ class Watch:
             now=now,
             simulated=clock is not None,
             topics={
-                topic: meter.seen(steady, now, self._publishers(topic))
-                for topic, meter in {CAMERA: Meter(), **self._meters}.items()
+                CAMERA: Seen(self._publishers(pictures)),
+                **{topic: meter.seen(steady, now, self._publishers(topic)) for topic, meter in self._meters.items()},
             },
+            pictures="" if pictures == self._node.resolve_topic_name(PICTURES) else pictures,
             records={topic: record for topic in HEARD if (record := self._record(topic)) is not None},
             statuses=dict(self._statuses),
             acted=frozenset(name for name, since in self._acted.items() if steady - since < ACTED_S * NANOSECONDS),
@@ -97,11 +99,13 @@ class Watch:
 
 
 @contextmanager
-def watching(namespace: str = "") -> Iterator[Watch]:
+def watching(namespace: str = "", camera: str = PICTURES) -> Iterator[Watch]:
     """Within, the graph of this process's domain is listened to; nothing is published.
+
+    ``camera``: where the camera's driver publishes pictures, until perception tells by listening.
 
     Raises:
         GraphError: ROS does not start.
     """
     with onlooker("tidegate_watch", namespace) as (node, spin):
-        yield Watch(node, spin)
+        yield Watch(node, spin, camera)

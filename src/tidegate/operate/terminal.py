@@ -91,6 +91,8 @@ def _verdict(view: View) -> Panel:
 
 def _camera(view: View) -> RenderableType:
     rows = Table.grid(padding=(0, 2, 0, 0))
+    if view.pictures:
+        rows.add_row("topic", view.pictures)
     frames, health = view.topics.get("health", Seen()), _fresh(view, "health")
     rows.add_row(
         "frames", f"{_number(frames.rate_hz, '.1f')} Hz, the newest {_number(1e3 * frames.age_s, '.0f')} ms old"

@@ -51,6 +51,7 @@ class View:
         records: the newest record of each topic that carries one.
         statuses: the newest entry of ``/diagnostics`` by its node.
         acted: barriers that changed the command within the last second.
+        pictures: absolute name of the camera's topic where it is a driver's own.
     """
 
     namespace: str
@@ -61,6 +62,7 @@ class View:
     records: Mapping[str, Any] = field(default_factory=dict)
     statuses: Mapping[str, Status] = field(default_factory=dict)
     acted: frozenset[str] = frozenset()
+    pictures: str = ""
 
 
 class Meter:
@@ -100,7 +102,7 @@ def silent(view: View) -> Iterator[str]:
         yield f"nobody publishes anything{place} in domain {view.domain}"
         return
     if not view.topics.get(CAMERA, Seen()).publishers:
-        yield f"{CAMERA}: nobody publishes it"
+        yield f"{view.pictures or CAMERA}: nobody publishes it"
     for topic in expected(view):
         seen = view.topics.get(topic, Seen())
         if not seen.publishers:

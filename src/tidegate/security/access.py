@@ -12,6 +12,7 @@ from typing import Literal
 from xml.etree import ElementTree
 
 from tidegate.errors import SettingsError
+from tidegate.messages import PICTURES, published_as
 from tidegate.messages.graph import GRAPH, LIFECYCLE, SIMULATED, Interface
 
 Time = Literal["system", "simulator", "shared"]
@@ -52,12 +53,13 @@ def enclave(node: str) -> str:
     return "/" if node == "launch_ros" else f"/tidegate/{node}"
 
 
-def access_policy(namespace: str = "/", time: Time = "system") -> str:
+def access_policy(namespace: str = "/", time: Time = "system", camera: str = PICTURES) -> str:
     """The policy as XML, one enclave per process.
 
     Args:
         namespace: of the nodes and topics.
         time: where the nodes take it from; the simulator's node comes with its clock, the player's with a shared one.
+        camera: where the robot's driver publishes pictures; who feigns sensors does it under our own names.
 
     Raises:
         SettingsError: no such namespace can be.
@@ -73,6 +75,8 @@ def access_policy(namespace: str = "/", time: Time = "system") -> str:
             where = {"ns": "/", "node": TOOLS[node]} if node in TOOLS else {"ns": space or "/", "node": node}
             profile = ElementTree.SubElement(ElementTree.SubElement(place, "profiles"), "profile", where)
             for (kind, right), names in _rights(node, time).items():
+                if node not in ONLY and kind == "topics":
+                    names = [published_as(name, camera) for name in names]
                 _allow(profile, kind, right, [f"{space}/{name}" if _foreign(node, name) else name for name in names])
     ElementTree.indent(root)
     return "\n".join(("<?xml version='1.0' encoding='UTF-8'?>", ElementTree.tostring(root, "unicode"), ""))

@@ -16,7 +16,7 @@ from tidegate.settings.perception import PerceptionSettings
 from tidegate.settings.policy import PolicySettings
 from tidegate.settings.safety import SafetySettings
 from tidegate.settings.schema import build, mapping
-from tidegate.settings.sensors import CameraSettings, RangingSettings
+from tidegate.settings.sensors import TOPIC, CameraSettings, RangingSettings
 from tidegate.settings.simulator import SimulatorSettings
 from tidegate.settings.trust import TrustSettings
 from tidegate.settings.vehicle import VehicleSettings
@@ -51,6 +51,11 @@ def settings_from(values: dict[str, Any], source: str, folder: Path) -> Settings
         raise SettingsError(
             f"{source}: 'vehicle.urdf' is {made.vehicle.urdf!r}; it must be a path ({error})"
         ) from error
+    if not TOPIC.fullmatch(made.camera.topic) or made.camera.topic in ("compressed", "/compressed"):
+        raise SettingsError(
+            f"{source}: 'camera.topic' is '{made.camera.topic}'; it must be the name of a topic, such as "
+            "/front/image_raw or front/image_raw/compressed"
+        )
     period, oldest = 1 / made.camera.rate_hz, made.safety.camera_timeout_s
     if oldest <= period:
         raise SettingsError(

@@ -3,15 +3,24 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 
 from tidegate.settings.schema import setting
+
+TOPIC = re.compile(r"/?[A-Za-z_]\w*(/[A-Za-z_]\w*)*", re.ASCII)
+"""Name of a topic, relative to the nodes' namespace or absolute (https://design.ros2.org/articles/topic_and_service_names.html)."""
 
 
 @dataclass(frozen=True, slots=True)
 class CameraSettings:
     """The forward camera. Its pose in ``base_link`` comes from the URDF link ``camera_link``."""
 
+    topic: str = setting(
+        "camera/image_raw",
+        "",
+        "where its driver publishes pictures, camera_info beside; a name that ends in /compressed: CompressedImage",
+    )
     rate_hz: float = setting(20.0, "Hz", "frames per second", low=1, high=120)
     width: int = setting(160, "px", "image width", low=16, high=4096)
     height: int = setting(80, "px", "image height", low=16, high=4096)
