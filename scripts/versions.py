@@ -10,7 +10,7 @@ from pathlib import Path
 
 HEAD = """# Versions
 
-What is installed where the tests were run last, made from that environment by `make docs`; `setup.py` says what is allowed.
+What is installed where the tests were run last; made from that environment by `make docs`.
 """
 
 

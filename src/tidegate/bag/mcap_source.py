@@ -24,6 +24,7 @@ from mcap.stream_reader import StreamReader
 
 from tidegate.bag.expand import LARGEST, Allowance, expand
 
+MAGIC = b"\x89MCAP0\r\n"
 TOGETHER = 2 * LARGEST
 """Bytes of chunks that are held at once where they overlap in time."""
 SPARE = 1000
@@ -68,6 +69,9 @@ class McapSource:
         """
         with self.path.open("rb") as file:
             size = self.path.stat().st_size
+            file.seek(max(size - len(MAGIC), 0))
+            if file.read() != MAGIC:
+                raise ValueError("its end is missing")
             summary = SeekingReader(file, record_size_limit=size).get_summary()
         if summary is None:
             return False
