@@ -72,6 +72,7 @@ class McapSource:
             file.seek(max(size - len(MAGIC), 0))
             if file.read() != MAGIC:
                 raise ValueError("its end is missing")
+            file.seek(0)
             summary = SeekingReader(file, record_size_limit=size).get_summary()
         if summary is None:
             return False
