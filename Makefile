@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 # Every target sets up what it needs in .venv; nothing outside the repository is touched.
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test check golden references mutants train bench examples lint docs clean
+.PHONY: help setup demo test check audit golden references mutants train bench examples lint docs clean
 PYTHON := .venv/bin/python
 TIDEGATE := .venv/bin/tidegate
 PYTEST := $(PYTHON) -m pytest
@@ -27,6 +27,9 @@ check: setup lint ## everything slow: sweeps, soak, closed loops (under an hour)
 	@status=0; $(PYTEST) tests/safety tests/robot $(SIDE_BY_SIDE) --cov --cov-fail-under=100 || status=1; \
 	$(PYTEST) -m "not real_time" $(SIDE_BY_SIDE) --ignore=tests/safety --ignore=tests/robot || status=1; \
 	$(PYTEST) -m real_time tests/nodes tests/launch || status=1; exit $$status
+
+audit: setup ## known faults of what is installed, by pip-audit (needs the network)
+	@$(PYTHON) scripts/audit.py
 
 golden: setup ## record the golden bags of tests/golden anew, and their references (after a new models/car-ltc19)
 	@rm -rf out/golden tests/golden && mkdir -p tests/golden
@@ -57,6 +60,7 @@ lint: setup ## ruff and mypy
 docs: setup ## the pages that are made from the code
 	@$(TIDEGATE) settings --markdown > docs/settings.md
 	@$(TIDEGATE) security > config/sros2_policy.xml
+	@$(PYTHON) scripts/versions.py > docs/versions.md
 	@$(PYTHON) scripts/ros_page.py > docs/ros.md.new && mv docs/ros.md.new docs/ros.md
 
 clean: ## remove what was made, .venv included

@@ -80,6 +80,8 @@ setup(
         "safetensors>=0.4,<1",
         "rosbags>=0.10,<0.12",
         "mcap>=1.5,<2",
+        "lz4>=4,<5",
+        "zstandard>=0.20,<1",
         "xacro>=2.0,<3",
     ],
     extras_require=EXTRAS,

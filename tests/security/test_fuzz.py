@@ -5,19 +5,23 @@ from __future__ import annotations
 
 import contextlib
 import json
+import re
 import shutil
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator
+import time
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
 import pytest
+from bombs import at_once, chunk, compressed_one_by_one, mcap, mcap_bombs, sqlite_bombs, zstd_of_zeros
 from hypothesis import HealthCheck, given
 from hypothesis import settings as examples
 from hypothesis import strategies as st
 from mutation import mutate
+from rosbags.rosbag2 import StoragePlugin, Writer
 
 from tidegate.bag import BagReader, BagWriter, typestore
 from tidegate.errors import TidegateError
@@ -30,24 +34,50 @@ from tidegate.share import share_path
 CHILD = Path(__file__).parent / "fuzz_child.py"
 LIMIT_S = 60
 """Per case; not a measure of speed: a busy machine is allowed much."""
-EXTRA_BYTES = 1 << 30
+GROWN_MB = 700
+"""By which the process may grow in a case: chunks of 128 MiB are allowed, of which two may be open."""
+KILLED_MB = 3000
+"""A child that holds so much is killed before the machine has none left."""
 CAR = share_path("config/car.yaml").read_bytes()
 MODEL = share_path("models/car-ltc19")
 
 Case = tuple[str, Path]
 
 
-def outcomes(cases: list[Case]) -> dict[str, str]:
-    """Load each in a child that may use a GiB and a minute per case; what came of it, by kind and path."""
+def outcomes(
+    cases: list[Case],
+    child: Sequence[str] = (str(CHILD),),
+    limit_s: float = LIMIT_S,
+    grown_mb: float = GROWN_MB,
+    killed_mb: int = KILLED_MB,
+) -> dict[str, str]:
+    """Load each in a child that may use a minute per case and grow by ``grown_mb``; what came of it, by kind and path.
+
+    Its memory is looked at, not limited: what a reader is denied it may take for damage, and refuse the file.
+    """
     words = [word for kind, path in cases for word in (kind, str(path))]
-    child = subprocess.run(
-        [sys.executable, str(CHILD), str(LIMIT_S), str(EXTRA_BYTES), *words], capture_output=True, text=True
-    )
-    lines = [json.loads(line) for line in child.stdout.splitlines() if line.startswith("{")]
-    found = {f"{line['kind']} {line['case']}": line["outcome"] for line in lines if "case" in line}
-    if child.returncode:
+    with tempfile.TemporaryFile("w+") as told, tempfile.TemporaryFile("w+") as wrong:
+        process = subprocess.Popen([sys.executable, *child, str(limit_s), *words], stdout=told, stderr=wrong)
+        held, killed = Path(f"/proc/{process.pid}/statm"), False
+        while process.poll() is None:
+            pages = held.read_text().split()  # none of one that has just ended
+            if pages and int(pages[1]) * 4096 > killed_mb << 20:
+                process.kill()
+                killed = True
+            time.sleep(0.01)
+        told.seek(0)
+        wrong.seek(0)
+        lines, error = [json.loads(line) for line in told if line.startswith("{")], wrong.read()
+    if process.returncode:
         last = next((line["begins"] for line in reversed(lines) if "begins" in line), "its start")
-        pytest.fail(f"the process ended with {child.returncode} at {last}:\n{child.stderr[-3000:]}")
+        why = f"grew to more than {killed_mb} MB" if killed else f"ended with {process.returncode}"
+        pytest.fail(f"the process {why} at {last}:\n{error[-3000:]}")
+    found = {}
+    for line in lines:
+        if "case" in line:
+            grown = line["grown_mb"]
+            said = f"grew by {grown:.0f} MB" if grown > grown_mb else line["outcome"]
+            found[f"{line['kind']} {line['case']}"] = said
     assert len(found) == len(cases)
     return found
 
@@ -76,6 +106,19 @@ def bag(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
+@pytest.fixture(scope="module")
+def sqlite_bag(bag: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The same drive, as rosbag2 wrote it before MCAP."""
+    path, reader = tmp_path_factory.mktemp("older") / "drive", BagReader(bag)
+    with Writer(path, version=8, storage_plugin=StoragePlugin.SQLITE3) as writer:
+        connections = {
+            name: writer.add_connection(name, kind, typestore=typestore.STORE) for name, kind in reader.topics.items()
+        }
+        for name, _, received, data in reader.raw(reader.topics):
+            writer.write(connections[name], received, data)
+    return path
+
+
 def folder_with(source: Path, target: Path, name: str, data: bytes) -> Path:
     """A copy of a folder with one file's content replaced."""
     shutil.copytree(source, target)
@@ -83,12 +126,11 @@ def folder_with(source: Path, target: Path, name: str, data: bytes) -> Path:
     return target
 
 
-def mutants(folder: Path, bag: Path, count: int) -> Iterator[Case]:
-    """``count`` of each kind of file."""
+def mutants(folder: Path, bags: Sequence[Path], count: int) -> Iterator[Case]:
+    """``count`` of each kind of file; of ``bags``, MCAP and SQLite, by turns."""
     urdf = expanded()
     xacro = share_path("urdf/car.urdf.xacro").read_bytes()
-    mcap = (bag / "drive_0.mcap").read_bytes()
-    metadata = (bag / "metadata.yaml").read_bytes()
+    files = [next(bag.glob("drive*.*")) for bag in bags]
     parts = {name: (MODEL / name).read_bytes() for name in ("bundle.json", "weights.safetensors", "backbone.onnx")}
     config = beside_its_urdf(folder)
     for seed in range(count):
@@ -104,11 +146,12 @@ def mutants(folder: Path, bag: Path, count: int) -> Iterator[Case]:
             yield "urdf", path
         name = list(parts)[seed % len(parts)]
         yield "bundle-anew", folder_with(MODEL, folder / f"bundle{seed}", name, mutate(parts[name], seed))
-        path = folder / f"bag{seed}.mcap"
-        path.write_bytes(mutate(mcap, seed))
+        bag, file = bags[seed % 2], files[seed % 2]
+        path = folder / f"bag{seed}{file.suffix}"
+        path.write_bytes(mutate(file.read_bytes(), seed))
         yield "bag", path
-        name, data = ("metadata.yaml", metadata) if seed % 2 else ("drive_0.mcap", mcap)
-        yield "bag", folder_with(bag, folder / f"bag{seed}", name, mutate(data, seed))
+        changed = bag / "metadata.yaml" if seed % 4 < 2 else file
+        yield "bag", folder_with(bag, folder / f"bag{seed}", changed.name, mutate(changed.read_bytes(), seed + 1))
 
 
 def beside_its_urdf(folder: Path) -> Path:
@@ -125,15 +168,15 @@ def expanded() -> bytes:
     return bytes(xacro.process_file(str(share_path("urdf/car.urdf.xacro"))).toxml().encode())
 
 
-def test_a_few_dozen_mutated_files_load_or_are_refused(tmp_path: Path, bag: Path) -> None:
-    found = check(list(mutants(tmp_path, bag, 8)))
+def test_a_few_dozen_mutated_files_load_or_are_refused(tmp_path: Path, bag: Path, sqlite_bag: Path) -> None:
+    found = check(list(mutants(tmp_path, (bag, sqlite_bag), 8)))
     assert {"loaded", "refused"} == set(found.values())
 
 
 @pytest.mark.slow
 @pytest.mark.timeout(3600)
-def test_five_hundred_mutated_files_load_or_are_refused(tmp_path: Path, bag: Path) -> None:
-    cases = list(mutants(tmp_path, bag, 95))
+def test_five_hundred_mutated_files_load_or_are_refused(tmp_path: Path, bag: Path, sqlite_bag: Path) -> None:
+    cases = list(mutants(tmp_path, (bag, sqlite_bag), 95))
     assert len(cases) >= 500
     found: dict[str, set[str]] = {}
     for start in range(0, len(cases), 100):
@@ -223,31 +266,50 @@ def test_what_was_made_to_do_harm_is_refused(tmp_path: Path, bag: Path) -> None:
     assert loaded <= {"bag bomb", "bag outside", "bag deep", "bag counts"}  # their messages are read without the table
 
 
+def test_what_grows_without_bound_is_refused_or_left_out(tmp_path: Path) -> None:
+    """Chunks and tables that are small on the disk."""
+    bombs = [*mcap_bombs(tmp_path), *sqlite_bombs(tmp_path)]
+    assert max(path.stat().st_size for path in bombs) < 20_000_000
+    check([("bag", path) for path in bombs])
+
+
 @pytest.mark.slow
-def test_the_child_tells_of_other_errors_hangs_and_growth(tmp_path: Path) -> None:
-    """So that the tests above can fail."""
-    program = (
-        f"import sys; sys.path.insert(0, {str(CHILD.parent)!r})"
-        + """
+def test_what_is_just_small_enough_stays_within_the_bounds(tmp_path: Path) -> None:
+    """Chunks of 100 MB that would all be open at once, and messages that are compressed one by one."""
+    check([("bag", at_once(tmp_path)), ("bag", compressed_one_by_one(tmp_path / "one by one"))])
+
+
+UNBOUND = f"""
+import sys; sys.path.insert(0, {str(CHILD.parent)!r})
 import fuzz_child
-fuzz_child.READERS |= {
-    "other": lambda path: {}["x"],
-    "grows": lambda path: bytearray(1 << 33),
-    "hangs": lambda path: [1 for _ in iter(int, 1)],
-}
+from tidegate.bag import expand
+"""
+"""Begins a child that is not as it should be."""
+
+
+@pytest.mark.slow
+def test_the_child_tells_of_other_errors_and_hangs(tmp_path: Path) -> None:
+    """So that the tests above can fail."""
+    planted = """
+fuzz_child.READERS |= {"other": lambda path: {}["x"], "hangs": lambda path: [1 for _ in iter(int, 1)]}
 fuzz_child.main()
 """
-    )
+    child = ("-c", UNBOUND + planted)
+    assert "KeyError: 'x'" in outcomes([("other", tmp_path)], child)[f"other {tmp_path}"]
+    with pytest.raises(pytest.fail.Exception, match=r"ended with 1 at (.|\n)*Timeout"):
+        outcomes([("hangs", tmp_path)], child, limit_s=0.5)
 
-    def told(kind: str, limit: str = "60") -> subprocess.CompletedProcess[str]:
-        words = [sys.executable, "-c", program, limit, str(EXTRA_BYTES), kind, str(tmp_path)]
-        return subprocess.run(words, capture_output=True, text=True)
 
-    assert "KeyError: 'x'" in told("other").stdout
-    assert "MemoryError" in told("grows").stdout
-    hung = told("hangs", "0.5")
-    assert hung.returncode
-    assert "Timeout" in hung.stderr
+@pytest.mark.slow
+def test_a_reader_without_bounds_is_found_out(tmp_path: Path) -> None:
+    """``BagReader`` itself, with the bounds taken away: it takes the chunk for damaged and goes on."""
+    child = ("-c", f"{UNBOUND}expand.LARGEST = expand.FREE = 1 << 60\nfuzz_child.main()")
+    name = str(mcap(tmp_path / "bomb.mcap", [chunk(zstd_of_zeros(150 << 20), "zstd", 150 << 20)], indexed=False))
+    (said,) = outcomes([("bag", Path(name))], child, grown_mb=100).values()
+    assert re.fullmatch(r"grew by (1[4-9]|[2-9]\d)\d MB", said)
+    mcap(Path(name), [chunk(zstd_of_zeros(2 << 30), "zstd", 2 << 30)], indexed=False)
+    with pytest.raises(pytest.fail.Exception, match="grew to more than 700 MB"):
+        outcomes([("bag", Path(name))], child, killed_mb=700)
 
 
 @given(st.binary(max_size=300).map(lambda data: data.decode("utf-8", "replace")))
@@ -299,7 +361,7 @@ def test_a_seed_gives_the_same_mutant() -> None:
     assert len({mutate(CAR, seed) for seed in range(50)}) == 50
 
 
-def test_the_unchanged_files_load(tmp_path: Path, bag: Path) -> None:
+def test_the_unchanged_files_load(tmp_path: Path, bag: Path, sqlite_bag: Path) -> None:
     """Else the fuzzing would try the refusal of anything."""
     assert load_settings(share_path("config/car.yaml"))
     shutil.copytree(MODEL, tmp_path / "bundle")
@@ -312,6 +374,7 @@ def test_the_unchanged_files_load(tmp_path: Path, bag: Path) -> None:
         ("bundle-anew", tmp_path / "bundle"),
         ("bag", bag),
         ("bag", bag / "drive_0.mcap"),
+        ("bag", sqlite_bag),
     ]
     assert set(outcomes(cases).values()) == {"loaded"}
 

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from typing import Protocol
 
 from tidegate.bag.mcap_file import Quality
-from tidegate.bag.salvage import Raw
+from tidegate.bag.source import Raw
 
 PERIOD_S = 0.05
 """How often the thread looks for messages; they are not worth a wake-up each."""

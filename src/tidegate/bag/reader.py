@@ -9,8 +9,8 @@ from types import MappingProxyType
 from typing import Any
 
 from tidegate.bag.mcap_file import CONTRACT
-from tidegate.bag.salvage import Raw, notes
-from tidegate.bag.source import Source
+from tidegate.bag.mcap_source import notes
+from tidegate.bag.source import Raw, expanded, open_source
 from tidegate.bag.typestore import deserialise
 from tidegate.errors import BagError, ImageError, MessageError, SettingsError
 from tidegate.messages import COMPRESSED, SUFFIX, TOPICS, decode
@@ -57,8 +57,8 @@ class BagReader:
         self.problems: list[str] = []
         self.files = self._storage()
         self._index = self._metadata()
-        whole_folder = str(self._index.get("compression_mode")).lower() == "message"
-        self._sources = [Source(file, self._note) for file in ([self.path] if whole_folder else self.files)]
+        self._expands = str(self._index.get("compression_mode")).lower() == "message"
+        self._sources = [open_source(file, self._note) for file in self.files]
         self.interrupted = False
         self.topics: dict[str, str] = {}
         self.counts: dict[str, int] = {}
@@ -213,7 +213,8 @@ class BagReader:
         """Serialised messages on the absolute topic ``names``, in order of receipt; damaged parts are left out, and
         noted in ``problems``."""
         for source in self._sources:
-            yield from source.raw(names)
+            items = source.raw(names)
+            yield from expanded(items, source.path, self._note) if self._expands else items
 
 
 def relative(name: str, suffix: str = "") -> str:
