@@ -50,6 +50,8 @@ EXTRAS = {
         "ncps>=1.0,<2",
         "ruff>=0.6,<1",
         "mypy>=1.11,<2",
+        "flake8>=7,<8",
+        "pydocstyle>=6.3,<7",
         "types-PyYAML",
         "setuptools>=70.1,<80",  # builds the example package in a test
         "colcon-common-extensions>=0.3,<1",

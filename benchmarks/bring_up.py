@@ -12,11 +12,12 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Iterator
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-from common import MODEL, SETTINGS, save, table
+from common import MODEL, SETTINGS, Aim, add_check, judge, save, table
 
 from tidegate.nodes.bringup import Graph, GraphOptions
 
@@ -113,11 +114,18 @@ def tell(figures: dict[str, Any]) -> str:
     )
 
 
+def aims(figures: dict[str, Any]) -> Iterator[Aim]:
+    """Of every start."""
+    for way, found in figures["seconds"].items():
+        yield Aim(f"{SAID[way]}: all active, the largest [s]", max(found["active"]), most=10.0)
+
+
 def main(arguments: list[str] | None = None) -> None:
     """Both ways in turns."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rounds", type=int, default=7)
     parser.add_argument("--inside", action="store_true", help=argparse.SUPPRESS)
+    add_check(parser)
     chosen = parser.parse_args(arguments)
     if chosen.inside:
         return inside()
@@ -133,7 +141,9 @@ def main(arguments: list[str] | None = None) -> None:
             for way, (command, environment) in ways.items():
                 for name, took in come_up(command, environment).items():
                     seconds[way][name].append(took)
-    print(save("bring_up", {"rounds": chosen.rounds, "seconds": seconds}), seconds)
+    figures = {"rounds": chosen.rounds, "seconds": seconds}
+    print(save("bring_up", figures), seconds)
+    judge(aims(figures), chosen.check)
     return None
 
 

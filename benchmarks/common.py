@@ -1,11 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What every benchmark states beside its figures: the machine, its load, the versions; how calls are timed, and where
-figures are kept."""
+"""What every benchmark states beside its figures: the machine, its load, the versions; how calls are timed, where
+figures are kept, and how they are held to their aims."""
 
 from __future__ import annotations
 
+import argparse
 import contextlib
 import json
+import math
 import os
 import platform
 import statistics
@@ -13,7 +15,7 @@ import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
 
@@ -133,6 +135,41 @@ def save(name: str, figures: dict[str, Any]) -> Path:
     record = {"name": name, "date": time.strftime("%Y-%m-%d"), "machine": machine(), **figures}
     path.write_text(json.dumps(record, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
     return path
+
+
+class Aim(NamedTuple):
+    """A figure, named with its unit, and how small or how large it should be."""
+
+    what: str
+    value: float
+    least: float = -math.inf
+    most: float = math.inf
+
+    @property
+    def met(self) -> bool:
+        """What is not a number misses."""
+        return self.least <= self.value <= self.most
+
+    def __str__(self) -> str:
+        bound = f"at most {self.most:g}" if math.isinf(self.least) else f"at least {self.least:g}"
+        return f"{self.what}: {self.value:.4g}; the aim is {bound}"
+
+
+def add_check(parser: argparse.ArgumentParser) -> None:
+    """Give a benchmark that has aims the option ``--check``."""
+    parser.add_argument("--check", action="store_true", help="exit with 1 where an aim is missed, a line for each")
+
+
+def judge(aims: Iterable[Aim], check: bool) -> None:
+    """Where ``check`` asks for it, print each aim that was missed.
+
+    Raises:
+        SystemExit: with code 1, if any was.
+    """
+    missed = [aim for aim in aims if not aim.met]
+    if check and missed:
+        print(*(f"missed: {aim}" for aim in missed), sep="\n")
+        raise SystemExit(1)
 
 
 def table(head: Iterable[str], rows: Iterable[Iterable[object]]) -> str:

@@ -4,9 +4,11 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Iterator
+from typing import Any
 
 import numpy as np
-from common import SETTINGS, race, save, versions
+from common import SETTINGS, Aim, add_check, judge, race, save, versions
 from cvxpy_peer import compiled
 
 from tidegate.robot import Car
@@ -59,11 +61,20 @@ class Peer:
         return None if found is None else found * own.scale
 
 
+def aims(figures: dict[str, Any]) -> Iterator[Aim]:
+    """Rows, solve, check and report."""
+    ours = figures["times"]["ours"]
+    yield Aim("filter step, median [µs]", ours["median_us"], most=40.0)
+    yield Aim("filter step, 99 % [µs]", ours["p99_us"], most=80.0)
+    yield Aim("times as fast as CVXPY", figures["times"]["cvxpy"]["ratio"], least=10.0)
+
+
 def main(arguments: list[str] | None = None) -> None:
     """Time both on the same states in turns; keep medians, 99th percentiles, the ratio and its spread."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rounds", type=int, default=10)
     parser.add_argument("--states", type=int, default=300)
+    add_check(parser)
     chosen = parser.parse_args(arguments)
     settings = load_settings(SETTINGS)
     car = Car.from_settings(settings)
@@ -84,6 +95,7 @@ def main(arguments: list[str] | None = None) -> None:
         "peers": versions("cvxpy", "clarabel"),
     }
     print(save("filter_step", figures), *figures["times"].items(), sep="\n")
+    judge(aims(figures), chosen.check)
 
 
 if __name__ == "__main__":

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from common import MODEL, SETTINGS, policy, save
+from common import MODEL, SETTINGS, Aim, add_check, judge, policy, save
 from feed import feed
 from rclpy.qos import QoSProfile
 from rclpy.serialization import deserialize_message
@@ -143,14 +143,22 @@ def measure(minutes: float) -> dict[str, Any]:
         }
 
 
+def aims(figures: dict[str, Any]) -> Iterator[Aim]:
+    """With both cores loaded."""
+    yield Aim("duration [min]", figures["minutes"], least=10.0)
+    yield Aim(f"gaps of ticks over {LIMIT_MS:g} ms", figures["ticks"]["over_limit"], most=0)
+
+
 def main(arguments: list[str] | None = None) -> None:
     """Measure and keep."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--minutes", type=float, default=10.0)
+    add_check(parser)
     chosen = parser.parse_args(arguments)
     os.environ["ROS_AUTOMATIC_DISCOVERY_RANGE"] = "LOCALHOST"  # made-up sensors must not reach a robot
     figures = measure(chosen.minutes)
     print(save("jitter", figures), figures)
+    judge(aims(figures), chosen.check)
 
 
 if __name__ == "__main__":

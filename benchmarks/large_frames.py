@@ -14,6 +14,7 @@ import os
 import shutil
 import struct
 import time
+from collections.abc import Iterator
 from dataclasses import replace
 from functools import partial
 from multiprocessing import get_context
@@ -24,7 +25,7 @@ from typing import Any
 
 import numpy as np
 import yaml
-from common import FIGURES, MODEL, SETTINGS, save
+from common import FIGURES, MODEL, SETTINGS, Aim, add_check, judge, save
 from feed import PRIORITY
 from latency import QUANTILES
 
@@ -202,13 +203,22 @@ def measure(seconds: float) -> dict[str, Any]:
     }
 
 
+def aims(figures: dict[str, Any]) -> Iterator[Aim]:
+    """On two cores; processed is a frame of which perception and policy made a command."""
+    processed = figures["hops"]["nominal"]["frames"] / figures["published"]
+    yield Aim("share of the frames processed", processed, least=0.99)
+    yield Aim("camera to command, median [ms]", figures["hops"]["command"]["median"], most=20.0)
+
+
 def main(arguments: list[str] | None = None) -> None:
     """Measure and keep."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--seconds", type=float, default=60.0)
+    add_check(parser)
     chosen = parser.parse_args(arguments)
     figures = measure(chosen.seconds)
     print(save("large_frames", figures), figures)
+    judge(aims(figures), chosen.check)
 
 
 if __name__ == "__main__":

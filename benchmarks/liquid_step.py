@@ -18,7 +18,7 @@ import ncps_peer
 import numpy as np
 import onnxruntime
 import torch
-from common import MODEL, SETTINGS, in_turns, ratio, save, spread, table, timed
+from common import MODEL, SETTINGS, Aim, add_check, in_turns, judge, ratio, save, spread, table, timed
 from exported import build
 from kernel_step import kernel_step
 from numpy.typing import NDArray
@@ -133,15 +133,26 @@ def bundles(settings: Settings) -> Iterator[Bundle]:
     yield Stack.from_settings(closed_form, 0).to_bundle("bench", closed_form, 1200.0)
 
 
+def aims(figures: dict[str, Any]) -> Iterator[Aim]:
+    """Without a compiler there is no live step in C, and NumPy's is held to them."""
+    live = {cell: figures[cell].get("compiled", figures[cell]["numpy"]) for cell in ("ltc", "cfc")}
+    yield Aim("live LTC, times as fast as ncps", live["ltc"]["ratio"], least=75.0)
+    yield Aim("exported LTC in C, times as fast as ncps", figures["ltc"]["c"]["ratio"], least=125.0)
+    yield Aim("live CfC, times as fast as ncps", live["cfc"]["ratio"], least=10.0)
+    for cell, found in live.items():
+        yield Aim(f"live {cell}, 99 % by median", found["p99_us"] / found["median_us"], most=3.0)
+
+
 def main(arguments: list[str] | None = None) -> None:
     """Time all in turns; keep medians, 99th percentiles and how many times as fast as ``ncps`` each is."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rounds", type=int, default=15)
     parser.add_argument("--steps", type=int, default=300)
+    add_check(parser)
     chosen = parser.parse_args(arguments)
     torch.set_num_threads(1)
     settings = load_settings(SETTINGS)
-    figures: dict[str, Any] = vars(chosen).copy()
+    figures: dict[str, Any] = {"rounds": chosen.rounds, "steps": chosen.steps}
     with torch.inference_mode(), ExitStack() as kept:
         for bundle in bundles(settings):
             policy, wiring = bundle.policy, Wiring.from_dict(bundle.wiring)
@@ -168,6 +179,7 @@ def main(arguments: list[str] | None = None) -> None:
             figures |= {"neurons": wiring.neurons, "inputs": wiring.inputs, "substeps": policy.substeps}
             figures[policy.cell] = summed_up(in_turns(runs, chosen.rounds))
     print(save("liquid_step", figures), *(f"\n{cell} {figures[cell]}" for cell in ("ltc", "cfc")))
+    judge(aims(figures), chosen.check)
 
 
 def summed_up(times: dict[str, list[list[float]]]) -> dict[str, dict[str, float]]:

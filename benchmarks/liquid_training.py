@@ -6,11 +6,11 @@ from __future__ import annotations
 import argparse
 import statistics
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import torch
-from common import in_turns, mean_time, ratio, save, spread, table
+from common import Aim, add_check, in_turns, judge, mean_time, ratio, save, spread, table
 from liquid_networks import NETWORKS, outputs, sizes, train
 from torch import Tensor
 
@@ -19,11 +19,18 @@ PEERS = {"ltc": "ncps ltc", "ltc eager": "ncps ltc", "cfc": "ncps cfc", "cfc eag
 """With what each is compared."""
 
 
+def aims(figures: dict[str, Any]) -> Iterator[Aim]:
+    """Forward and backward, against the same cell of the public package."""
+    for cell, least in (("ltc", 8.0), ("cfc", 3.0)):
+        yield Aim(f"training of the {cell}, times as fast as ncps", figures[cell]["ratio"], least=least)
+
+
 def main(arguments: list[str] | None = None) -> None:
     """Time all in turns, in processor time: other load does not count."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rounds", type=int, default=15)
     parser.add_argument("--repeats", type=int, default=3)
+    add_check(parser)
     chosen = parser.parse_args(arguments)
     torch.set_num_threads(1)
     wiring, policy = sizes()
@@ -34,7 +41,8 @@ def main(arguments: list[str] | None = None) -> None:
 
     times = in_turns({name: run(outputs(name)) for name in NETWORKS}, chosen.rounds)
     figures: dict[str, Any] = {
-        **vars(chosen),
+        "rounds": chosen.rounds,
+        "repeats": chosen.repeats,
         "neurons": wiring.neurons,
         "inputs": wiring.inputs,
         "substeps": policy.substeps,
@@ -47,6 +55,7 @@ def main(arguments: list[str] | None = None) -> None:
         figures[name] = {"ms": statistics.median(part[0] for part in parts) / 1e3, **ratios}
     told = (f"{name} {figures[name]['ms']:.1f} ms ({figures[name]['ratio']:.1f})" for name in NETWORKS)
     print(save("liquid_training", figures), *told)
+    judge(aims(figures), chosen.check)
 
 
 def tell(figures: dict[str, Any]) -> str:

@@ -9,13 +9,13 @@ from __future__ import annotations
 
 import argparse
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from functools import partial
 from importlib.util import find_spec
 from typing import Any
 
 import numpy as np
-from common import race, save, versions
+from common import Aim, add_check, judge, race, save, versions
 
 from tidegate.safety.qp import QPResult, solve_qp
 
@@ -72,11 +72,21 @@ def samples(count: int) -> list[Sample]:
     ]
 
 
+def aims(figures: dict[str, Any]) -> Iterator[Aim]:
+    """Against each solver of cbfpy's."""
+    ours = figures["times"]["ours"]
+    for name, theirs in figures["times"].items():
+        if name != "ours":
+            yield Aim(f"mean, as a share of {name}", ours["mean_us"] / theirs["mean_us"], most=1.0)
+            yield Aim(f"99 %, as a share of {name}", ours["p99_us"] / theirs["p99_us"], most=0.5)
+
+
 def main(arguments: list[str] | None = None) -> None:
     """Time all in turns, and compare the forces."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rounds", type=int, default=10)
     parser.add_argument("--samples", type=int, default=1000)
+    add_check(parser)
     chosen = parser.parse_args(arguments)
     if find_spec("cbfpy") is None:
         print("point_robot is skipped: cbfpy is missing; pip install 'tidegate[bench]'")
@@ -106,6 +116,7 @@ def main(arguments: list[str] | None = None) -> None:
         "peers": versions("cbfpy", "qpax", "elastiqp", "jax"),
     }
     print(save("point_robot", figures), *figures["times"].items(), far, sep="\n")
+    judge(aims(figures), chosen.check)
 
 
 if __name__ == "__main__":

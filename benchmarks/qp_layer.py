@@ -12,11 +12,12 @@ import os
 import statistics
 import time
 import warnings
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
 import torch
-from common import save, spread, versions
+from common import Aim, add_check, judge, save, spread, versions
 from layers import LAYERS, TOLERANCE, Layer
 from qp_problems import ROWS, SIZE, Exact, Floats, exact, problems
 from torch import Tensor
@@ -122,11 +123,25 @@ def hopeless(layer: Layer, bad: list[Tensor], right: Floats, good: list[Tensor])
     return {"infeasible": len(bad[1]), "told": told, "neighbours_harmed": harmed}
 
 
+def aims(figures: dict[str, Any]) -> Iterator[Aim]:
+    """In the same run, each at its best number of threads."""
+    for row in figures["table"]:
+        if row["batch"] == 256 and row["layer"] in ("qpth", "cvxpylayers"):
+            yield Aim(f"times as fast as {row['layer']}, batch 256", row["ratio"], least=15.0)
+        if row["layer"] == "ours":
+            yield Aim(f"largest error of a gradient, batch {row['batch']}", row["gradient_error"], most=1e-5)
+    for trial in figures["trials"]:
+        if trial["layer"] == "ours":
+            yield Aim("wrong ones of many problems", trial["wrong"], most=0)
+            yield Aim("programmes without a solution that are told", trial["told"], least=trial["infeasible"])
+
+
 def main(arguments: list[str] | None = None) -> None:
     """Time all in turns; then try each on many problems."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rounds", type=int, default=7)
     parser.add_argument("--problems", type=int, default=10_000)
+    add_check(parser)
     chosen = parser.parse_args(arguments)
     warnings.simplefilter("ignore")
     names = []
@@ -142,9 +157,17 @@ def main(arguments: list[str] | None = None) -> None:
     for name in names:
         trials.append(trial(name, chosen.problems))
         print(trials[-1])
-    figures = {"size": SIZE, "rows": ROWS, "rounds": chosen.rounds, "tolerance": TOLERANCE, "problems": chosen.problems}
+    figures: dict[str, Any] = {
+        "size": SIZE,
+        "rows": ROWS,
+        "rounds": chosen.rounds,
+        "tolerance": TOLERANCE,
+        "problems": chosen.problems,
+    }
     peers = versions("qpth", "cvxpylayers", "diffcp", "scs", "proxsuite")
-    print(save("qp_layer", {**figures, "wrong_from": WRONG, "peers": peers, "table": table, "trials": trials}))
+    figures |= {"wrong_from": WRONG, "peers": peers, "table": table, "trials": trials}
+    print(save("qp_layer", figures))
+    judge(aims(figures), chosen.check)
 
 
 if __name__ == "__main__":

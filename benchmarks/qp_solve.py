@@ -8,11 +8,11 @@ and checks. *400 rows* of 7 variables, as of an arm among many obstacles: solve 
 from __future__ import annotations
 
 import argparse
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
-from common import race, save, versions
+from common import Aim, add_check, judge, race, save, versions
 from cvxpy_peer import Floats, compiled
 
 from tidegate.safety.qp import QPResult, solve_qp
@@ -78,11 +78,17 @@ def compare(
     }
 
 
+def aims(figures: dict[str, Any]) -> Iterator[Aim]:
+    """Solve and check."""
+    yield Aim("7 variables, 400 rows, 99 % [µs]", figures["many_rows"]["times"]["ours"]["p99_us"], most=80.0)
+
+
 def main(arguments: list[str] | None = None) -> None:
     """Time both kinds of programme."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rounds", type=int, default=10)
     parser.add_argument("--samples", type=int, default=300)
+    add_check(parser)
     chosen = parser.parse_args(arguments)
     joints, one, small = Joints(), np.eye(JOINTS), compiled(JOINTS, 4 * JOINTS)
     large, seven = compiled(MANY[1], MANY[0]), np.eye(MANY[1])
@@ -103,6 +109,7 @@ def main(arguments: list[str] | None = None) -> None:
         "peers": versions("cvxpy", "clarabel"),
     }
     print(save("qp_solve", figures), figures["joints"], figures["many_rows"], sep="\n")
+    judge(aims(figures), chosen.check)
 
 
 if __name__ == "__main__":

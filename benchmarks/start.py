@@ -11,12 +11,12 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from common import MODEL, save, table
+from common import MODEL, Aim, add_check, judge, save, table
 
 PROGRAM = Path(__file__).with_name("live_path.py")
 PHASES = ("imported", "ready", "first")
@@ -49,11 +49,22 @@ def cold() -> dict[str, Any]:
         return run(1, {"PYTHONDONTWRITEBYTECODE": "1", "PYTHONPYCACHEPREFIX": empty})
 
 
+def aims(figures: dict[str, Any]) -> Iterator[Aim]:
+    """Of the live path without ROS."""
+    for kind, most in (("warm", 1.5), ("cold", 6.0)):
+        took = figures["start_s"][kind]["first"]["median"]
+        yield Aim(f"{kind} start to the first command, median [s]", took, most=most)
+    yield Aim("perception and policy, median [µs]", figures["frame_us"]["frame"]["median"], most=500.0)
+    yield Aim("memory after the frames, PSS [MB]", figures["memory_mb"]["last"]["pss"], most=100.0)
+    yield Aim("bundle [kB]", figures["bundle_kb"], most=1000.0)
+
+
 def main(arguments: list[str] | None = None) -> None:
     """Start it cold and warm in turns, and keep medians and the best."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rounds", type=int, default=7)
     parser.add_argument("--frames", type=int, default=200)
+    add_check(parser)
     chosen = parser.parse_args(arguments)
     run(1, {})  # what is compiled stays beside the sources
     rounds = [{"cold": cold(), "warm": run(chosen.frames + 1, {})} for _ in range(chosen.rounds)]
@@ -77,6 +88,7 @@ def main(arguments: list[str] | None = None) -> None:
         "frame_us": {part: of_calls([one["warm"]["times_us"][part] for one in rounds]) for part in PARTS},
     }
     print(save("start", figures), figures["start_s"]["warm"]["first"], figures["frame_us"]["frame"])
+    judge(aims(figures), chosen.check)
 
 
 def middle_and_best(values: Iterable[float]) -> dict[str, float]:

@@ -3,10 +3,10 @@
 
 from __future__ import annotations
 
-import ast
 import os
 import re
 import runpy
+import shutil
 import subprocess
 import sys
 from collections.abc import Iterable
@@ -15,8 +15,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from blocks import NEEDS, PAGES, PYTHON, ROOT, Block, blocks, commands, inline
+import setuptools
+from shown import missing, words_of
 
+from blocks import NEEDS, PAGES, PYTHON, ROOT, Block, blocks, commands, inline
 from tidegate.cli.app import EXTRA, Commands
 from tidegate.messages import TOPICS
 from tidegate.messages.graph import GRAPH, LIFECYCLE
@@ -45,6 +47,9 @@ VERBS: dict[str, dict[str, frozenset[str] | set[str]]] = {
 }
 """What of ``ros2`` the pages may use; the options of ``ros2 bag`` as rosbag2 documents them for Jazzy."""
 MCAP = ("recover", "info", "cat", "doctor", "compress", "decompress")
+COLCON = ("build", "test", "test-result")
+TOOLS = {"pip-audit"}
+"""What a page lets somebody install that the package does not ask for."""
 RUN_HERE: dict[Path, list[Block]] = {}
 for _block in ALL:
     if not _block.marked:
@@ -61,10 +66,11 @@ def pages() -> list[Any]:
 
 @pytest.mark.parametrize("page", pages())
 def test_the_blocks_of_a_page_run(page: Path, tmp_path: Path) -> None:
-    """One after the other, in one folder that looks like the repository."""
+    """One after the other, in one folder that looks like the repository; bundles are copies, for some are signed."""
     for entry in ROOT.iterdir():
-        if not entry.name.startswith(".") and entry.name not in ("out", "build", "install", "log"):
+        if not entry.name.startswith(".") and entry.name not in ("out", "build", "install", "log", "models"):
             (tmp_path / entry.name).symlink_to(entry)
+    shutil.copytree(ROOT / "models", tmp_path / "models")
     environment = {
         **os.environ,
         "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
@@ -90,11 +96,9 @@ def test_the_blocks_of_a_page_run(page: Path, tmp_path: Path) -> None:
 def test_what_is_marked_is_marked_truly(block: Block) -> None:
     needs, shown = block.note("needs"), block.note("shown elsewhere")
     assert set(filter(None, re.split(r",\s*", needs or ""))) <= NEEDS, block
-    texts = "".join((ROOT / path).read_text("utf-8") for path in (shown or "").split())
-    if (
-        shown is not None and needs is None and block.page.name not in texts
-    ):  # a test that reads the page runs what stands there
-        assert not [word for word in what_it_shows(block) if word not in texts], block
+    if shown is not None:
+        lacking = missing(block, [words_of(test) for test in shown.split()])
+        assert not lacking, f"{block}: {shown} does not run {lacking}"
     lines = (ROOT / ".ci/run").read_text(encoding="utf-8").splitlines()
     assert set(filter(None, re.split(r",\s*", block.note("run by CI") or ""))) <= set(lines), block
 
@@ -108,21 +112,6 @@ def test_commands_and_options_exist(page: Path) -> None:
         assert not problem, f"{page.name}: {' '.join(words)}: {problem}"
 
 
-def what_it_shows(block: Block) -> set[str]:
-    """Words without which a test cannot run the same: sub-commands, launch files, names that Python imports."""
-    if block.language == PYTHON:
-        trees = [node for node in ast.walk(ast.parse(block.text)) if isinstance(node, ast.Import | ast.ImportFrom)]
-        return {name.name.rpartition(".")[2] for node in trees for name in node.names}
-    shown = set()
-    for words in commands(block.text):
-        match words:
-            case ["tidegate", name, *_] | ["colcon", name, *_] | ["ros2", "launch", "tidegate", name, *_]:
-                shown.add(name)
-            case ["make", *targets]:
-                shown |= {word for word in targets if "=" not in word}
-    return shown
-
-
 def fault(words: list[str]) -> str:
     """What is wrong with a command; empty = nothing that is known of."""
     match words:
@@ -134,6 +123,11 @@ def fault(words: list[str]) -> str:
             return f"no 'ros2 {group}'"
         case ["mcap", verb, *_] if verb not in MCAP:
             return f"no 'mcap {verb}'"
+        case ["colcon", verb, *_] if verb not in COLCON:
+            return f"no 'colcon {verb}'"
+        case ["pip", "install", *rest]:
+            unknown = {word for word in rest if word[0] not in "-." and not installable(word)}
+            return f"nothing called {', '.join(sorted(unknown))}" if unknown else ""
         case ["python" | "python3", script, *_] | [script, *_] if re.match(r"(scripts|benchmarks|examples)/", script):
             return "" if (ROOT / script).exists() else f"no file '{script}'"
         case ["python" | "python3", "-m", module, *_] if module.startswith("examples."):
@@ -184,6 +178,25 @@ def named(name: str, known: Iterable[str]) -> str:
     return "" if name.lstrip("/") in known else f"no '{name}'"
 
 
+def installable(requirement: str) -> bool:
+    """Whether it is this package with extras that it has, something that it asks for, or a tool."""
+    name, _, extras = requirement.rstrip("]").partition("[")
+    asked = extras_required()
+    known = {re.split(r"[\[<>=!~;]", one)[0] for group in asked.values() for one in group}
+    return set(extras.split(",")) <= {"", *asked} if name == "tidegate" else name in known | TOOLS
+
+
+@cache
+def extras_required() -> dict[str, list[str]]:
+    """What setup.py asks for, by extra; '' = always."""
+    given: dict[str, Any] = {}
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(setuptools, "setup", lambda **arguments: given.update(arguments))
+        patch.chdir(ROOT)
+        runpy.run_path("setup.py")
+    return {"": given["install_requires"], **given["extras_require"]}
+
+
 @cache
 def options(name: str) -> frozenset[str]:
     """The options of a sub-command."""
@@ -223,6 +236,9 @@ def made() -> frozenset[str]:
         ("ros2 service call /safety_node/rest std_srvs/srv/Trigger", "no '/safety_node/rest'"),
         ("ros2 param set /safety_node vehicle.speed_mx 8.0", "no 'vehicle.speed_mx'"),
         ("mcap recovr FILE", "no 'mcap recovr'"),
+        ("colcon biuld", "no 'colcon biuld'"),
+        ("pip install 'tidegate[simulation]'", "nothing called tidegate[simulation]"),
+        ("pip install --quiet daqq mcap", "nothing called daqq"),
         ("python scripts/mutat.py", "no file 'scripts/mutat.py'"),
     ],
 )
@@ -230,11 +246,41 @@ def test_a_wrong_command_is_seen(text: str, problem: str) -> None:
     assert problem in [fault(words) for words in commands(text)]
 
 
-def test_a_page_that_names_a_test_which_does_not_run_the_same_is_seen() -> None:
-    block = Block(ROOT / "README.md", 1, "tidegate calibrate BAG\nros2 launch tidegate gazebo.launch.py\n", (), "sh")
-    assert what_it_shows(block) == {"calibrate", "gazebo.launch.py"}
-    python = Block(ROOT / "README.md", 1, "from tidegate.bundle import Bundle\nimport numpy as np\n", (), "python")
-    assert what_it_shows(python) == {"Bundle", "numpy"}
+@pytest.mark.parametrize(
+    ("text", "lacking"),
+    [
+        ("tidegate info BAG --json", []),
+        ("tidegate info BAG --rescue NEW", ["tidegate info BAG --rescue NEW"]),
+        ("ros2 launch tidegate replay.launch.py bag:=BAG\ntidegate info BAG", []),
+        ("ros2 launch tidegate replay.launch.py rate:=2", ["ros2 launch tidegate replay.launch.py rate:=2"]),
+        ("make check CC=gcc", ["make check CC=gcc"]),
+        ("tidegate replay BAG", ["tidegate replay BAG"]),  # in the docstring alone
+        ("openssl version", ["openssl version"]),
+    ],
+)
+def test_a_page_that_names_a_test_which_does_not_run_the_same_is_seen(
+    text: str, lacking: list[str], tmp_path: Path
+) -> None:
+    test = tmp_path / "test_x.py"
+    test.write_text(
+        'PROGRAM = ["tidegate", "info"]\n'
+        'def test_y(launch):\n    "replay"\n    run(PROGRAM, "--json")\n    run(f"replay.launch.py bag:={launch}")\n'
+        'def test_z():\n    run("rate:=2", "check", "CC=gcc", "version", "--rescue")\n',
+        encoding="utf-8",
+    )
+    block = Block(ROOT / "README.md", 1, f"{text}\n", (), "sh")
+    assert [" ".join(words) for words in missing(block, [words_of(f"{test}::test_y")])] == lacking
+
+
+def test_python_is_shown_by_a_test_that_reads_the_page(tmp_path: Path) -> None:
+    test = tmp_path / "test_x.py"
+    test.write_text("def test_y():\n    run('docs/liquid.md')\n", encoding="utf-8")
+    said = words_of(f"{test}::test_y")
+    for page, lacks in (("liquid.md", False), ("export.md", True)):
+        block = Block(ROOT / "docs" / page, 1, "import numpy\n", (), "python")
+        assert bool(missing(block, [said])) == lacks
+    with pytest.raises(ValueError, match="no test_w"):
+        words_of(f"{test}::test_w")
 
 
 def test_a_block_without_a_fence_is_seen(tmp_path: Path) -> None:

@@ -24,7 +24,7 @@ from tidegate.doctor.middleware import check_domain, check_ros
 from tidegate.doctor.robot import check_bundle, read_bundle, read_robot
 from tidegate.messages import TOPICS, camera_info
 from tidegate.messages.rates import EVERY_OUTPUT, OUTPUTS, stated_rates
-from tidegate.records import Frame, JointStates
+from tidegate.records import Frame, JointStates, LaneEstimate, Odometry
 from tidegate.robot import Car
 from tidegate.security.manifest import write_manifest
 from tidegate.settings import load_settings
@@ -399,6 +399,18 @@ FAULTS: dict[str, tuple[Callable[[], list[Finding]], str, str, str]] = {
         "not calibrated",
         "camera_calibration",
     ),
+    "camera turned to the left": (
+        lambda: list(check_graph(driven(5.0), SETTINGS, CAR)),
+        "warn",
+        "on 120 m the lane's heading was +5.0° off the way driven in it",
+        "the camera looks too far to the left: turn it on its mount",
+    ),
+    "camera turned to the right": (
+        lambda: list(check_graph(driven(-5.0), SETTINGS, CAR)),
+        "warn",
+        "-5.0° off the way",
+        "the camera looks too far to the right",
+    ),
     "quality": (
         lambda: list(check_graph(with_topic("odom", mismatched=("/driver → /policy_node: x",)), SETTINGS, CAR)),
         "fail",
@@ -406,6 +418,15 @@ FAULTS: dict[str, tuple[Callable[[], list[Finding]], str, str, str]] = {
         "reliable",
     ),
 }
+
+
+def driven(degrees: float) -> GraphFacts:
+    """12 s at 10 m/s along the lane, seen by a camera that is turned to the left by so much."""
+    stamps = range(0, 12_050_000_000, 50_000_000)
+    lanes = [LaneEstimate(stamp, 0.3, np.radians(degrees), np.zeros(4), np.zeros(6)) for stamp in stamps]
+    odometry = [Odometry(stamp, 0.0, 0.0, 0.0, 10.0, 0.0) for stamp in stamps]
+    graph = with_topic("lane", course=tuple(lanes))
+    return replace(graph, topics={**graph.topics, "odom": replace(graph.topics["odom"], course=tuple(odometry))})
 
 
 def off_axis(degrees: float) -> GraphFacts:
@@ -423,6 +444,14 @@ def test_a_planted_fault_is_the_only_one_found_and_its_mend_is_named(name: str) 
     assert mine[0].verdict.value == verdict
     assert remedy in mine[0].remedy
     assert len(found) == 1 or name == "wrong image size", found  # its camera_info is of another size too
+
+
+def test_a_camera_that_looks_where_it_should_is_told_after_a_drive() -> None:
+    findings = list(check_graph(driven(0.0), SETTINGS, CAR))
+    assert bad(findings) == []
+    assert [finding.said for finding in findings if finding.check == "camera mount"] == [
+        "on 120 m the lane's heading was +0.0° off the way driven in it"
+    ]
 
 
 def test_a_camera_that_is_rectified_is_told_and_no_warning() -> None:

@@ -7,6 +7,8 @@ A change that is meant to be seen here: ``make references``. A new ``models/car-
 from __future__ import annotations
 
 import re
+import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -16,9 +18,10 @@ from typer.testing import CliRunner
 
 from tidegate.bundle import bundle_identity
 from tidegate.cli.app import app
-from tidegate.evaluation.reference import BUNDLE, read_reference
+from tidegate.evaluation.reference import BUNDLE, read_reference, write_reference
 from tidegate.liquid import compiled
 from tidegate.perception import Perception
+from tidegate.records import Level
 from tidegate.share import share_path
 
 GOLDEN = Path(__file__).parents[1] / "golden"
@@ -56,6 +59,34 @@ def test_a_quantity_that_vanished_is_caught() -> None:
     assert code == 1
     assert {"nominal.present", "gains.present"} <= set(said.split())
     assert "nominal: 0 records here alone" in said
+
+
+def test_what_is_ignored_is_no_difference(tmp_path: Path) -> None:
+    """Of the reference health and the bounds of the lane are changed, and nothing else."""
+    bag, page = shutil.copytree(GOLDEN / "road", tmp_path / "road"), tmp_path / "page.html"
+    made, facts = read_reference(bag)
+    changed = {
+        **made,
+        "lane": {stamp: replace(lane, bound=lane.bound + 1.0) for stamp, lane in made["lane"].items()},
+        "health": {stamp: replace(health, level=Level.WARN) for stamp, health in made["health"].items()},
+    }
+    write_reference(bag, changed, facts)
+    code, said = replayed(str(bag), "--html", page)
+    assert code == 1
+    beyond = set(re.findall(r"<h2>([^<]+)</h2>", page.read_text()))
+    assert "lane.bound.offset" in beyond
+    assert "health.level" in said
+    assert all(name.startswith("lane.bound.") for name in beyond if "." in name), beyond
+    code, said = replayed(str(bag), "--html", page, "--tolerance", "command=1e-3", "--ignore", "health,lane.bound")
+    assert code == 0, said
+    assert "lane.bound" not in page.read_text()
+
+
+def test_a_bundle_against_itself_is_equal() -> None:
+    shipped = share_path("models/car-ltc19")
+    result = CliRunner().invoke(app, ["replay", str(GOLDEN / "road"), "--against", str(shipped)])
+    assert result.exit_code == 0, result.output
+    assert "bit-equal" in result.output
 
 
 @pytest.mark.parametrize("bag", BAGS)

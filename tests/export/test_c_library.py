@@ -43,6 +43,18 @@ def test_it_checks_itself_and_is_clean_under_the_sanitizers(copied):
     assert done.stdout.rstrip().endswith("right")
 
 
+ARM = ("aarch64-linux-gnu-gcc", "aarch64-linux-gnu-ar", "qemu-aarch64")
+
+
+@pytest.mark.skipif(not all(map(shutil.which, ARM)), reason="the tools for Arm are not installed")
+def test_it_checks_itself_on_another_processor(c_folders, tmp_path):
+    folder = Path(shutil.copytree(c_folders["ltc"], tmp_path / "c"))
+    tools = ("CC=aarch64-linux-gnu-gcc", "AR=aarch64-linux-gnu-ar", "RUN=qemu-aarch64")
+    done = make(folder, "check", "LDFLAGS=-static", *tools)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.rstrip().endswith("right")
+
+
 def test_it_notices_a_changed_weight(copied):
     assert make(copied, "check").returncode == 0
     source = copied / "liquid_weights.c"

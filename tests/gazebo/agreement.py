@@ -135,7 +135,9 @@ def _model(folder: Path, urdf: Element, settings: Settings, car: Car) -> Iterato
         yield "joints in Gazebo"
     for name in car.joint_names:
         limits, joint = car.limits[name], model.joint(name)
-        if model.jnt_limited[joint.id] and not _close(joint.range, (limits.lower, limits.upper)):
+        if model.jnt_limited[joint.id] != ("steer" in name):
+            yield f"{name} is {'' if model.jnt_limited[joint.id] else 'not '}limited in MuJoCo"
+        elif "steer" in name and not _close(joint.range, (limits.lower, limits.upper)):
             yield f"range of {name} in MuJoCo"
         if not _close(model.actuator(name).ctrlrange, (-limits.effort, limits.effort)):
             yield f"effort of {name} in MuJoCo"

@@ -156,6 +156,31 @@ def test_a_change_of_the_mujoco_model_is_seen(
     assert all(text.startswith("inertia about front_") for text in found)
 
 
+@pytest.mark.parametrize(
+    ("limited", "reach", "said"),
+    [
+        (False, 0.55, "front_left_steer_joint is not limited in MuJoCo"),
+        (True, 0.5, "range of front_left_steer_joint in MuJoCo"),
+    ],
+)
+def test_a_steering_of_the_mujoco_model_that_turns_farther_is_seen(
+    folder: Path,
+    world: Path,
+    simulator: Simulator,
+    monkeypatch: pytest.MonkeyPatch,
+    limited: bool,
+    reach: float,
+    said: str,
+) -> None:
+    def loose(spec: mujoco.MjSpec, *given: Any, **options: Any) -> None:
+        car.add_car(spec, *given, **options)
+        joint = spec.joint("front_left_steer_joint")
+        joint.range, joint.limited = [-reach, reach], getattr(mujoco.mjtLimited, f"mjLIMITED_{str(limited).upper()}")
+
+    monkeypatch.setattr(agreement, "add_car", loose)
+    assert disagreements(folder, world, simulator) == [said]
+
+
 @pytest.mark.parametrize("angle", ["roll", "pitch", "yaw"])
 def test_a_turned_camera_of_the_mujoco_model_is_seen(
     folder: Path, world: Path, simulator: Simulator, monkeypatch: pytest.MonkeyPatch, angle: str

@@ -3,10 +3,16 @@
 
 from __future__ import annotations
 
+import contextlib
+import fcntl
 import os
+import pty
 import re
+import select
+import struct
 import subprocess
 import sys
+import termios
 import time
 from typing import Any
 
@@ -29,6 +35,10 @@ pytestmark = pytest.mark.real_time
 
 PERIOD = 5_000_000
 PROGRAM = [sys.executable, "-c", "from tidegate.cli.app import main; main()", "watch", "--once"]
+OF_A_TERMINAL = "import fcntl, termios; fcntl.ioctl(0, termios.TIOCSCTTY, 0); from tidegate.cli.app import main; main()"
+"""The same in a terminal of its own, whose Ctrl-C comes to it."""
+ENTERED, LEFT = "\x1b[?1049h", "\x1b[?1049l"
+"""What a terminal is told to show another screen, and the former one again."""
 
 
 class Source:
@@ -96,6 +106,47 @@ def test_a_view_tells_what_was_said_and_nothing_is_said_by_it(ros: Executor) -> 
     assert f"{CAMERA}: nobody publishes it" not in missing
     assert "imu: nobody publishes it" in missing
     assert not [one for one in missing if one.startswith(("odom", "neurons"))]
+
+
+def test_live_it_shows_what_is_said_until_ctrl_c(ros: Executor) -> None:
+    source, said = Source("odom"), ""
+    ours, theirs = pty.openpty()
+    fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 50, 120, 0, 0))
+    process = subprocess.Popen(
+        [sys.executable, "-c", OF_A_TERMINAL, "watch", "--namespace", "left"],
+        stdin=theirs,
+        stdout=theirs,
+        stderr=theirs,
+        start_new_session=True,
+        env={**os.environ, "TERM": "xterm-256color"},
+    )
+    os.close(theirs)
+
+    def read_until(words: str, speed: float) -> None:
+        nonlocal said
+        end = time.monotonic() + 3 * PATIENCE_S
+        while words not in said:
+            assert time.monotonic() < end, said
+            source.send("odom", encode(Odometry(time.time_ns(), 0.0, 0.0, 0.0, speed, 0.0), make))
+            if select.select([ours], [], [], 0.05)[0]:
+                said += os.read(ours, 1 << 16).decode(errors="replace")
+
+    try:
+        read_until("4.00 m/s", 4.0)
+        read_until("5.00 m/s", 5.0)  # it goes on looking
+        assert ENTERED in said
+        assert LEFT not in said
+        os.write(ours, b"\x03")
+        with contextlib.suppress(OSError):  # how Linux tells that nobody has the other side any more
+            read_until(LEFT, 6.0)
+        assert process.wait(PATIENCE_S) == 0, said
+    finally:
+        process.kill()
+        process.wait()
+        os.close(ours)
+        source.node.destroy_node()
+    assert LEFT in said
+    assert "Traceback" not in said
 
 
 @pytest.mark.slow

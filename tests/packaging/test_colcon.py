@@ -56,6 +56,9 @@ def test_colcon_test_passes(built: Built, colcon: str) -> None:
     workspace = built("")
     ran = workspace.run(colcon, "test", "--return-code-on-test-failure", timeout=800)
     assert ran.returncode == 0, ran.stdout + ran.stderr
+    told = workspace.run(colcon, "test-result", "--verbose")
+    assert told.returncode == 0, told.stdout
+    assert "0 errors, 0 failures" in told.stdout
     (result,) = ElementTree.parse(workspace.place / "build/tidegate/pytest.xml").getroot().iter("testsuite")
     assert result.attrib["errors"] == result.attrib["failures"] == "0"
     assert int(result.attrib["tests"]) - int(result.attrib["skipped"]) > 100

@@ -2,8 +2,8 @@
 """The shell commands and the Python of the documentation, and what their pages say about running them.
 
 An HTML comment on the line before a fence tells, by semicolon: ``needs: docker, hardware`` (what a test has not),
-``shown elsewhere: tests/…`` (what runs the same), ``run by CI: make test`` (a line of .ci/run), ``run by hand`` (takes
-long, or changes the repository), or ``slow``.
+``shown elsewhere: tests/test_x.py::test_y …`` (tests that run the same), ``run by CI: make test`` (a line of .ci/run),
+``run by hand`` (takes long, or changes the repository), or ``slow``.
 """
 
 from __future__ import annotations
@@ -14,20 +14,21 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[1]
 PAGES = [
     ROOT / "README.md",
     ROOT / "CONTRIBUTING.md",
+    ROOT / "SECURITY.md",
     *sorted((ROOT / "docs").glob("*.md")),
     *sorted((ROOT / "examples").glob("*/README.md")),
 ]
 SHELL, PYTHON = ("sh", "bash", "shell", "console"), "python"
-NEEDS = {"docker", "gazebo", "hardware", "ros2 apt", "network", "arm tools"}
+NEEDS = {"docker", "gazebo", "hardware", "ros2 apt", "network"}
 """What this test may lack."""
 COMMANDS = "tidegate|ros2|make|colcon|docker|pip|apt|apt-get|sudo|git|xacro|rosdep|hadolint|python|python3"
 FENCE = re.compile(r"^(?P<indent> {0,3})```(?P<language>.*)$")
 NOTE = re.compile(r"^ {0,3}<!-- (.*) -->$")
-INLINE = re.compile(r"`((?:(?:tidegate|ros2|make|mcap|python3?) |scripts/)[^`]+)`")
+INLINE = re.compile(r"`((?:(?:tidegate|ros2|make|mcap|pip|colcon|python3?) |scripts/)[^`]+)`")
 INDENTED = re.compile(rf"^    (?:{COMMANDS})(?: |$)")
 
 
