@@ -84,8 +84,9 @@ memory of an image is its publisher's, so the camera's driver needs the variable
 ([robot.md](robot.md), step 2). Why, in the files themselves. `tidegate doctor` reads what the running driver has.
 """
 NAMESPACES = """`namespace:=left` moves nodes, topics and services below `/left`. The launch files and `tidegate run`
-remap `/diagnostics` into it as well, and the `/clock` of a simulator of their own. Remapping works as everywhere:
-`--ros-args -r camera/image_raw:=/front/image_raw`.
+remap `/diagnostics` into it as well, and the `/clock` of a simulator of their own. A node that is started by
+itself takes `--ros-args -r imu:=/imu/data`, as everywhere; the launch files do so inside a `SetRemap`:
+[robot.md](robot.md), "Drivers with names of their own".
 """
 
 
