@@ -179,7 +179,7 @@ def test_a_recorded_drive_goes_through_the_live_stack_and_ends_the_launch(
     played, again = tmp_path / "played", tmp_path / "again"
     settings = str(share_path("config/car.yaml"))
     run_task(Task(settings, str(bundle), "road", 1003, record=str(played), longest_s=2.0))
-    launched = launch("replay.launch.py", f"bundle:={bundle}", f"bag:={played}", f"record:={again}", "rate:=1")
+    launched = launch("replay.launch.py", f"bundle:={bundle}", f"bag:={played}", f"record:={again}", "rate:=0.5")
     assert launched.process.wait(PATIENCE_S) == 0, launched.said
     assert "the bag has ended" in launched.said
     assert "Traceback" not in launched.said
