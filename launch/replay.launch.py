@@ -4,7 +4,7 @@
     ros2 launch tidegate replay.launch.py bag:=out/demo/bag record:=out/again
 
 All topics are in the namespace ``replay``, out of the way of a robot's actuators; ``/clock`` is global. The launch ends
-with the bag. Without ``bag`` somebody else plays, ``ros2 bag play`` with the remappings of docs/bags.md.
+with the bag. Without ``bag`` somebody else plays, ``ros2 bag play`` with the remappings of docs/replay.md.
 """
 
 from launch import LaunchDescription

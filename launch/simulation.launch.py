@@ -11,6 +11,7 @@ from launch.actions import DeclareLaunchArgument, SetEnvironmentVariable
 from launch.conditions import IfCondition
 from launch.substitutions import LaunchConfiguration
 
+from tidegate.nodes.arguments import Flag
 from tidegate.nodes.driver import driver, driver_arguments
 from tidegate.nodes.launching import bring_up, recorder, shared_arguments, stack_node
 from tidegate.nodes.topics import OUR_NAMES
@@ -37,10 +38,10 @@ def generate_launch_description() -> LaunchDescription:
             *shared_arguments(use_sim_time=True),
             *driver_arguments(),
             *viewer_arguments(),
-            DeclareLaunchArgument("headless", default_value="true", description="render by EGL, without a display"),
+            Flag("headless", default_value="true", description="render by EGL, without a display"),
             DeclareLaunchArgument("scene", default_value="road", description="what to drive in"),
             DeclareLaunchArgument("seed", default_value="0", description="of the road, its light and the sensors"),
-            DeclareLaunchArgument("lock_step", default_value="false", description="simulated time drives the graph"),
+            Flag("lock_step", default_value="false", description="simulated time drives the graph"),
             SetEnvironmentVariable("MUJOCO_GL", "egl", condition=IfCondition(LaunchConfiguration("headless"))),
             *recorder(own_clock=True, **OUR_NAMES),
             *driver(),

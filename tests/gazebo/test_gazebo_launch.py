@@ -106,11 +106,12 @@ def installed(index: Path, monkeypatch: pytest.MonkeyPatch) -> LaunchContext:
     return context
 
 
+@pytest.mark.parametrize("by_folder", [True, False])
 def test_it_starts_gazebo_the_car_at_its_start_the_bridge_and_then_the_controllers(
-    installed: LaunchContext, tmp_path: Path
+    installed: LaunchContext, tmp_path: Path, by_folder: bool
 ) -> None:
     world = write_world(load_settings(ROOT / "config" / "car.yaml"), "road", 7, tmp_path / "w")
-    installed.launch_configurations["world"] = str(world.parent)
+    installed.launch_configurations["world"] = str(world.parent if by_folder else world)
     gz, state, bridge, spawn, then = gazebo.gazebo().execute(installed)
     assert isinstance(gz, IncludeLaunchDescription)
     assert dict(gz.launch_arguments)["gz_args"] == f"-r -s --headless-rendering {world}"
@@ -134,6 +135,17 @@ def test_it_starts_gazebo_the_car_at_its_start_the_bridge_and_then_the_controlle
     assert words[:2] == list(ros2_control.CONTROLLERS)
 
 
+def test_headless_is_read_in_any_case(installed: LaunchContext, tmp_path: Path) -> None:
+    """Nav2's own default is spelt ``True``."""
+    world = write_world(load_settings(ROOT / "config" / "car.yaml"), "road", 7, tmp_path / "w")
+    for word, window in (("True", False), ("1", False), ("False", True)):
+        installed.launch_configurations.update(headless=word, world=str(world))
+        for argument in gazebo.gazebo_arguments():
+            argument.execute(installed)
+        gz, *_ = gazebo.gazebo().execute(installed)
+        assert ("--headless-rendering" not in dict(gz.launch_arguments)["gz_args"]) is window
+
+
 def _exited(action: Node) -> object:
     from launch.events.process import ProcessExited
 
@@ -145,6 +157,7 @@ def _exited(action: Node) -> object:
     [
         ("namespace", "left", "namespace is 'left'"),
         ("world", "/nowhere", "/nowhere/world.sdf: has no frame 'start'"),
+        ("world", "/nowhere/my.sdf", "/nowhere/my.sdf: has no frame 'start'"),
         ("controllers", str(ROOT / "config" / "car.yaml"), "has no 'effort_controller'"),
         ("scene", "traffic", "scene 'traffic' has vehicles"),
     ],

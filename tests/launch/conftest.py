@@ -89,3 +89,29 @@ def listen(environment: dict[str, str]) -> Iterator[Callable[..., Any]]:
     yield start
     for one in made:
         one.close()
+
+
+@pytest.fixture
+def car(request: pytest.FixtureRequest, environment: dict[str, str], listen: Callable[..., Any]) -> Iterator[Any]:
+    """A simulated car whose drivers are up already, as a robot's are; it outlives the launch. A parameter tells by
+    which names they publish."""
+    from lifecycle_msgs.msg import Transition
+
+    from tidegate.nodes.topics import remap_flags
+
+    settings = str(share_path("config/car.yaml"))
+    flags = ["--ros-args", "--params-file", settings, "-p", "use_sim_time:=true", "-p", "seed:=1003"]
+    names = remap_flags(*getattr(request, "param", {}).items())
+    process = subprocess.Popen(
+        [sys.executable, "-m", "tidegate.nodes.main", "simulator_node", *flags, *names],
+        env={**environment, "MUJOCO_GL": "egl"},
+        stderr=subprocess.DEVNULL,
+    )
+    try:
+        listener = listen(lock_step=False)
+        listener.change("simulator_node", Transition.TRANSITION_CONFIGURE, "inactive")
+        listener.change("simulator_node", Transition.TRANSITION_ACTIVATE, "active")
+        yield listener
+    finally:
+        process.kill()
+        process.wait()

@@ -15,13 +15,15 @@ STALL_S = 1.5
 
 
 class Launched:
-    """``ros2 launch`` in a process group of its own, as a terminal would make it."""
+    """``ros2 launch`` of one of our launch files, or of a user's by its path, in a process group of its own, as a
+    terminal would make it."""
 
     def __init__(self, environment: dict[str, str], log: Path, *arguments: str) -> None:
         self._log, self.environment = log, environment
+        package = [] if os.path.isabs(arguments[0]) else ["tidegate"]
         with log.open("w") as stream:
             self.process = subprocess.Popen(
-                ["ros2", "launch", "tidegate", *arguments],
+                ["ros2", "launch", *package, *arguments],
                 env=environment,
                 stdin=subprocess.DEVNULL,
                 stdout=stream,

@@ -123,6 +123,17 @@ class Listener:
         self._executor.spin_until_future_complete(future, timeout_sec=10)
         self.node.destroy_client(client)
 
+    def release(self, launched: Launched) -> None:
+        """Ask for resets until the car may drive, which it may once all that it is told by is there."""
+        launched.wait_for("all nodes are active")
+
+        def released() -> bool:
+            self.reset()
+            self.spin(1.0)
+            return self.mode() == Mode.NORMAL
+
+        self.until(released, launched)
+
     def close(self) -> None:
         self._executor.shutdown()
         self.node.destroy_node()

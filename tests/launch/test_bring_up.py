@@ -5,9 +5,8 @@ import os
 import re
 import signal
 import stat
-import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -24,7 +23,6 @@ from rosbags.highlevel import AnyReader
 from tidegate.messages import decode
 from tidegate.nodes import ros2_control
 from tidegate.records import Mode
-from tidegate.share import share_path
 
 pytestmark = [pytest.mark.slow, pytest.mark.real_time]
 AT_SPEED, DRIVEN = 2.0, 1.0
@@ -81,26 +79,6 @@ def test_without_autostart_every_step_is_the_operators(
     launched.wait_for("all nodes are active")
     os.killpg(launched.process.pid, signal.SIGINT)
     assert launched.process.wait(60) == 0, launched.said
-
-
-@pytest.fixture
-def car(environment: dict[str, str], listen: Callable[..., Listener]) -> Iterator[Listener]:
-    """A simulated car whose drivers are up already, as a robot's are; it outlives the launch."""
-    settings = str(share_path("config/car.yaml"))
-    flags = ["--ros-args", "--params-file", settings, "-p", "use_sim_time:=true", "-p", "seed:=1003"]
-    process = subprocess.Popen(
-        [sys.executable, "-m", "tidegate.nodes.main", "simulator_node", *flags],
-        env={**environment, "MUJOCO_GL": "egl"},
-        stderr=subprocess.DEVNULL,
-    )
-    try:
-        listener = listen(lock_step=False)
-        listener.change("simulator_node", *CONFIGURE)
-        listener.change("simulator_node", *ACTIVATE)
-        yield listener
-    finally:
-        process.kill()
-        process.wait()
 
 
 MANAGER = """#!{python}
@@ -170,12 +148,7 @@ def test_a_robot_is_released_drives_and_is_braked_through_ros2_control(
     assert car.mode() == Mode.STOPPED
     assert car.speed() < STANDING
 
-    def released() -> bool:
-        car.reset()
-        car.spin(1.0)
-        return car.mode() == Mode.NORMAL
-
-    car.until(released, launched)
+    car.release(launched)
     car.until(lambda: car.speed() > AT_SPEED, launched)
     os.killpg(launched.process.pid, signal.SIGINT)
     car.until(lambda: launched.process.poll() is not None, launched)

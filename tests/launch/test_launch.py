@@ -39,6 +39,7 @@ def test_the_arguments_explain_themselves(environment: dict[str, str], name: str
     ).stdout
     wanted = {"robot", "params_file", "bundle", "namespace", "use_sim_time", "autostart", "use_respawn", "log_level"}
     wanted |= {"record", "record_all", "max_bag_size", "max_bag_duration", "snapshots", "bond_timeout"}
+    wanted |= {"snapshot_before_s", "snapshot_after_s", "snapshot_max_size"}
     wanted |= {"dry_run", "use_rviz", "rviz_config_file", "use_foxglove", "viewers"}
     own = {
         "simulation": {"headless", "scene", "seed", "lock_step", "joystick"},
@@ -59,7 +60,7 @@ def test_it_comes_up_drives_and_goes_down_with_a_braked_car(
     """In lock-step, so that a busy machine changes nothing."""
     bag = tmp_path / "bag"
     arguments = (f"bundle:={bundle}", "seed:=1003", "lock_step:=true", f"record:={bag}")
-    launched = launch("simulation.launch.py", "headless:=true", *arguments)
+    launched = launch("simulation.launch.py", "headless:=True", *arguments)
     launched.wait_for("[safety_node]: NORMAL")
     driving = 'm.position[list(m.name).index("speed")] > 1.5'
     echo = [
@@ -120,10 +121,19 @@ def test_a_missing_bundle_ends_the_launch_with_its_reason(launch: Callable[..., 
     assert "Traceback" not in launched.said
 
 
+def test_a_word_that_is_neither_true_nor_false_ends_the_launch(launch: Callable[..., Launched]) -> None:
+    launched = launch("robot.launch.py", "dry_run:=yes")
+    assert launched.process.wait(PATIENCE_S) == 1
+    assert "dry_run is 'yes'; it must be true or false" in launched.said
+    assert "Traceback" not in launched.said
+    assert "process started" not in launched.said
+
+
 def test_a_node_that_dies_takes_the_launch_down_safely(launch: Callable[..., Launched], bundle: Path) -> None:
-    arguments = (f"bundle:={bundle}", "namespace:=left", "lock_step:=true", "use_rviz:=true", "use_foxglove:=true")
-    launched = launch("simulation.launch.py", *arguments)
+    arguments = (f"bundle:={bundle}", "namespace:=left", "lock_step:=True", "use_rviz:=true", "use_foxglove:=True")
+    launched = launch("simulation.launch.py", *arguments, "record:=False")
     launched.wait_for("[left.safety_node]: NORMAL")
+    assert "recorder_node" not in launched.said
     if shutil.which("rviz2") is None:
         assert "RViz is not started: rviz2, robot_state_publisher not installed" in launched.said
     prefixes = launched.environment["AMENT_PREFIX_PATH"].split(os.pathsep)
@@ -169,7 +179,7 @@ def test_a_recorded_drive_goes_through_the_live_stack_and_ends_the_launch(
     played, again = tmp_path / "played", tmp_path / "again"
     settings = str(share_path("config/car.yaml"))
     run_task(Task(settings, str(bundle), "road", 1003, record=str(played), longest_s=2.0))
-    launched = launch("replay.launch.py", f"bundle:={bundle}", f"bag:={played}", f"record:={again}", "rate:=1")
+    launched = launch("replay.launch.py", f"bundle:={bundle}", f"bag:={played}", f"record:={again}", "rate:=0.5")
     assert launched.process.wait(PATIENCE_S) == 0, launched.said
     assert "the bag has ended" in launched.said
     assert "Traceback" not in launched.said
@@ -179,6 +189,9 @@ def test_a_recorded_drive_goes_through_the_live_stack_and_ends_the_launch(
     assert counts["/replay/lane"] > 10
     assert counts["/replay/command"] > 100
     assert "/command" not in counts
+    check = ["tidegate", "replay", str(again), "--bundle", str(bundle)]
+    checked = subprocess.run(check, env=launched.environment, capture_output=True, text=True, check=False, timeout=120)
+    assert checked.returncode == 0, checked.stdout + checked.stderr
 
 
 @pytest.mark.slow

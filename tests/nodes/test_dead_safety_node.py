@@ -6,26 +6,16 @@ Real processes and the MuJoCo world, on the clock that the simulator publishes.
 
 from __future__ import annotations
 
-import os
 import signal
-import time
-from collections.abc import Callable
 
 import pytest
-from plant import CAR_YAML
+from drive import AT_SPEED, Drive
 
 from tidegate.errors import GraphError
-from tidegate.messages import TOPICS
-from tidegate.nodes.bringup import Graph, GraphOptions
-from tidegate.nodes.topics import message_class, offered_qos, read
-from tidegate.records import NANOSECONDS, Command, Mode, SafetyState, Values, nanoseconds, seconds
-from tidegate.share import share_path
+from tidegate.records import NANOSECONDS, Mode, Values, nanoseconds, seconds
 
 pytestmark = pytest.mark.real_time
 
-PATIENCE_S = 60.0
-AT_SPEED = 5.0
-"""Speed [m/s] at which the node is hit."""
 STANDING = 0.05
 GAINED = 0.05
 """Speed [m/s] that a car may gain whose brakes are on: none but what a slope and the tick of waking give."""
@@ -33,41 +23,6 @@ UNDER_WAY_S = 0.02
 """Simulated time that a command may be under way on a busy machine."""
 SETTLE_S = 8.0
 """Real time in which the car comes to stand, on a busy machine too."""
-SEED = 1003
-
-
-class Drive:
-    """A graph that drives, and what its world says of it."""
-
-    def __init__(self) -> None:
-        self.graph = Graph(GraphOptions(share_path("models/car-ltc19"), CAR_YAML, seed=SEED), lambda *_: None)
-        self.truth: list[Values] = []
-        self.states: list[SafetyState] = []
-        self.commands: list[Command] = []
-
-    def listen(self) -> None:
-        """Keep the world's own word and the filter's state."""
-        heard_of = {"truth": self.truth, "safety_node/barriers": self.states, "command": self.commands}
-        for topic, kept in heard_of.items():
-            kind, profile = message_class(TOPICS[topic].type), offered_qos(topic, lock_step=False)
-
-            def heard(data: bytes, topic: str = topic, kept: list = kept) -> None:  # type: ignore[type-arg]
-                kept.append(read(topic, data))
-
-            self.graph.node.create_subscription(kind, topic, heard, profile, raw=True)
-
-    @property
-    def speed(self) -> float:
-        return abs(self.truth[-1].values["speed"]) if self.truth else 0.0
-
-    def until(self, done: Callable[[], bool]) -> None:
-        end = time.monotonic() + PATIENCE_S
-        while not done():
-            assert time.monotonic() < end, (self.speed, self.states[-1:])
-            self.graph.spin(0.05)
-
-    def hit(self, number: int) -> None:
-        os.kill(self.graph.children["safety_node"].pid, number)
 
 
 @pytest.fixture

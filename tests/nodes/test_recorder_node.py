@@ -2,6 +2,7 @@
 """What a recorder takes, in which quality, and what it does on a busy machine."""
 
 import re
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -23,6 +24,8 @@ from tidegate.nodes.topics import make, message_class, offered_qos
 from tidegate.records import Values
 
 WAITING = 150
+ENDLESS = 6000
+"""Half a minute of messages, 5 ms apart."""
 
 
 def test_what_waits_at_the_end_is_written(ros: Executor, tmp_path: Path) -> None:
@@ -42,6 +45,26 @@ def test_what_waits_at_the_end_is_written(ros: Executor, tmp_path: Path) -> None
     with AnyReader([bag]) as reader:
         found = [reader.deserialize(data, connection.msgtype) for connection, _, data in reader.messages()]
     assert [message.header.stamp.nanosec for message in found] == list(range(WAITING))
+
+
+def test_it_ends_though_the_graph_goes_on(ros: Executor, tmp_path: Path) -> None:
+    recorder = RecorderNode(["--ros-args", "-p", f"path:={tmp_path}/bag"])
+    source = rclpy.create_node("source")
+    ros.add_node(recorder)
+    sender = source.create_publisher(message_class("sensor_msgs/msg/JointState"), "truth", offered_qos("truth", True))
+    until(ros, lambda: sender.get_subscription_count() > 0, "the recorder subscribes")
+    ros.remove_node(recorder)
+    closing, sent = threading.Thread(target=recorder.close, daemon=True), 0
+    closing.start()
+    while closing.is_alive():
+        assert sent < ENDLESS
+        sender.publish(encode(Values(sent, {"speed": 1.0}), make))
+        sent += 1
+        closing.join(0.005)
+    recorder.destroy_node()
+    source.destroy_node()
+    stamps = [record.stamp for _, _, record in BagReader(tmp_path / "bag").messages(["truth"])]
+    assert stamps == list(range(len(stamps)))
 
 
 @contextmanager

@@ -98,6 +98,13 @@ def launch(command: list[str]) -> None:
         assert f'"{command[3].removesuffix("_node")}"' in (ROOT / "setup.py").read_text(encoding="utf-8")
 
 
+def test_no_folder_of_the_host_is_made_by_docker() -> None:
+    """It would be root's, and the services are not root."""
+    mounts = [mount for service in COMPOSE["services"].values() for mount in service.get("volumes", [])]
+    assert [mount["target"] for mount in mounts] == ["/bags"]
+    assert all(mount["bind"]["create_host_path"] is False for mount in mounts)
+
+
 @pytest.mark.parametrize("name", COMPOSE["services"])
 def test_a_service_fits_its_image(name: str) -> None:
     service = COMPOSE["services"][name]

@@ -4,10 +4,11 @@
 from __future__ import annotations
 
 from launch import Action, LaunchContext
-from launch.actions import DeclareLaunchArgument, LogInfo, OpaqueFunction
+from launch.actions import LogInfo, OpaqueFunction
 from launch.conditions import IfCondition
 from launch.substitutions import LaunchConfiguration
 
+from tidegate.nodes.arguments import Flag
 from tidegate.nodes.launching import installed
 from tidegate.nodes.member import bystander, stranger
 
@@ -17,7 +18,7 @@ JOY = "joy"
 def driver_arguments() -> list[Action]:
     """The launch argument."""
     return [
-        DeclareLaunchArgument(
+        Flag(
             "joystick", default_value="false", description="a driver may take over: joystick_node, and joy if installed"
         )
     ]

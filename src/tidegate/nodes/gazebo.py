@@ -7,16 +7,18 @@ from pathlib import Path
 
 from ament_index_python.packages import get_package_share_directory
 from launch import Action, LaunchContext
-from launch.actions import DeclareLaunchArgument, IncludeLaunchDescription, OpaqueFunction, RegisterEventHandler
+from launch.actions import DeclareLaunchArgument, IncludeLaunchDescription, OpaqueFunction
 from launch.event_handlers import OnProcessExit
 from launch.launch_description_sources import PythonLaunchDescriptionSource
 from launch.logging import launch_config
 from launch.substitutions import LaunchConfiguration
 
 from tidegate.nodes import ros2_control
+from tidegate.nodes.arguments import Flag, is_true
 from tidegate.nodes.launching import require
 from tidegate.nodes.member import stranger
 from tidegate.nodes.ros2_control import controllers_argument, describer, spawner
+from tidegate.nodes.scope import When
 from tidegate.robot import Car, check_controllers, gazebo_description
 from tidegate.settings import load_settings
 from tidegate.share import share_path
@@ -30,7 +32,7 @@ PACKAGES = {
 }
 """What must be installed, and the Debian package that brings it."""
 
-ARGUMENTS = ("namespace", "params_file", "headless", "scene", "seed", "world", "controllers")
+ARGUMENTS = ("namespace", "params_file", "scene", "seed", "world", "controllers")
 DROP_M = 0.02
 """The car is put down from this height: wheels that begin inside the road are thrown out of it."""
 
@@ -38,11 +40,13 @@ DROP_M = 0.02
 def gazebo_arguments() -> list[Action]:
     """The launch arguments beyond those of every launch file."""
     return [
-        DeclareLaunchArgument("headless", default_value="true", description="no window"),
+        Flag("headless", default_value="true", description="no window"),
         DeclareLaunchArgument("scene", default_value="road", description="what to drive in; without vehicles"),
         DeclareLaunchArgument("seed", default_value="0", description="of the road, its hills, plants and light"),
         DeclareLaunchArgument(
-            "world", default_value="", description="folder of 'tidegate world' instead of scene, seed"
+            "world",
+            default_value="",
+            description="what 'tidegate world' made, or its world.sdf, instead of scene, seed",
         ),
         controllers_argument(),
     ]
@@ -70,7 +74,8 @@ def _gazebo(context: LaunchContext) -> list[Action]:
     controllers = Path(values["controllers"])
     check_controllers(controllers, Car.from_settings(settings))
     if values["world"]:
-        world = Path(values["world"]) / "world.sdf"
+        given = Path(values["world"])  # Nav2's argument of this name is a file
+        world = given if given.suffix == ".sdf" else given / "world.sdf"
     else:
         folder = Path(launch_config.log_dir) / "world"
         world = write_world(settings, values["scene"], int(values["seed"]), folder)
@@ -84,7 +89,7 @@ def _gazebo(context: LaunchContext) -> list[Action]:
                 str(Path(get_package_share_directory("ros_gz_sim")) / "launch" / "gz_sim.launch.py")
             ),
             launch_arguments={
-                "gz_args": f"-r {'-s --headless-rendering ' if values['headless'] == 'true' else ''}{world}",
+                "gz_args": f"-r {'-s --headless-rendering ' if is_true('headless', context) else ''}{world}",
                 "on_exit_shutdown": "true",
             }.items(),
         ),
@@ -96,5 +101,5 @@ def _gazebo(context: LaunchContext) -> list[Action]:
         ),
         spawn,
         # a controller manager comes with the car, so its controllers are asked for once the car is there
-        RegisterEventHandler(OnProcessExit(target_action=spawn, on_exit=[spawner(controllers)])),
+        When(OnProcessExit(target_action=spawn, on_exit=[spawner(controllers)])),
     ]

@@ -40,16 +40,21 @@ from lifecycle_msgs.msg import Transition
 
 from tidegate.messages import DIAGNOSTICS
 from tidegate.middleware import profile_of
+from tidegate.nodes.arguments import FALSE, Flag
 from tidegate.nodes.bond import bond
 from tidegate.nodes.diagnostics import recorder_diagnostics
 from tidegate.nodes.main import PARENT, REFUSED
 from tidegate.nodes.member import GO_DOWN_S, Member, bystander, remappings
+from tidegate.nodes.recorder_node import PARAMETERS
 from tidegate.nodes.respawn import Respawn
+from tidegate.nodes.scope import When
 from tidegate.nodes.topics import kept_qos, make, message_class
 
 HEARS_S = 1.0
 """By then a launch has heard of a Ctrl-C that its nodes have obeyed already."""
 SHARE = FindPackageShare("tidegate")
+RECORDED = {item.name: item for item in PARAMETERS if item.name.startswith(("max_bag_", "snapshot"))}
+"""Parameters of the recorder that are launch arguments of the same name."""
 ARGUMENTS = {
     "robot": ("car", "which robot: config/<robot>.yaml and models/<robot>-ltc19, unless the next two say otherwise"),
     "params_file": ([SHARE, "/config/", LaunchConfiguration("robot"), ".yaml"], "the robot's settings"),
@@ -62,12 +67,12 @@ ARGUMENTS = {
     "bond_timeout": ("20.0", "a node that answers nothing for so many seconds is killed, as if it had died; 0 = never"),
     "record": ("", "folder of a bag to make; true = bags/<time in UTC>, empty or false = none"),
     "record_all": ("false", "record every topic of a standard type, of other nodes too; else the stack's"),
-    "max_bag_size": ("0", "a file of the bag that is as large [B] is followed by another; 0 = one file"),
-    "max_bag_duration": ("0.0", "a file of the bag that is as long [s] is followed by another; 0 = one file"),
-    "snapshots": ("", "folder for small bags of the seconds around each intervention; empty = none"),
+    **{name: (str(item.default), item.description) for name, item in RECORDED.items()},
     "dry_run": ("false", "send nothing to the actuators; safety_node/would_command tells what would be"),
 }
 """Arguments of every launch file of the car, by name: default and description. Names are Nav2's where it has them."""
+FLAGS = {"use_sim_time", "autostart", "use_respawn", "record_all", "dry_run"}
+"""Those that are true or false; ``record`` may be."""
 
 
 def shared_arguments(use_sim_time: bool, namespace: str = "") -> list[Action]:
@@ -79,13 +84,17 @@ def shared_arguments(use_sim_time: bool, namespace: str = "") -> list[Action]:
     defaults = {name: default for name, (default, _) in ARGUMENTS.items()}
     defaults |= {"use_sim_time": str(use_sim_time).lower(), "namespace": namespace}
     return [
-        *(
-            DeclareLaunchArgument(name, default_value=defaults[name], description=description)
-            for name, (_, description) in ARGUMENTS.items()
-        ),
+        *(_argument(name, defaults[name], description) for name, (_, description) in ARGUMENTS.items()),
         SetEnvironmentVariable(PARENT, str(os.getpid())),
         *(SetEnvironmentVariable(name, value) for name, value in profile_of(os.environ).items()),
     ]
+
+
+def _argument(name: str, default: Any, description: str) -> Action:
+    words = {"default_value": default, "description": description}
+    if name in FLAGS or name == "record":
+        return Flag(name, or_text=name == "record", **words)
+    return DeclareLaunchArgument(name, **words)
 
 
 def stack_node(executable: str, *, own_clock: bool = False, **own: Any) -> Member:
@@ -100,7 +109,7 @@ def recorder(*, own_clock: bool = False, **own: Any) -> list[Action]:
     """Records where ``record`` or ``snapshots`` asks for it, with more parameters of its ``own``. It is not started
     again: the folder is there."""
     folder, snapshots = LaunchConfiguration("record"), LaunchConfiguration("snapshots")
-    asked = NotSubstitution(AnySubstitution(EqualsSubstitution(folder, ""), EqualsSubstitution(folder, "false")))
+    asked = NotSubstitution(AnySubstitution(EqualsSubstitution(folder, ""), EqualsSubstitution(folder, FALSE)))
     wanted = IfCondition(AnySubstitution(asked, NotSubstitution(EqualsSubstitution(snapshots, ""))))
     node = bystander(
         "recorder_node",
@@ -108,9 +117,10 @@ def recorder(*, own_clock: bool = False, **own: Any) -> list[Action]:
             {
                 "path": ParameterValue(folder, value_type=str),
                 "all_topics": ParameterValue(LaunchConfiguration("record_all"), value_type=bool),
-                "max_bag_size": ParameterValue(LaunchConfiguration("max_bag_size"), value_type=int),
-                "max_bag_duration": ParameterValue(LaunchConfiguration("max_bag_duration"), value_type=float),
-                "snapshots": ParameterValue(snapshots, value_type=str),
+                **{
+                    name: ParameterValue(LaunchConfiguration(name), value_type=type(item.default))
+                    for name, item in RECORDED.items()
+                },
                 "config": LaunchConfiguration("params_file"),
                 "bundle": LaunchConfiguration("bundle"),
                 "linger": True,
@@ -121,7 +131,7 @@ def recorder(*, own_clock: bool = False, **own: Any) -> list[Action]:
         condition=wanted,
         sigterm_timeout=GO_DOWN_S,
     )
-    return [RegisterEventHandler(OnProcessExit(target_action=node, on_exit=_recorder_ended)), node]
+    return [When(OnProcessExit(target_action=node, on_exit=_recorder_ended)), node]
 
 
 def installed(package: str) -> bool:
@@ -197,7 +207,7 @@ def bring_up(members: Sequence[Member], then: Sequence[Action] = ()) -> list[Act
     for member, node in zip(members, nodes, strict=True):
         came_up = OpaqueFunction(function=_came_up, args=[node, nodes, awaited, respawn, then])
         exits = OnProcessExit(target_action=node, on_exit=respawn.on_exit(member, node))
-        actions += [RegisterEventHandler(_once(node, "active", came_up)), RegisterEventHandler(exits), node]
+        actions += [When(_once(node, "active", came_up)), When(exits), node]
     return actions
 
 

@@ -32,6 +32,9 @@ UNHEARD = {"camera/camera_info", *OPERATOR}
 """Topics whose listeners are not waited for."""
 WAIT_S = 5.0
 """How long it waits for listeners before it begins all the same."""
+SETTLED_S = 0.5
+"""So long nobody new has come to listen when it begins: a recorder comes when it sees what is published, and a bag that
+lacks the first frame is no record of what was made of it."""
 POLL_S = 0.001
 FLUSH_S = 0.5
 
@@ -73,7 +76,8 @@ class PlayerNode(Node):  # type: ignore[misc]
             self.destroy_node()
             raise
         self.over = False
-        self._made = time.monotonic()
+        self._made = self._changed = time.monotonic()
+        self._listening: dict[str, int] = {}
         self._begun: int | None = None
         self.create_timer(POLL_S, self._play, clock=Clock(clock_type=ClockType.STEADY_TIME))
 
@@ -141,9 +145,11 @@ class PlayerNode(Node):  # type: ignore[misc]
 
     def _begin(self) -> bool:
         """Whether all that listen are there, or were waited for long enough."""
-        awaited = [topic for topic in self._senders if topic not in UNHEARD]
-        alone = [topic for topic in awaited if not self._senders[topic].get_subscription_count()]
-        if alone and time.monotonic() - self._made < WAIT_S:
+        now, listening = time.monotonic(), {topic: one.get_subscription_count() for topic, one in self._senders.items()}
+        if listening != self._listening:
+            self._listening, self._changed = listening, now
+        alone = [topic for topic, count in listening.items() if not count and topic not in UNHEARD]
+        if (alone or now - self._changed < SETTLED_S) and now - self._made < WAIT_S:
             return False
         for topic in alone:
             self.get_logger().warning(f"nobody listens to {topic}")

@@ -46,6 +46,8 @@ DEPTH = 1000
 """Messages per topic that may wait while the machine is busy: five seconds at the safety filter's rate."""
 QUIET_S = 0.1
 """At its end it takes what waits or is on its way, until nothing has come for this long."""
+TAKE_S, ON_ITS_WAY_S = 5.0, 1.0
+"""And no longer, where the graph goes on: for what waits, and from the moment on when nothing waited any more."""
 LOOK_PERIOD_S = 0.1
 """How often it looks for publishers of topics that it does not record yet, and whether the disk still takes all."""
 
@@ -123,10 +125,12 @@ class RecorderNode(Node):  # type: ignore[misc]
     def close(self) -> None:
         """Take what is still waiting, of a busy machine whole seconds, and write the index of the bag."""
         quiet_since = time.monotonic()
-        while time.monotonic() - quiet_since < QUIET_S:
+        end = quiet_since + TAKE_S
+        while (now := time.monotonic()) - quiet_since < QUIET_S and now < end:
             if self._fetch():
-                quiet_since = time.monotonic()
+                quiet_since = now
             else:
+                end = min(end, now + ON_ITS_WAY_S)
                 time.sleep(QUIET_S / 10)
         self._writer.close()
         self._tell()

@@ -9,16 +9,16 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 from launch import Action, LaunchContext
-from launch.actions import LogInfo, OpaqueFunction, RegisterEventHandler, TimerAction
-from launch.conditions import IfCondition
+from launch.actions import LogInfo, OpaqueFunction, TimerAction
 from launch.event_handlers import OnProcessExit
-from launch.substitutions import LaunchConfiguration
 from launch_ros.actions import Node
 from launch_ros.ros_adapters import get_ros_node
 
+from tidegate.nodes.arguments import is_true
 from tidegate.nodes.bond import bond
 from tidegate.nodes.member import Member
 from tidegate.nodes.remote import STEPS, Remote
+from tidegate.nodes.scope import Scope, When
 
 FIRST_S, LONGEST_S = 1.0, 30.0
 """The first interval, twice as long each time, and the longest."""
@@ -63,26 +63,26 @@ class Respawn:
         """For the exit of the process of ``action``, which runs ``member``."""
 
         def ended(event: Any, context: LaunchContext) -> list[Action] | None:
-            settled = self.up or not _true("autostart", context)
-            if context.is_shutdown or not event.returncode or not (settled and _true("use_respawn", context)):
+            settled = self.up or not is_true("autostart", context)
+            if context.is_shutdown or not event.returncode or not (settled and is_true("use_respawn", context)):
                 return self._otherwise(event, context)
-            return self._again(member, str(action.node_name), event.returncode)
+            return self._again(context, member, str(action.node_name), event.returncode)
 
         return ended
 
-    def _again(self, member: Member, name: str, code: int) -> list[Action]:
+    def _again(self, context: LaunchContext, member: Member, name: str, code: int) -> list[Action]:
         delay = self._backoff.delay(name, time.monotonic())
         node = member.again()
-        start = [
-            RegisterEventHandler(OnProcessExit(target_action=node, on_exit=self.on_exit(member, node))),
+        start = Scope(context).inside(
+            When(OnProcessExit(target_action=node, on_exit=self.on_exit(member, node))),
             node,
             OpaqueFunction(function=self._begin, args=[name, node]),
-        ]
+        )
         told = f"{name} ended by itself with code {code}; it is started again in {delay:g} s"
         return [LogInfo(msg=told), TimerAction(period=delay, actions=start)]
 
     def _begin(self, context: LaunchContext, name: str, node: Node) -> list[Action] | None:
-        if not _true("autostart", context):
+        if not is_true("autostart", context):
             bond(context, node)
             return [LogInfo(msg=f"{name} is started again and waits for 'ros2 lifecycle set'")]
         remote = Remote(get_ros_node(context), name)
@@ -100,11 +100,7 @@ class Respawn:
             bond(context, node)
             return [LogInfo(msg=f"{name} is active again; the robot stays stopped until the safety node is reset")]
         look = OpaqueFunction(function=self._poll, args=[name, node, remote, steps])
-        return [TimerAction(period=pause, actions=[look])]
-
-
-def _true(argument: str, context: LaunchContext) -> bool:
-    return bool(IfCondition(LaunchConfiguration(argument)).evaluate(context))
+        return [TimerAction(period=pause, actions=Scope(context).inside(look))]
 
 
 def bring_back(remote: Remote) -> Iterator[float]:

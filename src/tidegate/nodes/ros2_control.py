@@ -14,6 +14,7 @@ from launch.substitutions import LaunchConfiguration
 from launch_ros.actions import Node
 from launch_ros.parameter_descriptions import ParameterValue
 
+from tidegate.nodes.arguments import Flag
 from tidegate.nodes.launching import ended, require
 from tidegate.nodes.member import ALL, GO_DOWN_S, LOG_LEVEL, stranger
 from tidegate.nodes.topics import TF_INSIDE
@@ -40,9 +41,7 @@ def controllers_argument() -> Action:
 def control_arguments() -> list[Action]:
     """The launch arguments of a robot."""
     return [
-        DeclareLaunchArgument(
-            "ros2_control", default_value="false", description="start controller manager, controllers and URDF too"
-        ),
+        Flag("ros2_control", default_value="false", description="start controller manager, controllers and URDF too"),
         controllers_argument(),
         DeclareLaunchArgument(
             "hardware", default_value="", description="plugin of the hardware driver; empty = what the URDF names"

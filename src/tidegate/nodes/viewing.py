@@ -12,6 +12,7 @@ from launch.conditions import IfCondition
 from launch.substitutions import LaunchConfiguration, OrSubstitution
 from launch_ros.actions import Node
 
+from tidegate.nodes.arguments import Flag
 from tidegate.nodes.launching import SHARE, installed
 from tidegate.nodes.member import bystander, stranger
 from tidegate.nodes.ros2_control import clock, describer
@@ -38,16 +39,16 @@ services and set parameters."""
 def viewer_arguments() -> list[Action]:
     """The launch arguments, by the names that Nav2 has for them."""
     return [
-        DeclareLaunchArgument("use_rviz", default_value="false", description="start RViz, where it is installed"),
+        Flag("use_rviz", default_value="false", description="start RViz, where it is installed"),
         DeclareLaunchArgument(
             "rviz_config_file", default_value=[SHARE, "/config/tidegate.rviz"], description="what RViz shows"
         ),
-        DeclareLaunchArgument(
+        Flag(
             "use_foxglove",
             default_value="false",
             description="start foxglove_bridge, where it is installed: port 8765 of this machine, only to look",
         ),
-        DeclareLaunchArgument(
+        Flag(
             "viewers",
             default_value=OrSubstitution(LaunchConfiguration("use_rviz"), LaunchConfiguration("use_foxglove")),
             description="start markers_node and saliency_node, which RViz and Foxglove show",

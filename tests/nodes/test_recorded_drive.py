@@ -1,0 +1,133 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Recording holds up nobody: a car drives on while its recorder is frozen, and while the recorder's disk is full.
+
+Real processes and the MuJoCo world, on the clock that the simulator publishes. The recorder is a reliable reader of all
+that the safety node says.
+"""
+
+from __future__ import annotations
+
+import resource
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+import rclpy
+from drive import AT_SPEED, Drive
+
+from tidegate.bag import BagReader
+from tidegate.messages import TOPICS, encode
+from tidegate.middleware import profile_of
+from tidegate.nodes.children import environment
+from tidegate.nodes.topics import make, message_class, offered_qos
+from tidegate.records import Mode, Values, nanoseconds, seconds
+
+pytestmark = pytest.mark.real_time
+
+FROZEN_S = 3.0
+ROOM = 500_000
+"""Bytes that still find room; a second of the drive has more."""
+
+
+def test_a_frozen_recorder_costs_its_publishers_nothing(tmp_path: Path) -> None:
+    """Longer than the second after which the middleware as it comes takes a silent reader's port for dead, and makes it
+    anew with each message. In a process of its own: one reads its profile once."""
+    command = [sys.executable, __file__, str(tmp_path / "bag")]
+    variables = {**environment(), **profile_of({})}
+    said = subprocess.run(command, env=variables, stdout=subprocess.PIPE, text=True, check=True, timeout=120).stdout
+    before, frozen = map(float, said.split())
+    assert frozen < 2.5 * before
+
+
+def publish_beside(bag: str) -> None:
+    """Print the median time [s] of a publication, a thousand a second, before and while a recorder is stopped."""
+    rclpy.init(args=[])
+    node = rclpy.create_node("source")
+    sender = node.create_publisher(message_class(TOPICS["truth"].type), "truth", offered_qos("truth", lock_step=False))
+    message = encode(Values(1, {"speed": 1.0}), make)
+
+    def publish(span: float) -> float:
+        took: list[float] = []
+        end = time.monotonic() + span
+        while time.monotonic() < end:
+            begun = time.perf_counter()
+            sender.publish(message)
+            took.append(time.perf_counter() - begun)
+            time.sleep(0.001)
+        return float(np.median(took))
+
+    command = [sys.executable, "-m", "tidegate.nodes.main", "recorder_node", "--ros-args", "-p", f"path:={bag}"]
+    with subprocess.Popen(command) as recorder:
+        try:
+            while not sender.get_subscription_count():
+                rclpy.spin_once(node, timeout_sec=0.05)
+            before = publish(1.0)
+            recorder.send_signal(signal.SIGSTOP)
+            publish(FROZEN_S)
+            print(before, publish(1.0))
+        finally:
+            recorder.kill()
+
+
+def assert_undisturbed(drive: Drive, begun: Values) -> None:
+    """Since ``begun`` the filter has been in NORMAL, and no command so late that an actuator noticed."""
+    states = [state for state in drive.states if state.stamp > begun.stamp]
+    said = [text for node, _, text in drive.lines if node == "safety_node"]
+    assert {state.mode for state in states} == {Mode.NORMAL}, said
+    gaps = np.diff([state.stamp for state in states])
+    held = nanoseconds(drive.graph.settings.vehicle.command_hold_s)
+    assert gaps.max() < held, f"{seconds(gaps.max()):g} s between two ticks"
+    assert not [truth.stamp for truth in drive.truth if truth.stamp > begun.stamp and truth.values["sink_braking"]]
+
+
+def drive_on(drive: Drive, span: float) -> None:
+    """For ``span`` seconds of the simulated time."""
+    begun = drive.truth[-1].stamp
+    drive.until(lambda: drive.truth[-1].stamp - begun > nanoseconds(span))
+
+
+def test_a_frozen_recorder_holds_up_no_command(tmp_path: Path) -> None:
+    """Longer than the watchdogs and the actuators wait for anything."""
+    drive = Drive(tmp_path / "bag")
+    with drive.graph:
+        drive.listen()
+        drive.until(lambda: drive.speed > AT_SPEED)
+        begun = drive.truth[-1]
+        drive.hit(signal.SIGSTOP, "recorder_node")
+        try:
+            drive_on(drive, FROZEN_S)
+        finally:
+            drive.hit(signal.SIGCONT, "recorder_node")
+        drive_on(drive, 1.0)
+        assert_undisturbed(drive, begun)
+        last = drive.commands[-1].stamp
+        drive.stop()
+    stamps = [record.stamp for _, _, record in BagReader(tmp_path / "bag").messages(["command"])]
+    assert stamps[0] < begun.stamp
+    assert stamps[-1] >= last  # it records again
+
+
+def test_a_full_disk_holds_up_no_command(tmp_path: Path) -> None:
+    drive = Drive(tmp_path / "bag")
+    with drive.graph:
+        drive.listen()
+        drive.until(lambda: drive.speed > AT_SPEED)
+        begun = drive.truth[-1]
+        (file,) = (tmp_path / "bag").glob("*.mcap")
+        full = file.stat().st_size + ROOM
+        resource.prlimit(drive.graph.children["recorder_node"].pid, resource.RLIMIT_FSIZE, (full, full))
+        drive.until(lambda: any("recording has ended: " in text for _, _, text in drive.lines))
+        drive_on(drive, FROZEN_S)
+        assert_undisturbed(drive, begun)
+        drive.stop()
+    reader = BagReader(tmp_path / "bag")
+    stamps = [record.stamp for _, _, record in reader.messages(["command"])]
+    assert stamps[0] < begun.stamp < stamps[-1]
+
+
+if __name__ == "__main__":
+    publish_beside(sys.argv[1])
