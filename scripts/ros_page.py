@@ -88,8 +88,8 @@ NAMESPACES = """`namespace:=left` moves nodes, topics and services below `/left`
 remap `/diagnostics` into it as well, and the `/clock` of a simulator of their own. Where the camera's driver publishes,
 `camera.topic` of the settings says: who hears `camera/image_raw` and `camera/camera_info` above then hears them by the
 names that they have there. Pictures under a name that ends in `/compressed` are `sensor_msgs/CompressedImage` (JPEG or
-PNG). A node that is started by itself takes `--ros-args -r imu:=/imu/data`, as everywhere; the launch files do so inside a `SetRemap`:
-[robot.md](robot.md), "Drivers with names of their own".
+PNG). A node that is started by itself takes `--ros-args -r imu:=/imu/data`, as everywhere; the launch files do so
+inside a `SetRemap`: [robot.md](robot.md), "Drivers with names of their own".
 """
 
 
