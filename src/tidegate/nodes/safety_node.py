@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from rclpy.clock import Clock, ClockType
@@ -37,7 +37,8 @@ from tidegate.records import (
     seconds,
 )
 from tidegate.robot import Car, DriveByWire, motor_torques
-from tidegate.safety import Supervisor
+from tidegate.safety import Filter, Supervisor
+from tidegate.settings import adjusted
 
 AUTO_RESET = Own("auto_reset", False, "reset by itself until it has driven for two seconds; for simulation only")
 DRY_RUN = Own("dry_run", False, "all but the actuators' topics; safety_node/would_command tells what they would get")
@@ -212,6 +213,21 @@ class SafetyNode(StackNode):
         response.message = "asked for; /diagnostics tells the outcome" if self._running else "not active"
         return response
 
+    def consider(self, changed: Mapping[str, float]) -> None:
+        """Whether every barrier can be made with what is going to be set, and in time; a user's may raise anything."""
+        if self._supervisor is None or not changed:
+            return
+        compiled = [barrier.name for barrier in self._supervisor.filter.barriers if barrier.compiled]
+        if compiled and self._supervisor.rung.mode != Mode.STOPPED:
+            raise SettingsError(
+                f"at run time: {', '.join(changed)}: changes only while the car stands (STOPPED), because "
+                f"{', '.join(compiled)} is compiled anew, which takes longer than a tick"
+            )
+        try:
+            Filter(adjusted(self.settings, {**self._changed, **changed}), self._car, disable=self.disabled)
+        except Exception as error:
+            raise SettingsError(f"at run time: {', '.join(changed)}: a barrier refuses it ({error})") from error
+
     def _parameters_set(self, _parameters: Iterable[Parameter]) -> None:
         """Hand on what was changed. Nothing else runs meanwhile, so a tick has all of a change or nothing of it."""
         before, self._changed = self._changed, changed(self, self.settings)
@@ -277,6 +293,7 @@ class SafetyNode(StackNode):
             torques = motor_torques(self._car, tick.command.effort, supervisor.joints)
             self.send_message("effort_controller/commands", encode_efforts(torques, make))
             return
+        self._by_wire.tighten(supervisor.limits)
         request = self._by_wire.request(tick.command, tick.allowed[1], supervisor.speed)
         self.send("cmd_vel", request.twist)
         self.send("motion_request", request)
