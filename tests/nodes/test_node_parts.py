@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The plain objects behind the nodes: pairing, inbox, pacing."""
+"""The plain objects behind the nodes: pairing, inbox, emergency chain, pacing."""
 
 import os
 import subprocess
@@ -9,6 +9,7 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tidegate.nodes.emergency import EmergencyChain
 from tidegate.nodes.inbox import Inbox, Instant
 from tidegate.nodes.pacing import Pacer
 from tidegate.nodes.pairing import Pairing
@@ -107,3 +108,18 @@ def test_every_thread_takes_the_real_time_priority_or_the_node_says_that_it_may_
     else:
         assert f"grant this user rtprio {PRIORITIES['safety_node']}" in told
         assert kinds == {os.SCHED_OTHER}
+
+
+@given(st.lists(st.tuples(st.lists(st.booleans(), max_size=3), st.integers(0, 200)), min_size=1, max_size=20))
+def test_a_pulse_between_two_ticks_is_seen_and_silence_is_told(heard: list[tuple[list[bool], int]]) -> None:
+    chain, free = EmergencyChain(300e-9), EmergencyChain(0.0)
+    now, spoke, pressed = 0, -(10**9), False
+    for said, later in heard:
+        before = pressed
+        for pressed in said:
+            chain.hear(pressed)
+            free.hear(pressed)
+        now += later
+        spoke = now if said else spoke
+        assert chain.tick(now) == (before or any(said), now - spoke > 300)
+        assert free.tick(now) == (before or any(said), False)

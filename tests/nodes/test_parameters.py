@@ -54,7 +54,7 @@ def test_every_setting_is_a_described_parameter(ros: Executor, settings: Setting
         assert described.type == TYPES[entry.type], entry.key
         assert entry.limits.doc in described.description
         assert f"[{entry.limits.unit}]" in described.description or not entry.limits.unit
-        assert described.read_only == (not entry.limits.live)
+        assert described.read_only == (entry.limits.live == "fixed")
         for ranges in (described.floating_point_range, described.integer_range):
             if ranges and math.isfinite(entry.limits.low):
                 assert ranges[0].from_value == entry.limits.low

@@ -101,17 +101,35 @@ def test_speed_allows_the_force_under_which_the_speed_grows_by_gain_times_room(d
 
 
 def test_a_speed_limit_lowered_at_run_time_allows_the_force_that_follows_it_down() -> None:
-    state = State(speed=9.0, force=1000.0, force_low=-9000.0, disturbance=0.2, speed_allowed=9.5, speed_falling=2.0)
+    limit = VEHICLE.speed_max - SAFETY.speed_margin
+    state = State(
+        speed=limit + 1.0,
+        force=1000.0,
+        force_low=-9000.0,
+        disturbance=0.2,
+        speed_left=limit + 1.5,
+        speed_falling=2.0,
+    )
     h, (row,) = rows_of("speed", state)
     assert h == pytest.approx(0.5)
     assert row is not None
     assert bound(row) / row[0] / MASS + 0.2 + SAFETY.disturbance_margin == pytest.approx(GAIN * h - 2.0)
 
 
-def test_a_speed_limit_above_the_files_changes_nothing() -> None:
-    state = State(speed=13.0, force_low=-9000.0)
-    above = State(speed=13.0, force_low=-9000.0, speed_allowed=17.0, speed_falling=2.0)
-    assert rows_of("speed", above) == rows_of("speed", state)
+@pytest.mark.parametrize("name", ["lateral", "lane", "edge"])
+def test_a_lateral_limit_on_its_way_down_counts_as_what_is_left_of_it(name: str) -> None:
+    """As if the file had it; one that has come down is the file's."""
+    left, vehicle = VEHICLE.lateral_acceleration_max + 1.5, dataclasses.replace(VEHICLE, lateral_acceleration_max=5.5)
+    wider = barriers[name](dataclasses.replace(settings(), vehicle=vehicle), car())
+    counts = []
+    for speed in (3.0, 6.9, 10.0):  # edge is off from 6.8 m/s on, with the wider limit from 8
+        lane = TrackedLane(0.2, 0.05, 0.1, 0.01, (0.0, 10.0), (0.01, 0.01), 30.0)
+        state = State(speed=speed, curvature=0.02, force_low=-400.0, force_high=400.0, lane=lane, lateral_left=left)
+        table: list[Row | None] = [None] * 2
+        h = wider.fill(dataclasses.replace(state, lateral_left=0.0), Rows(table, 0, 2))
+        assert rows_of(name, state) == (h, table)
+        counts.append(rows_of(name, state) != rows_of(name, dataclasses.replace(state, lateral_left=0.0)))
+    assert any(counts)
 
 
 def test_speed_never_asks_for_less_than_the_torque_rate_can_do() -> None:

@@ -24,7 +24,6 @@ from tidegate.records import (
     nanoseconds,
 )
 from tidegate.safety.ladder import Rung
-from tidegate.settings import entries
 
 SAFETY, LADDER = settings().safety, settings().safety.ladder
 Change = Callable[[SafetyInputs], SafetyInputs]
@@ -315,11 +314,6 @@ def test_the_default_gain_can_change_between_ticks() -> None:
     assert drive.supervisor.filter.row_gains({}) == [0.7] * len(drive.supervisor.filter.gain_index)
     drive.supervisor.adjust({})
     assert drive.supervisor.filter.gain_default == SAFETY.filter.gain_default
-
-
-def test_what_the_table_lets_change_is_what_the_supervisor_heeds() -> None:
-    live = {entry.key for entry in entries(settings()) if entry.limits.live}
-    assert live == {"vehicle.speed_max", "vehicle.drive_effort_max", "safety.filter.gain_default"}
 
 
 def test_what_is_asked_for_next_starts_from_what_was_allowed() -> None:

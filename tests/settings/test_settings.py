@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import importlib
 import math
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -17,7 +18,7 @@ from hypothesis import strategies as st
 
 from tidegate.errors import SettingsError
 from tidegate.registry import barriers
-from tidegate.settings import Entry, entries, load_settings, settings_from
+from tidegate.settings import Entry, adjusted, check_change, entries, load_settings, setting, settings_from
 from tidegate.settings.barriers import BUILT_IN
 from tidegate.settings.schema import check
 from tidegate.share import share_path
@@ -144,3 +145,50 @@ def test_who_only_reads_the_shipped_file_does_not_load_the_filter() -> None:
         "load_settings(share_path('config/car.yaml')); sys.exit('tidegate.safety' in sys.modules)"
     )
     assert subprocess.run([sys.executable, "-c", script], check=False).returncode == 0
+
+
+CAR = share_path("config/car.yaml")
+LIVE = {entry.key: entry for entry in entries(load_settings(CAR))}
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "said"),
+    [
+        ("vehicle.speed_max", 8.0, ""),
+        ("vehicle.speed_max", 16.5, ""),
+        ("vehicle.speed_max", 17, "'vehicle.speed_max' is 17; it must be at most 16.5 [m/s], as in the file"),
+        ("safety.distance.standstill_gap", 9.0, ""),
+        ("safety.distance.standstill_gap", 3.0, "is 3.0; it must be at least 4 [m], as in the file"),
+        ("safety.distance.standstill_gap", 30.0, "is 30.0; it must be 0.5 to 20 [m]"),
+        ("safety.filter.gain_default", 50.0, ""),
+        ("safety.filter.gain_default", math.nan, "is nan; it must be 0.01 to 50 [1/s]"),
+        ("safety.barriers.distance.extra_gap", 1, ""),
+        ("safety.rate_hz", 100.0, "'safety.rate_hz' is 100.0; it is fixed while the robot runs, change it in the file"),
+    ],
+)
+def test_a_change_at_run_time_only_tightens_and_says_what_else_is_allowed(key: str, value: float, said: str) -> None:
+    if said:
+        with pytest.raises(SettingsError, match=re.escape(said)):
+            check_change(value, LIVE[key])
+    else:
+        assert check_change(value, LIVE[key]) == value
+
+
+def test_adjusted_settings_differ_in_what_was_changed_alone() -> None:
+    made = load_settings(CAR)
+    changed = {"vehicle.speed_max": 8.0, "safety.barriers.distance.extra_gap": 2, "safety.distance.side_margin": 0.5}
+    other = {entry.key: entry.value for entry in entries(adjusted(made, changed))}
+    assert {key for key, value in other.items() if value != LIVE[key].value} == changed.keys()
+    assert {key: other[key] for key in changed} == changed
+    assert isinstance(other["safety.barriers.distance.extra_gap"], float)
+    assert adjusted(made, {}) == made
+    with pytest.raises(SettingsError, match=r"there is no 'vehicle\.speed' in these settings"):
+        adjusted(made, {"vehicle.speed": 1.0})
+    with pytest.raises(SettingsError, match=r"'vehicle\.speed_max' is 0\.0; it must be 0\.1 to 100"):
+        adjusted(made, {"vehicle.speed_max": 0.0})
+
+
+@pytest.mark.parametrize("default", [True, "fast", (1.0, 2.0)])
+def test_only_numbers_can_be_declared_to_change_at_run_time(default: object) -> None:
+    with pytest.raises(SettingsError, match="it must be a number"):
+        setting(default, "", "something", live="range")

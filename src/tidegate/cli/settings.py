@@ -18,9 +18,13 @@ HEADING = """# Settings
 
 Made by `make docs` from the declarations in `tidegate.settings`; the same table validates `config/*.yaml` and makes the
 ROS parameter descriptors (`ros2 param describe`). `safety.barriers` takes further barriers
-by name, of these types or of your own: [own_barrier.md](own_barrier.md). A setting with a word under "at run time" may
-be changed on the running safety node (`ros2 param set /safety_node vehicle.speed_max 8.0`): `any` to what is allowed,
-`lower` to nothing above the file's. All others are fixed while the robot runs.
+by name, of these types or of your own: [own_barrier.md](own_barrier.md).
+
+"At run time" says what the running safety node takes (`ros2 param set /safety_node vehicle.speed_max 8.0`): `lower`
+nothing above the file's, `higher` nothing below it, `range` all that is allowed; back to the file's always. What was
+changed is forgotten when the node ends. It is what may be asked of the car, which may get less, and the room that is
+kept, which may get more. `fixed` is the rest, also what only looks like a limit: the brakes, the torque rates, the
+steering and the assumptions about them are what every way out counts on, and a car with less of them is not safer.
 
 | key | type | unit | default | allowed | at run time | meaning |
 | --- | --- | --- | --- | --- | --- | --- |"""

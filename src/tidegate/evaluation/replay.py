@@ -111,7 +111,7 @@ def replay(
 
     Raises:
         BagError: neither camera nor ticks, or a message cannot be decoded.
-        BundleError, RobotError: the bundle or the robot is refused.
+        BundleError, RobotError, SettingsError: the bundle, the robot or a setting that was changed is refused.
     """
     recorded = small_records(reader, dict.fromkeys((*FIELDS.values(), TICKS, *OUTPUTS, "neurons", DRY)))
     if would := recorded.pop(DRY, None):

@@ -21,7 +21,7 @@ from tidegate.share import share_path
 # Declared by rclpy or by the middleware's QoS overrides, in every node.
 ROS_OWN = ("use_sim_time", "qos_overrides", "start_type_description_service")
 INT64 = 2**63 - 1
-AT_RUN_TIME = {"any": "any of these", "lower": "none above the file's"}
+AT_RUN_TIME = {"range": "any of these", "lower": "none above the file's", "higher": "none below the file's"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,8 +101,8 @@ def descriptor(entry: Entry, *, live: bool = False) -> ParameterDescriptor:
     """What ``ros2 param describe`` shows: meaning with unit, range, what is allowed in words."""
     limits = entry.limits
     unit = f" [{limits.unit}]" if limits.unit else ""
-    changes = live and limits.live
-    allowed = f"{limits.allowed()}; at run time {AT_RUN_TIME[limits.live]}" if changes else limits.allowed()
+    changes = live and limits.live != "fixed"
+    allowed = f"{limits.allowed()}; at run time {AT_RUN_TIME[limits.live] if changes else 'fixed'}"
     made = ParameterDescriptor(description=limits.doc + unit, additional_constraints=allowed, read_only=not changes)
     bounded = not (math.isinf(limits.low) and math.isinf(limits.high))
     if bounded and entry.type is float:
@@ -115,23 +115,32 @@ def descriptor(entry: Entry, *, live: bool = False) -> ParameterDescriptor:
 
 
 def judge(
-    settings: Settings, own: Sequence[Own], configured: Callable[[], bool]
+    settings: Settings,
+    own: Sequence[Own],
+    configured: Callable[[], bool],
+    consider: Callable[[Mapping[str, float]], None],
 ) -> Callable[[Iterable[Parameter]], SetParametersResult]:
-    """The callback that judges changes of declared parameters: live settings by their table, ``own`` ones by whether
-    the node is ``configured``. Read-only ones never come here."""
+    """The callback that judges changes of declared parameters: live settings by their table, and all of one change by
+    ``consider``, which raises a SettingsError where it is refused all the same; ``own`` ones by whether the node is
+    ``configured``. Read-only ones never come here."""
     known = {entry.key: entry for entry in entries(settings)}
     names = {item.name for item in own}
 
     def judged(parameters: Iterable[Parameter]) -> SetParametersResult:
+        changed: dict[str, float] = {}
         for parameter in parameters:
             if parameter.name in names and configured():
                 reason = f"'{parameter.name}' is read when the node is configured; clean it up first"
                 return SetParametersResult(successful=False, reason=reason)
             if parameter.name in known:
                 try:
-                    check_change(parameter.value, known[parameter.name])
+                    changed[parameter.name] = check_change(parameter.value, known[parameter.name])
                 except SettingsError as error:
                     return SetParametersResult(successful=False, reason=str(error))
+        try:
+            consider(changed)
+        except SettingsError as error:
+            return SetParametersResult(successful=False, reason=str(error))
         return SetParametersResult(successful=True)
 
     return judged
@@ -139,7 +148,7 @@ def judge(
 
 def changed(node: Node, settings: Settings) -> Mapping[str, float]:
     """The settings of ``node`` that differ from the file's at this moment, by key."""
-    live = {entry.key: entry.value for entry in entries(settings) if entry.limits.live}
+    live = {entry.key: entry.value for entry in entries(settings) if entry.limits.live != "fixed"}
     now = {key: node.get_parameter(key).value for key in live}
     return {key: value for key, value in now.items() if value != live[key]}
 

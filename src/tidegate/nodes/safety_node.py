@@ -3,9 +3,8 @@
 
 from __future__ import annotations
 
-import math
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from rclpy.clock import Clock, ClockType
@@ -19,6 +18,7 @@ from tidegate.messages.rates import OUTPUTS
 from tidegate.nodes.actuator_watch import actuator_faults, commands
 from tidegate.nodes.diagnostics import DRY_RUN as SAID_DRY_RUN
 from tidegate.nodes.diagnostics import safety_diagnostics
+from tidegate.nodes.emergency import EmergencyChain
 from tidegate.nodes.inbox import FIELDS, Inbox, Instant
 from tidegate.nodes.parameters import Own, changed
 from tidegate.nodes.stack_node import DISABLE, LOCK_STEP, StackNode
@@ -37,7 +37,8 @@ from tidegate.records import (
     seconds,
 )
 from tidegate.robot import Car, DriveByWire, motor_torques
-from tidegate.safety import Supervisor
+from tidegate.safety import Filter, Supervisor
+from tidegate.settings import adjusted
 
 AUTO_RESET = Own("auto_reset", False, "reset by itself until it has driven for two seconds; for simulation only")
 DRY_RUN = Own("dry_run", False, "all but the actuators' topics; safety_node/would_command tells what they would get")
@@ -116,8 +117,7 @@ class SafetyNode(StackNode):
         self._newest: dict[str, bytes] = {}
         self._arrived: set[str] = set()
         self._round: Round | None = None
-        self._emergency, self._emergency_seen = False, False
-        self._emergency_spoke, self._emergency_at = False, -math.inf
+        self._emergency = EmergencyChain(self.settings.safety.emergency_stop_timeout_s)
         self._stop, self._reset = False, False
         self._auto_reset = self.own(AUTO_RESET)
         self._mode: Mode | None = None
@@ -178,18 +178,9 @@ class SafetyNode(StackNode):
         return not 0 <= self._sim_now - self._ticked < self._period  # a clock that ran back is told of by a tick
 
     def _emergency_heard(self, topic: str, data: bytes) -> None:
-        """What it says now, and whether it spoke since the last tick: a short pulse stops the car too."""
-        self._emergency = bool(self.record(topic, data))
-        self._emergency_seen |= self._emergency
-        self._emergency_spoke = True
-        self._auto_reset = self._auto_reset and not self._emergency
-
-    def _emergency_silent(self, now: Instant) -> bool:
-        """Whether a chain that must speak has said nothing for too long; one that is cut or has crashed is silent."""
-        if self._emergency_spoke:
-            self._emergency_spoke, self._emergency_at = False, now.steady
-        timeout = self.settings.safety.emergency_stop_timeout_s
-        return timeout > 0 and now.steady - self._emergency_at > nanoseconds(timeout)
+        pressed = bool(self.record(topic, data))
+        self._emergency.hear(pressed)
+        self._auto_reset = self._auto_reset and not pressed
 
     def _hear_latched_emergency(self) -> None:
         """A hardware chain may have spoken once, before this node was there: ask for what it left, if it left it."""
@@ -211,6 +202,21 @@ class SafetyNode(StackNode):
         response.success = self._running
         response.message = "asked for; /diagnostics tells the outcome" if self._running else "not active"
         return response
+
+    def consider(self, changed: Mapping[str, float]) -> None:
+        """Whether every barrier can be made with what is going to be set, and in time; a user's may raise anything."""
+        if self._supervisor is None or not changed:
+            return
+        compiled = [barrier.name for barrier in self._supervisor.filter.barriers if barrier.compiled]
+        if compiled and self._supervisor.rung.mode != Mode.STOPPED:
+            raise SettingsError(
+                f"at run time: {', '.join(changed)}: changes only while the car stands (STOPPED), because "
+                f"{', '.join(compiled)} is compiled anew, which takes longer than a tick"
+            )
+        try:
+            Filter(adjusted(self.settings, {**self._changed, **changed}), self._car, disable=self.disabled)
+        except Exception as error:
+            raise SettingsError(f"at run time: {', '.join(changed)}: a barrier refuses it ({error})") from error
 
     def _parameters_set(self, _parameters: Iterable[Parameter]) -> None:
         """Hand on what was changed. Nothing else runs meanwhile, so a tick has all of a change or nothing of it."""
@@ -251,15 +257,16 @@ class SafetyNode(StackNode):
             record = self.record(topic, data)
             if record is not None:
                 self._inbox.put(topic, record, now)
+        pressed, silent = self._emergency.tick(now.steady)
         inputs = SafetyInputs(
             now.stamp,
             **self._inbox.received(now),
-            emergency_stop=self._emergency_seen,
-            emergency_silent=self._emergency_silent(now),
+            emergency_stop=pressed,
+            emergency_silent=silent,
             stop_requested=self._stop,
             reset_requested=self._reset or self._auto_reset,
         )
-        self._reset, self._emergency_seen = False, self._emergency
+        self._reset = False
         tick = self._supervisor.tick(inputs)
         if self._dry_run:
             self.send("safety_node/would_command", tick.command)
@@ -277,6 +284,7 @@ class SafetyNode(StackNode):
             torques = motor_torques(self._car, tick.command.effort, supervisor.joints)
             self.send_message("effort_controller/commands", encode_efforts(torques, make))
             return
+        self._by_wire.tighten(supervisor.limits)
         request = self._by_wire.request(tick.command, tick.allowed[1], supervisor.speed)
         self.send("cmd_vel", request.twist)
         self.send("motion_request", request)

@@ -6,7 +6,7 @@ from __future__ import annotations
 import contextlib
 import sys
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, ClassVar
 
 from lifecycle_msgs.srv import ChangeState
@@ -86,7 +86,7 @@ class StackNode(LifecycleNode, ABC):  # type: ignore[misc]
         self._service_change_state.callback = self._asked_to_change
         self._listeners: list[tuple[Subscription, str, Heard]] = []
         self._senders: dict[str, Any] = {}
-        self.add_on_set_parameters_callback(judge(self.settings, self.OWN, lambda: bool(self._senders)))
+        self.add_on_set_parameters_callback(judge(self.settings, self.OWN, lambda: bool(self._senders), self.consider))
 
     def destroy_node(self) -> None:
         """Take the node out of the domain. rclpy alone leaves its lifecycle services there until it is collected, where
@@ -117,6 +117,13 @@ class StackNode(LifecycleNode, ABC):  # type: ignore[misc]
 
     def drop(self) -> None:
         """Undo ``build``, publishers excepted."""
+
+    def consider(self, changed: Mapping[str, float]) -> None:
+        """Hear what one change would set, by key, after the table has allowed it and before it is made.
+
+        Raises:
+            SettingsError: it is refused all the same.
+        """
 
     def own(self, item: Own) -> Any:
         """The present value of one of the node's own parameters."""

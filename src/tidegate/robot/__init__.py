@@ -5,7 +5,7 @@ from tidegate.robot.actuation import Actuation
 from tidegate.robot.camera import camera_view
 from tidegate.robot.car import GRAVITY, STEER_JOINTS, WHEEL_JOINTS, Car
 from tidegate.robot.control import check_controllers, control_description
-from tidegate.robot.drive_by_wire import DriveByWire
+from tidegate.robot.drive_by_wire import DriveByWire, MotionLimits
 from tidegate.robot.gazebo import gazebo_description
 from tidegate.robot.motor_brake import motor_torques
 from tidegate.robot.urdf import Description, Joint, JointLimits, Link, load_description, read_urdf, rotation
@@ -21,6 +21,7 @@ __all__ = [
     "Joint",
     "JointLimits",
     "Link",
+    "MotionLimits",
     "camera_view",
     "check_controllers",
     "control_description",

@@ -25,16 +25,18 @@ class Actuation:
         self._car = car
         self._period = period
         vehicle = car.vehicle
-        effort = [car.limits[name].effort for name in car.joint_names]
-        self._high = np.array(effort)
-        self._high[len(STEER_JOINTS) :] = [
-            vehicle.drive_effort_max if name in vehicle.driven else 0.0 for name in WHEEL_JOINTS
-        ]
-        self._low = -np.array(effort)
+        effort = np.array([car.limits[name].effort for name in car.joint_names])
+        self._low, self._high = -effort, effort.copy()
+        self.limit_drive(vehicle.drive_effort_max)
         rates = [vehicle.steer_effort_rate] * len(STEER_JOINTS) + [vehicle.wheel_effort_rate] * len(WHEEL_JOINTS)
         self._step = np.array(rates) * period
         self._servo = SteeringServo(car)
         self.reset()
+
+    def limit_drive(self, effort: float) -> None:
+        """Largest driving torque [N·m] per driven wheel from the next call on; a higher one falls at its rate."""
+        driven = self._car.vehicle.driven
+        self._high[len(STEER_JOINTS) :] = [effort if name in driven else 0.0 for name in WHEEL_JOINTS]
 
     def reset(self) -> None:
         """Forget the last command: no effort, wheels straight."""

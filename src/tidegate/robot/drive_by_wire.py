@@ -4,12 +4,28 @@
 from __future__ import annotations
 
 import math
+from typing import NamedTuple
 
 from tidegate.records import Command, MotionRequest
 from tidegate.robot.car import GRAVITY, STEER_JOINTS, Car
+from tidegate.settings.vehicle import VehicleSettings
 
 UNMODELLED = 0.5
 """Acceleration [m/s²], besides the steepest slope, by which a car may be faster than its force says."""
+
+
+class MotionLimits(NamedTuple):
+    """Largest ``speed`` [m/s], ``lateral`` acceleration [m/s²] and drive ``force`` [N]."""
+
+    speed: float
+    lateral: float
+    force: float
+
+    @classmethod
+    def of(cls, car: Car, vehicle: VehicleSettings) -> MotionLimits:
+        """Those of a car by what its settings are now."""
+        force = len(vehicle.driven) * vehicle.drive_effort_max / car.wheel_radius
+        return cls(vehicle.speed_max, vehicle.lateral_acceleration_max, force)
 
 
 class MotionLimiter:
@@ -34,13 +50,19 @@ class MotionLimiter:
         """``period`` T [s]: from one call to the next."""
         vehicle = car.vehicle
         self._period, self._horizon = period, vehicle.speed_horizon_s
-        self._fastest, self._lateral = vehicle.speed_max, vehicle.lateral_acceleration_max
         self._tightest, self._turn = car.curvature_max, car.curvature_rate * period
-        self._low, self._high = car.force_min / car.effective_mass, car.force_max / car.effective_mass
+        self._mass, self._low = car.effective_mass, car.force_min / car.effective_mass
+        self._own = self._limits = MotionLimits.of(car, vehicle)
+        self._fastest = vehicle.speed_max
         self._safe = max(-vehicle.brake_guaranteed, self._low)
         self._push = GRAVITY * vehicle.slope_max + UNMODELLED
         self._estimate = 0.0
         self.speed = self.curvature = 0.0
+
+    def tighten(self, limits: MotionLimits) -> None:
+        """The limits from the next call on; of each no more than the car's own. The speed that is asked for falls to a
+        lower one no faster than the brakes brake."""
+        self._limits = MotionLimits(*map(min, self._own, limits))
 
     def __call__(self, acceleration: float, curvature: float, speed: float | None) -> float:
         """Update ``speed`` and ``curvature``; the acceleration [m/s²] that goes with them.
@@ -50,23 +72,25 @@ class MotionLimiter:
             curvature: wanted [1/m]; what is no number keeps the steering.
             speed: measured [m/s]; None, or what is no number, = unknown.
         """
+        fastest, lateral, force = self._limits
         if not math.isfinite(acceleration):
             acceleration = self._safe
-        acceleration = min(max(acceleration, self._low), self._high)
+        acceleration = min(max(acceleration, self._low), force / self._mass)
         if speed is None or not math.isfinite(speed):
             acceleration = min(acceleration, 0.0)
             estimate = max(self._estimate + acceleration * self._period, 0.0)
         else:
             estimate = min(speed, max(self._estimate + (acceleration + self._push) * self._period, 0.0))
         self._estimate = estimate
+        self._fastest = max(fastest, min(self._fastest, self.speed) + self._low * self._period)
         wanted = min(max(estimate + acceleration * self._horizon, 0.0), self._fastest)
         if math.isfinite(curvature):
             faster = max(abs(estimate), wanted, 1.0)
-            most = min(self._tightest, self._lateral / (faster * faster))
+            most = min(self._tightest, lateral / (faster * faster))
             turned = min(max(curvature, -most), most)
             self.curvature = min(max(turned, self.curvature - self._turn), self.curvature + self._turn)
-        if wanted * wanted * abs(self.curvature) > self._lateral:
-            wanted = math.sqrt(self._lateral / abs(self.curvature))
+        if wanted * wanted * abs(self.curvature) > lateral:
+            wanted = math.sqrt(lateral / abs(self.curvature))
         self.speed = wanted
         return max(min(acceleration, (wanted - estimate) / self._horizon), self._low)
 
@@ -87,6 +111,10 @@ class DriveByWire:
     def of(cls, car: Car, period: float) -> DriveByWire | None:
         """What a car needs whose ``vehicle.output`` is twist; None for one that takes efforts."""
         return cls(car, period) if car.vehicle.output == "twist" else None
+
+    def tighten(self, limits: MotionLimits) -> None:
+        """The limits in force from the next request on (``Supervisor.limits``)."""
+        self._limiter.tighten(limits)
 
     @property
     def stopped(self) -> bool:

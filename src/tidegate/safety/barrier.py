@@ -62,7 +62,8 @@ class State:
     window of this tick; ``disturbance`` [m/s²] acceleration that the force does not explain (slope, drag).
     ``arc``: nearest thing on the present arc, trusted sensors alone; ``along_lane``: the same along the trusted lane.
     ``x``, ``y`` [m], ``yaw`` [rad]: pose in the odometry frame, which drifts.
-    ``speed_allowed`` [m/s]: largest measured speed by a limit set at run time, which falls by ``speed_falling`` [m/s²].
+    ``speed_left`` [m/s], ``lateral_left`` [m/s²]: what a limit that was lowered while driving still lets through, as a
+    measured speed and as v² |κ|, until it has come down; 0 = it has. The former falls by ``speed_falling`` [m/s²].
     """
 
     speed: float = 0.0
@@ -77,8 +78,9 @@ class State:
     x: float = 0.0
     y: float = 0.0
     yaw: float = 0.0
-    speed_allowed: float = math.inf
+    speed_left: float = 0.0
     speed_falling: float = 0.0
+    lateral_left: float = 0.0
 
 
 Row = tuple[float, float, float, float, float]
@@ -116,6 +118,7 @@ class Barrier(ABC):
         rows: how many rows it has at most.
         gain: name of its outermost gain among the policy's gains; '' where it has none that varies.
         learned: whether it uses what the camera says (off while a driver drives).
+        compiled: whether making one takes longer than a tick: settings then change only while the car stands.
     """
 
     name: str = ""
@@ -124,6 +127,7 @@ class Barrier(ABC):
     rows: int
     gain: ClassVar[str] = ""
     learned: ClassVar[bool] = False
+    compiled: ClassVar[bool] = False
 
     def __init__(self, settings: Settings, car: Car, parameters: Any = None) -> None:
         """``parameters``: of the type ``Parameters``; None = its defaults."""

@@ -29,11 +29,15 @@ class Crossing:
     """
 
     def __init__(self, settings: Settings, car: Car) -> None:
-        self._settings = settings.safety.distance
-        self._half = car.width / 2 + self._settings.side_margin
+        self.adjust(settings)
+        self._side = car.width / 2
         self._front = car.front
         self._beam = math.radians(2 * settings.ranging.azimuth_deg / (settings.ranging.beams - 1))
         self._edges: list[_Edge] = []
+
+    def adjust(self, settings: Settings) -> None:
+        """Go by other margins from the next scan on."""
+        self._settings = settings.safety.distance
 
     def nearest(self, stamp: int, things: Floats, pose: Pose, curvature: float, speed: float) -> float:
         """Distance [m] from the bumper to the nearest thing that is about to cross; inf where nothing is.
@@ -45,13 +49,13 @@ class Crossing:
             curvature: of the car's arc [1/m].
             speed: of the car [m/s].
         """
-        found = math.inf
+        found, half = math.inf, self._side + self._settings.side_margin
         kept: list[_Edge] = []
         for cluster in self._clusters(things):
             across = [beside_arc(x, y, curvature) for x, y in cluster]
             along = [along_arc(x, y, curvature) for x, y in cluster]
             aside = [abs(distance) for distance in across]
-            if min(aside) <= self._half or min(along) > self._settings.crossing_reach_m:
+            if min(aside) <= half or min(along) > self._settings.crossing_reach_m:
                 continue
             near = aside.index(min(aside))
             x, y = cluster[near]
@@ -62,7 +66,7 @@ class Crossing:
             sure = self._beam * math.hypot(x, y) + self._settings.crossing_noise_m
             if towards * time < sure or abs(forward) > 0.7 * towards + 1.0:
                 continue
-            enters = (aside[near] - self._half) / towards
+            enters = (aside[near] - half) / towards
             distance = max(min(along) - self._front, 0.0)
             if enters <= distance / max(speed, 1.0) + self._settings.crossing_margin_s:
                 found = min(found, distance)

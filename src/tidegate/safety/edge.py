@@ -65,8 +65,8 @@ class Edge(Barrier):
         self._crawl = settings.safety.ladder.standstill_speed
         self._lock = settings.safety.steering_share * car.curvature_max
         self._lateral = settings.vehicle.lateral_acceleration_max
-        swift = math.sqrt(settings.policy.gain_high * self._lateral / car.curvature_rate)
-        self._fast = max(settings.safety.lane.inner_gain * car.wheelbase, swift)
+        self._gain_high = settings.policy.gain_high
+        self._fast = settings.safety.lane.inner_gain * car.wheelbase
         self._decay = settings.policy.gain_high * self.period
         self._braking = Braking(settings, car)
         self._lag = settings.safety.distance.lag_s
@@ -74,7 +74,9 @@ class Edge(Barrier):
     def fill(self, state: State, rows: Rows) -> float:
         """See ``Barrier.fill``."""
         lane, speed = state.lane, max(state.speed, 0.0)
-        if lane is None or math.isinf(lane.offset_bound) or speed >= self._fast:
+        lateral = max(self._lateral, state.lateral_left)
+        fast = max(self._fast, math.sqrt(self._gain_high * lateral / self.car.curvature_rate))
+        if lane is None or math.isinf(lane.offset_bound) or speed >= fast:
             return math.inf
         length = self.car.wheelbase
         doubt = min(lane.heading_bound, self._cap / length)
@@ -86,7 +88,7 @@ class Edge(Barrier):
         backup = max(self.car.effective_mass * self._braking.backup(speed), low)
         way = self.period * max(speed, self._crawl)  # at standstill too, so that a car that is held turns its wheels
         turn = self.period * self.car.curvature_rate
-        lock = min(self._lock, self._lateral / max(driven.peak, 1.0) ** 2)
+        lock = min(self._lock, lateral / max(driven.peak, 1.0) ** 2)
         nearest = math.inf
         for row, side in enumerate((1.0, -1.0)):
             offset, heading, road = side * lane.offset, side * lane.heading, side * lane.curvature[0] - bend

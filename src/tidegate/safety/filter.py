@@ -42,7 +42,7 @@ class Filter:
     Attributes:
         barriers: in the order of their rows.
         gain_names: names of the gains that the barriers take from the policy.
-        gain_default: outermost gain [1/s] while the policy gives none; it may change between two calls.
+        gain_default: outermost gain [1/s] while the policy gives none.
         gain_index: for each row, which of them it takes, -1 = the default.
         scale: (2,) force [N] and curvature [1/m] that count as one unit of deviation.
         priority: (m,) ``Priority`` of each row.

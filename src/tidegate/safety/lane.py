@@ -59,7 +59,7 @@ class Lane(Barrier):
             sine, road = math.sin(lane.heading + side * doubt), curvature - side * bend
             rate, by_force = speed * sine, sine / mass
             drift = -speed * cosine * road * speed * cosine / max(1.0 - road * lane.offset, 0.2)
-            margin = self._hold_margin(speed, rate)
+            margin = self._hold_margin(speed, rate, max(self._lateral, state.lateral_left))
             h, h_rate = width - side * lane.offset, -side * rate
             # −side·(drift + by_force F + by_curvature κ) + p1 ḣ + p2 ψ1 ≥ margin
             fixed, push = margin + side * drift - inner * h_rate, -side * by_force
@@ -68,10 +68,10 @@ class Lane(Barrier):
             rows.set(row, push, -side * by_curvature, fixed, h_rate + inner * h)
         return width - abs(lane.offset)
 
-    def _hold_margin(self, speed: float, rate: float) -> float:
+    def _hold_margin(self, speed: float, rate: float, lateral: float) -> float:
         inner, outer = self._lane.inner_gain, self._gain_high
         jerk = speed**3 * self._lane.curvature_slope
-        bound = jerk + (inner + outer) * self._lateral + inner * outer * abs(rate)
+        bound = jerk + (inner + outer) * lateral + inner * outer * abs(rate)
         return self.period * bound
 
 

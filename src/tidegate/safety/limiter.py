@@ -19,6 +19,10 @@ class Limiter:
         self._safe = np.clip(np.array(safe, np.float64), self._low, self._high)
         self.last: Floats = np.clip(np.zeros(len(self._low)), self._low, self._high)
 
+    def tighten(self, high: Floats) -> None:
+        """Upper edges (J,) [N·m] of the box from the next command on; what lies beyond comes in at its slew."""
+        self._high = np.array(high, np.float64)
+
     def __call__(self, efforts: Any) -> Floats:
         """Efforts (J,) [N·m] to send; any joint that is no finite number heads for its safe effort. Never raises."""
         try:
@@ -36,6 +40,6 @@ class Limiter:
         return self._head_for(self._safe, periods * self._step)
 
     def _head_for(self, wanted: Floats, way: Floats) -> Floats:
-        # the last command lies in the box, so the slew around it never leaves the box
+        # the last command lies in the box or on its way into it, so the slew around it leads no further out
         self.last = np.minimum(np.maximum(wanted, self.last - way), self.last + way)
         return self.last.copy()

@@ -31,6 +31,8 @@ class LinearConstraint(Barrier):
     barrier states; h is what the tightest inequality leaves of the last command, in its own unit.
     """
 
+    compiled = True
+
     def __init__(self, settings: Settings, car: Car, parameters: Any = None) -> None:
         """See ``Barrier``.
 

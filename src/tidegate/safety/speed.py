@@ -23,8 +23,8 @@ SPEEDS = 16
 class Speed(Barrier):
     """The speed limit.
 
-    h = v_max − ε − v, relative degree 1: −(F/m + w) + p h ≥ 0, with w the estimated slope and drag. A lower v_max set
-    at run time comes down from the present speed by a_c = ``curve_deceleration``; until it is there a_c is added to w.
+    h = v_max − ε − v, relative degree 1: −(F/m + w) + p h ≥ 0, with w the estimated slope and drag. A v_max lowered
+    while driving comes down by a_c = ``curve_deceleration`` (``Lowering``); until it is there a_c is added to w.
     Trusted inputs: wheel speed through the odometry; the estimate of w comes from the speed alone.
     Guarantee: v ≤ v_max.
     Assumption: the measured speed errs by at most ε = ``speed_margin``, w by at most ``disturbance_margin``.
@@ -43,9 +43,8 @@ class Speed(Barrier):
 
     def fill(self, state: State, rows: Rows) -> float:
         """See ``Barrier.fill``."""
-        lowered = state.speed_allowed < self._limit
-        h = (state.speed_allowed if lowered else self._limit) - state.speed
-        growing = state.disturbance + (state.speed_falling if lowered else 0.0)
+        h = max(self._limit, state.speed_left) - state.speed
+        growing = state.disturbance + state.speed_falling
         rows.set(0, -1.0 / self._mass, 0.0, growing + self._margin, h, -state.force_low / self._mass)
         return h
 

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 import numpy as np
 
 from tidegate.records import Command, Floats, JointStates, Level, Mode, SafetyInputs, Tick, nanoseconds, seconds
-from tidegate.robot import WHEEL_JOINTS, Actuation, Car
+from tidegate.robot import WHEEL_JOINTS, Actuation, Car, MotionLimits
 from tidegate.safety.backup import Backup
 from tidegate.safety.barrier import Ahead, State
 from tidegate.safety.corridor import Corridor, Track, moved
@@ -20,10 +20,11 @@ from tidegate.safety.joints import joint_box
 from tidegate.safety.ladder import Conditions, Rung, advance
 from tidegate.safety.lane_tracker import LaneTracker, TrackedLane, centre_line
 from tidegate.safety.limiter import Limiter
+from tidegate.safety.lowering import Lowering
 from tidegate.safety.motion import Motion
 from tidegate.safety.plausibility import Plausibility
 from tidegate.safety.watchdog import Watchdog
-from tidegate.settings import Settings
+from tidegate.settings import Settings, adjusted
 
 TRUSTED = ("joints", "odometry", "imu", "points")
 
@@ -39,13 +40,14 @@ class Supervisor:
 
     def __init__(self, settings: Settings, car: Car, *, disable: frozenset[str] = frozenset()) -> None:
         """``disable``: barrier names, 'image_health' or 'filter' to leave out; for evaluation only."""
-        self._settings, self._car, self._disable = settings, car, disable
+        self._file = self._settings = settings
+        self._car, self._disable = car, disable
         self._period = 1.0 / settings.safety.rate_hz
         self._share = settings.safety.steering_share
         self._hold = nanoseconds(settings.safety.hold_s)
         self._camera_late = nanoseconds(settings.safety.camera_timeout_s)
         self.filter = Filter(settings, car, disable=disable)
-        self._speed_target = self._force_most = math.inf
+        self._lowering = Lowering(settings, car)
         self._watchdog, self._plausibility = Watchdog(settings, car), Plausibility(settings, car)
         self._tracker = LaneTracker(settings)
         self._motion = Motion(settings, car)
@@ -88,14 +90,26 @@ class Supervisor:
     def adjust(self, changed: Mapping[str, float]) -> None:
         """Take settings that were changed at run time, by key, from the next tick on; all others are the file's.
 
-        A lower ``vehicle.speed_max`` does not brake harder than a bend ahead would; a lower drive torque comes at its
-        rate.
+        The barriers are made anew; what remembers goes on. Limits of the car come down as ``Lowering`` says. What else
+        is tightened beyond the present state is met as ever: rows give way, backups brake, at the torque rates.
+
+        Raises:
+            SettingsError: no such setting, or out of range; nothing has changed then.
         """
-        safety = self._settings.safety
-        self.filter.gain_default = changed.get("safety.filter.gain_default", safety.filter.gain_default)
-        drive = changed.get("vehicle.drive_effort_max", math.inf)
-        self._force_most = len(self._settings.vehicle.driven) * drive / self._car.wheel_radius
-        self._speed_target = changed.get("vehicle.speed_max", math.inf) - safety.speed_margin
+        settings = adjusted(self._file, changed)
+        self.filter = Filter(settings, self._car, disable=self._disable)
+        self._settings = settings
+        self._hold = nanoseconds(settings.safety.hold_s)
+        self._corridor = Corridor(settings, self._car)
+        self._crossing.adjust(settings)
+        self._lowering.set(settings, self._motion.speed)
+        self._actuation.limit_drive(settings.vehicle.drive_effort_max)
+        self._limiter.tighten(self._actuation.high)
+
+    @property
+    def limits(self) -> MotionLimits:
+        """Limits of the car in force, which come down gently where they were lowered while driving."""
+        return self._lowering.now
 
     def tick(self, inputs: SafetyInputs) -> Tick:
         """The command for the next period. Never raises: a fault inside brakes the car and stays until a reset."""
@@ -130,7 +144,7 @@ class Supervisor:
         mode = self.rung.mode
         state = self._fill_state(inputs.now, step)
         wanted = self._wanted(mode, conditions)
-        box = joint_box(self._car, state.force, state.curvature, self._period, self._share, self._force_most)
+        box = joint_box(self._car, state.force, state.curvature, self._period, self._share, self._lowering.drive)
         if "filter" in self._disable:
             filtered = Filtered(*box.clip(*wanted), (), "", True)
         else:
@@ -234,18 +248,13 @@ class Supervisor:
             reset=bool(inputs.reset_requested),
         )
 
-    def _lower_speed(self, step: int) -> None:
-        """Bring a speed limit that was set at run time down from the present speed to its target."""
-        state, target = self._state, self._speed_target
-        braking = self._settings.safety.curve_deceleration
-        begun = min(state.speed_allowed, max(target, state.speed))
-        state.speed_allowed = max(target, begun - braking * seconds(step))
-        state.speed_falling = braking if state.speed_allowed > target else 0.0
-
     def _fill_state(self, now: int, step: int) -> State:
         state, motion = self._state, self._motion
         state.speed, state.disturbance = motion.speed, motion.disturbance
-        self._lower_speed(step)
+        lowering = self._lowering
+        lowering.step(state.speed, seconds(step))
+        state.speed_left, state.lateral_left = lowering.speed_left, lowering.lateral_left
+        state.speed_falling = self._settings.safety.curve_deceleration if state.speed_left else 0.0
         state.x, state.y, state.yaw = motion.pose
         state.force_low, state.force_high = self._car.force_window(state.force, self._period)
         lane = self._tracker.lane(self._settings.safety.lane.lag_s)

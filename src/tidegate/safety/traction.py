@@ -64,7 +64,7 @@ class Lateral(Barrier):
 
     def fill(self, state: State, rows: Rows) -> float:
         """See ``Barrier.fill``."""
-        square = max(state.speed, 1.0) ** 2
-        rows.set(0, 0.0, -square, -self._limit)
-        rows.set(1, 0.0, square, -self._limit)
-        return self._limit - square * abs(state.curvature)
+        square, limit = max(state.speed, 1.0) ** 2, max(self._limit, state.lateral_left)
+        rows.set(0, 0.0, -square, -limit)
+        rows.set(1, 0.0, square, -limit)
+        return limit - square * abs(state.curvature)

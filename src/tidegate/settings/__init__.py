@@ -3,13 +3,14 @@
 
 from tidegate.settings.barriers import BarrierParameters
 from tidegate.settings.loader import Settings, load_settings, settings_from
-from tidegate.settings.schema import Entry, Limits, check_change, entries, setting
+from tidegate.settings.schema import Entry, Limits, adjusted, check_change, entries, setting
 
 __all__ = [
     "BarrierParameters",
     "Entry",
     "Limits",
     "Settings",
+    "adjusted",
     "check_change",
     "entries",
     "load_settings",

@@ -24,7 +24,9 @@ class BarrierParameters:
 class DistanceParameters(BarrierParameters):
     """Of one ``distance`` barrier; what all of them share is ``safety.distance``."""
 
-    extra_gap: float = setting(0.0, "m", "kept at standstill beyond safety.distance.standstill_gap", low=0, high=50)
+    extra_gap: float = setting(
+        0.0, "m", "kept at standstill beyond safety.distance.standstill_gap", low=0, high=50, live="higher"
+    )
 
 
 BUILT_IN: dict[str, type[BarrierParameters]] = {

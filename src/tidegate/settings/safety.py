@@ -55,12 +55,17 @@ class LaneSettings:
         0.004, "1/m", "largest error bound of the curvature that lane and curve count", low=0, high=0.1
     )
     bound_trusted: float = setting(
-        1.0, "m", "an offset whose error bound is larger is not used; the camera then counts as out", low=0.05, high=10
+        1.0,
+        "m",
+        "an offset whose error bound is larger is not used; the camera then counts as out",
+        low=0.05,
+        high=10,
+        live="lower",
     )
     sight_cap: float = setting(
         0.002, "1/m", "largest error bound of the curvature that sight counts along a stop", low=0, high=0.1
     )
-    unsure_speed: float = setting(6.0, "m/s", "sight never slows the car below this", low=1, high=100)
+    unsure_speed: float = setting(6.0, "m/s", "sight never slows the car below this", low=1, high=100, live="lower")
     inner_gain: float = setting(1.5, "1/s", "p1 of the lane row, a constant of the robot", low=0.1, high=20)
     crawl_speed: float = setting(1.0, "m/s", "below this speed the lane row has no authority: off", low=0.1)
     lag_s: float = setting(0.05, "s", "steering lag over which the lane state is predicted forward", low=0, high=0.5)
@@ -81,11 +86,15 @@ class LaneSettings:
 class DistanceSettings:
     """Ground rejection, corridor and stopping distance."""
 
-    standstill_gap: float = setting(4.0, "m", "gap to the nearest return that is kept at standstill", low=0.5, high=20)
+    standstill_gap: float = setting(
+        4.0, "m", "gap to the nearest return that is kept at standstill", low=0.5, high=20, live="higher"
+    )
     lag_s: float = setting(0.05, "s", "from a command to the brake torque at the wheel", low=0, high=0.5)
     rest_m: float = setting(0.3, "m", "the standing car stays where it is while less than this is free", low=0, high=5)
     noise_m: float = setting(0.1, "m", "error of the nearest return that is covered", low=0, high=5)
-    side_margin: float = setting(0.2, "m", "corridor beyond the car's sides, along its present arc", low=0, high=2)
+    side_margin: float = setting(
+        0.2, "m", "corridor beyond the car's sides, along its present arc", low=0, high=2, live="higher"
+    )
     lane_corridor: float = setting(1.2, "m", "half width of the corridor along the trusted lane", low=0.5, high=3)
     steepness: float = setting(
         0.35, "1", "returns of neighbouring rings that rise faster than this are a thing, not the road", low=0.2, high=5
@@ -101,7 +110,9 @@ class DistanceSettings:
     approach_max: float = setting(20.0, "m/s", "fastest approach of a thing by itself that is covered", low=0)
     crossing_window_s: float = setting(0.8, "s", "over which sideways movement is measured", low=0.1, high=5)
     crossing_noise_m: float = setting(0.4, "m", "movement of an edge, besides a beam's width, that is noise", low=0)
-    crossing_margin_s: float = setting(1.0, "s", "a thing that crosses this long after we passed is in the way", low=0)
+    crossing_margin_s: float = setting(
+        1.0, "s", "a thing that crosses this long after we passed is in the way", low=0, live="higher"
+    )
     crossing_reach_m: float = setting(60.0, "m", "how far ahead things are watched for crossing", low=0, high=500)
     track_s: float = setting(0.3, "s", "time constant of the speed of the thing ahead", low=0.01, high=5)
     track_scans: int = setting(10, "1", "scans after which the speed of the thing ahead counts", low=2, high=200)
@@ -142,7 +153,7 @@ class FilterSettings:
         1e-6, "1", "largest violation of a scaled row that a solution may have", low=1e-9, high=1e-2
     )
     gain_default: float = setting(
-        2.0, "1/s", "outermost gain while the policy gives none", low=0.01, high=50, live="any"
+        2.0, "1/s", "outermost gain while the policy gives none", low=0.01, high=50, live="range"
     )
 
 
@@ -154,7 +165,7 @@ class SafetySettings:
     camera_timeout_s: float = setting(
         0.09, "s", "age at which what the camera gives (nominal, lane, health) is late", low=0.01, high=2
     )
-    hold_s: float = setting(0.3, "s", "longest HOLD before STOPPING", low=0, high=2)
+    hold_s: float = setting(0.3, "s", "longest HOLD before STOPPING", low=0, high=2, live="lower")
     trusted_timeout_s: float = setting(
         0.1, "s", "age at which joint states, odometry or IMU are late", low=0.005, high=2
     )

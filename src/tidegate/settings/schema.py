@@ -7,12 +7,14 @@ import dataclasses
 import math
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import cache
 from typing import Any, Literal, cast, get_type_hints
 
 from tidegate.errors import SettingsError
 
-Live = Literal["", "any", "lower"]
-"""What may become of a setting while the robot runs: nothing, any allowed value, none above the file's."""
+Live = Literal["fixed", "range", "lower", "higher"]
+"""What may become of a setting while the robot runs: nothing; any allowed value; none above, or none below the file's.
+Back to the file's it may always go."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,7 +27,7 @@ class Limits:
     low: float = -math.inf
     high: float = math.inf
     choices: tuple[str, ...] = ()
-    live: Live = ""
+    live: Live = "fixed"
 
     def allowed(self) -> str:
         """The allowed values in words, for error messages and parameter descriptors."""
@@ -48,9 +50,15 @@ def setting(
     low: float = -math.inf,
     high: float = math.inf,
     choices: tuple[str, ...] = (),
-    live: Live = "",
+    live: Live = "fixed",
 ) -> Any:
-    """Declare one field of a settings section; ``unit`` is '' for text and counts are '1'."""
+    """Declare one field of a settings section; ``unit`` is '' for text and counts are '1'.
+
+    Raises:
+        SettingsError: it may change at run time and is no number; only numbers are told to a recording.
+    """
+    if live != "fixed" and (isinstance(default, bool) or not isinstance(default, (int, float))):
+        raise SettingsError(f"a setting of default {default!r} is declared live='{live}'; it must be a number for that")
     return dataclasses.field(default=default, metadata={"limits": Limits(unit, doc, low, high, choices, live)})
 
 
@@ -72,7 +80,7 @@ class Entry:
 
 def entries(section: Any, prefix: str = "") -> Iterator[Entry]:
     """Walk the settings of a made section and of the sections inside it, in the order of declaration."""
-    hints = get_type_hints(type(section))
+    hints = _hints(section.__class__)
     for item in dataclasses.fields(section):
         key, value = f"{prefix}{item.name}", getattr(section, item.name)
         if isinstance(value, Mapping):
@@ -90,7 +98,7 @@ def build(section: type, values: Mapping[str, Any], source: str, prefix: str = "
     Raises:
         SettingsError: unknown key, wrong type or value out of range, naming ``source`` (a file), key, value, allowed.
     """
-    hints = get_type_hints(section)
+    hints = _hints(section)
     known = {item.name: item for item in dataclasses.fields(section)}
     for name in values:
         if name not in known:
@@ -165,10 +173,48 @@ def check_change(value: Any, entry: Entry) -> Any:
         SettingsError: it is fixed, or the value is not allowed, naming the key, the value and what is.
     """
     limits = entry.limits
-    if not limits.live:
-        raise SettingsError(f"'{entry.key}' is fixed while the robot runs; change it in its file")
+    if limits.live == "fixed":
+        raise SettingsError(
+            f"at run time: '{entry.key}' is {value!r}; it is fixed while the robot runs, change it in the file"
+        )
     checked = check(value, entry, "at run time")
-    if limits.live == "lower" and checked > entry.value:
-        most = f"{entry.value:g} [{limits.unit}]"
-        raise SettingsError(f"at run time: '{entry.key}' is {value!r}; it must be at most {most}, as in the file")
+    loosened = {"lower": checked > entry.value, "higher": checked < entry.value}
+    if loosened.get(limits.live):
+        bound = f"{'at most' if limits.live == 'lower' else 'at least'} {entry.value:g} [{limits.unit}], as in the file"
+        raise SettingsError(f"at run time: '{entry.key}' is {value!r}; it must be {bound}")
     return checked
+
+
+def adjusted(section: Any, changed: Mapping[str, float]) -> Any:
+    """A copy of a made section with the settings that ``changed``, by dotted key.
+
+    Raises:
+        SettingsError: it has no such setting, or the value is out of range.
+    """
+    left = dict(changed)
+    made = _adjusted(section, left, "")
+    if left:
+        raise SettingsError(f"changed at run time: there is no '{min(left)}' in these settings")
+    return made
+
+
+def _adjusted(section: Any, changed: dict[str, float], prefix: str) -> Any:
+    """Takes out of ``changed`` what it has set."""
+    made: dict[str, Any] = {}
+    for item in dataclasses.fields(section):
+        key, value = f"{prefix}{item.name}", getattr(section, item.name)
+        if not any(name == key or name.startswith(f"{key}.") for name in changed):
+            continue
+        if isinstance(value, Mapping):
+            made[item.name] = {name: _adjusted(one, changed, f"{key}.{name}.") for name, one in value.items()}
+        elif dataclasses.is_dataclass(value):
+            made[item.name] = _adjusted(value, changed, f"{key}.")
+        else:
+            entry = Entry(key, _hints(section.__class__)[item.name], item.metadata["limits"], item.default, value)
+            made[item.name] = check(changed.pop(key), entry, "changed at run time")
+    return dataclasses.replace(section, **made)
+
+
+@cache
+def _hints(section: type) -> dict[str, Any]:
+    return get_type_hints(section)

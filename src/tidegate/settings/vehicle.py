@@ -66,7 +66,7 @@ class VehicleSettings:
         0.05, "s", "longest time a command acts until the next, or until the actuators brake", low=0.001, high=1
     )
     speed_max: float = setting(16.5, "m/s", "never exceeded", low=0.1, high=100, live="lower")
-    lateral_acceleration_max: float = setting(4.0, "m/s²", "never asked for", low=0.1, high=20)
+    lateral_acceleration_max: float = setting(4.0, "m/s²", "never asked for", low=0.1, high=20, live="lower")
     tyre_friction: float = setting(0.8, "1", "friction that the road is assumed to give at least", low=0.05, high=2)
     slope_max: float = setting(0.08, "1", "steepest slope assumed (rise over run)", low=0, high=0.5)
     brake_guaranteed: float = setting(
