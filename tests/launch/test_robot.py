@@ -65,7 +65,7 @@ def test_a_driver_with_a_joystick_drives_and_a_silent_one_stops_the_car(
     """What ``joy_node`` would publish; the network asks for another force than full deflection does."""
     settings = load_settings(share_path("config/car.yaml"))
     chosen, force = settings.joystick, Car.from_settings(settings).force_max * settings.joystick.drive_share
-    launched = launch("robot.launch.py", *DRIVER, "joystick:=true")
+    launched = launch("robot.launch.py", "robot:=car", *DRIVER, "joystick:=true")
     car.release(launched)
     sender = car.node.create_publisher(message_class(TOPICS["joy"].type), "joy", 10)
     axes, held = [0.0] * 6, [0] * 11
