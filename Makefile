@@ -24,6 +24,8 @@ test: setup ## the test suite (under 10 minutes on 2 cores); what runs in real t
 	$(PYTEST) -m "not slow and real_time" tests/nodes tests/launch || status=1; exit $$status
 
 check: setup lint ## everything slow: sweeps, soak, closed loops (under an hour); every line of the safety room is tested
+	@for tool in aarch64-linux-gnu-gcc arm-linux-gnueabihf-gcc qemu-aarch64 qemu-arm; do command -v $$tool > /dev/null || \
+	echo "no $$tool: tests of the exported C on Arm skip; type: apt-get install gcc-aarch64-linux-gnu gcc-arm-linux-gnueabihf qemu-user"; done
 	@status=0; $(PYTEST) tests/safety tests/robot $(SIDE_BY_SIDE) --cov --cov-fail-under=100 || status=1; \
 	$(PYTEST) -m "not real_time" $(SIDE_BY_SIDE) --ignore=tests/safety --ignore=tests/robot || status=1; \
 	$(PYTEST) -m real_time tests/nodes tests/launch || status=1; exit $$status

@@ -2,7 +2,7 @@
 """The closed form against solvers of the equation that it approximates (Hasani et al. 2022), one neuron a time series.
 
 ẋ = −(w + f(I(t)))(x − A) with f = σ(γ(I − μ)) and piecewise constant I, whose exact solution is known; the closed form
-is x̃(t) = (x₀ − A) exp(−(w + f(I(t))) t) f(−I(t)) + A, the paper's eq. 2.
+is the paper's eq. 2.
 """
 
 from __future__ import annotations
@@ -15,6 +15,8 @@ import numpy as np
 from common import race, save
 from numpy.typing import NDArray
 from scipy.integrate import solve_ivp
+
+from tidegate.liquid.closed_form import equation_2
 
 Array = NDArray[np.float64]
 
@@ -60,9 +62,8 @@ class Problem:
 def closed(problem: Problem) -> Array:
     """Eq. 2 at the end of each piece."""
     time = np.cumsum(problem.lengths, axis=0)
-    decay = np.exp(-(problem.rate + problem.f(problem.inputs)) * time)
-    states: Array = (problem.start - problem.asymptote) * decay * problem.f(-problem.inputs) + problem.asymptote
-    return states
+    conductance = problem.rate + problem.f(problem.inputs)
+    return equation_2(problem.start, problem.asymptote, conductance, problem.f(-problem.inputs), time)
 
 
 def fused(problem: Problem, substeps: int) -> Array:

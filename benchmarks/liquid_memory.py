@@ -22,7 +22,7 @@ Work = Callable[[Path], object]
 """What a process does; it gets the path of the exported ONNX and imports what it needs itself: that is measured."""
 
 
-def numpy_step(_: Path) -> None:
+def live_step(_: Path) -> None:
     """The shipped bundle as it is stepped live."""
     import numpy as np
 
@@ -79,7 +79,7 @@ def training(name: str, _: Path) -> None:
 
 TRAINED = ("ltc", "cfc", "ncps ltc", "ncps cfc", "lstm")
 WORK: dict[str, Work] = {
-    "numpy": numpy_step,
+    "live": live_step,
     "numba": numba_step,
     "onnxruntime": onnx_step,
     **{f"{name}, step": partial(torch_step, name) for name in ("ncps ltc", "ncps cfc", "lstm")},
@@ -106,7 +106,7 @@ def models(onnx: Path) -> dict[str, int]:
 
     bundle = Bundle.load(MODEL)
     onnx.write_bytes(policy_model(Network.of(bundle, load_settings(SETTINGS))).SerializeToString())
-    found = {"numpy": len(serialise(dict(bundle.part("liquid")))), "onnxruntime": onnx.stat().st_size}
+    found = {"live": len(serialise(dict(bundle.part("liquid")))), "onnxruntime": onnx.stat().st_size}
     for name in TRAINED:
         kept = io.BytesIO()
         torch.save(NETWORKS[name]().state_dict(), kept)
@@ -134,8 +134,11 @@ def main(arguments: list[str] | None = None) -> None:
             return float(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
 
         peaks = {name: [measured(name) for _ in range(chosen.rounds)] for name in WORK}
+    from tidegate.liquid.compiled import RUNS_IN
+
     figures: dict[str, Any] = {
         "rounds": chosen.rounds,
+        "runs_in": RUNS_IN,
         "bare_mb": bare_mb(),
         "peak_mb": {name: statistics.median(found) for name, found in peaks.items()},
         "spread_mb": max(max(found) - min(found) for found in peaks.values()),
@@ -154,7 +157,7 @@ def bare_mb() -> float:
 def tell(figures: dict[str, Any]) -> str:
     """The table of docs/results.md."""
     words = {
-        "numpy": "tidegate LTC, NumPy (live)",
+        "live": f"tidegate LTC, live in {figures['runs_in']}",
         "numba": "tidegate LTC, training kernel on one sample",
         "onnxruntime": "tidegate LTC, exported ONNX with input map and read-out",
         "ltc": "tidegate LTC, torch and kernels",

@@ -5,12 +5,16 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from itertools import pairwise
+from pathlib import Path
 
 import numpy as np
 import torch
 
+from tidegate.bag import BagReader
+from tidegate.bag.align import newest_before
 from tidegate.bundle import Bundle
 from tidegate.evaluation.pilot import Moment
+from tidegate.evaluation.replay import small_records
 from tidegate.evaluation.rollout import Task, driver_of, roll
 from tidegate.export.parity import live
 from tidegate.records import Floats, seconds
@@ -45,6 +49,26 @@ def bundle_of(cell: str, settings: Settings) -> Bundle:
         for parameter in stack.policy.parameters():
             parameter.add_(0.1 * torch.randn(parameter.shape, generator=random))
     return stack.to_bundle("random-cfc", settings, 1234.0, conformal=[2.0, 3.0, 1.0, 1.0, 1.0, np.inf])
+
+
+def recorded_drive(bag: Path) -> tuple[Drive, Floats]:
+    """The frames of ``bag``, which begins with neurons at rest, and the commands and gains (T, 2 + G) in it."""
+    reader = BagReader(bag)
+    held = small_records(reader, ("odom", "nominal", "gains"))
+    frames = [frame for _, _, frame in reader.messages(["camera/image_raw"]) if frame.stamp in held["nominal"]]
+    stamps = [frame.stamp for frame in frames]
+    heard = sorted(held["odom"])
+    newest = [held["odom"][heard[index]] for index in newest_before(heard, stamps)]
+    commands = [(held["nominal"][stamp], held["gains"][stamp].values) for stamp in stamps]
+    gaps = [0.0, *(seconds(b - a) for a, b in pairwise(stamps))]
+    return (
+        Drive(
+            np.stack([frame.image for frame in frames]),
+            np.float32([odometry.speed for odometry in newest]),
+            np.float32(gaps),
+        ),
+        np.array([[nominal.force, nominal.curvature, *gains.values()] for nominal, gains in commands]),
+    )
 
 
 def drive_of(settings: Settings, longest_s: float) -> Drive:

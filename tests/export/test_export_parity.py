@@ -11,10 +11,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from export_drive import CELLS, Drive
+from export_drive import CELLS, Drive, recorded_drive
 
 from tidegate.bundle import Bundle
-from tidegate.export.compiled import compiler
+from tidegate.export.c_library import export_c
+from tidegate.export.compiled import Compiled, compiler
 from tidegate.export.network import Network
 from tidegate.export.numpy_folder import numpy_step
 from tidegate.export.onnx_model import export_onnx, onnx_step
@@ -80,6 +81,30 @@ def test_python_targets_follow_the_live_path(target, cell, bundles, networks, pa
     agree(stepped(step, short_drive, networks[cell]), short_drive.live(bundles[cell], car_settings), networks[cell])
 
 
+@pytest.fixture(scope="module")
+def recorded() -> tuple[Drive, Floats]:
+    return recorded_drive(Path(__file__).parents[1] / "golden" / "road")
+
+
+@pytest.mark.parametrize("path", ["live", "torch", "onnx", "numpy", *BUILDS])
+def test_every_path_gives_the_commands_that_a_bag_recorded(
+    path, recorded, bundles, networks, parities, c_folders, car_settings, tmp_path
+):
+    """The shipped network drove and the node graph's own records say what it did."""
+    (drive, commands), network, bundle = recorded, networks["ltc"], bundles["ltc"]
+    assert len(commands) >= 40
+    assert np.ptp(commands[:, :2] / network.facts["full_scale"][:2], axis=0).min() > 0.01  # it did something
+    if path == "live":
+        found = drive.live(bundle, car_settings)
+    elif path == "torch":
+        found = trained(bundle, car_settings, drive)
+    elif path in BUILDS:
+        found = run_c(path, c_folders["ltc"], drive, network, tmp_path)
+    else:
+        found = stepped(target_step(path, network, bundle, parities["ltc"]), drive, network)
+    agree(found[:, : commands.shape[1]], commands, network)
+
+
 EMULATED_TWICE = pytest.mark.slow  # the camera part, which takes the time, is the same for both cells
 
 
@@ -114,6 +139,27 @@ def test_a_speed_that_is_none_commands_nothing_and_is_not_remembered(target, cel
             np.testing.assert_array_equal(step(image, speed, dt, neurons)[1], rest)
     for dt in (0.6, -0.1, np.nan):  # the neurons start anew, as with the first frame
         np.testing.assert_array_equal(step(image, 3.0, dt, neurons)[0], before)
+
+
+@pytest.mark.parametrize("target", ["onnx", "numpy", "c"])
+def test_values_too_large_for_their_sums_are_not_remembered(target, bundles, car_settings):
+    """inf − inf in a closed form with large weights: NaN would stay."""
+    name, bundle = "liquid.cell.weight", bundles["cfc"]
+    bundle = replace(bundle, arrays={**bundle.arrays, name: 1e4 * bundle.arrays[name]})
+    network, parity = Network.of(bundle, car_settings), Parity.of(bundle, car_settings)
+    if target == "c":
+        if compiler() is None:
+            pytest.skip("no C compiler is installed")
+        step = Compiled(network, export_c(network, parity)).step
+    else:
+        step = target_step(target, network, bundle, parity)
+    image = parity.images[0]
+    _, neurons = step(image, 3.0, 0.0, np.zeros(19, np.float32))
+    with np.errstate(all="ignore"):
+        outputs, after = step(image, 1e308 if target == "numpy" else 3e38, 0.05, neurons)
+    assert np.isnan(outputs[:2]).all()
+    np.testing.assert_array_equal(after, neurons)
+    assert np.isfinite(step(image, 3.0, 0.05, after)[0][:2]).all()
 
 
 @pytest.mark.parametrize("target", TARGETS)

@@ -7,7 +7,7 @@ from copy import deepcopy
 import pytest
 import torch
 from torch import Tensor, nn
-from torch.func import functional_call, grad, jacrev, vmap
+from torch.func import functional_call, grad, jacfwd, jacrev, vmap
 
 from tidegate.liquid.cfc import CfC
 from tidegate.liquid.closed_form import MAPS
@@ -28,7 +28,7 @@ CELLS: dict[str, Callable[[torch.Generator], Cell]] = {
     "cfc sparse": lambda random: CfC(random_sparse(INPUTS, NEURONS, 2, 0, 0.6), random),
     "dense": lambda random: DenseCfC(INPUTS, NEURONS, random, hidden=8),
 }
-EAGER = [name for name in CELLS if name not in {"ltc", "ltc full", "cfc default", "cfc sparse"}]
+KERNELS = ["ltc", "ltc full", "cfc default", "cfc sparse"]
 
 
 def cell_of(kind: str, seed: int = 0) -> Cell:
@@ -103,6 +103,23 @@ def test_shapes_of_time_are_told(kind: str) -> None:
 
 
 @pytest.mark.parametrize("kind", CELLS)
+@pytest.mark.parametrize("whole", [False, True], ids=["cell", "network"])
+@pytest.mark.parametrize("bad", [0.0, -0.05, torch.nan])
+def test_time_that_does_not_pass_is_refused_by_sample_and_step(kind: str, whole: bool, bad: float) -> None:
+    net = network_of(kind) if whole else cell_of(kind)
+    inputs, dt = samples(4, 9)
+    dt[2, 5] = bad
+    with pytest.raises(ValueError, match=rf"dt of sample 2, step 5 is {bad:g} s; must be > 0"):
+        net(inputs, dt)
+    mask = torch.ones(4, 9, dtype=torch.bool)
+    mask[2, 5] = False
+    net(inputs, dt, None, mask)
+    mask[2, 5], mask[0, 0] = True, False
+    with pytest.raises(ValueError, match="dt of sample 2, step 5"):
+        net(inputs, dt, None, mask)
+
+
+@pytest.mark.parametrize("kind", CELLS)
 def test_double_precision_is_kept_and_single_is_near(kind: str) -> None:
     inputs, dt = samples(3, 12)
     single = network_of(kind)
@@ -138,7 +155,7 @@ def test_a_seed_draws_the_same_cell_again_and_leaves_torchs_own_generator_alone(
     assert not all(torch.equal(a, b) for a, b in zip(one.parameters(), other.parameters(), strict=True))
 
 
-@pytest.mark.parametrize("kind", EAGER)
+@pytest.mark.parametrize("kind", CELLS)
 def test_gradients_for_each_sample_by_torch_func(kind: str) -> None:
     network = network_of(kind)
     inputs, dt = samples(4, 5)
@@ -156,6 +173,29 @@ def test_gradients_for_each_sample_by_torch_func(kind: str) -> None:
     jacobian = jacrev(lambda x: network(x[None], dt[:1])[0][0])(inputs[0])
     expected = torch.autograd.functional.jacobian(lambda x: network(x[None], dt[:1])[0][0], inputs[0])
     torch.testing.assert_close(jacobian, expected, atol=1e-5, rtol=1e-4)
+    forward = jacfwd(lambda x: network(x[None], dt[:1])[0][0])(inputs[0])
+    torch.testing.assert_close(forward, expected, atol=1e-5, rtol=1e-4)
+
+
+@pytest.mark.parametrize("kind", KERNELS)
+def test_the_kernels_refuse_second_derivatives(kind: str) -> None:
+    """Also where the gradient by the states is a constant, which torch's ``once_differentiable`` lets through."""
+    inputs, dt = samples(2, 3)
+    inputs.requires_grad_()
+    states = cell_of(kind)(inputs, dt)
+    assert torch.autograd.grad(states.sum(), inputs, retain_graph=True)[0].abs().max() > 0
+    for loss in (states.sum(), states.square().sum()):
+        with pytest.raises(RuntimeError, match="build the cell with compiled=False"):
+            torch.autograd.grad(loss, inputs, create_graph=True)
+
+
+@pytest.mark.parametrize("kind", [name for name in CELLS if name not in KERNELS])
+def test_the_eager_forms_have_second_derivatives(kind: str) -> None:
+    cell = cell_of(kind).double()
+    random = torch.Generator().manual_seed(0)
+    shapes = (1, 2, INPUTS), (1, 2), (1, NEURONS)
+    given = [0.1 + torch.rand(*shape, generator=random, dtype=torch.float64) for shape in shapes]
+    assert torch.autograd.gradgradcheck(cell, [value.requires_grad_() for value in given])
 
 
 @pytest.fixture

@@ -7,7 +7,7 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable
+import sysconfig
 from pathlib import Path
 from typing import Any
 
@@ -15,19 +15,19 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from random_networks import on_examples, over_networks
+from small_cells import PAIRS, Pair, cfc_pair, wiring_of
 
 from tidegate.bundle import Bundle
 from tidegate.liquid import LiquidPolicy, compiled
-from tidegate.liquid.compiled import CompiledCfcStep, CompiledLtcStep, cfc_step, ltc_step
-from tidegate.liquid.live import CfcStep, LtcStep, Step, closed_form_reads, dense_time_reads
+from tidegate.liquid.compiled import CompiledLtcStep, cfc_step, ltc_step
+from tidegate.liquid.live import CfcStep, LtcStep, closed_form_reads
 from tidegate.liquid.wiring import Wiring
 from tidegate.settings import load_settings
 from tidegate.share import share_path
 
 ROOT = Path(__file__).parents[2]
 SHIPPED = Bundle.load(share_path("models/car-ltc19"))
-Pair = tuple[Step, Step]
-"""NumPy's and C's."""
 
 built = pytest.mark.skipif(compiled.native is None, reason="the C step is not built here")
 cells = pytest.mark.parametrize("cell", ["ltc", "cfc"])
@@ -37,39 +37,6 @@ anywhere = given(
     layers=st.tuples(*[st.integers(0, 5)] * 3),
     share=st.sampled_from([0.0, 0.2, 0.7, 1.0]),
 )
-
-
-def wiring_of(random: np.random.Generator, inputs: int, layers: tuple[int, int, int], share: float) -> Wiring:
-    """Any graph, self-connections and neurons that nobody hears included."""
-    neurons = sum(layers)
-
-    def drawn(sources: int) -> np.ndarray:
-        there = random.random((sources, neurons)) < share
-        return (there * random.choice([-1, 1], (sources, neurons))).astype(np.int8)
-
-    return Wiring(*layers, drawn(inputs), drawn(neurons), bool(random.integers(2)))
-
-
-def ltc_pair(wiring: Wiring, random: np.random.Generator) -> Pair:
-    def normal(size: int) -> np.ndarray:
-        return random.normal(size=size).astype(np.float32)
-
-    names = ("raw_slope", "midpoint", "raw_weight", "raw_reversal")
-    ends = {"sensory": np.count_nonzero(wiring.sensory), "recurrent": np.count_nonzero(wiring.recurrent)}
-    arrays = {f"{end}.{name}": normal(count) for end, count in ends.items() for name in names}
-    arrays |= {name: normal(wiring.neurons) for name in ("raw_leak", "rest", "raw_capacitance")}
-    substeps = int(random.integers(1, 7))
-    return LtcStep(wiring, arrays, substeps), CompiledLtcStep(wiring, arrays, substeps)
-
-
-def cfc_pair(wiring: Wiring, random: np.random.Generator) -> Pair:
-    shapes = {"weight": (4, len(closed_form_reads(wiring)[0])), "bias": (4, wiring.neurons)}
-    shapes["dense_time_weight"] = (2, len(dense_time_reads(wiring)[0]))
-    arrays = {name: random.normal(size=shape).astype(np.float32) for name, shape in shapes.items()}
-    return CfcStep(wiring, arrays), CompiledCfcStep(wiring, arrays)
-
-
-PAIRS: dict[str, Callable[[Wiring, np.random.Generator], Pair]] = {"ltc": ltc_pair, "cfc": cfc_pair}
 
 
 def shipped_pair(cell: str) -> Pair:
@@ -82,43 +49,45 @@ def shipped_pair(cell: str) -> Pair:
 
 @built
 @cells
-@anywhere
-def test_on_any_wiring_both_say_the_same(
-    cell: str, seed: int, inputs: int, layers: tuple[int, int, int], share: float
-) -> None:
-    random = np.random.default_rng(seed)
-    wiring = wiring_of(random, inputs, layers, share)
-    ours, theirs = PAIRS[cell](wiring, random)
-    for scale in (1.0, 30.0, 1e4):  # the last: every synapse fully open or closed
-        held, state = scale * random.normal(size=inputs), random.normal(size=wiring.neurons)
-        kept, dt = state.copy(), float(10 ** random.uniform(-4, 1))
-        np.testing.assert_allclose(theirs(held, state, dt), ours(held, state, dt), rtol=1e-11, atol=1e-12)
-        np.testing.assert_array_equal(state, kept)
+@over_networks
+def test_on_any_wiring_both_say_the_same(cell: str, count: int) -> None:
+    @on_examples(count)
+    @anywhere
+    def holds(seed: int, inputs: int, layers: tuple[int, int, int], share: float) -> None:
+        random = np.random.default_rng(seed)
+        wiring = wiring_of(random, inputs, layers, share)
+        ours, theirs = PAIRS[cell](wiring, random)
+        for scale in (1.0, 30.0, 1e4):  # the last: every synapse fully open or closed
+            held, state = scale * random.normal(size=inputs), random.normal(size=wiring.neurons)
+            kept, dt = state.copy(), float(10 ** random.uniform(-4, 1))
+            np.testing.assert_allclose(theirs(held, state, dt), ours(held, state, dt), rtol=1e-11, atol=1e-12)
+            np.testing.assert_array_equal(state, kept)
 
 
 @built
 @cells
-@anywhere
-def test_what_is_not_finite_reaches_the_same_neurons(
-    cell: str, seed: int, inputs: int, layers: tuple[int, int, int], share: float
-) -> None:
-    random = np.random.default_rng(seed)
-    wiring = wiring_of(random, inputs, layers, share)
-    ours, theirs = PAIRS[cell](wiring, random)
-    for bad in (np.nan, np.inf, -np.inf):
-        held, state, dt = random.normal(size=inputs), random.normal(size=wiring.neurons), 0.05
-        spoilt = int(random.integers(inputs + wiring.neurons + 1))
-        if spoilt < inputs:
-            held[spoilt] = bad
-        elif spoilt < inputs + wiring.neurons:
-            state[spoilt - inputs] = bad
-        else:
-            dt = abs(bad)
-        with np.errstate(all="ignore"):
-            expected = ours(held, state, dt)
-        if cell == "cfc" and np.isinf([*held, *state]).any():  # NumPy's infinity times zero: not where all is wired
-            expected = np.full(wiring.neurons, np.nan)
-        np.testing.assert_allclose(theirs(held, state, dt), expected, rtol=1e-11, atol=1e-12)
+@over_networks
+def test_what_is_not_finite_reaches_the_same_neurons(cell: str, count: int) -> None:
+    @on_examples(count)
+    @anywhere
+    def holds(seed: int, inputs: int, layers: tuple[int, int, int], share: float) -> None:
+        random = np.random.default_rng(seed)
+        wiring = wiring_of(random, inputs, layers, share)
+        ours, theirs = PAIRS[cell](wiring, random)
+        for bad in (np.nan, np.inf, -np.inf):
+            held, state, dt = random.normal(size=inputs), random.normal(size=wiring.neurons), 0.05
+            spoilt = int(random.integers(inputs + wiring.neurons + 1))
+            if spoilt < inputs:
+                held[spoilt] = bad
+            elif spoilt < inputs + wiring.neurons:
+                state[spoilt - inputs] = bad
+            else:
+                dt = abs(bad)
+            with np.errstate(all="ignore"):
+                expected = ours(held, state, dt)
+            if cell == "cfc" and np.isinf([*held, *state]).any():  # NumPy's infinity times zero: not where all is wired
+                expected = np.full(wiring.neurons, np.nan)
+            np.testing.assert_allclose(theirs(held, state, dt), expected, rtol=1e-11, atol=1e-12)
 
 
 @built
@@ -174,6 +143,89 @@ def test_a_synapse_outside_the_network_is_refused(wrong: tuple[int, int]) -> Non
         compiled.native.cfc(2, bias, b"", np.array([4, 0]).tobytes())
     with pytest.raises(ValueError, match="outside the network"):
         compiled.native.ltc(2, 1, membranes[:-1], b"", b"")
+
+
+STRICT = ["-std=c99", "-Wall", "-Wextra", "-Werror", "-Wconversion", "-pedantic"]
+C = ROOT / "src/tidegate/liquid/c"
+with_compiler = pytest.mark.skipif(shutil.which("cc") is None, reason="no C compiler")
+
+
+@with_compiler
+@pytest.mark.parametrize("source", ["cells.c", "native.c"])
+@pytest.mark.parametrize("optimised", ["-O0", "-O3"])
+def test_the_c_has_no_warnings(source: str, optimised: str, tmp_path: Path) -> None:
+    python = ["-isystem", sysconfig.get_path("include")]
+    command = ["cc", *STRICT, optimised, *python, "-fPIC", "-c", C / source, "-o", tmp_path / "made.o"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    if "Python.h: No such file" in done.stderr:
+        pytest.skip("no Python.h")
+    assert done.returncode == 0, done.stderr
+
+
+UNDER_SANITIZERS = """
+import importlib.util, sys
+import numpy as np
+spec = importlib.util.spec_from_file_location("tidegate.liquid.native", sys.argv[1])
+sys.modules[spec.name] = importlib.util.module_from_spec(spec)
+spec.loader.exec_module(sys.modules[spec.name])
+from tidegate.liquid import compiled
+assert compiled.native.__file__ == sys.argv[1]
+sys.path.insert(0, sys.argv[2])
+from small_cells import PAIRS, wiring_of
+random = np.random.default_rng(0)
+for _ in range(100):
+    wiring = wiring_of(random, int(random.integers(7)), tuple(random.integers(6, size=3).tolist()), random.random())
+    for made in PAIRS.values():
+        numpy, native = made(wiring, random)
+        state = expected = random.normal(size=wiring.neurons)
+        for scale in (1.0, 30.0, 1e4, 1e300):
+            held, dt = scale * random.normal(size=wiring.inputs), float(10 ** random.uniform(-4, 1))
+            with np.errstate(all="ignore"):
+                expected, state = numpy(held, expected, dt), native(held, state, dt)
+            if scale < 1e300:
+                np.testing.assert_allclose(state, expected, rtol=1e-9, atol=1e-9)
+        native(np.full(wiring.inputs, np.nan), state, 0.05)
+        for wrong in (np.zeros(wiring.inputs + 1), np.zeros(wiring.inputs, np.int64)):
+            try:
+                native(wrong, state, 0.05)
+            except ValueError:
+                continue
+            assert not wiring.inputs and wrong.size == 0, "accepted"
+synapse = np.array([(2, 0, 1.0, 0.0, 1.0, 1.0)], compiled.SYNAPSE).tobytes()
+try:
+    compiled.native.ltc(2, 1, np.ones((3, 3)).tobytes(), synapse, b"")
+except ValueError:
+    print("clean")
+"""
+
+
+@with_compiler
+@pytest.mark.skipif(compiled.native is None, reason="no Python.h, perhaps")
+def test_the_c_is_clean_under_the_sanitizers(tmp_path: Path) -> None:
+    """The extension itself, in an interpreter that has the address sanitizer beneath it."""
+    path = tmp_path / "native.so"
+    sanitized = ["-O1", "-g", "-fsanitize=address,undefined", "-fno-sanitize-recover=all", "-ffp-contract=off"]
+    include = ["-I", sysconfig.get_path("include")]
+    build = [
+        "cc",
+        "-std=c99",
+        *sanitized,
+        *include,
+        "-fPIC",
+        "-shared",
+        C / "native.c",
+        C / "cells.c",
+        "-o",
+        path,
+        "-lm",
+    ]
+    subprocess.run(build, check=True)
+    asked = ["cc", "-print-file-name=libasan.so"]
+    beneath = subprocess.run(asked, capture_output=True, text=True, check=True).stdout.strip()
+    command = [sys.executable, "-c", UNDER_SANITIZERS, path, Path(__file__).parent]
+    environment = os.environ | {"LD_PRELOAD": beneath, "ASAN_OPTIONS": "detect_leaks=0"}
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout) == (0, "clean\n"), done.stderr
 
 
 def test_the_policy_says_what_it_runs_in_and_numpy_steps_where_c_is_missing(monkeypatch: pytest.MonkeyPatch) -> None:

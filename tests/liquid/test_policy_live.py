@@ -2,11 +2,12 @@
 """The policy's clock: late, doubled, dropped and reversed frames, values that are none."""
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
-from tidegate.liquid import LiquidPolicy
+from tidegate.liquid import LiquidPolicy, compiled
 from tidegate.records import Decision, Features, Odometry
 from tidegate.settings import load_settings
 from tidegate.share import share_path
@@ -93,6 +94,22 @@ def test_what_is_not_finite_is_not_commanded_and_not_remembered(bad: float) -> N
         np.testing.assert_array_equal(decision.neurons, before.neurons)
     # The next good frame is one longer step, as if the bad ones had been dropped.
     assert same(step(policy, 3 * PERIOD, 4), step(reference, 3 * PERIOD, 4))
+
+
+@pytest.mark.parametrize("native", [True, False])
+def test_values_too_large_for_their_sums_are_not_remembered(native: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    if not native:
+        monkeypatch.setattr(compiled, "native", None)
+    closed = replace(CAR, policy=replace(CAR.policy, cell="cfc"))
+    bundle = Stack.from_settings(closed, 3).to_bundle("large", closed, 1200.0)
+    name = "liquid.cell.weight"
+    policy = LiquidPolicy(replace(bundle, arrays={**bundle.arrays, name: 1e4 * bundle.arrays[name]}), closed)
+    before = step(policy, 0, 1)
+    with np.errstate(all="ignore"):
+        refused = step(policy, PERIOD, 2, speed=1e308)
+    assert math.isnan(refused.nominal.force)
+    np.testing.assert_array_equal(refused.neurons, before.neurons)
+    assert math.isfinite(step(policy, 2 * PERIOD, 3).nominal.force)
 
 
 def test_another_number_of_features_is_not_commanded() -> None:

@@ -10,9 +10,10 @@ from xml.etree import ElementTree
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from ncps.wirings import AutoNCP
+from random_networks import on_examples, over_networks
 
 from tidegate.errors import SettingsError
 from tidegate.liquid.drawing import EXCITATORY, INHIBITORY, draw_policy, draw_wiring
@@ -35,22 +36,24 @@ def circuits(draw: st.DrawFn) -> tuple[int, PolicySettings, int]:
     return draw(st.integers(1, 40)), chosen, draw(st.integers(0, 2**31))
 
 
-@given(circuits())
-@settings(max_examples=60, deadline=None)
-def test_every_circuit_is_layered_and_nothing_is_left_out(drawn: tuple[int, PolicySettings, int]) -> None:
-    inputs, policy, seed = drawn
-    wiring = ncp(inputs, policy, seed)
-    inters, commands, motors = wiring.layers
-    allowed = np.zeros_like(wiring.recurrent, bool)
-    allowed[inters, commands] = allowed[commands, commands] = allowed[commands, motors] = True
-    assert set(np.unique(wiring.sensory)) | set(np.unique(wiring.recurrent)) <= {-1, 0, 1}
-    assert not wiring.recurrent[~allowed].any()
-    assert not wiring.sensory[:, inters.stop :].any()
-    assert (np.count_nonzero(wiring.sensory, axis=1) >= policy.sensory_fanout).all()
-    assert (np.count_nonzero(wiring.recurrent[inters, commands], axis=1) >= policy.inter_fanout).all()
-    assert np.count_nonzero(wiring.recurrent[commands, commands]) == policy.command_recurrent
-    assert (np.count_nonzero(wiring.recurrent[commands, motors], axis=0) >= policy.motor_fanin).all()
-    wiring.check()
+@over_networks
+def test_every_circuit_is_layered_and_nothing_is_left_out(count: int) -> None:
+    @on_examples(count)
+    @given(circuits())
+    def holds(drawn: tuple[int, PolicySettings, int]) -> None:
+        inputs, policy, seed = drawn
+        wiring = ncp(inputs, policy, seed)
+        inters, commands, motors = wiring.layers
+        allowed = np.zeros_like(wiring.recurrent, bool)
+        allowed[inters, commands] = allowed[commands, commands] = allowed[commands, motors] = True
+        assert set(np.unique(wiring.sensory)) | set(np.unique(wiring.recurrent)) <= {-1, 0, 1}
+        assert not wiring.recurrent[~allowed].any()
+        assert not wiring.sensory[:, inters.stop :].any()
+        assert (np.count_nonzero(wiring.sensory, axis=1) >= policy.sensory_fanout).all()
+        assert (np.count_nonzero(wiring.recurrent[inters, commands], axis=1) >= policy.inter_fanout).all()
+        assert np.count_nonzero(wiring.recurrent[commands, commands]) == policy.command_recurrent
+        assert (np.count_nonzero(wiring.recurrent[commands, motors], axis=0) >= policy.motor_fanin).all()
+        wiring.check()
 
 
 def paths(wiring: Wiring) -> tuple[np.ndarray, np.ndarray]:
@@ -60,29 +63,29 @@ def paths(wiring: Wiring) -> tuple[np.ndarray, np.ndarray]:
     return ((wiring.sensory != 0).astype(float) @ among) > 0, among
 
 
-@given(
-    inputs=st.integers(1, 12),
-    neurons=st.integers(1, 20),
-    share=st.floats(0, 1),
-    sparsity=st.floats(0, 1),
-    seed=st.integers(0, 2**31),
-)
-@settings(max_examples=100, deadline=None)
-def test_a_sparse_graph_leaves_out_its_share_and_no_neuron(
-    inputs: int, neurons: int, share: float, sparsity: float, seed: int
-) -> None:
-    motor = max(1, round(share * neurons))
-    wiring = random_sparse(inputs, neurons, motor, seed, sparsity)
-    assert (wiring.inputs, wiring.neurons, wiring.motor) == (inputs, neurons, motor)
-    from_inputs, among = paths(wiring)
-    assert from_inputs.any(axis=0).all()
-    assert among[:, neurons - motor :].any(axis=1).all()
-    wiring.check()
-    asked = round(inputs * neurons * (1 - sparsity)) + round(neurons**2 * (1 - sparsity))
-    assert asked <= wiring.synapses <= asked + 2 * neurons
-    again = random_sparse(inputs, neurons, motor, seed, sparsity)
-    np.testing.assert_array_equal(again.sensory, wiring.sensory)
-    np.testing.assert_array_equal(again.recurrent, wiring.recurrent)
+@over_networks
+def test_a_sparse_graph_leaves_out_its_share_and_no_neuron(count: int) -> None:
+    @on_examples(count)
+    @given(
+        inputs=st.integers(1, 12),
+        neurons=st.integers(1, 20),
+        share=st.floats(0, 1),
+        sparsity=st.floats(0, 1),
+        seed=st.integers(0, 2**31),
+    )
+    def holds(inputs: int, neurons: int, share: float, sparsity: float, seed: int) -> None:
+        motor = max(1, round(share * neurons))
+        wiring = random_sparse(inputs, neurons, motor, seed, sparsity)
+        assert (wiring.inputs, wiring.neurons, wiring.motor) == (inputs, neurons, motor)
+        from_inputs, among = paths(wiring)
+        assert from_inputs.any(axis=0).all()
+        assert among[:, neurons - motor :].any(axis=1).all()
+        wiring.check()
+        asked = round(inputs * neurons * (1 - sparsity)) + round(neurons**2 * (1 - sparsity))
+        assert asked <= wiring.synapses <= asked + 2 * neurons
+        again = random_sparse(inputs, neurons, motor, seed, sparsity)
+        np.testing.assert_array_equal(again.sensory, wiring.sensory)
+        np.testing.assert_array_equal(again.recurrent, wiring.recurrent)
 
 
 def test_a_fully_connected_graph_has_every_synapse_with_both_signs() -> None:
@@ -92,47 +95,51 @@ def test_a_fully_connected_graph_has_every_synapse_with_both_signs() -> None:
     assert (wiring.inter, wiring.command, wiring.motor) == (6, 0, 3)
 
 
-@given(neurons=st.integers(4, 40), seed=st.integers(0, 2**31), sparsity=st.floats(0.1, 0.9), share=st.floats(0, 0.9))
-@settings(max_examples=60, deadline=None)
-def test_auto_ncp_has_the_layers_of_the_public_packages(neurons: int, seed: int, sparsity: float, share: float) -> None:
-    motor = max(1, min(round(share * neurons), neurons - 3))  # the public package wants one neuron more than needed
-    theirs = AutoNCP(neurons, motor, sparsity, seed % 2**31)
-    wiring = auto_ncp(5, neurons, motor, seed, sparsity)
-    wiring.check()
-    assert [layer.stop - layer.start for layer in wiring.layers] == [
-        len(theirs.get_neurons_of_layer(index)) for index in range(3)
-    ]
-    assert (np.count_nonzero(wiring.sensory, axis=1) >= theirs._sensory_fanout).all()
-    inters, commands, motors = wiring.layers
-    assert (np.count_nonzero(wiring.recurrent[inters, commands], axis=1) >= theirs._inter_fanout).all()
-    assert (np.count_nonzero(wiring.recurrent[commands, motors], axis=0) >= theirs._motor_fanin).all()
-
-
-@given(
-    inputs=st.integers(1, 5),
-    sizes=st.tuples(st.integers(0, 4), st.integers(0, 3), st.integers(1, 3)),
-    seed=st.integers(0, 2**31),
-)
-@settings(max_examples=200, deadline=None)
-def test_the_check_names_exactly_the_neurons_that_are_left_out(
-    inputs: int, sizes: tuple[int, int, int], seed: int
-) -> None:
-    random, neurons = np.random.default_rng(seed), sum(sizes)
-    wiring = Wiring(
-        *sizes,
-        random.choice([0, 0, 0, 1, -1], (inputs, neurons)).astype(np.int8),
-        random.choice([0, 0, 0, 0, 1, -1], (neurons, neurons)).astype(np.int8),
+@over_networks
+def test_auto_ncp_has_the_layers_of_the_public_packages(count: int) -> None:
+    @on_examples(count)
+    @given(
+        neurons=st.integers(4, 40), seed=st.integers(0, 2**31), sparsity=st.floats(0.1, 0.9), share=st.floats(0, 0.9)
     )
-    from_inputs, among = paths(wiring)
-    deaf = np.flatnonzero(~from_inputs.any(axis=0)).tolist()
-    mute = np.flatnonzero(~among[:, neurons - sizes[2] :].any(axis=1)).tolist()
-    if not deaf and not mute:
+    def holds(neurons: int, seed: int, sparsity: float, share: float) -> None:
+        motor = max(1, min(round(share * neurons), neurons - 3))  # the public package wants one neuron more than needed
+        theirs = AutoNCP(neurons, motor, sparsity, seed % 2**31)
+        wiring = auto_ncp(5, neurons, motor, seed, sparsity)
         wiring.check()
-        return
-    with pytest.raises(SettingsError) as caught:
-        wiring.check()
-    assert f"no input reaches neurons {deaf}" in str(caught.value)
-    assert f"neurons {mute} reach no motor neuron" in str(caught.value)
+        assert [layer.stop - layer.start for layer in wiring.layers] == [
+            len(theirs.get_neurons_of_layer(index)) for index in range(3)
+        ]
+        assert (np.count_nonzero(wiring.sensory, axis=1) >= theirs._sensory_fanout).all()
+        inters, commands, motors = wiring.layers
+        assert (np.count_nonzero(wiring.recurrent[inters, commands], axis=1) >= theirs._inter_fanout).all()
+        assert (np.count_nonzero(wiring.recurrent[commands, motors], axis=0) >= theirs._motor_fanin).all()
+
+
+@over_networks
+def test_the_check_names_exactly_the_neurons_that_are_left_out(count: int) -> None:
+    @on_examples(count)
+    @given(
+        inputs=st.integers(1, 5),
+        sizes=st.tuples(st.integers(0, 4), st.integers(0, 3), st.integers(1, 3)),
+        seed=st.integers(0, 2**31),
+    )
+    def holds(inputs: int, sizes: tuple[int, int, int], seed: int) -> None:
+        random, neurons = np.random.default_rng(seed), sum(sizes)
+        wiring = Wiring(
+            *sizes,
+            random.choice([0, 0, 0, 1, -1], (inputs, neurons)).astype(np.int8),
+            random.choice([0, 0, 0, 0, 1, -1], (neurons, neurons)).astype(np.int8),
+        )
+        from_inputs, among = paths(wiring)
+        deaf = np.flatnonzero(~from_inputs.any(axis=0)).tolist()
+        mute = np.flatnonzero(~among[:, neurons - sizes[2] :].any(axis=1)).tolist()
+        if not deaf and not mute:
+            wiring.check()
+            return
+        with pytest.raises(SettingsError) as caught:
+            wiring.check()
+        assert f"no input reaches neurons {deaf}" in str(caught.value)
+        assert f"neurons {mute} reach no motor neuron" in str(caught.value)
 
 
 @pytest.mark.parametrize(
@@ -179,6 +186,10 @@ def test_a_wiring_is_read_from_a_file_that_was_written_by_hand(tmp_path: Path) -
         ("{inputs: 1, inter: 0, command: 0, motor: 1, sensory: [[0, 0, 3]], recurrent: []}", "is no wiring: sensory"),
         ("{inputs: 1, inter: 0, command: 0, motor: 1, sensory: [[0, 4, 1]], recurrent: []}", "is no wiring: index 4"),
         (
+            "{inputs: 1, inter: 0, command: 0, motor: 1, sensory: [[0, 0, 1], [0, 0, -1]], recurrent: []}",
+            "is no wiring: sensory synapse .0, 0, -1. is there twice",
+        ),
+        (
             "{inputs: 1, inter: 1, command: 0, motor: 1, sensory: [[0, 1, 1]], recurrent: []}",
             r"reaches neurons \[0\]",
         ),
@@ -193,15 +204,17 @@ def test_a_file_that_is_no_wiring_is_refused_by_name(text: str, told: str, tmp_p
         load_wiring(tmp_path / "absent.yaml")
 
 
-@given(circuits())
-@settings(max_examples=20, deadline=None)
-def test_a_wiring_survives_json_and_a_seed_draws_it_again(drawn: tuple[int, PolicySettings, int]) -> None:
-    wiring, again = ncp(*drawn), ncp(*drawn)
-    read = Wiring.from_dict(json.loads(json.dumps(wiring.to_dict())))
-    for other in (again, read):
-        np.testing.assert_array_equal(other.sensory, wiring.sensory)
-        np.testing.assert_array_equal(other.recurrent, wiring.recurrent)
-        assert other.layers == wiring.layers
+@over_networks
+def test_a_wiring_survives_json_and_a_seed_draws_it_again(count: int) -> None:
+    @on_examples(count)
+    @given(circuits())
+    def holds(drawn: tuple[int, PolicySettings, int]) -> None:
+        wiring, again = ncp(*drawn), ncp(*drawn)
+        read = Wiring.from_dict(json.loads(json.dumps(wiring.to_dict())))
+        for other in (again, read):
+            np.testing.assert_array_equal(other.sensory, wiring.sensory)
+            np.testing.assert_array_equal(other.recurrent, wiring.recurrent)
+            assert other.layers == wiring.layers
 
 
 def test_the_cars_circuit_has_nineteen_neurons() -> None:

@@ -71,10 +71,11 @@ def policy_model(network: Network) -> onnx.ModelProto:
     before = add("Where", known, "neurons", add.constant(0.0))
     flat, single = add.constant(np.array([-1])), add.constant(np.array([1]))
     values = add("Concat", add("Reshape", "features", flat), add("Reshape", "speed", single), axis=0)
-    nothing = add("ReduceSum", add("Mul", values, add.constant(0.0)), keepdims=0)  # NaN where a value is not finite
-    finite = add("Equal", nothing, add.constant(0.0))
     inputs = add("Add", add("Mul", values, add.constant(arrays["input_weight"])), add.constant(arrays["input_bias"]))
     after = (_ltc if facts["cell"] == "ltc" else _cfc)(add, network, inputs, before, dt)
+    all_of = add("Concat", values, after, axis=0)  # finite values may be too large for their sums
+    nothing = add("ReduceSum", add("Mul", all_of, add.constant(0.0)), keepdims=0)  # NaN where one is not finite
+    finite = add("Equal", nothing, add.constant(0.0))
     after = add("Where", finite, after, before, output="next_neurons")
     inter, command, motor = facts["neurons"].values()
     heard = add("Gather", after, add.constant(np.arange(inter + command, inter + command + motor)))

@@ -80,9 +80,11 @@ class Model:
         if np.isfinite(values).all():
             inputs = values * self.arrays["input_weight"] + self.arrays["input_bias"]
             cell = self._ltc if self.facts["cell"] == "ltc" else self._cfc
-            neurons = cell(inputs, neurons.astype(np.float64), dt)
-            motor = neurons[-self.facts["neurons"]["motor"] :]
-            force, curvature = motor * self.arrays["output_weight"] + self.arrays["output_bias"]
+            moved = cell(inputs, neurons.astype(np.float64), dt)
+            if np.isfinite(moved).all():  # finite values may be too large for their sums
+                neurons = moved
+                motor = neurons[-self.facts["neurons"]["motor"] :]
+                force, curvature = motor * self.arrays["output_weight"] + self.arrays["output_bias"]
         return Output(float(force), float(curvature), self._gains(neurons), lane, bound), neurons
 
     def see(self, image: Array) -> tuple[Array, Array, Array]:

@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from tidegate.liquid import cfc_kernels
 from tidegate.liquid.closed_form import MAPS, ClosedForm
 from tidegate.liquid.live import TIME_UNIT, closed_form_reads, dense_time_reads
-from tidegate.liquid.ragged import present, samples_first, samples_last
+from tidegate.liquid.ragged import first_derivatives_only, present, samples_first, samples_last, traced
 from tidegate.liquid.wiring import Wiring
 
 Reads = tuple[NDArray[np.int64], NDArray[np.int64]]
@@ -32,7 +32,8 @@ class CfC(nn.Module):
         random: source of the initial weights.
         form: one of ``closed_form.MAPS``.
         compiled: run the numba kernels on the CPU, which the ``default`` form has; otherwise, and under
-            ``torch.compile``, the eager reference, several times slower. ``torch.func`` needs the latter.
+            ``torch.compile`` and ``torch.func``, the eager reference, several times slower. Second derivatives need
+            the latter.
 
     Raises:
         ValueError: there is no such form.
@@ -89,7 +90,7 @@ class CfC(nn.Module):
         recurrent = dense[:, sensors:]
         if state is None:
             state = inputs.new_zeros(len(inputs), self.neurons)
-        if self.compiled and inputs.device.type == "cpu" and not torch.compiler.is_compiling():
+        if self.compiled and inputs.device.type == "cpu" and not traced(inputs):
             there = torch.ones_like(dt) if mask is None else mask.to(dt)
             given = there, held, dt / TIME_UNIT, recurrent[(slice(None), *self._reads)], state
             states: Tensor = _Sequence.apply(self.layers, self._reads, *given)  # type: ignore[no-untyped-call]
@@ -136,6 +137,7 @@ class _Sequence(torch.autograd.Function):
 
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:
+        first_derivatives_only()
         maps, dt, _, source, *_, states = ctx.kept
         to_maps, to_dt, to_start = (np.zeros_like(like) for like in (maps, dt, states[0]))
         to_weight = np.zeros((maps.shape[1], len(source), maps.shape[-1]), maps.dtype)

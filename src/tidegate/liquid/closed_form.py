@@ -13,14 +13,32 @@ The gates count dt in units of ``TIME_UNIT``, the pure form in seconds.
 
 from __future__ import annotations
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn.functional import softplus
 
 from tidegate.liquid.live import TIME_UNIT
+from tidegate.records import Floats
 
 MAPS = {"default": 4, "three_branch": 3, "no_gate": 4, "pure": 1}
 """Affine maps of each form."""
+
+
+def equation_2(start: Floats, asymptote: Floats, rate: Floats, closing: Floats, time: Floats) -> Floats:
+    """The paper's eq. 2, from which the forms above come: (x₀ − A) exp(−(w + f(I))·t) f(−I) + A.
+
+    It approximates ẋ = −(w + f(I))(x − A), an LTC neuron that a single synapse drives and whose rest is A, and is off
+    by no more than |x₀ − A| exp(−w·t) however the input I moved before.
+
+    Args:
+        start, asymptote: x₀ and A.
+        rate: w + f(I) [1/s] at the present input.
+        closing: f(−I).
+        time: since x₀ [s]. All of one shape after broadcasting.
+    """
+    state: Floats = (start - asymptote) * np.exp(-rate * time) * closing + asymptote
+    return state
 
 
 class ClosedForm(nn.Module):

@@ -20,7 +20,7 @@ from torch.nn.functional import softplus
 
 from tidegate.liquid import ltc_kernels
 from tidegate.liquid.live import FoldedSynapses
-from tidegate.liquid.ragged import present, samples_first, samples_last
+from tidegate.liquid.ragged import first_derivatives_only, present, samples_first, samples_last, traced
 from tidegate.liquid.wiring import Wiring
 
 Array = NDArray[Any]
@@ -84,8 +84,8 @@ class LTC(nn.Module):
         wiring: who is wired to whom.
         substeps: fused Euler sub-steps per step.
         random: source of the initial parameters.
-        compiled: run the numba kernels on the CPU; otherwise, and under ``torch.compile``, the eager reference,
-            several times slower. ``torch.func`` needs the latter.
+        compiled: run the numba kernels on the CPU; otherwise, and under ``torch.compile`` and ``torch.func``, the
+            eager reference, several times slower. Second derivatives need the latter.
         tau: time constants at the start [s], fastest and slowest: about one step and the memory that the data ask for.
     """
 
@@ -131,12 +131,13 @@ class LTC(nn.Module):
 
         Args:
             inputs: (B, T, I), held over their step.
-            dt: (B, T) [s], length of each step.
+            dt: (B, T) [s], length of each step, positive.
             state: (B, N) before the first step; None = zero.
             mask: (B, T), False where there is no sample: the state is held.
 
         Raises:
-            ValueError: ``dt`` or ``mask`` is not (B, T).
+            ValueError: ``dt`` or ``mask`` is not (B, T), or ``dt`` is not positive where ``mask`` is True.
+            RuntimeError: in the backward pass of the kernels, for a gradient that is to be differentiated again.
         """
         inputs, dt = present(inputs, dt, mask)
         leak = softplus(self.raw_leak)
@@ -146,7 +147,7 @@ class LTC(nn.Module):
         if state is None:
             state = inputs.new_zeros(len(inputs), self.neurons)
         sensory, recurrent = self.sensory.folded(), self.recurrent.folded()
-        if self.compiled and inputs.device.type == "cpu" and not torch.compiler.is_compiling():
+        if self.compiled and inputs.device.type == "cpu" and not traced(inputs):
             given = inputs, inertia, state, leak, leak * self.rest, *sensory, *recurrent
             states: Tensor = _Sequence.apply(self.sensory.wires, self.recurrent.wires, self.substeps, *given)  # type: ignore[no-untyped-call]
             return states
@@ -195,6 +196,7 @@ class _Sequence(torch.autograd.Function):
 
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:
+        first_derivatives_only()
         inputs, inertia, sensory, recurrent, _, states, *_ = ctx.kept
         to_inputs, to_inertia, to_start, to_leak, to_rest = (
             np.zeros_like(like) for like in (inputs, inertia, states[0], states[0], states[0])

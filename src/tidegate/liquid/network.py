@@ -66,12 +66,12 @@ class LiquidNetwork(nn.Module):
 
         Args:
             inputs: (B, T, I), held over their step.
-            dt: (B, T) [s], length of each step.
+            dt: (B, T) [s], length of each step, positive.
             state: before the first step; None = zero.
             mask: (B, T), False where there is no sample: state and outputs are held.
 
         Raises:
-            ValueError: ``dt`` or ``mask`` is not (B, T).
+            ValueError: ``dt`` or ``mask`` is not (B, T), or ``dt`` is not positive where ``mask`` is True.
         """
         inputs, dt = present(inputs, dt, mask)
         if self.memory is None:

@@ -23,7 +23,8 @@ class LiquidPolicy:
 
     The network's clock is the difference of the features' stamps, so a late or dropped frame is one longer step. A
     frame that was seen already changes nothing. Time that goes back, or a gap above ``policy.dt_max_s``, resets the
-    state. Values that are not finite give a command of NaN (= not commanded) and leave the state alone.
+    state. Values that are not finite, or so large that a neuron would not be, give a command of NaN (= not commanded)
+    and leave the state alone.
     """
 
     def __init__(self, bundle: Bundle, settings: Settings) -> None:
@@ -44,7 +45,8 @@ class LiquidPolicy:
             self._output = arrays["output_weight"].astype(np.float64), arrays["output_bias"].astype(np.float64)
             self._gains = arrays["gain_weight"].astype(np.float64), arrays["gain_bias"].astype(np.float64)
             self.reset()
-            self._decision(0, *self._advance(np.zeros(self.wiring.inputs), self._period))
+            self._moved(np.zeros(self.wiring.inputs), self._period)
+            self._decision(0, *self._command())
         except (KeyError, ValueError, IndexError, TypeError) as error:
             raise BundleError(f"bundle '{bundle.name}': its network is corrupt ({error})") from error
         self.reset()
@@ -80,18 +82,24 @@ class LiquidPolicy:
             self.reset()
             passed = self._period
         values = np.append(features.values.astype(np.float64), odometry.speed / self._policy.speed_scale)
-        if len(values) != self.wiring.inputs or not np.isfinite(values).all():
+        moved = self._moved(values, passed) if len(values) == self.wiring.inputs else None
+        if moved is None:
             decision = self._decision(stamp, math.nan, math.nan)
         else:
-            force, curvature = self._advance(values, passed)
-            self._stamp = stamp
-            decision = self._decision(stamp, force, curvature)
+            self._state, self._stamp = moved, stamp
+            decision = self._decision(stamp, *self._command())
         self._last = decision
         return decision
 
-    def _advance(self, values: Floats, passed: int) -> tuple[float, float]:
-        """Move the neurons by ``passed`` [ns]; the wanted force [N] and curvature [1/m]."""
-        self._state = self._step(values * self._input[0] + self._input[1], self._state, seconds(passed))
+    def _moved(self, values: Floats, passed: int) -> Floats | None:
+        """The neurons ``passed`` [ns] later; None where values or neurons are not finite."""
+        if not np.isfinite(values).all():
+            return None
+        moved = self._step(values * self._input[0] + self._input[1], self._state, seconds(passed))
+        return moved if np.isfinite(moved).all() else None
+
+    def _command(self) -> tuple[float, float]:
+        """The wanted force [N] and curvature [1/m]."""
         output = self._state[self.wiring.layers[2]] * self._output[0] + self._output[1]
         acceleration = output[0] * self._policy.acceleration_scale
         return float(acceleration * self._mass), float(output[1] * self._policy.curvature_scale)

@@ -122,6 +122,8 @@ class Wiring:
             for source, target, polarity in values[name]:
                 if polarity not in (-1, 1) or source < 0 or target < 0:
                     raise ValueError(f"{name} synapse {[source, target, polarity]} is none")
+                if adjacency[source, target]:
+                    raise ValueError(f"{name} synapse {[source, target, polarity]} is there twice")
                 adjacency[source, target] = polarity
         return cls(inter, command, motor, sensory, recurrent, bool(values.get("dense_time", False)))
 

@@ -24,8 +24,18 @@ void tidegate_decide(const float features[TIDEGATE_FEATURES], float speed, float
     }
     inputs[TIDEGATE_FEATURES] =
         (speed * tidegate_input_weight[TIDEGATE_FEATURES]) + tidegate_input_bias[TIDEGATE_FEATURES];
+    float moved[TIDEGATE_NEURONS];
+    for (int i = 0; i < TIDEGATE_NEURONS; i++) {
+        moved[i] = neurons[i];
+    }
+    tidegate_cell_step(inputs, moved, step);
+    for (int i = 0; i < TIDEGATE_NEURONS; i++) { /* finite inputs may be too large for their sums */
+        finite = finite && (isfinite(moved[i]) != 0);
+    }
     if (finite) {
-        tidegate_cell_step(inputs, neurons, step);
+        for (int i = 0; i < TIDEGATE_NEURONS; i++) {
+            neurons[i] = moved[i];
+        }
         const float *motor = &neurons[TIDEGATE_INTER + TIDEGATE_COMMAND];
         decision->drive_force = (motor[0] * tidegate_output_weight[0]) + tidegate_output_bias[0];
         decision->path_curvature = (motor[1] * tidegate_output_weight[1]) + tidegate_output_bias[1];

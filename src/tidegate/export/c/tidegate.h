@@ -28,7 +28,7 @@ void tidegate_see(const uint8_t image[TIDEGATE_IMAGE], tidegate_workspace *works
 
 /* speed: of the car [m/s]. dt: since the last frame with a finite command [s]; neurons: as that frame left them.
    At a dt of 0 (the first frame) or above TIDEGATE_DT_MAX the neurons start anew. A feature or speed that is not
-   finite leaves them alone. */
+   finite, or so large that a neuron would not be, leaves them alone. */
 void tidegate_decide(const float features[TIDEGATE_FEATURES], float speed, float dt, float neurons[TIDEGATE_NEURONS],
                      tidegate_decision *decision);
 
