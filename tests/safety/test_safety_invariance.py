@@ -7,7 +7,7 @@ import math
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import settings as profile
 from hypothesis import strategies as st
 from ideal import gains, ideal, only, signal
@@ -65,7 +65,7 @@ def test_the_gap_is_kept(seed: int, start: float, slope: float) -> None:
         assert not any(state.relaxed for state in made.barriers)
         plant.hold(made.force, 0.0)
         lowest = min(lowest, plant.free)
-    assert lowest >= settings().safety.distance.standstill_gap - 0.3
+    assert lowest >= settings().safety.distance.standstill_gap
     assert lowest < start / 2  # it came near enough to be a test
 
 
@@ -106,12 +106,13 @@ def test_only_the_outermost_gain_may_vary() -> None:
 
 
 @given(speed=st.floats(0.0, 16.5), force=st.floats(-7000, 3800), slope=st.floats(-0.08, 0.08))
+@example(speed=10.0, force=3800.0, slope=-0.08)
+@example(speed=16.3, force=3800.0, slope=-0.08)
 @profile(max_examples=50, deadline=None)
 def test_the_stopping_distance_is_enough(speed: float, force: float, slope: float) -> None:
     """Brake at the torque rate to the guaranteed deceleration, on any slope: the car stops within S."""
     way, _, peak = Braking(settings(), car()).stop(speed, force)
     lag = settings().safety.distance.lag_s
-    gained = max(force / car().effective_mass + GRAVITY * settings().vehicle.slope_max, 0.0) * lag
     target = -car().loaded_mass * (settings().vehicle.brake_guaranteed + GRAVITY * settings().vehicle.slope_max)
     driven, now, fastest = 0.0, 0.0, 0.0
     while speed > 0:
@@ -123,9 +124,8 @@ def test_the_stopping_distance_is_enough(speed: float, force: float, slope: floa
         driven += 0.001 * max(speed, 0.0)
         now += 0.001
         fastest = max(fastest, speed)
-    # during the lag a car that still drives gains speed: that part is what noise_m and the gap are for
-    assert driven <= way + 0.5 * max(force, 0) / car().effective_mass * lag + 0.35
-    assert fastest <= peak + gained + 0.01
+    assert driven <= way + 0.001 * fastest  # one step of the integration
+    assert fastest <= peak + 0.01
     assert way <= 60.0
 
 
