@@ -55,6 +55,9 @@ def test_each_row_takes_its_barriers_gain_clamped_or_the_default() -> None:
     assert DEFAULT not in (LOW, HIGH, 1.234)
     for gains in ({}, dict.fromkeys(every.gain_names, math.nan), dict.fromkeys(every.gain_names, math.inf)):
         assert set(every.row_gains(gains)) == {DEFAULT}
+    for wrong, clamped in ((HIGH + 9, HIGH), (LOW / 9, LOW)):  # set at run time
+        every.gain_default = wrong
+        assert set(every.row_gains({})) == {clamped}
 
 
 def test_names_and_priorities_go_with_the_rows() -> None:

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
 
 import numpy as np
@@ -13,11 +14,15 @@ from hypothesis import strategies as st
 from ideal import gains, ideal, only, signal
 from safety_plant import PERIOD, car, settings
 
+from tidegate.errors import SettingsError
 from tidegate.robot import GRAVITY
 from tidegate.safety.barrier import Rows
 from tidegate.safety.braking import Braking
+from tidegate.safety.filter import Filter
 from tidegate.safety.joints import joint_box
 from tidegate.safety.speed import Sight
+
+ALL = frozenset(settings().safety.barriers)
 
 
 @given(seed=st.integers(0, 10**6), slope=st.floats(-0.08, 0.08))
@@ -29,6 +34,30 @@ def test_speed_stays_below_the_limit(seed: int, slope: float) -> None:
         made = speed(plant.state(), tuple(wanted), gains(rng), box)
         plant.hold(made.force, 0.0)
         assert plant.speed <= settings().vehicle.speed_max
+
+
+@pytest.mark.parametrize("slope", [-settings().vehicle.slope_max, 0.0])
+def test_the_largest_gain_that_is_taken_keeps_the_speed_and_twice_that_does_not(slope: float) -> None:
+    limit = settings().vehicle.speed_max - settings().safety.speed_margin
+
+    def top(gain: float, taken: float) -> float:
+        """Highest speed of a car under full throttle whose filter was made with one gain and uses another."""
+        policy = dataclasses.replace(settings().policy, gain_high=taken)
+        speed = Filter(dataclasses.replace(settings(), policy=policy), car(), disable=ALL - {"speed"})
+        speed._settings = dataclasses.replace(settings(), policy=dataclasses.replace(policy, gain_high=gain))
+        plant, top = ideal(speed=14.0, slope=slope), 0.0
+        for _ in range(800):
+            box = joint_box(car(), plant.force, plant.curvature, PERIOD)
+            plant.hold(speed(plant.state(), (9000.0, 0.0), {"speed": gain}, box).force, 0.0)
+            top = max(top, plant.speed)
+        return top
+
+    with pytest.raises(SettingsError, match=r"'policy\.gain_high' is 50; it must be at most 6\.\d+ \[1/s\]"):
+        top(50.0, 50.0)
+    hardest = car().force_max / car().effective_mass + GRAVITY * settings().vehicle.slope_max
+    most = 2 * car().force_rate(1) / car().effective_mass / hardest
+    assert top(0.999 * most, 0.999 * most) <= limit
+    assert top(2 * most, most) > limit
 
 
 @given(seed=st.integers(0, 10**6), slope=st.floats(-0.08, 0.08), bound=st.floats(0.05, 1.5))

@@ -84,12 +84,11 @@ class Filter:
         return table[:, :2], table[:, 2], table[:, 3], table[:, 4], np.array(values)
 
     def row_gains(self, gains: Mapping[str, float]) -> list[float]:
-        """Outermost gain of each row: the policy's, clamped to its interval; the default where it gives none."""
-        low, high, default = self._settings.policy.gain_low, self._settings.policy.gain_high, self.gain_default
-        given = [gains.get(name, math.nan) for name in self.gain_names]
-        clamped = [min(max(gain, low), high) if math.isfinite(gain) else default for gain in given]
-        clamped.append(default)  # index -1
-        return [clamped[index] for index in self.gain_index]
+        """Outermost gain of each row: the policy's, or the default where it gives none, clamped to the interval."""
+        low, high = self._settings.policy.gain_low, self._settings.policy.gain_high
+        given = [gains.get(name, math.nan) for name in self.gain_names] + [math.nan]  # index -1
+        chosen = [gain if math.isfinite(gain) else self.gain_default for gain in given]
+        return [min(max(chosen[index], low), high) for index in self.gain_index]
 
     def _fill(self, state: State, learned: bool) -> list[float]:
         """Fill the table of rows; h by barrier."""
