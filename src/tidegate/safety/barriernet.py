@@ -59,7 +59,7 @@ class BarrierNet(nn.Module):
         """Rows of recorded states; they depend on no parameter, so make them once."""
         made = [[part.copy() for part in self._filter.rows(state)[:4]] for state in states]
         G, fixed, scaled, cap = (torch.from_numpy(np.stack(parts)) for parts in zip(*made, strict=True))
-        backup = [box.clip(box.force_low, state.curvature) for state, box in zip(states, boxes, strict=True)]
+        backup = [self._filter.fallback(state, box) for state, box in zip(states, boxes, strict=True)]
         made_box, made_backup = (torch.tensor(np.array(part), dtype=torch.float64) for part in (boxes, backup))
         return RowBatch(G, fixed, scaled, cap, made_box, made_backup)
 

@@ -12,6 +12,7 @@ import numpy as np
 
 from tidegate.records import BarrierState, Floats
 from tidegate.robot import Car
+from tidegate.safety.backup import Backup
 from tidegate.safety.barrier import OFF, Barrier, Row, Rows, State, barriers
 from tidegate.safety.joints import Box
 from tidegate.safety.qp import QPResult
@@ -56,6 +57,7 @@ class Filter:
         self._settings = settings
         self._filter = settings.safety.filter
         self.gain_default = self._filter.gain_default
+        self._backup = Backup(settings, car)
         self.barriers: tuple[Barrier, ...] = tuple(
             _made(name, parameters, settings, car)
             for name, parameters in settings.safety.barriers.items()
@@ -122,8 +124,8 @@ class Filter:
                 pushes[row[-1]] = max(pushes[row[-1]], push)
         if solved:
             command = box.clip(x * force_unit, y * curvature_unit)
-        else:  # never the wanted command: the brakes, and the steering as it is
-            command = box.clip(box.force_low, state.curvature)
+        else:
+            command = self.fallback(state, box)
         x, y = command[0] / force_unit, command[1] / curvature_unit
         margins = [math.inf] * len(self.barriers)
         for a, b, bound, _, owner in rows:
@@ -137,6 +139,10 @@ class Filter:
         )
         most = max(pushes, default=0.0)
         return Filtered(*command, states, self.barriers[pushes.index(most)].name if most > 1e-6 else "", solved)
+
+    def fallback(self, state: State, box: Box) -> tuple[float, float]:
+        """Where there is no solution: a hard stop within the grip, and the steering as it is; never what was wanted."""
+        return box.clip(self._backup.brake(state.speed, state.curvature, state.disturbance), state.curvature)
 
     def _unit_rows(self, gains: Mapping[str, float]) -> list[UnitRow]:
         """What the table holds, in units of deviation."""

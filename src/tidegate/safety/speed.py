@@ -29,8 +29,8 @@ class Speed(Barrier):
     Trusted inputs: wheel speed through the odometry; the estimate of w comes from the speed alone.
     Guarantee: v ≤ v_max.
     Assumption: the measured speed errs by at most ε = ``speed_margin``, w by at most ``disturbance_margin``.
-    Its backup is to take the drive off at the torque rate R: from the row it gains a²/2R, a the strongest drive down the
-    steepest slope, and a/p is left there, so that gains above 2R/a are refused.
+    Its backup is to take the drive off at the torque rate R: from the row on it gains a²/2R, a the strongest drive down
+    the steepest slope, and a/p is left there, so that gains above 2R/a are refused.
     """
 
     priority = Priority.SPEED
