@@ -7,7 +7,7 @@ Forward, each sample goes through the live filter's own programme, relaxation in
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from tidegate.records import Floats
 from tidegate.robot import Car
 from tidegate.safety.barrier import OFF, State
-from tidegate.safety.filter import BOX, Filter
+from tidegate.safety.filter import BOX, GAVE_WAY, Filter
 from tidegate.safety.joints import Box
 from tidegate.safety.qp import QPBatch, QPResult, Which, solve_each
 from tidegate.safety.qp_layer import Solver, qp_layer
@@ -91,6 +91,8 @@ def filter_solver(priority: Sequence[int], settings: Settings) -> Solver:
         def solve(sample: int, on: Which) -> QPResult:
             return solve_by_priority(-q[sample], G[sample, on], lower[sample, on], ranks[on], *options)
 
-        return solve_each(solve, lower, q.shape[1])
+        batch = solve_each(solve, lower, q.shape[1])
+        left = np.einsum("bmn,bn->bm", G, batch.solution) - lower
+        return replace(batch, gave_way=left < -GAVE_WAY * settings.safety.filter.tolerance)
 
     return solver

@@ -23,6 +23,9 @@ BOX = np.array([[1.0, 0.0], [-1.0, 0.0], [0.0, 1.0], [0.0, -1.0]])
 """Rows of the joint box: force low and high, curvature low and high."""
 _BOX_ROWS: list[tuple[float, ...]] = [tuple(row) for row in BOX.tolist()]
 
+GAVE_WAY = 20
+"""A row that is broken by more tolerances than this gave way: ten may be kept with, and fifty are lowered by."""
+
 UnitRow = tuple[float, float, float, int, int]
 """A row of unit norm in units of deviation: by force and by curvature, bound; its priority, its barrier's index."""
 
@@ -132,7 +135,7 @@ class Filter:
             margin = a * x + b * y - bound
             if not margin >= margins[owner]:
                 margins[owner] = margin
-        broken = -20 * self._filter.tolerance
+        broken = -GAVE_WAY * self._filter.tolerance
         states = tuple(
             BarrierState(barrier.name, h, least, push, least < broken)
             for barrier, h, least, push in zip(self.barriers, values, margins, pushes, strict=True)
