@@ -21,11 +21,13 @@ from mutation import report  # noqa: E402
 from mutation.make import Mutant, mutants  # noqa: E402
 from mutation.run import NOT_RUN, SURVIVED, UNCOVERED, Map, verdict  # noqa: E402
 
+OUTPUT = ("actuation", "drive_by_wire", "motor_brake", "steering")
+"""What of the robot's room lies between the filter and the actuators."""
 FILES = [
     *sorted((ROOT / "src/tidegate/safety").glob("*.py")),
-    *(ROOT / "src/tidegate/robot" / name for name in ("actuation.py", "steering.py")),
+    *(ROOT / "src/tidegate/robot" / f"{name}.py" for name in OUTPUT),
 ]
-TESTS = ["tests/safety", "tests/robot/test_actuation.py", "tests/robot/test_steering.py"]
+TESTS = ["tests/safety", *(f"tests/robot/test_{name}.py" for name in OUTPUT)]
 REASONS = ROOT / "tests/safety/survivors.yaml"
 
 

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
+from tidegate.attack import campaign
 from tidegate.attack.adversary import ADVERSARIES
 from tidegate.attack.campaign import OUTCOMES, rate_bound, run_attack
 from tidegate.attack.driver import HostileDriver
@@ -124,9 +125,30 @@ def test_a_campaign_goes_on_where_it_stopped(tmp_path: Path) -> None:
     assert fresh == [one.key for one in wanted] == [one.key for one in both]
     assert both[0] == first[0]
     assert path.read_text().count("\n") == 3
-    path.write_text(json.dumps({"settings": "others"}) + "\n")
-    with pytest.raises(SettingsError, match="other settings or of another bundle"):
+    facts = json.loads(path.read_text().splitlines()[0])
+    for other, told in (
+        ({"settings": "others"}, "other bundle and other code and other settings than now"),
+        (facts | {"code": "others"}, "other code than now"),
+    ):
+        path.write_text(json.dumps(other) + "\n")
+        with pytest.raises(SettingsError, match=f"of {told}; choose another folder"):
+            run_attack(wanted, tmp_path)
+    path.write_text("no JSON\n")
+    with pytest.raises(SettingsError, match="other bundle and other code and other settings"):
         run_attack(wanted, tmp_path)
+
+
+def test_any_line_of_the_code_that_drives_counts(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Two copies of the package that differ in one file, or in a name."""
+    digests = []
+    for name, text in (("one.py", "x = 1\n"), ("one.py", "x = 2\n"), ("two.py", "x = 2\n")):
+        folder = tmp_path / f"{len(digests)}"
+        (folder / "attack").mkdir(parents=True)
+        (folder / name).write_text(text)
+        (folder / "notes.txt").write_text(name + text)
+        monkeypatch.setattr(campaign, "__file__", str(folder / "attack" / "campaign.py"))
+        digests.append(campaign._shared(SETTINGS)["code"])
+    assert len(set(digests)) == 3
 
 
 def test_no_two_episodes_share_a_key_and_one_can_be_driven_again_from_its_line() -> None:

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 
 import numpy as np
@@ -12,12 +13,12 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from tidegate.records import Floats, JointStates
-from tidegate.robot import STEER_JOINTS, WHEEL_JOINTS, Car, motor_torques
+from tidegate.robot import STEER_JOINTS, Actuation, Car, MotorBrake, motor_torques
 from tidegate.settings import load_settings
 from tidegate.share import share_path
 
 SETTINGS = load_settings(share_path("config/car.yaml"))
-FADE = 1.0
+FADE, PERIOD = 1.0, 1 / SETTINGS.safety.rate_hz
 FRICTION = Car.from_settings(SETTINGS)
 MOTORS = Car.from_settings(replace(SETTINGS, vehicle=replace(SETTINGS.vehicle, brake_fade=FADE)))
 WHEELS = slice(len(STEER_JOINTS), None)
@@ -56,17 +57,57 @@ def test_joints_are_found_by_name_and_none_known_means_no_brake() -> None:
     assert list(motor_torques(MOTORS, effort, None)) == [5.0, -5.0, 0.0, 0.0, 0.0, 100.0]
 
 
-def test_a_wheel_that_is_held_stops_and_stays() -> None:
-    """One wheel with a quarter of the car on it, the torque held for a period and a period late, uphill and down."""
-    inertia, period = MOTORS.effective_mass / 4 * MOTORS.wheel_radius**2, 1 / SETTINGS.safety.rate_hz
-    asked = 5.0 * MOTORS.effective_mass * MOTORS.wheel_radius / len(WHEEL_JOINTS)
-    pull = 9.81 * SETTINGS.vehicle.slope_max * MOTORS.mass * MOTORS.wheel_radius / len(WHEEL_JOINTS)
-    effort = np.array([0.0, 0.0, *[-asked] * 4])
-    for slope in (-pull, 0.0, pull):
-        spin, late = 30.0, np.zeros(6)
-        for _ in range(2000):
-            now = motor_torques(MOTORS, effort, turning(np.full(6, spin)))
-            spin += (late[-1] + slope) / inertia * period
-            late = now
-        assert abs(spin) * MOTORS.wheel_radius < SETTINGS.safety.ladder.standstill_speed
-        assert spin == pytest.approx(FADE * slope / asked, abs=1e-3)
+@pytest.mark.parametrize("slope", [-SETTINGS.vehicle.slope_max, 0.0, SETTINGS.vehicle.slope_max])
+@pytest.mark.parametrize("braking", [2.0, 5.0, 7.0])
+def test_a_car_that_is_held_stops_and_stays(braking: float, slope: float) -> None:
+    """The torques held for a period and a period late, uphill and down: the rate turns no wheel the other way."""
+    radius, mass = MOTORS.wheel_radius, MOTORS.effective_mass
+    effort = np.concatenate((np.zeros(2), MOTORS.wheel_efforts(-braking * mass)))
+    pull, brake, spin, late = 9.81 * slope * MOTORS.mass, MotorBrake(MOTORS, PERIOD), 30.0, np.zeros(6)
+    creeps = FADE * pull / (braking * mass)
+    for _ in range(3000):
+        now = brake(effort, turning(np.full(6, spin)))
+        spin += (late[WHEELS].sum() / radius + pull) / (mass * radius) * PERIOD
+        late = now
+        assert spin > min(1.5 * creeps, 0.0) - 1e-9
+    assert abs(spin) * radius < 2 * SETTINGS.safety.ladder.standstill_speed
+    assert spin == pytest.approx(creeps, rel=0.2, abs=1e-6)
+
+
+said = st.none() | arrays(np.float64, 6, elements=st.floats(-65, 65) | st.sampled_from([0.0, math.nan, math.inf]))
+
+
+@given(st.lists(st.tuples(efforts, said), min_size=1, max_size=30))
+def test_whatever_the_wheels_are_said_to_do_no_torque_jumps_or_leaves_its_box(
+    told: list[tuple[Floats, Floats | None]],
+) -> None:
+    """Rotations that flip, vanish or are no number, joints lost and found."""
+    limits, brake, last = Actuation(MOTORS, PERIOD), MotorBrake(MOTORS, PERIOD), np.zeros(6)
+    for effort, spin in told:
+        torque = brake(effort, None if spin is None else turning(spin))
+        assert (np.abs(torque) <= -limits.low).all()
+        assert (np.abs(torque - last) <= limits.step * (1 + 1e-12)).all()
+        last = torque
+
+
+@given(efforts, spins)
+def test_in_the_long_run_it_only_takes_power_and_no_more_than_motors_would(effort: Floats, spin: Floats) -> None:
+    brake, rest = MotorBrake(MOTORS, PERIOD), motor_torques(MOTORS, effort, turning(spin))
+    for _ in range(130):
+        torque = brake(effort, turning(spin))
+    asked = effort < 0
+    asked[: len(STEER_JOINTS)] = False
+    assert (torque[asked] * spin[asked] <= 0).all()
+    assert (np.abs(torque[asked]) <= np.abs(rest[asked]) + 1e-9).all()
+
+
+def test_a_wheel_said_to_turn_the_other_way_and_lost_joints_change_a_torque_at_its_rate() -> None:
+    step = SETTINGS.vehicle.wheel_effort_rate * PERIOD
+    effort = np.array([0.0, 0.0, *[-500.0] * 4])
+    for said in (turning(np.full(6, -30.0)), turning(np.full(6, math.nan)), None):
+        brake = MotorBrake(MOTORS, PERIOD)
+        for _ in range(60):
+            before = brake(effort, turning(np.full(6, 30.0)))
+        assert (before[WHEELS] == -500.0).all()
+        assert brake(effort, said)[WHEELS] == pytest.approx(-500.0 + step)
+    assert (MotorBrake(FRICTION, PERIOD)(effort, None) == effort).all()

@@ -22,9 +22,13 @@ def acceleration_of(force: float) -> float:
 
 
 def integrated(speed: float, force: float) -> tuple[float, float, float]:
-    """Lag, drive off, brakes on, stop: way, time and highest speed, in small steps."""
-    acceleration, step, peak = acceleration_of(force), 1e-4, speed
-    way, time = speed * LAG, LAG
+    """Lag, in which the car may gain speed, drive off, brakes on, stop: way, time, highest speed, in small steps."""
+    acceleration, step = acceleration_of(force), 1e-4
+    way = time = 0.0
+    for _ in range(round(LAG / step)):
+        total = max(acceleration + SLOPE, 0.0)
+        way, speed, time = way + step * (speed + total * step / 2), speed + step * total, time + step
+    peak = speed
     while speed > 0 or acceleration + SLOPE > 0:
         if acceleration > 0:
             acceleration -= len(VEHICLE.driven) * RATE * step

@@ -64,7 +64,7 @@ BUILT_IN = {
     "lateral": Contract(settings(), "lateral", reserve=0.05),
     # the octagon's sides lie inside the circle
     "traction": Contract(settings(), "traction", margin=0.6, reserve=0.05),
-    "distance": Contract(settings(), "distance", speeds=(0.0, 16.0), reserve=0.4),
+    "distance": Contract(settings(), "distance", speeds=(0.0, 16.0)),
 }
 
 

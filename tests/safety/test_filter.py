@@ -8,19 +8,24 @@ import math
 
 import numpy as np
 import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
 from safety_plant import car, settings
 
+from tidegate.robot import GRAVITY
 from tidegate.safety.barrier import OFF, Ahead, Priority, Rows, State
 from tidegate.safety.distance import Distance
 from tidegate.safety.filter import BOX, Filter
 from tidegate.safety.joints import Box
 from tidegate.safety.lane_tracker import TrackedLane
+from tidegate.safety.traction import Grip
 from tidegate.settings.barriers import BarrierParameters, DistanceParameters
 
 MASS = car().effective_mass
 WIDE = Box(-8000.0, 3800.0, -0.2, 0.2)
 FORCE_UNIT = MASS * settings().safety.filter.acceleration_scale
 CURVATURE_UNIT = settings().safety.filter.curvature_scale
+GUARANTEED = settings().vehicle.brake_guaranteed * car().loaded_mass
 LOW, HIGH, DEFAULT = settings().policy.gain_low, settings().policy.gain_high, settings().safety.filter.gain_default
 
 
@@ -55,6 +60,9 @@ def test_each_row_takes_its_barriers_gain_clamped_or_the_default() -> None:
     assert DEFAULT not in (LOW, HIGH, 1.234)
     for gains in ({}, dict.fromkeys(every.gain_names, math.nan), dict.fromkeys(every.gain_names, math.inf)):
         assert set(every.row_gains(gains)) == {DEFAULT}
+    for wrong, clamped in ((HIGH + 9, HIGH), (LOW / 9, LOW)):  # set at run time
+        every.gain_default = wrong
+        assert set(every.row_gains({})) == {clamped}
 
 
 def test_names_and_priorities_go_with_the_rows() -> None:
@@ -169,15 +177,56 @@ def test_a_row_that_is_no_number_brakes_and_never_passes_the_wish(
         assert (told.force, told.curvature) == pytest.approx((3000.0, 0.1))
         return
     assert not told.solved
-    assert (told.force, told.curvature) == (WIDE.force_low, 0.03)
+    assert (told.force, told.curvature) == (-settings().safety.ladder.hold_deceleration * MASS, 0.03)  # it stands
     assert told.intervened == ""
+
+
+@given(
+    speed=st.floats(0.2, 16.5),
+    share=st.floats(-1.0, 1.0),
+    uphill=st.floats(-1.0, 1.0),
+)
+@example(speed=16.5, share=1.0, uphill=1.0)
+@example(speed=16.5, share=-1.0, uphill=1.0)
+def test_without_a_solution_it_brakes_within_the_rows_of_the_grip(speed: float, share: float, uphill: float) -> None:
+    """In any bend that ``lateral`` allows, on any slope: no row of ``traction`` is broken, and it does brake."""
+    vehicle = settings().vehicle
+    curvature = share * min(vehicle.lateral_acceleration_max / max(speed, 1.0) ** 2, 0.2)
+    state = State(speed=speed, curvature=curvature, disturbance=uphill * GRAVITY * vehicle.slope_max)
+    wide = Box(car().force_min, car().force_max, -0.2, 0.2)
+    told = only("traction", "lateral")(state, (math.nan, 0.0), {}, wide)
+    assert not told.solved
+    assert told.curvature == curvature
+    assert not any(barrier.relaxed for barrier in told.barriers)
+    asked = vehicle.brake_guaranteed + max(state.disturbance, 0.0)
+    hardest = Grip(settings(), car()).hardest(speed, curvature)
+    assert told.force == pytest.approx(max(-car().loaded_mass * asked, hardest))
+    assert told.force < -4.0 * MASS
+
+
+def test_a_solver_that_never_ends_brakes(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("tidegate.safety.qp.ITERATIONS", 1)
+    told = only("lateral", "traction")(State(speed=10.0), (9000.0, 0.19), {}, WIDE)
+    assert (told.solved, told.force, told.curvature) == (False, pytest.approx(-GUARANTEED), 0.0)
+
+
+def test_the_brake_that_the_grip_leaves_is_the_hardest_that_its_rows_allow() -> None:
+    grip = Grip(settings(), car())
+    for speed, curvature in ((0.0, 0.0), (10.0, 0.02), (10.0, -0.05), (10.0, 0.06), (10.0, 0.2)):
+        force, lateral = grip.hardest(speed, curvature), max(speed, 1.0) ** 2 * curvature
+        left = [along * force + across * lateral + grip.inner for along, across in grip.normals]
+        if force < 0:
+            assert min(left) == pytest.approx(0.0, abs=1e-9)
+        else:
+            assert (force, min(left) < 0) == (0.0, True)
 
 
 def test_a_wish_that_is_no_number_brakes() -> None:
     for wish in ((math.nan, 0.0), (0.0, math.nan), (math.inf, 0.0)):
         told = only("lateral")(State(speed=3.0, curvature=-0.9), wish, {}, WIDE)
         assert not told.solved
-        assert (told.force, told.curvature) == (WIDE.force_low, WIDE.curvature_low)
+        assert (told.force, told.curvature) == (0.0, WIDE.curvature_low)  # that bend leaves no grip to brake with
+        assert only("lateral")(State(speed=3.0), wish, {}, WIDE).force == pytest.approx(-GUARANTEED)
 
 
 def test_a_row_without_a_direction_holds_or_cannot_be_kept(monkeypatch: pytest.MonkeyPatch) -> None:

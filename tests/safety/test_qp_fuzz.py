@@ -5,12 +5,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+import daqp
 import numpy as np
 import pytest
 from hypothesis import assume, given
 from hypothesis import settings as profile
 from hypothesis import strategies as st
 
+from tidegate.safety import qp, relaxation
 from tidegate.safety.barrier import Priority
 from tidegate.safety.filter import BOX
 from tidegate.safety.qp import PUSHES, UNBOUNDED, QPResult, solve_each, solve_qp, solve_qps
@@ -196,6 +198,46 @@ def test_slack_that_costs_more_is_spent_less() -> None:
     assert 0.6 - broken[0] == pytest.approx(max((0.6 * 1.0 - 1) / 2, 0.6 - 1.0), abs=1e-4)
 
 
+def test_cheaper_slack_gives_way_by_the_least_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The solver takes dear slack for infeasible, and the wish pulls harder than cheap slack costs."""
+    rows, lower = np.concatenate((BOX, [[1.0, 0.0], [-1.0, 0.0]])), np.array([-1.0] * 4 + [0.6, -0.4])
+    priority, wish, dear = [HARD] * 4 + [Priority.LANE] * 2, np.array([-20.0, 0.0]), 1e3
+
+    def refuses(P: np.ndarray, *rest: np.ndarray) -> QPResult:
+        refused = QPResult(np.full(3, np.nan), np.zeros(6), np.inf, "infeasible")
+        return refused if P[-1, -1] == dear else solve_qp(P, *rest)
+
+    monkeypatch.setattr(relaxation, "solve_qp", refuses)
+    result = solve_by_priority(wish, rows, lower, priority, dear, TOLERANCE)
+    assert result.solution[0] == pytest.approx(0.5, abs=1e-3)
+
+
+def test_work_is_bounded_by_count_even_with_a_solver_that_never_ends(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No programme takes more than ``ITERATIONS`` steps, no call more than ``SOLVES`` programmes."""
+    rng, asked, limits = np.random.default_rng(0), [0], set()
+    real = daqp.solve
+
+    def counted(*programme: np.ndarray, iter_limit: int) -> tuple[object, ...]:
+        asked[0] += 1
+        limits.add(iter_limit)
+        return real(*programme, iter_limit=iter_limit)  # type: ignore[no-any-return]
+
+    monkeypatch.setattr("daqp.solve", counted)
+    levels = np.repeat(np.arange(HARD), 3)
+    for _ in range(100):
+        rows = rng.normal(size=(len(levels), 2))
+        rows = np.concatenate((BOX, rows / np.linalg.norm(rows, axis=1, keepdims=True)))
+        lower, priority = np.concatenate(([-1.0] * 4, rng.uniform(0, 2, len(levels)))), np.append([HARD] * 4, levels)
+        asked[0] = 0
+        assert solve_by_priority(rng.normal(size=2), rows, lower, priority, 1e4, TOLERANCE).status == "solved"
+        assert 2 * HARD <= asked[0] <= relaxation.SOLVES
+    assert limits == {qp.ITERATIONS}
+    monkeypatch.setattr(qp, "ITERATIONS", 1)  # none ends within that
+    asked[0] = 0
+    assert solve_by_priority(np.ones(2), rows, lower, priority, 1e4, TOLERANCE).status == "failed"
+    assert asked[0] <= relaxation.SOLVES
+
+
 def test_a_contradicting_box_is_told_and_never_answered() -> None:
     rows, lower = BOX, np.array([0.5, 0.0, -1.0, -1.0])  # x ≥ 0.5 and x ≤ 0
     result = solve_by_priority(np.zeros(2), rows, lower, [HARD] * 4, 1e4, TOLERANCE)
@@ -223,7 +265,7 @@ def test_a_batch_may_share_its_cost_or_give_each_its_own() -> None:
 
 @pytest.mark.parametrize("flag", [-4, -3, -2, 0, 2])
 def test_a_solver_that_gives_up_is_not_believed(flag: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("daqp.solve", lambda *_: (np.zeros(2), 0.0, flag, {"lam": np.zeros(1)}))
+    monkeypatch.setattr("daqp.solve", lambda *_, **__: (np.zeros(2), 0.0, flag, {"lam": np.zeros(1)}))
     result = solve_qp(np.eye(2), np.zeros(2), np.array([[1.0, 0.0]]), np.array([-1.0]))
     assert result.status == "failed"
     check(result, np.array([[1.0, 0.0]]), np.array([-1.0]))
@@ -236,7 +278,7 @@ def test_a_solver_that_gives_up_is_not_believed(flag: int, monkeypatch: pytest.M
 )  # fmt: skip
 def test_a_solver_that_lies_is_found_out(told: list[float], status: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """It says 'solved' with something that breaks the row x ≥ 1, or with what is no number."""
-    monkeypatch.setattr("daqp.solve", lambda *_: (np.array(told), 0.0, 1, {"lam": np.array([-0.5, 0.3])}))
+    monkeypatch.setattr("daqp.solve", lambda *_, **__: (np.array(told), 0.0, 1, {"lam": np.array([-0.5, 0.3])}))
     rows, lower = np.array([[1.0, 0.0], [0.0, 0.0]]), np.array([1.0, -1.0])
     with np.errstate(invalid="ignore"):
         result = solve_qp(np.eye(2), np.zeros(2), rows, lower)
@@ -253,7 +295,7 @@ def test_a_solver_that_lies_while_rows_give_way_is_found_out_too(monkeypatch: py
     """It says 'infeasible' once, and from then on 'solved' at the origin, where x ≥ 2 does not hold."""
     flags = iter([-1])
     monkeypatch.setattr(
-        "daqp.solve", lambda P, q, G, *_: (np.zeros(len(q)), 0.0, next(flags, 1), {"lam": np.zeros(len(G))})
+        "daqp.solve", lambda P, q, G, *_, **__: (np.zeros(len(q)), 0.0, next(flags, 1), {"lam": np.zeros(len(G))})
     )
     rows, lower = np.concatenate((BOX, [[1.0, 0.0]])), np.array([-1.0] * 4 + [2.0])
     result = solve_by_priority(np.zeros(2), rows, lower, [HARD] * 4 + [Priority.LANE], 1e4, TOLERANCE)

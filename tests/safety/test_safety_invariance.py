@@ -3,21 +3,26 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import settings as profile
 from hypothesis import strategies as st
 from ideal import gains, ideal, only, signal
 from safety_plant import PERIOD, car, settings
 
+from tidegate.errors import SettingsError
 from tidegate.robot import GRAVITY
 from tidegate.safety.barrier import Rows
 from tidegate.safety.braking import Braking
+from tidegate.safety.filter import Filter
 from tidegate.safety.joints import joint_box
 from tidegate.safety.speed import Sight
+
+ALL = frozenset(settings().safety.barriers)
 
 
 @given(seed=st.integers(0, 10**6), slope=st.floats(-0.08, 0.08))
@@ -29,6 +34,30 @@ def test_speed_stays_below_the_limit(seed: int, slope: float) -> None:
         made = speed(plant.state(), tuple(wanted), gains(rng), box)
         plant.hold(made.force, 0.0)
         assert plant.speed <= settings().vehicle.speed_max
+
+
+@pytest.mark.parametrize("slope", [-settings().vehicle.slope_max, 0.0])
+def test_the_largest_gain_that_is_taken_keeps_the_speed_and_twice_that_does_not(slope: float) -> None:
+    limit = settings().vehicle.speed_max - settings().safety.speed_margin
+
+    def top(gain: float, taken: float) -> float:
+        """Highest speed of a car under full throttle whose filter was made with one gain and uses another."""
+        policy = dataclasses.replace(settings().policy, gain_high=taken)
+        speed = Filter(dataclasses.replace(settings(), policy=policy), car(), disable=ALL - {"speed"})
+        speed._settings = dataclasses.replace(settings(), policy=dataclasses.replace(policy, gain_high=gain))
+        plant, top = ideal(speed=14.0, slope=slope), 0.0
+        for _ in range(800):
+            box = joint_box(car(), plant.force, plant.curvature, PERIOD)
+            plant.hold(speed(plant.state(), (9000.0, 0.0), {"speed": gain}, box).force, 0.0)
+            top = max(top, plant.speed)
+        return top
+
+    with pytest.raises(SettingsError, match=r"'policy\.gain_high' is 50; it must be at most 6\.\d+ \[1/s\]"):
+        top(50.0, 50.0)
+    hardest = car().force_max / car().effective_mass + GRAVITY * settings().vehicle.slope_max
+    most = 2 * car().force_rate(1) / car().effective_mass / hardest
+    assert top(0.999 * most, 0.999 * most) <= limit
+    assert top(2 * most, most) > limit
 
 
 @given(seed=st.integers(0, 10**6), slope=st.floats(-0.08, 0.08), bound=st.floats(0.05, 1.5))
@@ -65,7 +94,7 @@ def test_the_gap_is_kept(seed: int, start: float, slope: float) -> None:
         assert not any(state.relaxed for state in made.barriers)
         plant.hold(made.force, 0.0)
         lowest = min(lowest, plant.free)
-    assert lowest >= settings().safety.distance.standstill_gap - 0.3
+    assert lowest >= settings().safety.distance.standstill_gap
     assert lowest < start / 2  # it came near enough to be a test
 
 
@@ -106,12 +135,13 @@ def test_only_the_outermost_gain_may_vary() -> None:
 
 
 @given(speed=st.floats(0.0, 16.5), force=st.floats(-7000, 3800), slope=st.floats(-0.08, 0.08))
+@example(speed=10.0, force=3800.0, slope=-0.08)
+@example(speed=16.3, force=3800.0, slope=-0.08)
 @profile(max_examples=50, deadline=None)
 def test_the_stopping_distance_is_enough(speed: float, force: float, slope: float) -> None:
     """Brake at the torque rate to the guaranteed deceleration, on any slope: the car stops within S."""
     way, _, peak = Braking(settings(), car()).stop(speed, force)
     lag = settings().safety.distance.lag_s
-    gained = max(force / car().effective_mass + GRAVITY * settings().vehicle.slope_max, 0.0) * lag
     target = -car().loaded_mass * (settings().vehicle.brake_guaranteed + GRAVITY * settings().vehicle.slope_max)
     driven, now, fastest = 0.0, 0.0, 0.0
     while speed > 0:
@@ -123,9 +153,8 @@ def test_the_stopping_distance_is_enough(speed: float, force: float, slope: floa
         driven += 0.001 * max(speed, 0.0)
         now += 0.001
         fastest = max(fastest, speed)
-    # during the lag a car that still drives gains speed: that part is what noise_m and the gap are for
-    assert driven <= way + 0.5 * max(force, 0) / car().effective_mass * lag + 0.35
-    assert fastest <= peak + gained + 0.01
+    assert driven <= way + 0.001 * fastest  # one step of the integration
+    assert fastest <= peak + 0.01
     assert way <= 60.0
 
 

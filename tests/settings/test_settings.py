@@ -60,6 +60,10 @@ def test_every_entry_is_declared_with_meaning_and_a_default_inside_its_range() -
         ({"camera": {"topic": "~/image"}}, ["camera.topic", "'~/image'", "name of a topic"]),
         ({"camera": {"width": 1.5}}, ["camera.width", "whole number"]),
         ({"camera": {"rate_hz": 10}}, ["safety.camera_timeout_s", "0.09", "longer", "0.1 s", "camera.rate_hz"]),
+        ({"safety": {"filter": {"gain_default": 4.1}}}, ["safety.filter.gain_default", "4.1", "0.5 to 4"]),
+        ({"safety": {"filter": {"gain_default": 0.4}}}, ["safety.filter.gain_default", "0.4", "0.5 to 4"]),
+        ({"policy": {"gain_low": 4.1}}, ["policy.gain_high", "is 4", "policy.gain_low", "4.1"]),
+        ({"policy": {"gain_high": 10}, "safety": {"rate_hz": 10}}, ["policy.gain_high", "is 10", "rate_hz"]),
     ],
 )
 def test_a_fault_is_refused_and_named(tmp_path: Path, values: Any, words: list[str]) -> None:

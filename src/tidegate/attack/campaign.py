@@ -22,6 +22,7 @@ from tidegate.settings import load_settings
 from tidegate.workers import as_they_end
 
 OUTCOMES, DRILLS = "attack.jsonl", "drill.jsonl"
+SOURCES = {".py", ".c", ".h"}
 
 
 class Job(Protocol):
@@ -53,7 +54,7 @@ def run_attack(
     facts = {}
     if episodes:
         manifest = Path(episodes[0].bundle) / MANIFEST  # holds the hashes of all its files
-        facts = {"settings": _settings(episodes[0].settings), "bundle": _digest(manifest.read_bytes())}
+        facts = _shared(episodes[0].settings) | {"bundle": _digest(manifest.read_bytes())}
     return run_jobs(episodes, run_episode, Outcome, folder / OUTCOMES, facts, processes, heard)
 
 
@@ -93,7 +94,7 @@ def run_drills(
     heard: Callable[[DrillOutcome], None] = lambda one: None,
 ) -> list[DrillOutcome]:
     """Drive the ``drills`` that ``folder`` does not hold yet, as ``run_jobs``."""
-    facts = {"settings": _settings(drills[0].settings)} if drills else {}
+    facts = _shared(drills[0].settings) if drills else {}
     return run_jobs(drills, run_drill, DrillOutcome, folder / DRILLS, facts, processes, heard)
 
 
@@ -119,12 +120,11 @@ def run_jobs(
     if not jobs:
         raise SettingsError("nothing to drive: name at least one scene and one seed")
     path.parent.mkdir(parents=True, exist_ok=True)
-    head = json.dumps(facts)
-    done = _read(path, head, kind)
+    done = _read(path, facts, kind)
     waiting = [job for job in jobs if job.key not in done]
     with path.open("a", encoding="utf-8") as file:
         if not file.tell():
-            file.write(head + "\n")
+            file.write(json.dumps(facts) + "\n")
         for _, result in as_they_end(run, waiting, processes):
             done[result.key] = result
             file.write(json.dumps(asdict(result)) + "\n")
@@ -133,16 +133,16 @@ def run_jobs(
     return [done[job.key] for job in jobs]
 
 
-def _read(path: Path, head: str, kind: type[R]) -> dict[str, R]:
+def _read(path: Path, facts: dict[str, str], kind: type[R]) -> dict[str, R]:
     """Results by key; a last line that was broken off is dropped from the file."""
     if not path.exists():
         return {}
     lines = path.read_text(encoding="utf-8").splitlines(keepends=True)
     if lines and not lines[-1].endswith("\n"):
         path.write_text("".join(lines := lines[:-1]), encoding="utf-8")
-    if lines and lines[0].rstrip() != head:
+    if lines and (other := _differing(lines[0], facts)):
         raise SettingsError(
-            f"{path}: holds results of other settings or of another bundle; choose another folder, or remove it"
+            f"{path}: holds results of other {' and other '.join(other)} than now; choose another folder, or remove it"
         )
     results = {}
     for number, line in enumerate(lines[1:], start=2):
@@ -154,8 +154,21 @@ def _read(path: Path, head: str, kind: type[R]) -> dict[str, R]:
     return results
 
 
-def _settings(path: str) -> str:
-    return _digest(repr(load_settings(path)).encode())
+def _differing(line: str, facts: dict[str, str]) -> list[str]:
+    """Names of the ``facts`` that the first line of a file does not share; all of them where it has none."""
+    try:
+        found = dict(json.loads(line))
+    except (ValueError, TypeError):
+        found = {}
+    return [name for name in sorted(facts | found) if facts.get(name) != found.get(name)]
+
+
+def _shared(settings: str) -> dict[str, str]:
+    """Digests of what every drive depends on: the robot's settings and this package's sources."""
+    loaded, package = load_settings(settings), Path(__file__).parents[1]
+    sources = sorted(path for path in package.rglob("*") if path.suffix in SOURCES)
+    code = b"\0".join(part for path in sources for part in (str(path.relative_to(package)).encode(), path.read_bytes()))
+    return {"settings": _digest(repr(loaded).encode()), "code": _digest(code)}
 
 
 def _digest(data: bytes) -> str:

@@ -36,7 +36,7 @@ from tidegate.records import (
     nanoseconds,
     seconds,
 )
-from tidegate.robot import Car, DriveByWire, motor_torques
+from tidegate.robot import Car, DriveByWire, MotorBrake
 from tidegate.safety import Filter, Supervisor
 from tidegate.settings import adjusted
 
@@ -89,6 +89,7 @@ class SafetyNode(StackNode):
             raise SettingsError("dry_run and lock_step are both true; in lock-step the simulator waits for commands")
         self._car = Car.from_settings(self.settings)
         self._by_wire = DriveByWire.of(self._car, 1 / self.settings.safety.rate_hz)
+        self._motors = MotorBrake(self._car, 1 / self.settings.safety.rate_hz)
         if not self._dry_run:
             for topic in ("command",) if self._by_wire is None else commands(self.settings):
                 self.refuse_second(topic)
@@ -281,7 +282,7 @@ class SafetyNode(StackNode):
     def _actuate(self, tick: Tick, supervisor: Supervisor) -> None:
         """The command in the form that ``vehicle.output`` asks for."""
         if self._by_wire is None:
-            torques = motor_torques(self._car, tick.command.effort, supervisor.joints)
+            torques = self._motors(tick.command.effort, supervisor.joints)
             self.send_message("effort_controller/commands", encode_efforts(torques, make))
             return
         self._by_wire.tighten(supervisor.limits)

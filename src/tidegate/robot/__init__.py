@@ -7,7 +7,7 @@ from tidegate.robot.car import GRAVITY, STEER_JOINTS, WHEEL_JOINTS, Car
 from tidegate.robot.control import check_controllers, control_description
 from tidegate.robot.drive_by_wire import DriveByWire, MotionLimits
 from tidegate.robot.gazebo import gazebo_description
-from tidegate.robot.motor_brake import motor_torques
+from tidegate.robot.motor_brake import MotorBrake, motor_torques
 from tidegate.robot.urdf import Description, Joint, JointLimits, Link, load_description, read_urdf, rotation
 
 __all__ = [
@@ -22,6 +22,7 @@ __all__ = [
     "JointLimits",
     "Link",
     "MotionLimits",
+    "MotorBrake",
     "camera_view",
     "check_controllers",
     "control_description",

@@ -3,6 +3,10 @@
 
 from __future__ import annotations
 
+import math
+
+import numpy as np
+
 from tidegate.records import Floats, JointStates
 from tidegate.robot.car import STEER_JOINTS, WHEEL_JOINTS, Car
 
@@ -24,3 +28,49 @@ def motor_torques(car: Car, effort: Floats, joints: JointStates | None) -> Float
         if effort[index] < 0:
             torque[index] = effort[index] * min(max(spin / fade, -1.0), 1.0)
     return torque
+
+
+class MotorBrake:
+    """The last thing before an effort controller: ``motor_torques`` that no reading of a wheel can make jump.
+
+    Holds by itself: whatever the rotation is said to be, each torque stays inside its joint's effort limit, either way,
+    and inside the torque rate, and without joint states the brakes fade at that rate. So that the rate does not turn a
+    wheel backwards, the brake is taken back before the wheel stands: at most √(R J (|ω| − ω₀)) at a rotation ω, which
+    half the rate R takes off in time (J: the wheel's share of the car), on its tangent, the fade, below 2 ω₀.
+    """
+
+    def __init__(self, car: Car, period: float) -> None:
+        """``period`` [s]: how long each command is held."""
+        self._car, first = car, len(STEER_JOINTS)
+        vehicle = car.vehicle
+        self._most = np.array([car.limits[name].effort for name in car.joint_names])
+        rates = [vehicle.steer_effort_rate] * first + [vehicle.wheel_effort_rate] * len(WHEEL_JOINTS)
+        self._step = np.array(rates) * period
+        inertia = car.effective_mass * car.wheel_radius**2
+        self._soft = [vehicle.wheel_effort_rate * inertia * share for share in car.brake_shares]  # R J
+        self._last: Floats = np.zeros(len(car.joint_names))
+
+    def __call__(self, effort: Floats, joints: JointStates | None) -> Floats:
+        """Torques (J,) [N·m] for the efforts (J,) of a command, see ``motor_torques``; with friction brakes those."""
+        if self._car.vehicle.brake_fade == 0:
+            return effort
+        eased = effort.copy()
+        for index, (spin, soft) in enumerate(zip(self._spins(joints), self._soft, strict=True), len(STEER_JOINTS)):
+            if effort[index] < 0:
+                eased[index] = -self._brake(-effort.item(index), spin, soft)
+        held = np.minimum(np.maximum(eased, -self._most), self._most)
+        self._last = np.minimum(np.maximum(held, self._last - self._step), self._last + self._step)
+        return self._last.copy()
+
+    def _spins(self, joints: JointStates | None) -> list[float]:
+        """Rotation of each wheel [rad/s]; one that is no number counts as none."""
+        spins = [0.0] * len(WHEEL_JOINTS) if joints is None else self._car.wheel_spins(joints)
+        return [spin if math.isfinite(spin) else 0.0 for spin in spins]
+
+    def _brake(self, asked: float, spin: float, soft: float) -> float:
+        """The torque [N·m] against a rotation ``spin`` [rad/s], signed as it; ``soft``: R J [N²·m²·s]."""
+        steep, size = asked / self._car.vehicle.brake_fade, abs(spin)
+        eased = steep * size
+        if steep * eased > 0.5 * soft:  # beyond the tangent
+            eased = math.sqrt(soft * size - (0.5 * soft / steep) ** 2)
+        return math.copysign(min(eased, asked), spin)

@@ -8,11 +8,16 @@ import math
 from tidegate.records import Mode
 from tidegate.robot import Car
 from tidegate.safety.lane_tracker import TrackedLane
+from tidegate.safety.traction import Grip
 from tidegate.settings import Settings
 
 
 class Backup:
-    """Commands (force [N], curvature [1/m]) of the rungs below NORMAL."""
+    """Commands (force [N], curvature [1/m]) of the rungs below NORMAL, and where the filter has none.
+
+    Attributes:
+        guaranteed: force [N] that brakes the loaded car on a flat road with the guaranteed deceleration, negative.
+    """
 
     def __init__(self, settings: Settings, car: Car) -> None:
         self._ladder = settings.safety.ladder
@@ -20,6 +25,8 @@ class Backup:
         self._lateral = settings.vehicle.lateral_acceleration_max
         self._mass = car.effective_mass
         self._loaded = car.loaded_mass
+        self._grip = Grip(settings, car)
+        self.guaranteed = -self._guaranteed * self._loaded
 
     def command(
         self,
@@ -48,6 +55,11 @@ class Backup:
             wanted = self._ladder.blind_deceleration if blind else self._ladder.stop_deceleration
             braking = min(max(wanted, speed * speed / (2 * way)), self._guaranteed)
         return -self._loaded * (braking + max(disturbance, 0.0)), steering
+
+    def brake(self, speed: float, curvature: float, disturbance: float) -> float:
+        """The force [N] of a hard stop with the steering held at ``curvature`` [1/m], as far as the grip goes there."""
+        force, _ = self.command(Mode.STOPPING, speed, None, curvature, disturbance, blind=False, hard=True)
+        return max(force, self._grip.hardest(speed, curvature))
 
     def steer(self, lane: TrackedLane, speed: float) -> float:
         """Curvature that closes offset and heading along the lane: d'' = −2 ω d' − ω² d over the way driven."""

@@ -7,7 +7,7 @@ Forward, each sample goes through the live filter's own programme, relaxation in
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from tidegate.records import Floats
 from tidegate.robot import Car
 from tidegate.safety.barrier import OFF, State
-from tidegate.safety.filter import BOX, Filter
+from tidegate.safety.filter import BOX, GAVE_WAY, Filter
 from tidegate.safety.joints import Box
 from tidegate.safety.qp import QPBatch, QPResult, Which, solve_each
 from tidegate.safety.qp_layer import Solver, qp_layer
@@ -59,7 +59,7 @@ class BarrierNet(nn.Module):
         """Rows of recorded states; they depend on no parameter, so make them once."""
         made = [[part.copy() for part in self._filter.rows(state)[:4]] for state in states]
         G, fixed, scaled, cap = (torch.from_numpy(np.stack(parts)) for parts in zip(*made, strict=True))
-        backup = [box.clip(box.force_low, state.curvature) for state, box in zip(states, boxes, strict=True)]
+        backup = [self._filter.fallback(state, box) for state, box in zip(states, boxes, strict=True)]
         made_box, made_backup = (torch.tensor(np.array(part), dtype=torch.float64) for part in (boxes, backup))
         return RowBatch(G, fixed, scaled, cap, made_box, made_backup)
 
@@ -91,6 +91,8 @@ def filter_solver(priority: Sequence[int], settings: Settings) -> Solver:
         def solve(sample: int, on: Which) -> QPResult:
             return solve_by_priority(-q[sample], G[sample, on], lower[sample, on], ranks[on], *options)
 
-        return solve_each(solve, lower, q.shape[1])
+        batch = solve_each(solve, lower, q.shape[1])
+        left = np.einsum("bmn,bn->bm", G, batch.solution) - lower
+        return replace(batch, gave_way=left < -GAVE_WAY * settings.safety.filter.tolerance)
 
     return solver

@@ -19,7 +19,11 @@ class Stop(NamedTuple):
 
 
 class Braking:
-    """Full guaranteed braking at the wheels' torque rate, on the steepest slope, after the brake's lag."""
+    """Full guaranteed braking at the wheels' torque rate, on the steepest slope, after the brake's lag.
+
+    Through the lag the force goes on acting: what it and the slope speed the car up counts, what they slow it down does
+    not.
+    """
 
     def __init__(self, settings: Settings, car: Car) -> None:
         vehicle, ladder = settings.vehicle, settings.safety.ladder
@@ -35,7 +39,9 @@ class Braking:
         """The stop from ``speed`` [m/s] with ``force`` [N] applied."""
         speed = max(speed, 0.0)
         acceleration = self._acceleration(force)
-        way, time = speed * self._lag, self._lag
+        gained = self._lag * max(acceleration + self.slope, 0.0)
+        way, time = self._lag * (speed + 0.5 * gained), self._lag
+        speed += gained
         if acceleration > 0:  # take the drive off
             t = acceleration / self._release
             way += t * (speed + t * (0.5 * (acceleration + self.slope) - self._release * t / 6))

@@ -18,10 +18,10 @@ class Distance(Barrier):
     """Stop before what the range sensor sees.
 
     h = D − S(v, F) − D₀ with S the distance in which the car stops if it goes from the force F commanded last to full
-    guaranteed braking at the brake's torque rate, on the steepest slope, after the brake's lag; D₀ is the gap at
-    standstill, ``extra_gap`` and ``noise_m``. Relative degree 1 in discrete time: h(next | F) ≥ (1 − p T) h. S is
-    convex in F, so its chord over this tick's slew window bounds it from above and the row is linear: no sampled-data
-    margin is left out, the hold is inside the row.
+    guaranteed braking at the brake's torque rate, on the steepest slope, after the brake's lag, through which F goes on
+    acting; D₀ is the gap at standstill, ``extra_gap`` and ``noise_m``. Relative degree 1 in discrete time: h(next | F)
+    ≥ (1 − p T) h. S is convex in F, so its chord over this tick's slew window bounds it from above and the row is
+    linear: no sampled-data margin is left out, the hold is inside the row.
     Trusted inputs: range sensor, wheel speed, odometry. The corridor is the car's arc (odometry and commanded
     curvature); the trusted lane's corridor adds a second row that can only tighten.
     Guarantee: the backup, full braking, satisfies its own row (S shrinks by what is driven), so it never has to give

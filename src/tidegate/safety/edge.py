@@ -69,7 +69,6 @@ class Edge(Barrier):
         self._fast = settings.safety.lane.inner_gain * car.wheelbase
         self._decay = settings.policy.gain_high * self.period
         self._braking = Braking(settings, car)
-        self._lag = settings.safety.distance.lag_s
 
     def fill(self, state: State, rows: Rows) -> float:
         """See ``Barrier.fill``."""
@@ -83,8 +82,8 @@ class Edge(Barrier):
         bend = min(lane.curvature_bound, self._bend_cap)
         width = max(self._room - min(lane.offset_bound + length * doubt, self._cap), 0.1)
         low, high = state.force_low, max(state.force_high, state.force_low + 1.0)
-        now = self._stop(speed, state.force, 0.0)
-        braked, driven = self._stop(speed, low, self.period), self._stop(speed, high, self.period)
+        now = self._braking.stop(speed, state.force)
+        braked, driven = self._braking.next_stop(speed, low), self._braking.next_stop(speed, high)
         backup = max(self.car.effective_mass * self._braking.backup(speed), low)
         way = self.period * max(speed, self._crawl)  # at standstill too, so that a car that is held turns its wheels
         turn = self.period * self.car.curvature_rate
@@ -117,11 +116,6 @@ class Edge(Barrier):
             cap = -by_force * backup - by_curvature * max(back, min(inward, out))
             rows.set(row, -by_force, -side * by_curvature, fixed, 0.0, cap)
         return nearest
-
-    def _stop(self, speed: float, force: float, held: float) -> Stop:
-        """The stop after ``force`` [N] was ``held`` [s], and through the brake's lag, on the steepest slope."""
-        gained = force / self.car.effective_mass + self._braking.slope
-        return self._braking.stop(speed + held * gained + self._lag * max(gained, 0.0), force)
 
     def _course(self, offset: float, heading: float, doubt: float, road: float) -> Course:
         cosine = math.cos(heading)

@@ -12,6 +12,7 @@ import numpy as np
 
 from tidegate.records import BarrierState, Floats
 from tidegate.robot import Car
+from tidegate.safety.backup import Backup
 from tidegate.safety.barrier import OFF, Barrier, Row, Rows, State, barriers
 from tidegate.safety.joints import Box
 from tidegate.safety.qp import QPResult
@@ -21,6 +22,9 @@ from tidegate.settings import BarrierParameters, Settings
 BOX = np.array([[1.0, 0.0], [-1.0, 0.0], [0.0, 1.0], [0.0, -1.0]])
 """Rows of the joint box: force low and high, curvature low and high."""
 _BOX_ROWS: list[tuple[float, ...]] = [tuple(row) for row in BOX.tolist()]
+
+GAVE_WAY = 20
+"""A row that is broken by more tolerances than this gave way: ten may be kept with, and fifty are lowered by."""
 
 UnitRow = tuple[float, float, float, int, int]
 """A row of unit norm in units of deviation: by force and by curvature, bound; its priority, its barrier's index."""
@@ -56,6 +60,7 @@ class Filter:
         self._settings = settings
         self._filter = settings.safety.filter
         self.gain_default = self._filter.gain_default
+        self._backup = Backup(settings, car)
         self.barriers: tuple[Barrier, ...] = tuple(
             _made(name, parameters, settings, car)
             for name, parameters in settings.safety.barriers.items()
@@ -84,12 +89,11 @@ class Filter:
         return table[:, :2], table[:, 2], table[:, 3], table[:, 4], np.array(values)
 
     def row_gains(self, gains: Mapping[str, float]) -> list[float]:
-        """Outermost gain of each row: the policy's, clamped to its interval; the default where it gives none."""
-        low, high, default = self._settings.policy.gain_low, self._settings.policy.gain_high, self.gain_default
-        given = [gains.get(name, math.nan) for name in self.gain_names]
-        clamped = [min(max(gain, low), high) if math.isfinite(gain) else default for gain in given]
-        clamped.append(default)  # index -1
-        return [clamped[index] for index in self.gain_index]
+        """Outermost gain of each row: the policy's, or the default where it gives none, clamped to the interval."""
+        low, high = self._settings.policy.gain_low, self._settings.policy.gain_high
+        given = [gains.get(name, math.nan) for name in self.gain_names] + [math.nan]  # index -1
+        chosen = [gain if math.isfinite(gain) else self.gain_default for gain in given]
+        return [min(max(chosen[index], low), high) for index in self.gain_index]
 
     def _fill(self, state: State, learned: bool) -> list[float]:
         """Fill the table of rows; h by barrier."""
@@ -123,21 +127,25 @@ class Filter:
                 pushes[row[-1]] = max(pushes[row[-1]], push)
         if solved:
             command = box.clip(x * force_unit, y * curvature_unit)
-        else:  # never the wanted command: the brakes, and the steering as it is
-            command = box.clip(box.force_low, state.curvature)
+        else:
+            command = self.fallback(state, box)
         x, y = command[0] / force_unit, command[1] / curvature_unit
         margins = [math.inf] * len(self.barriers)
         for a, b, bound, _, owner in rows:
             margin = a * x + b * y - bound
             if not margin >= margins[owner]:
                 margins[owner] = margin
-        broken = -20 * self._filter.tolerance
+        broken = -GAVE_WAY * self._filter.tolerance
         states = tuple(
             BarrierState(barrier.name, h, least, push, least < broken)
             for barrier, h, least, push in zip(self.barriers, values, margins, pushes, strict=True)
         )
         most = max(pushes, default=0.0)
         return Filtered(*command, states, self.barriers[pushes.index(most)].name if most > 1e-6 else "", solved)
+
+    def fallback(self, state: State, box: Box) -> tuple[float, float]:
+        """Where there is no solution: a hard stop within the grip, and the steering as it is; never what was wanted."""
+        return box.clip(self._backup.brake(state.speed, state.curvature, state.disturbance), state.curvature)
 
     def _unit_rows(self, gains: Mapping[str, float]) -> list[UnitRow]:
         """What the table holds, in units of deviation."""

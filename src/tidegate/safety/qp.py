@@ -17,6 +17,8 @@ from tidegate.records import Floats
 UNBOUNDED = 1e30
 FLAGS = {1: "solved", -1: "infeasible"}
 """Of DAQP, as a status; any other means that it failed."""
+ITERATIONS = 500
+"""Most steps of one programme; one that needs more has failed. Of a car's programmes none needed more than a tenth."""
 PUSHES = 1e-9
 """Multiplier above which a row counts as active."""
 Which = NDArray[np.bool_] | slice
@@ -47,13 +49,15 @@ class QPResult:
 class QPBatch:
     """What came of B programmes, as in ``QPResult``.
 
-    ``solution`` (B, n), NaN where there is none; ``multipliers`` (B, m) ≥ 0; ``residual`` (B,); ``status`` (B,) words.
+    ``solution`` (B, n), NaN where there is none; ``multipliers`` (B, m) ≥ 0; ``residual`` (B,); ``status`` (B,) words;
+    ``gave_way`` (B, m): rows whose bound was lowered for those above, and which rest on it or below; None = none.
     """
 
     solution: Floats
     multipliers: Floats
     residual: Floats
     status: NDArray[np.str_]
+    gave_way: NDArray[np.bool_] | None = None
 
     @property
     def solved(self) -> NDArray[np.bool_]:
@@ -65,8 +69,9 @@ class QPBatch:
 def solve_qp(P: Floats, q: Floats, G: Floats, lower: Floats, tolerance: float = 1e-6) -> QPResult:
     """Minimise ½ xᵀPx + qᵀx subject to G x ≥ lower.
 
-    Never raises on numbers: NaN, contradiction and a solver that gives up are all a ``status``. The solver's own word
-    is not taken for it: 'solved' means that the rows hold within ``tolerance`` when checked here.
+    Never raises on numbers: NaN, contradiction and a solver that gives up, after ``ITERATIONS`` at the latest, are all
+    a ``status``. The solver's own word is not taken for it: 'solved' means that the rows hold within ``tolerance`` when
+    checked here.
 
     Args:
         P: (n, n) positive definite.
@@ -144,7 +149,7 @@ def _which(on: NDArray[np.bool_]) -> Iterator[tuple[int, Which]]:
 def _solve(P: Floats, q: Floats, G: Floats, lower: Floats) -> tuple[Floats, Floats, str]:
     """Solution, multipliers ≤ 0 and status in the solver's own word."""
     upper, sense = _open(lower.shape[0])
-    solution, _, flag, info = daqp.solve(P, q, G, upper, lower, sense)
+    solution, _, flag, info = daqp.solve(P, q, G, upper, lower, sense, iter_limit=ITERATIONS)
     return solution, info["lam"], FLAGS.get(flag, "failed")
 
 

@@ -11,6 +11,10 @@ by x, and (u, w) from P u + Aᵀw = g, A u = 0,
 (Amos & Kolter 2017, eq. 6 to 8, for this sign of the rows). It is the derivative wherever every row that holds with
 equality pushes. Where one holds with equality and λ = 0, x has a kink: the derivative is then that of the side on which
 the row is slack. Where rows that push are parallel, the programme has many multipliers and the solver's are used.
+
+A row that gave way (``QPBatch.gave_way``) holds x on a bound that its own b does not set: its ∂b and ∂G are 0, which is
+the derivative. How that bound moves with the rows that it gave way to is left out: by those the derivative is 0 too
+where it is not.
 """
 
 from __future__ import annotations
@@ -63,13 +67,14 @@ class _Solve(torch.autograd.Function):
         solved = torch.from_numpy(found.solved)
         x = torch.where(solved[:, None], torch.from_numpy(found.solution), fallback.detach())
         multipliers = torch.from_numpy(found.multipliers)
-        ctx.save_for_backward(P, G, x, multipliers, solved)
+        own = torch.ones_like(solved)[:, None] if found.gave_way is None else torch.from_numpy(~found.gave_way)
+        ctx.save_for_backward(P, G, x, multipliers, solved, own)
         ctx.mark_non_differentiable(solved)
         return x, solved
 
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:
-        P, G, x, multipliers, solved = ctx.saved_tensors
+        P, G, x, multipliers, solved, own = ctx.saved_tensors
         size = G.shape[2]
         g = gradients[0] * solved[:, None]
         pushing = multipliers > PUSHES
@@ -91,5 +96,6 @@ class _Solve(torch.autograd.Function):
             outer = u[:, :, None] * x[:, None]
             by_P = -0.5 * (outer + outer.transpose(1, 2))
             by_P = by_P if P.dim() == 3 else by_P.sum(dim=0)
-        by_G = multipliers[..., None] * u[:, None] - w[..., None] * x[:, None]
+        w = torch.where(own, w, 0.0)
+        by_G = torch.where(own, multipliers, 0.0)[..., None] * u[:, None] - w[..., None] * x[:, None]
         return by_P, -u, by_G, w, None, None

@@ -18,9 +18,13 @@ HARD = len(Priority)
 """Priority of rows that never give way (the joint box)."""
 ROOM = 50
 """Tolerances by which a level is lowered below what it reached: on the edge of feasibility no solver knows what is."""
-CHEAPER = (1.0, 1e-2, 1e-4)
+CHEAPER = (1.0, 1e-2)
 """Slack costs that are tried, as parts of the one given. What the levels above left may be so thin that the solver
-takes a programme with dear slack for infeasible, which none with slack is; cheaper slack gives way a little more."""
+takes a programme with dear slack for infeasible, which none with slack is."""
+AGAIN = 4
+"""Cheap slack is traded for the wish. So often it is solved for again, the wish being where it led to."""
+SOLVES = 2 + HARD * (1 + len(CHEAPER) + AGAIN)
+"""Most programmes of one call: bounded by count, not by the clock, so that a replay gives what the drive gave."""
 Priorities = Sequence[int] | NDArray[np.int_]
 
 
@@ -65,18 +69,32 @@ def relaxed(
             mine = slice(start, end)
             soft_rows[:, size] = 0.0
             soft_rows[mine, size] = 1.0
-            tried = (
-                solve_qp(
-                    _soft_cost(size, part * slack_cost), -soft_wanted, soft_rows[:end], reached[:end], 10 * tolerance
-                )
-                for part in CHEAPER
-            )
-            found = next((result for result in tried if result.status == "solved"), None)
+            found = _least_slack(soft_wanted, soft_rows[:end], reached[:end], slack_cost, tolerance)
             if found is not None:
-                reached[mine] = np.minimum(reached[mine], rows[mine] @ found.solution[:size] - ROOM * tolerance)
+                reached[mine] = np.minimum(reached[mine], rows[mine] @ found[:size] - ROOM * tolerance)
     lower = np.empty_like(lower)
     lower[order] = reached
     return lower
+
+
+def _least_slack(wanted: Floats, rows: Floats, lower: Floats, slack_cost: float, tolerance: float) -> Floats | None:
+    """Solution (n + 1,) with the least of the last variable, the slack, near to ``wanted`` (n + 1,)."""
+    size = wanted.shape[0] - 1
+    for part in CHEAPER:
+        cost = _soft_cost(size, part * slack_cost)
+        result = solve_qp(cost, -wanted, rows, lower, 10 * tolerance)
+        if result.status == "solved":
+            break
+    else:
+        return None
+    solution = result.solution
+    for _ in range(AGAIN if part < 1 else 0):  # proximal steps
+        nearer = np.append(solution[:size], 0.0)
+        result = solve_qp(cost, -nearer, rows, lower, 10 * tolerance)
+        if result.status != "solved":
+            break
+        solution = result.solution
+    return solution
 
 
 @cache

@@ -8,7 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from tidegate.robot import Car
+from tidegate.errors import SettingsError
+from tidegate.robot import GRAVITY, Car
 from tidegate.safety.barrier import Barrier, Priority, Rows, State, barriers
 from tidegate.safety.braking import Braking
 from tidegate.safety.lane import room
@@ -28,7 +29,8 @@ class Speed(Barrier):
     Trusted inputs: wheel speed through the odometry; the estimate of w comes from the speed alone.
     Guarantee: v ≤ v_max.
     Assumption: the measured speed errs by at most ε = ``speed_margin``, w by at most ``disturbance_margin``.
-    Its backup is to take the force down at the torque rate, which reaches the row for gains up to about 4 1/s.
+    Its backup is to take the drive off at the torque rate R: from the row on it gains a²/2R, a the strongest drive down
+    the steepest slope, and a/p is left there, so that gains above 2R/a are refused.
     """
 
     priority = Priority.SPEED
@@ -40,6 +42,13 @@ class Speed(Barrier):
         self._limit = settings.vehicle.speed_max - settings.safety.speed_margin
         self._margin = settings.safety.disturbance_margin
         self._mass = car.effective_mass
+        hardest = car.force_max / self._mass + GRAVITY * settings.vehicle.slope_max
+        most = 2 * car.force_rate(1) / self._mass / hardest
+        if settings.policy.gain_high > most:
+            raise SettingsError(
+                f"'policy.gain_high' is {settings.policy.gain_high:g}; it must be at most {most:.3g} [1/s], for with "
+                "'vehicle.wheel_effort_rate' the drive is taken off no faster ('speed')"
+            )
 
     def fill(self, state: State, rows: Rows) -> float:
         """See ``Barrier.fill``."""

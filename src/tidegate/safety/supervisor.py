@@ -58,7 +58,7 @@ class Supervisor:
         self._crosses = math.inf
         self._arc_track, self._lane_track = Track(settings), Track(settings)
         self._actuation = Actuation(car, self._period)
-        self._braking = -settings.vehicle.brake_guaranteed * car.loaded_mass
+        self._braking = self._backup.guaranteed
         steering = np.zeros(len(car.joint_names) - len(WHEEL_JOINTS))
         self._safe: Floats = np.concatenate((steering, car.wheel_efforts(self._braking)))
         self._limiter = Limiter(self._actuation.low, self._actuation.high, self._actuation.step, self._safe)

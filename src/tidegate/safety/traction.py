@@ -13,6 +13,27 @@ from tidegate.settings import Settings
 SIDES = 8
 
 
+class Grip:
+    """What may be asked of the tyres, (F/m, v² κ), as an octagon in the friction circle.
+
+    Attributes:
+        share: the circle's radius [m/s²]; ``inner``: that of the octagon's sides.
+        normals: of each side, by force [1/kg] and by lateral acceleration.
+    """
+
+    def __init__(self, settings: Settings, car: Car) -> None:
+        self._mass = car.effective_mass
+        self.share = settings.safety.traction_share * settings.vehicle.tyre_friction * GRAVITY
+        corners = [2 * math.pi * (side + 0.5) / SIDES for side in range(SIDES)]
+        self.normals = [(-math.cos(angle) / self._mass, -math.sin(angle)) for angle in corners]
+        self.inner = self.share * math.cos(math.pi / SIDES)
+
+    def hardest(self, speed: float, curvature: float) -> float:
+        """The strongest braking force [N] that the octagon leaves beside a path; 0 where it leaves none."""
+        lateral = max(speed, 1.0) ** 2 * curvature
+        return min(max((-self.inner - across * lateral) / along for along, across in self.normals if along > 0), 0.0)
+
+
 @barriers.register("traction")
 class Traction(Barrier):
     """The friction circle, as an inscribed octagon.
@@ -29,18 +50,14 @@ class Traction(Barrier):
 
     def __init__(self, settings: Settings, car: Car, parameters: Any = None) -> None:
         super().__init__(settings, car, parameters)
-        self._mass = car.effective_mass
-        self._grip = settings.safety.traction_share * settings.vehicle.tyre_friction * GRAVITY
-        corners = [2 * math.pi * (side + 0.5) / SIDES for side in range(SIDES)]
-        self._normals = [(-math.cos(angle) / self._mass, -math.sin(angle)) for angle in corners]
-        self._inner = self._grip * math.cos(math.pi / SIDES)
+        self._mass, self._grip = car.effective_mass, Grip(settings, car)
 
     def fill(self, state: State, rows: Rows) -> float:
         """See ``Barrier.fill``; h is the grip left by the last command [m/s²]."""
         square = max(state.speed, 1.0) ** 2
-        for row, (along, across) in enumerate(self._normals):
-            rows.set(row, along, across * square, -self._inner)
-        return self._grip - math.hypot(state.force / self._mass, square * state.curvature)
+        for row, (along, across) in enumerate(self._grip.normals):
+            rows.set(row, along, across * square, -self._grip.inner)
+        return self._grip.share - math.hypot(state.force / self._mass, square * state.curvature)
 
 
 @barriers.register("lateral")

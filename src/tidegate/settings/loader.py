@@ -62,7 +62,28 @@ def settings_from(values: dict[str, Any], source: str, folder: Path) -> Settings
             f"{source}: 'safety.camera_timeout_s' is {oldest:g} s; it must be longer than the camera's period, "
             f"{period:g} s ('camera.rate_hz' is {made.camera.rate_hz:g})"
         )
+    _check_gains(made, source)
     return dataclasses.replace(made, vehicle=dataclasses.replace(made.vehicle, urdf=urdf))
+
+
+def _check_gains(made: Settings, source: str) -> None:
+    """Gains lie in one interval, in which (1 − p T) h is a share of h."""
+    low, high, default, rate = (
+        made.policy.gain_low,
+        made.policy.gain_high,
+        made.safety.filter.gain_default,
+        made.safety.rate_hz,
+    )
+    if not low <= high < rate:
+        raise SettingsError(
+            f"{source}: 'policy.gain_high' is {high:g}; it must be at least 'policy.gain_low', {low:g}, "
+            f"and less than 'safety.rate_hz', {rate:g} [1/s]"
+        )
+    if not low <= default <= high:
+        raise SettingsError(
+            f"{source}: 'safety.filter.gain_default' is {default:g}; it must be 'policy.gain_low' to "
+            f"'policy.gain_high', {low:g} to {high:g} [1/s]"
+        )
 
 
 def load_settings(path: str | Path) -> Settings:

@@ -148,7 +148,7 @@ class FilterSettings:
 
     acceleration_scale: float = setting(4.0, "m/s²", "deviation from the wanted force that costs one", low=0.1)
     curvature_scale: float = setting(0.02, "1/m", "deviation from the wanted curvature that costs one", low=1e-4)
-    slack_cost: float = setting(1e4, "1", "cost of a unit of relaxation against a unit of deviation", low=1, high=1e8)
+    slack_cost: float = setting(1e4, "1", "cost of a unit of relaxation against a unit of deviation", low=1e3, high=1e8)
     tolerance: float = setting(
         1e-6, "1", "largest violation of a scaled row that a solution may have", low=1e-9, high=1e-2
     )
