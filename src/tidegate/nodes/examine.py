@@ -43,7 +43,7 @@ ANSWER_S = 5.0
 """Longest wait for the lifecycle states."""
 DEPTH = 200
 CAMERA = "camera/image_raw"
-READ = ("joint_states", CAMERA, "camera/camera_info")
+READ = ("joint_states", "points", CAMERA, "camera/camera_info")
 """Topics whose content is looked at."""
 COURSE = ("lane", "odom")
 """Topics of which every message is."""
