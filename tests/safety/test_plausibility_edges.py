@@ -12,7 +12,7 @@ import pytest
 from safety_plant import car, settings
 
 from tidegate.records import Imu, JointStates, Odometry, Points, Received, SafetyInputs, nanoseconds
-from tidegate.safety.plausibility import Plausibility
+from tidegate.safety.plausibility import Held, Plausibility
 from tidegate.safety.watchdog import Watchdog
 
 LIMITS, SAFETY = settings().safety.plausibility, settings().safety
@@ -128,7 +128,7 @@ def test_what_repeats_itself_while_the_car_moves_is_frozen(name: str) -> None:
         assert not any("frozen" in fault for fault in told)
     told = watched.see(**{name: watched.last(name)})
     assert f"{name} is frozen: the same to the last digit over {driven + STEP * 9.7:.1f} m" in told
-    assert watched.see(**{name: None}) == ()  # not new: nothing to judge
+    assert watched.see(**{name: None}) == told  # not new: what is wrong with the newest stands
     assert not any("frozen" in fault for fault in watched.see())
 
 
@@ -236,6 +236,24 @@ def test_what_is_late_is_not_judged() -> None:
         alone = Watched()
         for _ in range(60):
             assert alone.see(**{missing: None}) == ()
+
+
+@pytest.mark.parametrize("gone", [1, 20])
+def test_a_fault_is_held_until_none_has_been_seen_for_so_long(gone: int) -> None:
+    held = Held(gone)
+    assert held((), 5) == ()
+    assert held(("a",), 5) == ("a",)
+    assert held(("b", "c"), 5) == ("b", "c")
+    assert held((), 0) == held((), gone - 1) == ("b", "c")
+    assert held((), 1) == ()
+    for _ in range(3):  # it counts from the last time that something was wrong
+        assert held(("a",), 5) == held((), gone - 1) == ("a",)
+
+
+def test_where_nothing_is_held_a_fault_ends_with_itself() -> None:
+    held = Held(0)
+    assert held(("a",), 5) == ("a",)
+    assert held((), 0) == ()
 
 
 def test_a_gap_between_ticks_longer_than_any_input_may_be_silent_is_a_fault_once() -> None:

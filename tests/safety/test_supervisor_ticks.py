@@ -355,7 +355,9 @@ def test_the_speed_is_told_while_no_trusted_sensor_is_at_fault(name: str) -> Non
     )
     drive.run(PERIOD, change=late)
     assert drive.supervisor.speed is None
-    drive.run(2 * PERIOD)
+    drive.run(SAFETY.plausibility.persist_s - PERIOD)
+    assert drive.supervisor.speed is None
+    drive.run(PERIOD)
     assert drive.supervisor.speed == pytest.approx(drive.plant.speed, abs=0.2)
 
 

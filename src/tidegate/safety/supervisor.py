@@ -21,7 +21,7 @@ from tidegate.safety.ladder import Conditions, Rung, advance
 from tidegate.safety.lane_tracker import LaneTracker, TrackedLane, centre_line
 from tidegate.safety.limiter import Limiter
 from tidegate.safety.motion import Motion
-from tidegate.safety.plausibility import Plausibility
+from tidegate.safety.plausibility import Held, Plausibility
 from tidegate.safety.watchdog import Watchdog
 from tidegate.settings import Settings
 
@@ -47,6 +47,7 @@ class Supervisor:
         self.filter = Filter(settings, car, disable=disable)
         self._speed_target = self._force_most = math.inf
         self._watchdog, self._plausibility = Watchdog(settings, car), Plausibility(settings, car)
+        self._held = Held(nanoseconds(settings.safety.plausibility.persist_s))
         self._tracker = LaneTracker(settings)
         self._motion = Motion(settings, car)
         self._backup = Backup(settings, car)
@@ -125,7 +126,7 @@ class Supervisor:
         if self._lane_age >= 0:
             self._lane_age += step
         camera = self._camera()
-        conditions = self._conditions(inputs, camera, backwards)
+        conditions = self._conditions(inputs, camera, backwards, step)
         self.rung = advance(self.rung, conditions, inputs.now, self._hold)
         mode = self.rung.mode
         state = self._fill_state(inputs.now, step)
@@ -205,7 +206,7 @@ class Supervisor:
             out += ("lane estimate contradicts odometry",) if refused else watchdog.late("lane") or ("no lane",)
         return sick + out
 
-    def _conditions(self, inputs: SafetyInputs, camera: tuple[str, ...], backwards: bool) -> Conditions:
+    def _conditions(self, inputs: SafetyInputs, camera: tuple[str, ...], backwards: bool, step: int) -> Conditions:
         watchdog = self._watchdog
         trusted: tuple[str, ...] = ()
         for name in TRUSTED:
@@ -226,7 +227,7 @@ class Supervisor:
         waited = self.rung.mode == Mode.STOPPING and inputs.now - self.rung.since > nanoseconds(ladder.blind_stop_s)
         return Conditions(
             camera=camera,
-            trusted=trusted,
+            trusted=self._held(trusted, step),
             stop=stop,
             manual=manual is not None and bool(manual.engaged),
             hand_back=manual is not None and bool(manual.hand_back),
