@@ -98,6 +98,18 @@ def test_what_is_wanted_is_the_wish_inside_what_the_car_can_do(manual: bool) -> 
         assert driving().run(PERIOD, nominal, manual=stick).wanted == wanted
 
 
+@pytest.mark.parametrize("mode", list(Mode))
+def test_the_lane_is_left_out_only_while_the_drivers_command_is_used(mode: Mode) -> None:
+    """In a stop that was ordered the backup steers, whether the dead-man switch is held or not."""
+    drive = driving(8.0, mode)
+    drive.supervisor.rung = drive.supervisor.rung._replace(latched=True)
+    tick = ticks(drive, 2, manual=Manual(0, True, 0.0, 0.0))
+    driven = mode in (Mode.NORMAL, Mode.HOLD)  # a driver leads out of HOLD
+    assert (tick.mode == Mode.NORMAL) == driven
+    for name in ("lane", "curve", "sight"):
+        assert math.isinf(value(tick, name)) == driven
+
+
 def test_stopped_says_what_stands_against_a_reset_each_once() -> None:
     drive = driving(0.0, Mode.STOPPED)
     tick = ticks(drive, change=without("joints", "imu", "nominal"))

@@ -137,7 +137,8 @@ class Supervisor:
         else:
             told = watchdog.usable("gains") if mode == Mode.NORMAL else None
             gains = {} if told is None else told.values
-            filtered = self.filter(state, wanted, gains, box, learned=not conditions.manual)
+            driven = mode == Mode.NORMAL and conditions.manual
+            filtered = self.filter(state, wanted, gains, box, learned=not driven)
         allowed = (filtered.force, filtered.curvature)
         joints = watchdog.usable("joints") or self._no_joints
         effort = self._limiter(self._actuation.efforts(*allowed, joints, inputs.now))
