@@ -7,6 +7,7 @@ import math
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import partial
+from itertools import cycle
 from typing import Any
 
 import numpy as np
@@ -96,6 +97,7 @@ def _lying(settings: Settings) -> list[Fault]:
     plausible = safety.plausibility
     lasts, scan = plausible.persist_s + ticks, ticks + 1 / settings.ranging.rate_hz
     way, way_scan, pose = plausible.frozen_m, plausible.frozen_scan_m, ("x", "y", "yaw")
+    frames, trusted = ticks + 2 / settings.camera.rate_hz, safety.lane.bound_trusted
     seldom = 0.6 * safety.trusted_timeout_s
     jump, turn, bias = 2 * plausible.jump_m, 2 * plausible.jump_rad, 2 * plausible.turn_difference
     return [
@@ -107,6 +109,7 @@ def _lying(settings: Settings) -> list[Fault]:
         Fault("odometry turns", STOPPING, ticks, partial(Changed, "odometry", yaw=lambda yaw: yaw + turn)),
         Fault("odometry too slow", STOPPING, lasts, partial(Changed, "odometry", speed=lambda v: v / 2)),
         Fault("gyro biased", STOPPING, lasts, partial(Changed, "imu", angular_velocity=lambda rate: rate + bias)),
+        Fault("lane unsure by turns", HOLD, frames, lambda: Changed("lane", bound=_by_turns(2 * trusted))),
         Fault("image health error", HOLD, ticks, partial(Changed, "health", level=lambda _: Level.ERROR)),
     ]
 
@@ -135,6 +138,12 @@ def _borne(settings: Settings) -> list[Fault]:
 
 def _nan(value: Any) -> Any:
     return np.full_like(value, np.nan) if isinstance(value, np.ndarray) else math.nan
+
+
+def _by_turns(value: float) -> Change:
+    """Every other array holds ``value`` alone."""
+    turns = cycle((True, False))
+    return lambda array: np.full_like(array, value) if next(turns) else array
 
 
 class Changed:

@@ -70,6 +70,7 @@ class Supervisor:
         self._standing = 0.0
         self._lane_stamp: int | None = None
         self._lane_age = -1
+        self._unsure: tuple[str, ...] = ()
         self._points_stamp: int | None = None
         self._things: Floats = np.empty((0, 2))
         self._things_pose = (0.0, 0.0, 0.0)
@@ -127,7 +128,7 @@ class Supervisor:
             self._lane_age += step
         camera = self._camera()
         conditions = self._conditions(inputs, camera, backwards, step)
-        self.rung = advance(self.rung, conditions, inputs.now, self._hold)
+        self.rung = advance(self.rung, conditions, inputs.now, self._hold, self._settings.safety.hold_share)
         mode = self.rung.mode
         state = self._fill_state(inputs.now, step)
         wanted = self._wanted(mode, conditions)
@@ -191,16 +192,17 @@ class Supervisor:
         if lane is not None and lane.stamp != self._lane_stamp and not sick:
             judged = not use_health or (health is not None and health.stamp >= lane.stamp)
             if judged:
-                self._lane_stamp = lane.stamp
+                self._lane_stamp, self._unsure = lane.stamp, ()
                 if self._settings.safety.lane.bound_trusted < lane.bound[0] < math.inf:
-                    if use_health:
-                        sick = (f"lane estimate too uncertain (±{lane.bound[0]:.2f} m)",)
+                    if use_health:  # until a surer one comes, not for this tick alone
+                        self._unsure = (f"lane estimate too uncertain (±{lane.bound[0]:.2f} m)",)
                     else:  # the camera counts as well: drive on in the remembered lane
                         self._lane_age = watchdog.age("lane")
                 elif self._tracker.offer(
                     lane, gated=self.rung.mode != Mode.STOPPED and self._binds(self._tracker.lane())
                 ):
                     self._lane_age = watchdog.age("lane")
+        sick += self._unsure
         if not 0 <= self._lane_age <= self._camera_late:
             offered = lane is not None and lane.stamp == self._lane_stamp != self._tracker.stamp
             refused = offered and watchdog.usable("lane") is not None and not sick

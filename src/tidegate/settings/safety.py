@@ -154,7 +154,10 @@ class SafetySettings:
     camera_timeout_s: float = setting(
         0.09, "s", "age at which what the camera gives (nominal, lane, health) is late", low=0.01, high=2
     )
-    hold_s: float = setting(0.3, "s", "longest HOLD before STOPPING", low=0, high=2)
+    hold_s: float = setting(0.3, "s", "longest HOLD before STOPPING, HOLDs shortly before counted in", low=0, high=2)
+    hold_share: float = setting(
+        0.1, "1", "share of the time in NORMAL that is given back of what HOLDs before have used up", low=0, high=0.5
+    )
     trusted_timeout_s: float = setting(
         0.1, "s", "age at which joint states, odometry or IMU are late", low=0.005, high=2
     )
