@@ -145,6 +145,8 @@ def run_drill(drill: Drill) -> DrillOutcome:
         else:
             stopped = loop.until(lambda tick: _over(fault, tick), LONGEST_S) and loop.mode is Mode.STOPPED
             loop.until(lambda tick: False, STANDING_S)
+        loop.pilot.tamper = lambda inputs: inputs
+        loop.until(lambda tick: False, STANDING_S)  # whoever held the dead-man switch has let go
         loop.pilot.tamper = _resetting
         released = loop.until(lambda tick: tick.mode is Mode.NORMAL, OUT_S)
         loop.pilot.tamper = lambda inputs: inputs
