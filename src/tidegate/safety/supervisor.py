@@ -9,7 +9,7 @@ from collections.abc import Mapping
 import numpy as np
 
 from tidegate.records import Command, Floats, JointStates, Level, Mode, SafetyInputs, Tick, nanoseconds, seconds
-from tidegate.robot import WHEEL_JOINTS, Actuation, Car
+from tidegate.robot import GRAVITY, WHEEL_JOINTS, Actuation, Car
 from tidegate.safety.backup import Backup
 from tidegate.safety.barrier import Ahead, State
 from tidegate.safety.corridor import Corridor, Track, moved
@@ -57,10 +57,11 @@ class Supervisor:
         self._crosses = math.inf
         self._arc_track, self._lane_track = Track(settings), Track(settings)
         self._actuation = Actuation(car, self._period)
-        self._braking = -settings.vehicle.brake_guaranteed * car.loaded_mass
         steering = np.zeros(len(car.joint_names) - len(WHEEL_JOINTS))
-        self._safe: Floats = np.concatenate((steering, car.wheel_efforts(self._braking)))
-        self._limiter = Limiter(self._actuation.low, self._actuation.high, self._actuation.step, self._safe)
+        safe = np.concatenate((steering, car.wheel_efforts(-settings.vehicle.brake_guaranteed * car.loaded_mass)))
+        self._limiter = Limiter(self._actuation.low, self._actuation.high, self._actuation.step, safe)
+        self._hardest = _hardest(settings, car)
+        self._last_resort: Floats = np.concatenate((steering, car.wheel_efforts(self._hardest)))
         self._no_joints = JointStates(0, (), np.empty(0), np.empty(0), np.empty(0))
         self.rung = Rung()
         self.speed: float | None = None
@@ -106,11 +107,26 @@ class Supervisor:
         except Exception as error:  # the one place where everything is caught: the car must get a command
             reason = f"fault in the safety filter: {type(error).__name__}: {error}"
             self.rung = Rung(Mode.STOPPING, inputs.now, (reason,), latched=True)
-            effort = self._limiter(self._safe)
-            self._actuation.effort = effort
-            backup = self._braking, self._state.curvature
+            effort = self._limiter(self._braking(inputs))
+            state, actuation = self._state, self._actuation
+            actuation.effort = effort
+            state.force, state.curvature = self._car.wheel_force(effort[-len(WHEEL_JOINTS) :]), actuation.curvature
+            backup = self._hardest, actuation.curvature
             command = Command(inputs.now, self._car.joint_names, effort)
             return Tick(command, Mode.STOPPING, backup, backup, (), "", (reason,))
+
+    def _braking(self, inputs: SafetyInputs) -> Floats:
+        """Efforts (J,) [N·m] after a fault inside, of parts that may be sound: hard brakes, steering held where it was.
+
+        Where these parts are at fault too, the steering torque falls to zero at its rate.
+        """
+        received, joints = inputs.joints, self._no_joints
+        try:
+            if received is not None and self._watchdog.sound("joints", received):
+                joints = received.record
+            return self._actuation.efforts(self._hardest, self._actuation.curvature, joints, inputs.now)
+        except Exception:
+            return self._last_resort
 
     def _tick(self, inputs: SafetyInputs) -> Tick:
         self.speed = None
@@ -313,3 +329,11 @@ class Supervisor:
         hard = bool(conditions.trusted) or self.rung.latched
         blind = bool(conditions.camera)
         return self._backup.command(mode, state.speed, lane, state.curvature, state.disturbance, blind=blind, hard=hard)
+
+
+def _hardest(settings: Settings, car: Car) -> float:
+    """Force [N] of the hardest braking that the grip leaves in the sharpest bend, the guaranteed one at least."""
+    vehicle = settings.vehicle
+    grip = settings.safety.traction_share * vehicle.tyre_friction * GRAVITY
+    along = math.sqrt(max(grip**2 - vehicle.lateral_acceleration_max**2, 0.0))
+    return max(-max(along * car.effective_mass, vehicle.brake_guaranteed * car.loaded_mass), car.force_min)

@@ -114,6 +114,11 @@ class Watchdog:
         kept = self._inputs[name]
         return kept.newest if kept.age <= kept.oldest else None
 
+    def sound(self, name: str, received: Received[Any] | None) -> bool:
+        """Whether something received is sound and young enough, all that was there before left out of account."""
+        kept = self._inputs[name]
+        return received is not None and received.age <= kept.oldest and _holds(kept.sound, received.record)
+
     def late(self, name: str) -> tuple[str, ...]:
         """Why an input cannot be used, in words; empty = it can."""
         return self._inputs[name].late()
