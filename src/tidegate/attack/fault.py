@@ -19,7 +19,7 @@ from tidegate.settings import Settings
 
 Change = Callable[[Any], Any]
 NORMAL, HOLD, STOPPING = Mode.NORMAL, Mode.HOLD, Mode.STOPPING
-PASSING = ("odometry jumps", "odometry turns", "odometry too slow", "clock runs back")
+PASSING = ("odometry jumps", "odometry turns", "joints jump", "odometry too slow", "clock runs back")
 """Faults that are over at once, or within the limits once the car is slow: after them a driver may drive."""
 
 
@@ -103,6 +103,7 @@ def _lying(settings: Settings) -> list[Fault]:
     return [
         Fault("joints frozen", STOPPING, ticks, partial(Frozen, "joints", "position", "velocity"), way),
         Fault("odometry frozen", STOPPING, ticks, partial(Frozen, "odometry", *pose), way),
+        Fault("imu frozen", STOPPING, ticks, partial(Frozen, "imu", "angular_velocity", "linear_acceleration"), way),
         Fault("range frozen", STOPPING, scan, partial(Frozen, "points", "xyz", "ring"), way_scan),
         Fault("odometry seldom", STOPPING, 2 * AVERAGED * seldom, partial(Seldom, "odometry", seldom)),
         Fault("odometry jumps", STOPPING, ticks, partial(Changed, "odometry", y=lambda y: y + jump)),
@@ -110,6 +111,7 @@ def _lying(settings: Settings) -> list[Fault]:
         Fault("odometry too slow", STOPPING, lasts, partial(Changed, "odometry", speed=lambda v: v / 2)),
         Fault("gyro biased", STOPPING, lasts, partial(Changed, "imu", angular_velocity=lambda rate: rate + bias)),
         Fault("lane unsure by turns", HOLD, frames, lambda: Changed("lane", bound=_by_turns(2 * trusted))),
+        Fault("joints jump", STOPPING, ticks, lambda: Changed("joints", position=_once(turn))),
         Fault("image health error", HOLD, ticks, partial(Changed, "health", level=lambda _: Level.ERROR)),
     ]
 
@@ -144,6 +146,12 @@ def _by_turns(value: float) -> Change:
     """Every other array holds ``value`` alone."""
     turns = cycle((True, False))
     return lambda array: np.full_like(array, value) if next(turns) else array
+
+
+def _once(more: float) -> Change:
+    """The first array has ``more`` in each place, the others are as they were."""
+    left = iter((more,))
+    return lambda array: array + next(left, 0.0)
 
 
 class Changed:

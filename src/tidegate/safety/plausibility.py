@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from tidegate.records import Imu, JointStates, Odometry, Points, nanoseconds, seconds
-from tidegate.robot import Car
+from tidegate.robot import STEER_JOINTS, Car
 from tidegate.safety.watchdog import Watchdog
 from tidegate.settings import Settings
 
@@ -90,6 +90,8 @@ class Plausibility:
                     stream.wrong = stream.arrived(record, interval, self._way)
                     if record is odometry:
                         stream.wrong += self._jumped(before, odometry, interval)
+                    elif record is joints:
+                        stream.wrong += self._steered(before, joints, interval)
             faults += stream.wrong
         if rolled is not None and odometry is not None:
             most = self._limits.speed_difference + self._limits.speed_share * max(measured)
@@ -111,6 +113,17 @@ class Plausibility:
         turned = abs(math.remainder(record.yaw - before.yaw, 2 * math.pi))
         if turned - max(abs(before.yaw_rate), abs(record.yaw_rate)) * interval > self._limits.jump_rad:
             found.append(f"odometry turned by {turned:.2f} rad in {interval * 1e3:.0f} ms")
+        return found
+
+    def _steered(self, before: JointStates, record: JointStates, interval: float) -> list[str]:
+        """Where a steering angle changed by more than its rates tell in ``interval`` [s]."""
+        found = []
+        for name in STEER_JOINTS:
+            was, at = before.names.index(name), record.names.index(name)
+            turned = abs(record.position.item(at) - before.position.item(was))
+            fastest = max(abs(before.velocity.item(was)), abs(record.velocity.item(at)))
+            if turned - fastest * interval > self._limits.jump_rad:
+                found.append(f"{name} turned by {turned:.2f} rad in {interval * 1e3:.0f} ms")
         return found
 
     def _lasts(self, name: str, wrong: bool, now: int) -> bool:
@@ -140,12 +153,12 @@ class Held:
 def _content(record: JointStates | Odometry | Imu | Points) -> Any:
     """What can never be the same twice while the car moves; None where that says nothing.
 
-    An IMU may rest at steady speed, and an empty scan is what a free road gives.
+    An empty scan is what a free road gives; an IMU that rests at steady speed still has its noise.
     """
     if isinstance(record, JointStates):
         return record.position.tobytes(), record.velocity.tobytes()
     if isinstance(record, Odometry):
         return record.x, record.y
-    if isinstance(record, Points):
-        return record.xyz.tobytes() if len(record.xyz) else None
-    return None
+    if isinstance(record, Imu):
+        return record.angular_velocity.tobytes(), record.linear_acceleration.tobytes()
+    return record.xyz.tobytes() if len(record.xyz) else None

@@ -122,9 +122,14 @@ class PlausibilitySettings:
         0.3, "rad/s", "yaw rates of odometry and IMU may differ by this", low=0.01, high=10
     )
     jump_m: float = setting(0.3, "m", "odometry may move this much farther than its speed says", low=0.01, high=10)
-    jump_rad: float = setting(0.1, "rad", "odometry may turn this much farther than its yaw rate says", low=0.01)
+    jump_rad: float = setting(
+        0.1, "rad", "odometry, or a steering joint, may turn this much farther than its rate says", low=0.01
+    )
     frozen_m: float = setting(
-        0.5, "m", "way over which joints or odometry may repeat themselves to the last digit; 0 = not watched", low=0
+        0.5,
+        "m",
+        "way over which joints, odometry or IMU may repeat themselves to the last digit; 0 = not watched",
+        low=0,
     )
     frozen_scan_m: float = setting(
         2.0, "m", "the same of the range sensor; 0 = not watched (a simulator without noise on a flat road)", low=0
