@@ -13,14 +13,19 @@ from tidegate.attack.campaign import DRILLS, run_drills
 from tidegate.attack.drill import Drill, run_drill
 from tidegate.attack.fault import faults
 from tidegate.errors import SettingsError
-from tidegate.records import Odometry, Points, Received, SafetyInputs
+from tidegate.records import Manual, Mode, Nominal, Odometry, Points, Received, SafetyInputs
 from tidegate.safety import plausibility
 from tidegate.settings import load_settings
 from tidegate.share import share_path
 
 SETTINGS = str(share_path("config/car.yaml"))
 FAULTS = faults(load_settings(SETTINGS))
-FEW = {"odometry silent": 5029, "lane not usable": 5017, "odometry a little late": 5003}
+FEW = {
+    "odometry silent": 5029,
+    "lane not usable": 5017,
+    "odometry a little late": 5003,
+    "odometry frozen, a driver drives": 5029,
+}
 """Faults with seeds by which they come early."""
 
 
@@ -40,6 +45,27 @@ def test_a_fault_ends_in_its_rung_in_time_and_a_reset_leads_out(name: str, seed:
 def test_every_other_fault_too(name: str) -> None:
     outcome = run_drill(Drill(SETTINGS, "road", 5002, name))
     assert outcome.passed, outcome
+
+
+def test_a_driver_in_a_drill_asks_for_what_the_network_asks_for() -> None:
+    asked = Received(Nominal(1, 700.0, 0.01), 0)
+    driven = FAULTS["odometry seldom, a driver drives"].make()
+    heard = driven(replace(inputs(1), nominal=asked))
+    assert heard.manual == Received(Manual(1, True, 700.0, 0.01), 0)
+    assert driven(inputs(5_000_000)).manual is None
+    assert not any("a driver drives" in name for name, fault in FAULTS.items() if fault.rung is not Mode.STOPPING)
+
+
+def test_an_input_that_comes_seldom_is_as_old_as_it_says() -> None:
+    seldom = FAULTS["odometry seldom"].make()
+    ages = []
+    for tick in range(30):
+        heard = seldom(inputs(tick * 5_000_000)).odometry
+        assert heard is not None
+        assert heard.age == tick * 5_000_000 - heard.record.stamp
+        ages.append(heard.age)
+    assert max(ages) == 55_000_000
+    assert ages.count(0) == 3
 
 
 @pytest.mark.slow

@@ -24,7 +24,7 @@ from tidegate.doctor.middleware import check_domain, check_ros
 from tidegate.doctor.robot import check_bundle, read_bundle, read_robot
 from tidegate.messages import TOPICS, camera_info
 from tidegate.messages.rates import EVERY_OUTPUT, OUTPUTS, stated_rates
-from tidegate.records import Frame, JointStates, LaneEstimate, Odometry
+from tidegate.records import Frame, JointStates, LaneEstimate, Odometry, Points
 from tidegate.robot import Car
 from tidegate.security.manifest import write_manifest
 from tidegate.settings import load_settings
@@ -360,6 +360,18 @@ FAULTS: dict[str, tuple[Callable[[], list[Finding]], str, str, str]] = {
         "fail",
         "160 × 80 px; the settings state 640 × 480",
         "set the driver",
+    ),
+    "more scan planes than stated": (
+        lambda: list(
+            check_graph(
+                with_topic("points", record=Points(0, np.ones((2, 3), np.float32), np.array([0, 7], np.int32))),
+                SETTINGS,
+                CAR,
+            )
+        ),
+        "fail",
+        "has rings 0 to 7; the settings state 7 planes, 0 to 6",
+        "ranging.elevation_deg",
     ),
     "wrong encoding": (
         lambda: list(

@@ -112,7 +112,9 @@ class Plant:
         return Odometry(now, self.x, self.y, self.yaw, self.speed, self.speed * car().curvature(*self.steer))
 
     def imu(self, now: int) -> Imu:
-        return Imu(now, np.array([0.0, 0.0, self.speed * car().curvature(*self.steer)]), np.array([0.0, 0.0, 9.81]))
+        noise = 1e-9 * (now % 1009)  # no real IMU repeats itself
+        turn = self.speed * car().curvature(*self.steer)
+        return Imu(now, np.array([0.0, 0.0, turn]), np.array([0.0, 0.0, 9.81 + noise]))
 
     def lane(self, now: int, bound: float = 0.1) -> LaneEstimate:
         knots = len(settings().perception.preview_m)

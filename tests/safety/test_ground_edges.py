@@ -8,6 +8,8 @@ import math
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from safety_plant import car, settings
 from scipy.spatial.transform import Rotation
 
@@ -123,6 +125,48 @@ def test_broken_returns_and_unknown_rings_are_no_returns(part: int) -> None:
         xyz[1, part] = value
         found = GroundFilter(settings(), car()).things(Points(0, xyz, np.array([3, 4], np.int32)))
         assert found[:, 0] == pytest.approx([MOUNT + good[1]])
+
+
+@st.composite
+def crowded(draw: st.DrawFn) -> tuple[np.ndarray, np.ndarray]:
+    """Several returns in most cells of a few neighbouring sectors: places (n, 3) [m] and rings (n,)."""
+    beam = math.radians(2 * RANGING.azimuth_deg / (RANGING.beams - 1))
+    one = st.tuples(
+        st.integers(0, RINGS - 1), st.integers(-1, 1), st.floats(-0.4, 0.4), st.floats(2.0, 90.0), st.floats(-2.0, 4.0)
+    )
+    returns = draw(st.lists(one, min_size=1, max_size=40))
+    turns = [beam * (sector + part) for _, sector, part, _, _ in returns]
+    places = [
+        (MOUNT + far * math.cos(turn), far * math.sin(turn), height)
+        for turn, (_, _, _, far, height) in zip(turns, returns, strict=True)
+    ]
+    return np.array(places), np.array([ring for ring, *_ in returns], np.int32)
+
+
+@given(scan=crowded(), seed=st.integers(0, 2**32 - 1))
+def test_the_nearest_return_of_a_ring_in_a_sector_counts_in_whatever_order_they_come(
+    scan: tuple[np.ndarray, np.ndarray], seed: int
+) -> None:
+    """More beams than the settings say, or several echoes: as a scan that holds the nearest of each cell alone."""
+    xyz, ring = scan
+    ground = GroundFilter(settings(), car())
+    order = np.random.default_rng(seed).permutation(len(ring))
+    found = ground.things(Points(0, xyz, ring))
+    np.testing.assert_array_equal(ground.things(Points(0, xyz[order], ring[order])), found)
+    beam = math.radians(2 * RANGING.azimuth_deg / (RANGING.beams - 1))
+    nearest: dict[tuple[int, int], tuple[float, float, int]] = {}
+    for index, ((x, y, z), plane) in enumerate(zip(xyz, ring, strict=True)):
+        cell = int(plane), round(math.atan2(y, x - MOUNT) / beam)
+        key = float(np.hypot(x - MOUNT, y)), -z, index
+        nearest[cell] = min(nearest.get(cell, key), key)
+    alone = sorted(index for _, _, index in nearest.values())
+    np.testing.assert_array_equal(ground.things(Points(0, xyz[alone], ring[alone])), found)
+
+
+def test_what_lies_behind_in_the_same_cell_takes_no_thing_away() -> None:
+    thing = [(3, 12.0, 0.5), (4, 12.1, 1.0)]
+    for behind in ([(3, 60.0, 0.0)], [(4, 60.0, 2.0)], [(3, 60.0, 0.0), (4, 60.0, 2.0)]):
+        assert things(*thing, *behind) == pytest.approx(np.array([[MOUNT + 12.0, 0.0]]))
 
 
 def test_rings_that_are_given_in_any_order_are_sorted() -> None:

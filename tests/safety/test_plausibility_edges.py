@@ -12,7 +12,7 @@ import pytest
 from safety_plant import car, settings
 
 from tidegate.records import Imu, JointStates, Odometry, Points, Received, SafetyInputs, nanoseconds
-from tidegate.safety.plausibility import Plausibility
+from tidegate.safety.plausibility import Held, Plausibility
 from tidegate.safety.watchdog import Watchdog
 
 LIMITS, SAFETY = settings().safety.plausibility, settings().safety
@@ -35,9 +35,11 @@ class Watched:
         now = nanoseconds(self.time)
         spins = np.concatenate((np.zeros(2), np.full(4, self.speed / car().wheel_radius)))
         fresh: dict[str, object] = {
-            "joints": JointStates(now, car().joint_names, np.full(6, self.x), spins, np.zeros(6)),
+            "joints": JointStates(
+                now, car().joint_names, np.concatenate((np.zeros(2), np.full(4, self.x))), spins, np.zeros(6)
+            ),
             "odometry": Odometry(now, self.x, -2.0, 0.1 + self.turn * self.time, self.speed, self.turn),
-            "imu": Imu(now, np.array([0.7, -0.7, self.turn]), np.zeros(3)),
+            "imu": Imu(now, np.array([0.7, -0.7, self.turn]), np.full(3, self.time)),
             "points": Points(now, np.full((2, 3), self.x, np.float32), np.zeros(2, np.int32)),
         }
         fresh |= instead
@@ -79,12 +81,12 @@ def test_wheels_and_odometry_may_differ_by_a_share_and_no_longer_than_a_moment(s
         for _ in range(persist + 1):
             rim = watched.speed + sign * part * most
             spins = np.concatenate((np.zeros(2), np.full(4, rim / car().wheel_radius)))
-            position = np.full(6, watched.x + 0.5)
+            position = np.array([0.0, 0.0, *[watched.x + 0.5] * 4])
             told.append(watched.see(joints=watched.last("joints", velocity=spins, position=position)))
         assert set(told[:persist]) == {()}
         assert told[persist] == ((f"odometry says {speed:.1f} m/s, the wheels {rim:.1f} m/s",) if wrong else ())
         assert watched.see() == ()  # agreeing again
-        again = watched.last("joints", velocity=spins, position=np.full(6, watched.x + 9.0))
+        again = watched.last("joints", velocity=spins, position=position + 9.0 * (np.arange(6) > 1))
         assert watched.see(joints=again) == ()  # and the moment begins anew
 
 
@@ -100,7 +102,8 @@ def test_one_wheel_that_slips_or_two_that_lock_do_not_count() -> None:
         watched.see()
         for _ in range(persist):
             velocity = np.array([0.0, 0.0, *spins])
-            told = watched.see(joints=watched.last("joints", velocity=velocity, position=np.full(6, watched.x)))
+            position = np.array([0.0, 0.0, *[watched.x] * 4])
+            told = watched.see(joints=watched.last("joints", velocity=velocity, position=position))
         assert (told == ()) == believed
 
 
@@ -110,12 +113,15 @@ def test_yaw_rates_may_differ_by_so_much(sign: float) -> None:
     for share, wrong in ((0.999, False), (1.001, True)):
         watched = Watched(turn=0.4)
         turn = 0.4 + sign * share * LIMITS.turn_difference
-        told = list(rounds(watched, persist + 1, imu=Imu(0, np.array([9.0, 9.0, turn]), np.zeros(3))))
+        told = [
+            watched.see(imu=Imu(tick, np.array([9.0, 9.0, turn]), np.full(3, float(tick))))
+            for tick in range(persist + 1)
+        ]
         assert set(told[:persist]) == {()}
         assert told[persist] == ((f"odometry turns by 0.40 rad/s, the IMU by {turn:.2f} rad/s",) if wrong else ())
 
 
-@pytest.mark.parametrize("name", ["joints", "odometry", "points"])
+@pytest.mark.parametrize("name", ["joints", "odometry", "imu", "points"])
 def test_what_repeats_itself_while_the_car_moves_is_frozen(name: str) -> None:
     limit = LIMITS.frozen_scan_m if name == "points" else LIMITS.frozen_m
     watched = Watched(9.7)
@@ -128,7 +134,7 @@ def test_what_repeats_itself_while_the_car_moves_is_frozen(name: str) -> None:
         assert not any("frozen" in fault for fault in told)
     told = watched.see(**{name: watched.last(name)})
     assert f"{name} is frozen: the same to the last digit over {driven + STEP * 9.7:.1f} m" in told
-    assert watched.see(**{name: None}) == ()  # not new: nothing to judge
+    assert watched.see(**{name: None}) == told  # not new: what is wrong with the newest stands
     assert not any("frozen" in fault for fault in watched.see())
 
 
@@ -139,8 +145,7 @@ def test_what_rests_while_the_car_stands_or_says_nothing_is_not_frozen() -> None
     empty = Points(0, np.empty((0, 3), np.float32), np.empty(0, np.int32))
     for _ in range(60):
         free = dataclasses.replace(empty, stamp=nanoseconds(moving.time + STEP))
-        still = Imu(nanoseconds(moving.time + STEP), np.zeros(3), np.zeros(3))
-        assert moving.see(points=free, imu=still) == ()
+        assert moving.see(points=free) == ()
 
 
 def test_nothing_is_frozen_where_that_is_not_watched() -> None:
@@ -203,6 +208,26 @@ def test_odometry_may_turn_as_far_as_its_rate_says_and_a_little(yaw: float, sign
             assert told == ((f"odometry turned by {abs(turned):.2f} rad in 10 ms",) if wrong else ())
 
 
+@pytest.mark.parametrize("side", [0, 1])
+@pytest.mark.parametrize("sign", [-1.0, 1.0])
+def test_a_steering_joint_may_turn_as_far_as_its_rate_says_and_a_little(side: int, sign: float) -> None:
+    """The faster of two rates, in either order of the joints; a wheel may turn as far as it likes."""
+    for before, after in ((0.8, -0.2), (0.2, 0.8), (-0.8, 0.2), (0.2, -0.8)):
+        for share, wrong in ((0.999, False), (1.001, True)):
+            watched = Watched(0.0)
+            place, rate = np.array([0.1, 0.1, 1.0, 1.0, 1.0, 1.0]), np.zeros(6)
+            rate[side] = before
+            first = JointStates(nanoseconds(1.01), car().joint_names, place, rate, np.zeros(6))
+            watched.see(joints=first)
+            turned = sign * (share * LIMITS.jump_rad + 0.8 * STEP)
+            place, rate = place + np.array([0, 0, 9.0, 9.0, 9.0, 9.0]), np.zeros(6)
+            place[side], rate[side] = 0.1 + turned, after
+            names = car().joint_names[::-1]
+            told = watched.see(joints=JointStates(nanoseconds(1.02), names, place[::-1], rate[::-1], np.zeros(6)))
+            said = f"{car().joint_names[side]} turned by {abs(turned):.2f} rad in 10 ms"
+            assert told == ((said,) if wrong else ())
+
+
 def test_odometry_that_turns_round_is_not_taken_for_one_that_goes_on() -> None:
     watched = Watched(0.0)
     first = Odometry(nanoseconds(1.01), 5.0, -2.0, 0.3, 0.0, 0.0)
@@ -236,6 +261,24 @@ def test_what_is_late_is_not_judged() -> None:
         alone = Watched()
         for _ in range(60):
             assert alone.see(**{missing: None}) == ()
+
+
+@pytest.mark.parametrize("gone", [1, 20])
+def test_a_fault_is_held_until_none_has_been_seen_for_so_long(gone: int) -> None:
+    held = Held(gone)
+    assert held((), 5) == ()
+    assert held(("a",), 5) == ("a",)
+    assert held(("b", "c"), 5) == ("b", "c")
+    assert held((), 0) == held((), gone - 1) == ("b", "c")
+    assert held((), 1) == ()
+    for _ in range(3):  # it counts from the last time that something was wrong
+        assert held(("a",), 5) == held((), gone - 1) == ("a",)
+
+
+def test_where_nothing_is_held_a_fault_ends_with_itself() -> None:
+    held = Held(0)
+    assert held(("a",), 5) == ("a",)
+    assert held((), 0) == ()
 
 
 def test_a_gap_between_ticks_longer_than_any_input_may_be_silent_is_a_fault_once() -> None:

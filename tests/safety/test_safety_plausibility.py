@@ -12,7 +12,7 @@ import pytest
 from safety_drive import FORCE, Drive
 from safety_plant import PERIOD, Plant, settings
 
-from tidegate.records import Mode, Received, SafetyInputs, nanoseconds
+from tidegate.records import Manual, Mode, Received, SafetyInputs, nanoseconds
 
 LIMITS = settings().safety.plausibility
 Change = Callable[[SafetyInputs], SafetyInputs]
@@ -138,6 +138,52 @@ def test_a_fault_is_over_when_the_sensor_is_sound_again_and_a_reset_leads_out() 
     assert drive.run(8.0, (FORCE, 0.0)).mode == Mode.STOPPED
     drive.run(0.3, (0.0, 0.0), reset_requested=True)
     assert drive.run(3.0).mode == Mode.NORMAL
+
+
+def every(name: str, ticks: int) -> Change:
+    """New records of an input only every so many ticks; in between the last one grows older."""
+    kept: list[Received[Any]] = []
+
+    def thin(inputs: SafetyInputs) -> SafetyInputs:
+        new = getattr(inputs, name)
+        if not kept or new.record.stamp - kept[-1].record.stamp >= ticks * nanoseconds(PERIOD):
+            kept.append(new)
+        last = kept[-1].record
+        return dataclasses.replace(inputs, **{name: Received(last, inputs.now - last.stamp)})
+
+    return thin
+
+
+def lies(drive: Drive, lie: str) -> Change:
+    """Odometry at 100 Hz that stands still, and odometry every 60 ms."""
+    assert drive.sensors.inputs is not None
+    if lie == "seldom":
+        return every("odometry", 12)
+    frozen, thin = drive.sensors.inputs.odometry.record, every("odometry", 2)  # type: ignore[union-attr]
+    wrong = changed("odometry", x=frozen.x, y=frozen.y, yaw=frozen.yaw)
+    return lambda inputs: thin(wrong(inputs))
+
+
+@pytest.mark.parametrize("lie", ["frozen", "seldom"])
+def test_neither_a_driver_nor_a_reset_drives_on_a_sensor_that_goes_on_lying(lie: str) -> None:
+    for stick in (Manual(0, True, FORCE, 0.0), None):
+        drive = Drive(manual=stick).started()
+        change, speed = lies(drive, lie), drive.plant.speed
+        drive.modes.clear()
+        drive.run(7.0, change=change, reset_requested=stick is None)
+        since = drive.modes.index(Mode.STOPPING)
+        assert Mode.NORMAL not in drive.modes[since:]
+        assert drive.modes[-1] == Mode.STOPPED
+        assert drive.plant.speed == 0.0 < speed
+
+
+def test_a_driver_may_go_on_once_nothing_has_been_wrong_for_a_while() -> None:
+    drive = Drive(manual=Manual(0, True, FORCE, 0.0)).started()
+    drive.run(PERIOD, change=changed("odometry", y=lambda y: y + 1.0))
+    drive.modes.clear()
+    drive.run(2 * LIMITS.persist_s)  # the first of these jumps back
+    held = round(LIMITS.persist_s / PERIOD)
+    assert drive.modes == [Mode.STOPPING] * held + [Mode.NORMAL] * (len(drive.modes) - held)
 
 
 def test_slip_and_slope_of_a_hard_drive_are_no_fault() -> None:

@@ -4,7 +4,9 @@
 from __future__ import annotations
 
 import dataclasses
+import itertools
 import math
+from collections.abc import Callable
 from functools import cache
 
 import numpy as np
@@ -82,6 +84,50 @@ def test_an_untrustworthy_image_is_a_missing_camera_unless_switched_off() -> Non
     assert drive.modes[-1] in (Mode.STOPPING, Mode.STOPPED)
     drive = Drive(disable=frozenset({"image_health"})).started()
     assert drive.run(3.0, health=Level.ERROR).mode == Mode.NORMAL
+
+
+def lose(every: int) -> Callable[[SafetyInputs], SafetyInputs]:
+    """Every so-many-th frame does not come."""
+    kept: list[SafetyInputs] = []
+
+    def change(inputs: SafetyInputs) -> SafetyInputs:
+        assert inputs.lane is not None
+        if not kept or round(inputs.lane.record.stamp / 5e7) % every:
+            kept[:] = [inputs]
+        held = {
+            name: Received(getattr(kept[0], name).record, inputs.now - getattr(kept[0], name).record.stamp)
+            for name in ("nominal", "gains", "lane", "health")
+        }
+        return dataclasses.replace(inputs, **held)  # type: ignore[arg-type]
+
+    return change
+
+
+def test_a_frame_that_is_lost_now_and_then_is_borne() -> None:
+    """Each loss is a HOLD of a few ticks, as ever; they do not add up."""
+    drive = Drive().started()
+    drive.modes.clear()
+    drive.run(10.0, change=lose(20))
+    assert set(drive.modes) == {Mode.NORMAL, Mode.HOLD}
+    assert 0 < drive.modes.count(Mode.HOLD) * PERIOD < 10 * 0.03
+
+
+def test_a_camera_that_flaps_stops_the_car() -> None:
+    """Every other lane estimate too uncertain: no switching between HOLD and NORMAL for good."""
+
+    def flapping(inputs: SafetyInputs) -> SafetyInputs:
+        assert inputs.lane is not None
+        lane = inputs.lane.record
+        if round(lane.stamp / 5e7) % 2:
+            lane = dataclasses.replace(lane, bound=np.full_like(lane.bound, 2 * settings().safety.lane.bound_trusted))
+        return dataclasses.replace(inputs, lane=Received(lane, inputs.lane.age))
+
+    drive = Drive().started()
+    drive.modes.clear()
+    drive.run(1.5, change=flapping)
+    assert drive.modes[-1] == Mode.STOPPING
+    changes = sum(one != other for one, other in itertools.pairwise(drive.modes))
+    assert 10 < changes < 16  # 45 ms of the 300 are used up every 100 ms
 
 
 def test_an_unsure_lane_is_driven_slowly_but_not_by_a_driver() -> None:

@@ -24,6 +24,8 @@ from tidegate.records import (
     nanoseconds,
 )
 from tidegate.safety.ladder import Rung
+from tidegate.safety.supervisor import _hardest
+from tidegate.settings import entries
 
 SAFETY, LADDER = settings().safety, settings().safety.ladder
 Change = Callable[[SafetyInputs], SafetyInputs]
@@ -95,6 +97,18 @@ def test_what_is_wanted_is_the_wish_inside_what_the_car_can_do(manual: bool) -> 
         stick = Manual(0, True, force, curvature) if manual else None
         nominal = (-1.0, 0.0) if manual else (force, curvature)
         assert driving().run(PERIOD, nominal, manual=stick).wanted == wanted
+
+
+@pytest.mark.parametrize("mode", list(Mode))
+def test_the_lane_is_left_out_only_while_the_drivers_command_is_used(mode: Mode) -> None:
+    """In a stop that was ordered the backup steers, whether the dead-man switch is held or not."""
+    drive = driving(8.0, mode)
+    drive.supervisor.rung = drive.supervisor.rung._replace(latched=True)
+    tick = ticks(drive, 2, manual=Manual(0, True, 0.0, 0.0))
+    driven = mode in (Mode.NORMAL, Mode.HOLD)  # a driver leads out of HOLD
+    assert (tick.mode == Mode.NORMAL) == driven
+    for name in ("lane", "curve", "sight"):
+        assert math.isinf(value(tick, name)) == driven
 
 
 def test_stopped_says_what_stands_against_a_reset_each_once() -> None:
@@ -349,8 +363,25 @@ def test_the_speed_is_told_while_no_trusted_sensor_is_at_fault(name: str) -> Non
     )
     drive.run(PERIOD, change=late)
     assert drive.supervisor.speed is None
-    drive.run(2 * PERIOD)
+    drive.run(SAFETY.plausibility.persist_s - PERIOD)
+    assert drive.supervisor.speed is None
+    drive.run(PERIOD)
     assert drive.supervisor.speed == pytest.approx(drive.plant.speed, abs=0.2)
+
+
+def hardest() -> float:
+    """Deceleration [m/s²] that the grip leaves in the sharpest bend."""
+    vehicle = settings().vehicle
+    return math.sqrt((SAFETY.traction_share * vehicle.tyre_friction * 9.81) ** 2 - vehicle.lateral_acceleration_max**2)
+
+
+def test_after_a_fault_the_brakes_do_what_is_guaranteed_on_the_steepest_slope() -> None:
+    vehicle = settings().vehicle
+    assert hardest() * car().effective_mass > car().loaded_mass * (vehicle.brake_guaranteed + 9.81 * vehicle.slope_max)
+    assert _hardest(settings(), car()) == pytest.approx(-hardest() * car().effective_mass, rel=1e-3)
+    for friction, force in ((0.1, -vehicle.brake_guaranteed * car().loaded_mass), (9.0, car().force_min)):
+        slippery = dataclasses.replace(settings(), vehicle=dataclasses.replace(vehicle, tyre_friction=friction))
+        assert _hardest(slippery, car()) == pytest.approx(force)
 
 
 def test_a_fault_brakes_and_says_what_it_was(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -363,17 +394,56 @@ def test_a_fault_brakes_and_says_what_it_was(monkeypatch: pytest.MonkeyPatch) ->
     monkeypatch.setattr(drive.supervisor._backup, "command", fails)
     monkeypatch.setattr(drive.supervisor, "_wanted", fails)
     tick = ticks(drive)
-    force = -settings().vehicle.brake_guaranteed * car().loaded_mass
+    force = -hardest() * car().effective_mass
     assert tick.wanted == tick.allowed
-    assert tick.wanted[0] == pytest.approx(force)
+    assert tick.wanted[0] == pytest.approx(force, rel=1e-3)
+    assert drive.supervisor._state.force == pytest.approx(car().wheel_force(tick.command.effort[2:]))
     assert (tick.mode, tick.barriers, tick.intervened) == (Mode.STOPPING, (), "")
     assert tick.reasons == ("fault in the safety filter: KeyError: 'gone'",)
     assert drive.supervisor.speed is None
     assert drive.supervisor.rung == Rung(Mode.STOPPING, 3 * nanoseconds(PERIOD), tick.reasons, latched=True)
-    last = ticks(drive, 60).command
-    safe = car().wheel_efforts(force)
-    np.testing.assert_allclose(last.effort, [0.0, 0.0, *safe], atol=1e-9)
+    last = ticks(drive, 80).command
+    np.testing.assert_allclose(last.effort, [0.0, 0.0, *car().wheel_efforts(force)], rtol=1e-3, atol=1e-3)
     assert last.names == car().joint_names
+    assert drive.supervisor._state.force == pytest.approx(force, rel=1e-3)
+
+
+def test_a_fault_in_a_bend_leaves_the_wheels_where_they_are(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As long as the joints are told; else the steering torque falls to zero, as without any fault."""
+    drive = driving(5.0, disable=frozenset({"lane", "edge", "curve", "sight"}))
+    drive.run(0.8, (0.0, 0.05))
+    held = drive.plant.steer.copy()
+    assert held.min() > 0.1
+
+    def fails(*_: object) -> None:
+        raise KeyError("gone")
+
+    monkeypatch.setattr(drive.supervisor, "_move", fails)
+    tick = ticks(drive, 40)
+    assert tick.allowed[1] == drive.supervisor._state.curvature
+    np.testing.assert_allclose(drive.plant.steer, held, atol=0.01)
+    late: Change = lambda inputs: dataclasses.replace(inputs, joints=Received(inputs.joints.record, 10**9))  # type: ignore[union-attr] # noqa: E731
+    for change in (without("joints"), late, instead("joints", velocity=np.full(6, math.nan))):
+        np.testing.assert_array_equal(ticks(drive, 10, change).command.effort[:2], 0.0)
+        ticks(drive, 2)
+
+
+@pytest.mark.parametrize("part", ["_actuation.efforts", "_watchdog.sound"])
+def test_a_fault_that_takes_the_servo_along_lets_the_steering_torque_fall(
+    part: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    drive = driving(5.0)
+    drive.run(5 * PERIOD, (0.0, 0.05))
+    assert (np.abs(drive.last[:2]) > 10).all()
+
+    def fails(*_: object) -> None:
+        raise KeyError("gone")
+
+    monkeypatch.setattr(drive.supervisor, "_look", fails)
+    owner, name = part.split(".")
+    monkeypatch.setattr(getattr(drive.supervisor, owner), name, fails)
+    last = ticks(drive, 80).command.effort
+    np.testing.assert_allclose(last, [0, 0, *car().wheel_efforts(-hardest() * car().effective_mass)], rtol=1e-3)
 
 
 def test_hard_braking_where_a_trusted_input_is_out_or_the_stop_was_ordered() -> None:

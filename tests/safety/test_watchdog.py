@@ -75,6 +75,14 @@ def test_each_entry_counts_up_to_what_is_possible(name: str, field: str, size: i
             assert not usable(name, **{field: at(size, place, value)})
 
 
+def test_a_ring_that_the_settings_do_not_state_is_no_scan_of_this_robot() -> None:
+    """Its returns could not be placed, and what they hit would be missed without a word."""
+    rings = len(settings().ranging.elevation_deg)
+    for ring, sound in ((-1, False), (0, True), (rings - 1, True), (rings, False)):
+        assert usable("points", xyz=np.ones((2, 3), np.float32), ring=np.array([3, ring], np.int32)) == sound
+    assert usable("points", xyz=np.empty((0, 3), np.float32), ring=np.empty(0, np.int32))
+
+
 def test_error_bounds_of_the_lane_are_no_negative_numbers_but_may_be_unknown() -> None:
     for place in range(6):
         assert usable("lane", bound=at(6, place, math.inf))
@@ -141,7 +149,7 @@ def test_the_wrong_kind_of_record_is_none() -> None:
         watchdog = Watchdog(settings(), car())
         watchdog.check(SafetyInputs(now=0, **{name: Received(SimpleNamespace(), 0)}))
         assert watchdog.newest(name) is None
-        assert watchdog.late(name) == (f"{name} is not usable (NaN, shape, names or frame)",)
+        assert watchdog.late(name) == (f"{name} is not usable (NaN, shape, names, frame or rings)",)
 
 
 @pytest.mark.parametrize("name", INPUTS)
@@ -192,7 +200,7 @@ def test_a_broken_record_does_not_replace_a_sound_one_nor_make_it_younger() -> N
         assert watchdog.age("nominal") == 10**7 * tick
         assert watchdog.late("nominal") == ()  # still young enough
     watchdog.check(SafetyInputs(now=10**9, nominal=Received(bad, 0)))
-    assert watchdog.late("nominal") == ("nominal is not usable (NaN, shape, names or frame)",)
+    assert watchdog.late("nominal") == ("nominal is not usable (NaN, shape, names, frame or rings)",)
     newer = Nominal(2, 2.0, 0.0)
     watchdog.check(SafetyInputs(now=2 * 10**9, nominal=Received(newer, 0)))
     assert watchdog.newest("nominal") is newer

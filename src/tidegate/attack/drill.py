@@ -104,6 +104,12 @@ class _Loop:
         """Since the start [s]."""
         return seconds(self._simulator.now - self.begun)
 
+    @property
+    def mode(self) -> Mode:
+        """Of the last tick."""
+        assert self.tick is not None
+        return self.tick.mode
+
     def until(self, done: Callable[[Tick], bool], longest_s: float) -> bool:
         """Drive on until ``done`` says so of a tick, for ``longest_s`` [s] at most: whether it did."""
         end = self.time + longest_s
@@ -137,8 +143,10 @@ def run_drill(drill: Drill) -> DrillOutcome:
         if fault.rung is Mode.NORMAL:
             stopped = rung is Mode.NORMAL
         else:
-            stopped = loop.until(lambda tick: tick.mode is Mode.STOPPED, LONGEST_S)
+            stopped = loop.until(lambda tick: _over(fault, tick), LONGEST_S) and loop.mode is Mode.STOPPED
             loop.until(lambda tick: False, STANDING_S)
+        loop.pilot.tamper = lambda inputs: inputs
+        loop.until(lambda tick: False, STANDING_S)  # whoever held the dead-man switch has let go
         loop.pilot.tamper = _resetting
         released = loop.until(lambda tick: tick.mode is Mode.NORMAL, OUT_S)
         loop.pilot.tamper = lambda inputs: inputs
@@ -170,6 +178,11 @@ def _break(loop: _Loop, fault: Fault, log: DriveLog) -> tuple[Mode, str, float]:
     tick = loop.tick
     assert tick is not None
     return tick.mode, "; ".join(tick.reasons), max(loop.time - known, 0.0) if found else 0.0
+
+
+def _over(fault: Fault, tick: Tick) -> bool:
+    """Whether the car has stopped, or drives on where nothing but a stop may follow."""
+    return tick.mode is Mode.STOPPED or (fault.rung is Mode.STOPPING and tick.mode is Mode.NORMAL)
 
 
 def _key(one: Drill | DrillOutcome) -> str:

@@ -7,16 +7,20 @@ import math
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import partial
+from itertools import cycle
 from typing import Any
 
 import numpy as np
 
 from tidegate.evaluation.pilot import Tamper
-from tidegate.records import NANOSECONDS, Level, Mode, Received, SafetyInputs
+from tidegate.records import NANOSECONDS, Level, Manual, Mode, Received, SafetyInputs
+from tidegate.safety.plausibility import AVERAGED
 from tidegate.settings import Settings
 
 Change = Callable[[Any], Any]
 NORMAL, HOLD, STOPPING = Mode.NORMAL, Mode.HOLD, Mode.STOPPING
+PASSING = ("odometry jumps", "odometry turns", "joints jump", "odometry too slow", "clock runs back")
+"""Faults that are over at once, or within the limits once the car is slow: after them a driver may drive."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +46,25 @@ class Fault:
 def faults(settings: Settings) -> dict[str, Fault]:
     """All faults by name."""
     made = [*_missing(settings), *_lying(settings), *_ordered(settings), *_borne(settings)]
-    return {fault.name: fault for fault in made}
+    lasting = [fault for fault in made if fault.rung is STOPPING and fault.name not in PASSING]
+    return {fault.name: fault for fault in (*made, *map(_driven, lasting))}
+
+
+def _driven(fault: Fault) -> Fault:
+    """The same while a driver holds the dead-man switch and goes on asking for what the network asks for."""
+
+    def make() -> Tamper:
+        broken = fault.make()
+        return lambda inputs: _take_over(broken(inputs))
+
+    return replace(fault, name=f"{fault.name}, a driver drives", make=make)
+
+
+def _take_over(inputs: SafetyInputs) -> SafetyInputs:
+    if inputs.nominal is None:
+        return inputs
+    asked = inputs.nominal.record
+    return replace(inputs, manual=Received(Manual(inputs.now, True, asked.force, asked.curvature), 0))
 
 
 def _missing(settings: Settings) -> list[Fault]:
@@ -75,15 +97,21 @@ def _lying(settings: Settings) -> list[Fault]:
     plausible = safety.plausibility
     lasts, scan = plausible.persist_s + ticks, ticks + 1 / settings.ranging.rate_hz
     way, way_scan, pose = plausible.frozen_m, plausible.frozen_scan_m, ("x", "y", "yaw")
+    frames, trusted = ticks + 2 / settings.camera.rate_hz, safety.lane.bound_trusted
+    seldom = 0.6 * safety.trusted_timeout_s
     jump, turn, bias = 2 * plausible.jump_m, 2 * plausible.jump_rad, 2 * plausible.turn_difference
     return [
         Fault("joints frozen", STOPPING, ticks, partial(Frozen, "joints", "position", "velocity"), way),
         Fault("odometry frozen", STOPPING, ticks, partial(Frozen, "odometry", *pose), way),
+        Fault("imu frozen", STOPPING, ticks, partial(Frozen, "imu", "angular_velocity", "linear_acceleration"), way),
         Fault("range frozen", STOPPING, scan, partial(Frozen, "points", "xyz", "ring"), way_scan),
+        Fault("odometry seldom", STOPPING, 2 * AVERAGED * seldom, partial(Seldom, "odometry", seldom)),
         Fault("odometry jumps", STOPPING, ticks, partial(Changed, "odometry", y=lambda y: y + jump)),
         Fault("odometry turns", STOPPING, ticks, partial(Changed, "odometry", yaw=lambda yaw: yaw + turn)),
         Fault("odometry too slow", STOPPING, lasts, partial(Changed, "odometry", speed=lambda v: v / 2)),
         Fault("gyro biased", STOPPING, lasts, partial(Changed, "imu", angular_velocity=lambda rate: rate + bias)),
+        Fault("lane unsure by turns", HOLD, frames, lambda: Changed("lane", bound=_by_turns(2 * trusted))),
+        Fault("joints jump", STOPPING, ticks, lambda: Changed("joints", position=_once(turn))),
         Fault("image health error", HOLD, ticks, partial(Changed, "health", level=lambda _: Level.ERROR)),
     ]
 
@@ -112,6 +140,18 @@ def _borne(settings: Settings) -> list[Fault]:
 
 def _nan(value: Any) -> Any:
     return np.full_like(value, np.nan) if isinstance(value, np.ndarray) else math.nan
+
+
+def _by_turns(value: float) -> Change:
+    """Every other array holds ``value`` alone."""
+    turns = cycle((True, False))
+    return lambda array: np.full_like(array, value) if next(turns) else array
+
+
+def _once(more: float) -> Change:
+    """The first array has ``more`` in each place, the others are as they were."""
+    left = iter((more,))
+    return lambda array: array + next(left, 0.0)
 
 
 class Changed:
@@ -162,6 +202,21 @@ class Frozen(Changed):
     def _first(key: str) -> Change:
         kept: dict[str, Any] = {}
         return lambda value: kept.setdefault(key, value)
+
+
+class Seldom:
+    """Only records that are ``interval`` [s] apart at least."""
+
+    def __init__(self, name: str, interval: float) -> None:
+        self._name, self._interval = name, round(interval * NANOSECONDS)
+        self._last: Any = None
+
+    def __call__(self, inputs: SafetyInputs) -> SafetyInputs:
+        record = getattr(inputs, self._name).record
+        if self._last is None or record.stamp - self._last.stamp >= self._interval:
+            self._last = record
+        made: dict[str, Any] = {self._name: Received(self._last, inputs.now - self._last.stamp)}
+        return replace(inputs, **made)
 
 
 class Late:

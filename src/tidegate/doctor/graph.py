@@ -25,7 +25,7 @@ from tidegate.messages.rates import (
 )
 from tidegate.perception.lens import Lens
 from tidegate.perception.rectify import Rectifier
-from tidegate.records import CameraInfo, JointStates
+from tidegate.records import CameraInfo, JointStates, Points
 from tidegate.robot import Car, camera_view
 from tidegate.robot.control import CONTROLLER
 from tidegate.settings import Settings
@@ -197,6 +197,15 @@ def _content(topic: str, facts: TopicFacts, settings: Settings) -> Iterator[Find
         if (height, width) != (camera.height, camera.width):
             remedy = "set the driver to that size, or resize with image_proc; a bundle is trained for one camera"
             yield fail(topic, f"images have {width} × {height} px; the settings state {size}", remedy)
+    elif isinstance(facts.record, Points) and len(facts.record.ring):
+        low, high, planes = facts.record.ring.min(), facts.record.ring.max(), len(settings.ranging.elevation_deg)
+        if not 0 <= low <= high < planes:
+            remedy = (
+                "state the elevation of every plane of the sensor in ranging.elevation_deg, in the order of its rings"
+            )
+            yield fail(
+                topic, f"has rings {low} to {high}; the settings state {planes} planes, 0 to {planes - 1}", remedy
+            )
 
 
 def _lens(facts: TopicFacts, settings: Settings, car: Car, bundle: Bundle | None) -> Iterator[Finding]:

@@ -43,7 +43,7 @@ SLOWEST = 5.0
 ANSWER_S = 5.0
 """Longest wait for the lifecycle states."""
 DEPTH = 200
-READ = ("joint_states", PICTURES, LENS)
+READ = ("joint_states", "points", PICTURES, LENS)
 """Topics whose content is looked at."""
 COURSE = ("lane", "odom")
 """Topics of which every message is."""

@@ -21,6 +21,8 @@ class GroundFilter:
     neighbouring rings return from nearly the same distance. A pair of rings counts as a thing where the upper return
     lies less than Δz/``steepness`` behind the lower one, or before it (a trailer's floor that lower rings pass
     under). A single return counts where it is higher than ``rise_max`` of its distance: no road climbs so fast.
+
+    Where a ring has several returns in a sector (a finer sensor, several echoes), the nearest stands for them.
     """
 
     def __init__(self, settings: Settings, car: Car) -> None:
@@ -47,10 +49,14 @@ class GroundFilter:
         reach, sector = np.hypot(x, y), np.rint((np.arctan2(y, x) + self._half) / self._sector)
         good = np.isfinite(reach) & np.isfinite(z) & (ring >= 0) & (ring < self._rings)
         good &= (sector >= 0) & (sector < self._beams)
-        cell = self._row[ring[good]], sector[good].astype(np.intp)
+        kept = np.flatnonzero(good)
+        kept = kept[
+            np.lexsort((z[kept], -reach[kept]))
+        ]  # of several in a cell the last stays: the nearest, the highest
+        cell = self._row[ring[kept]], sector[kept].astype(np.intp)
         far = np.full((self._rings, self._beams), np.inf)
         height = np.zeros((self._rings, self._beams))
-        far[cell], height[cell] = reach[good], z[good]
+        far[cell], height[cell] = reach[kept], z[kept]
         seen = np.isfinite(far)
         thing = seen & (height > self._distance.rise_max * far)
         for gap in (1, 2):  # the next ring, and the one after it where a return is missing

@@ -8,6 +8,8 @@ from typing import NamedTuple
 from tidegate.records import Mode
 
 LET_GO = "the driver let go, or fell silent"
+SHORTEST = 10
+"""A HOLD counts as at least this fraction of the longest one: so many of them in a row are no better than that one."""
 
 
 class Conditions(NamedTuple):
@@ -29,25 +31,33 @@ class Conditions(NamedTuple):
 
 
 class Rung(NamedTuple):
-    """Where the ladder stands: ``since`` [ns]; ``latched``: stopped on purpose, a driver cannot take over either."""
+    """Where the ladder stands: ``since`` [ns]; ``latched``: stopped on purpose, a driver cannot take over either.
+
+    ``spent`` [ns]: how much of the longest HOLD the HOLDs before had used up at ``since``.
+    """
 
     mode: Mode = Mode.STOPPED
     since: int = 0
     reasons: tuple[str, ...] = ("started; waiting for a reset",)
     latched: bool = False
     manual: bool = False
+    spent: int = 0
 
 
-def advance(rung: Rung, seen: Conditions, now: int, hold: int) -> Rung:
-    """The rung at ``now`` [ns]; ``hold`` [ns] is the longest HOLD.
+def advance(rung: Rung, seen: Conditions, now: int, hold: int, share: float) -> Rung:
+    """The rung at ``now`` [ns]; ``hold`` [ns] is the longest HOLD, ``share`` what NORMAL gives back of it.
+
+    HOLD is a leaky bucket: it fills by the time in HOLD, by hold/``SHORTEST`` at least for each, and runs empty at
+    ``share`` of the time in NORMAL. So within any time T without STOPPING the car is in HOLD for no longer than
+    hold + share T and a tick, and enters it no more often than ``SHORTEST`` (1 + share T / hold) + 1 times.
 
     | from | to | when |
     | --- | --- | --- |
     | NORMAL, HOLD | STOPPING | stop asked for, or a trusted input late |
     | NORMAL | STOPPING | a driver lets go or falls silent, and does not hand back or the camera is out |
-    | NORMAL | HOLD | camera out and no driver |
+    | NORMAL | HOLD | camera out and no driver; STOPPING where the bucket is full |
     | HOLD | NORMAL | camera back, or a driver takes over |
-    | HOLD | STOPPING | HOLD ran out |
+    | HOLD | STOPPING | the bucket is full |
     | STOPPING | NORMAL | a driver takes over, trusted inputs fine, not stopped on purpose |
     | STOPPING | STOPPED | standing |
     | STOPPED | NORMAL | reset asked for, standing, trusted inputs fine, no stop, camera fine or a driver present |
@@ -69,13 +79,15 @@ def advance(rung: Rung, seen: Conditions, now: int, hold: int) -> Rung:
     if rung.manual and not seen.manual and (out or not seen.hand_back):
         return Rung(Mode.STOPPING, now, (LET_GO, *out))
     if not out:
-        since = rung.since if rung.mode == Mode.NORMAL else now
-        return Rung(Mode.NORMAL, since, _driver(seen), manual=seen.manual)
+        since, spent = rung.since, rung.spent
+        if rung.mode == Mode.HOLD:
+            since, spent = now, spent + max(now - since, hold // SHORTEST)
+        return Rung(Mode.NORMAL, since, _driver(seen), manual=seen.manual, spent=spent)
     if rung.mode == Mode.NORMAL:
-        return Rung(Mode.HOLD if hold > 0 else Mode.STOPPING, now, out)
-    if now - rung.since >= hold:
+        rung = Rung(Mode.HOLD, now, out, spent=max(rung.spent - round(share * (now - rung.since)), 0))
+    if rung.spent + now - rung.since >= hold:
         return Rung(Mode.STOPPING, now, out)
-    return Rung(Mode.HOLD, rung.since, out)
+    return rung._replace(reasons=out)
 
 
 def _driver(seen: Conditions) -> tuple[str, ...]:

@@ -4,11 +4,11 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from tidegate.records import Imu, JointStates, Odometry, Points, nanoseconds, seconds
-from tidegate.robot import Car
+from tidegate.robot import STEER_JOINTS, Car
 from tidegate.safety.watchdog import Watchdog
 from tidegate.settings import Settings
 
@@ -20,7 +20,8 @@ AVERAGED = 20
 class _Stream:
     """The records of one input: the mean interval between them, and since where they have been the same.
 
-    ``slowest`` [s] is the longest mean, ``frozen`` [m] the longest way with one content; 0 = any.
+    ``slowest`` [s] is the longest mean, ``frozen`` [m] the longest way with one content; 0 = any. ``wrong``: what is
+    wrong with the newest record; it stands until the next one, for what is between two ticks is no better.
     """
 
     name: str
@@ -30,6 +31,7 @@ class _Stream:
     interval: float = 0.0
     content: Any = None
     since: float = 0.0
+    wrong: list[str] = field(default_factory=list)
 
     def arrived(self, record: Any, interval: float, way: float) -> list[str]:
         """What is wrong with a record, ``interval`` [s] after the one before it and ``way`` [m] from the start."""
@@ -85,9 +87,12 @@ class Plausibility:
                 stream.last = record
                 if before is not None:
                     interval = seconds(record.stamp - before.stamp)
-                    faults += stream.arrived(record, interval, self._way)
+                    stream.wrong = stream.arrived(record, interval, self._way)
                     if record is odometry:
-                        faults += self._jumped(before, odometry, interval)
+                        stream.wrong += self._jumped(before, odometry, interval)
+                    elif record is joints:
+                        stream.wrong += self._steered(before, joints, interval)
+            faults += stream.wrong
         if rolled is not None and odometry is not None:
             most = self._limits.speed_difference + self._limits.speed_share * max(measured)
             if self._lasts("speed", abs(rolled - odometry.speed) > most, now):
@@ -110,6 +115,17 @@ class Plausibility:
             found.append(f"odometry turned by {turned:.2f} rad in {interval * 1e3:.0f} ms")
         return found
 
+    def _steered(self, before: JointStates, record: JointStates, interval: float) -> list[str]:
+        """Where a steering angle changed by more than its rates tell in ``interval`` [s]."""
+        found = []
+        for name in STEER_JOINTS:
+            was, at = before.names.index(name), record.names.index(name)
+            turned = abs(record.position.item(at) - before.position.item(was))
+            fastest = max(abs(before.velocity.item(was)), abs(record.velocity.item(at)))
+            if turned - fastest * interval > self._limits.jump_rad:
+                found.append(f"{name} turned by {turned:.2f} rad in {interval * 1e3:.0f} ms")
+        return found
+
     def _lasts(self, name: str, wrong: bool, now: int) -> bool:
         """Whether something has been wrong for long enough."""
         if not wrong:
@@ -118,15 +134,31 @@ class Plausibility:
         return now - self._since.setdefault(name, now) >= self._persist
 
 
+class Held:
+    """Faults of the trusted inputs stand until none has been seen for a while: one that comes and goes is there."""
+
+    def __init__(self, gone: int) -> None:
+        """``gone`` [ns]: how long nothing must be wrong before what was counts as over."""
+        self._gone, self._since = gone, 0
+        self._faults: tuple[str, ...] = ()
+
+    def __call__(self, found: tuple[str, ...], step: int) -> tuple[str, ...]:
+        """What stands at a tick, ``step`` [ns] after the last one, that found so much."""
+        self._since = 0 if found else self._since + step
+        if found or self._since >= self._gone:
+            self._faults = found
+        return self._faults
+
+
 def _content(record: JointStates | Odometry | Imu | Points) -> Any:
     """What can never be the same twice while the car moves; None where that says nothing.
 
-    An IMU may rest at steady speed, and an empty scan is what a free road gives.
+    An empty scan is what a free road gives; an IMU that rests at steady speed still has its noise.
     """
     if isinstance(record, JointStates):
         return record.position.tobytes(), record.velocity.tobytes()
     if isinstance(record, Odometry):
         return record.x, record.y
-    if isinstance(record, Points):
-        return record.xyz.tobytes() if len(record.xyz) else None
-    return None
+    if isinstance(record, Imu):
+        return record.angular_velocity.tobytes(), record.linear_acceleration.tobytes()
+    return record.xyz.tobytes() if len(record.xyz) else None

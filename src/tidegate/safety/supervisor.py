@@ -9,7 +9,7 @@ from collections.abc import Mapping
 import numpy as np
 
 from tidegate.records import Command, Floats, JointStates, Level, Mode, SafetyInputs, Tick, nanoseconds, seconds
-from tidegate.robot import WHEEL_JOINTS, Actuation, Car, MotionLimits
+from tidegate.robot import GRAVITY, WHEEL_JOINTS, Actuation, Car, MotionLimits
 from tidegate.safety.backup import Backup
 from tidegate.safety.barrier import Ahead, State
 from tidegate.safety.corridor import Corridor, Track, moved
@@ -22,7 +22,7 @@ from tidegate.safety.lane_tracker import LaneTracker, TrackedLane, centre_line
 from tidegate.safety.limiter import Limiter
 from tidegate.safety.lowering import Lowering
 from tidegate.safety.motion import Motion
-from tidegate.safety.plausibility import Plausibility
+from tidegate.safety.plausibility import Held, Plausibility
 from tidegate.safety.watchdog import Watchdog
 from tidegate.settings import Settings, adjusted
 
@@ -49,6 +49,7 @@ class Supervisor:
         self.filter = Filter(settings, car, disable=disable)
         self._lowering = Lowering(settings, car)
         self._watchdog, self._plausibility = Watchdog(settings, car), Plausibility(settings, car)
+        self._held = Held(nanoseconds(settings.safety.plausibility.persist_s))
         self._tracker = LaneTracker(settings)
         self._motion = Motion(settings, car)
         self._backup = Backup(settings, car)
@@ -58,10 +59,11 @@ class Supervisor:
         self._crosses = math.inf
         self._arc_track, self._lane_track = Track(settings), Track(settings)
         self._actuation = Actuation(car, self._period)
-        self._braking = self._backup.guaranteed
         steering = np.zeros(len(car.joint_names) - len(WHEEL_JOINTS))
-        self._safe: Floats = np.concatenate((steering, car.wheel_efforts(self._braking)))
-        self._limiter = Limiter(self._actuation.low, self._actuation.high, self._actuation.step, self._safe)
+        safe = np.concatenate((steering, car.wheel_efforts(self._backup.guaranteed)))
+        self._limiter = Limiter(self._actuation.low, self._actuation.high, self._actuation.step, safe)
+        self._hardest = _hardest(settings, car)
+        self._last_resort: Floats = np.concatenate((steering, car.wheel_efforts(self._hardest)))
         self._no_joints = JointStates(0, (), np.empty(0), np.empty(0), np.empty(0))
         self.rung = Rung()
         self.speed: float | None = None
@@ -71,6 +73,7 @@ class Supervisor:
         self._standing = 0.0
         self._lane_stamp: int | None = None
         self._lane_age = -1
+        self._unsure: tuple[str, ...] = ()
         self._points_stamp: int | None = None
         self._things: Floats = np.empty((0, 2))
         self._things_pose = (0.0, 0.0, 0.0)
@@ -118,11 +121,26 @@ class Supervisor:
         except Exception as error:  # the one place where everything is caught: the car must get a command
             reason = f"fault in the safety filter: {type(error).__name__}: {error}"
             self.rung = Rung(Mode.STOPPING, inputs.now, (reason,), latched=True)
-            effort = self._limiter(self._safe)
-            self._actuation.effort = effort
-            backup = self._braking, self._state.curvature
+            effort = self._limiter(self._braking(inputs))
+            state, actuation = self._state, self._actuation
+            actuation.effort = effort
+            state.force, state.curvature = self._car.wheel_force(effort[-len(WHEEL_JOINTS) :]), actuation.curvature
+            backup = self._hardest, actuation.curvature
             command = Command(inputs.now, self._car.joint_names, effort)
             return Tick(command, Mode.STOPPING, backup, backup, (), "", (reason,))
+
+    def _braking(self, inputs: SafetyInputs) -> Floats:
+        """Efforts (J,) [N·m] after a fault inside, of parts that may be sound: hard brakes, steering held where it was.
+
+        Where these parts are at fault too, the steering torque falls to zero at its rate.
+        """
+        received, joints = inputs.joints, self._no_joints
+        try:
+            if received is not None and self._watchdog.sound("joints", received):
+                joints = received.record
+            return self._actuation.efforts(self._hardest, self._actuation.curvature, joints, inputs.now)
+        except Exception:
+            return self._last_resort
 
     def _tick(self, inputs: SafetyInputs) -> Tick:
         self.speed = None
@@ -139,8 +157,8 @@ class Supervisor:
         if self._lane_age >= 0:
             self._lane_age += step
         camera = self._camera()
-        conditions = self._conditions(inputs, camera, backwards)
-        self.rung = advance(self.rung, conditions, inputs.now, self._hold)
+        conditions = self._conditions(inputs, camera, backwards, step)
+        self.rung = advance(self.rung, conditions, inputs.now, self._hold, self._settings.safety.hold_share)
         mode = self.rung.mode
         state = self._fill_state(inputs.now, step)
         wanted = self._wanted(mode, conditions)
@@ -150,7 +168,8 @@ class Supervisor:
         else:
             told = watchdog.usable("gains") if mode == Mode.NORMAL else None
             gains = {} if told is None else told.values
-            filtered = self.filter(state, wanted, gains, box, learned=not conditions.manual)
+            driven = mode == Mode.NORMAL and conditions.manual
+            filtered = self.filter(state, wanted, gains, box, learned=not driven)
         allowed = (filtered.force, filtered.curvature)
         joints = watchdog.usable("joints") or self._no_joints
         effort = self._limiter(self._actuation.efforts(*allowed, joints, inputs.now))
@@ -203,23 +222,24 @@ class Supervisor:
         if lane is not None and lane.stamp != self._lane_stamp and not sick:
             judged = not use_health or (health is not None and health.stamp >= lane.stamp)
             if judged:
-                self._lane_stamp = lane.stamp
+                self._lane_stamp, self._unsure = lane.stamp, ()
                 if self._settings.safety.lane.bound_trusted < lane.bound[0] < math.inf:
-                    if use_health:
-                        sick = (f"lane estimate too uncertain (±{lane.bound[0]:.2f} m)",)
+                    if use_health:  # until a surer one comes, not for this tick alone
+                        self._unsure = (f"lane estimate too uncertain (±{lane.bound[0]:.2f} m)",)
                     else:  # the camera counts as well: drive on in the remembered lane
                         self._lane_age = watchdog.age("lane")
                 elif self._tracker.offer(
                     lane, gated=self.rung.mode != Mode.STOPPED and self._binds(self._tracker.lane())
                 ):
                     self._lane_age = watchdog.age("lane")
+        sick += self._unsure
         if not 0 <= self._lane_age <= self._camera_late:
             offered = lane is not None and lane.stamp == self._lane_stamp != self._tracker.stamp
             refused = offered and watchdog.usable("lane") is not None and not sick
             out += ("lane estimate contradicts odometry",) if refused else watchdog.late("lane") or ("no lane",)
         return sick + out
 
-    def _conditions(self, inputs: SafetyInputs, camera: tuple[str, ...], backwards: bool) -> Conditions:
+    def _conditions(self, inputs: SafetyInputs, camera: tuple[str, ...], backwards: bool, step: int) -> Conditions:
         watchdog = self._watchdog
         trusted: tuple[str, ...] = ()
         for name in TRUSTED:
@@ -240,7 +260,7 @@ class Supervisor:
         waited = self.rung.mode == Mode.STOPPING and inputs.now - self.rung.since > nanoseconds(ladder.blind_stop_s)
         return Conditions(
             camera=camera,
-            trusted=trusted,
+            trusted=self._held(trusted, step),
             stop=stop,
             manual=manual is not None and bool(manual.engaged),
             hand_back=manual is not None and bool(manual.hand_back),
@@ -318,3 +338,11 @@ class Supervisor:
         hard = bool(conditions.trusted) or self.rung.latched
         blind = bool(conditions.camera)
         return self._backup.command(mode, state.speed, lane, state.curvature, state.disturbance, blind=blind, hard=hard)
+
+
+def _hardest(settings: Settings, car: Car) -> float:
+    """Force [N] of the hardest braking that the grip leaves in the sharpest bend, the guaranteed one at least."""
+    vehicle = settings.vehicle
+    grip = settings.safety.traction_share * vehicle.tyre_friction * GRAVITY
+    along = math.sqrt(max(grip**2 - vehicle.lateral_acceleration_max**2, 0.0))
+    return max(-max(along * car.effective_mass, vehicle.brake_guaranteed * car.loaded_mass), car.force_min)

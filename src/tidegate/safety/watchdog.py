@@ -50,7 +50,7 @@ class _Input:
             record = received.record
             if record is not self.seen:
                 self.seen = record
-                fault = f"{self.name} is not usable (NaN, shape, names or frame)"
+                fault = f"{self.name} is not usable (NaN, shape, names, frame or rings)"
                 self.fault = "" if _holds(self.sound, record) else fault
             if not self.fault:
                 self.newest, self.age = record, received.age
@@ -80,7 +80,7 @@ class Watchdog:
         camera = nanoseconds(safety.camera_timeout_s)
         trusted, ranging = nanoseconds(safety.trusted_timeout_s), nanoseconds(safety.range_timeout_s)
         self._joint_names, self._mounts = car.joint_names, car.description.mounts()
-        self._knots = len(settings.perception.preview_m)
+        self._knots, self._rings = len(settings.perception.preview_m), len(settings.ranging.elevation_deg)
         self._inputs = {
             "nominal": _Input("nominal", _nominal, camera),
             "gains": _Input("gains", _gains, camera),
@@ -114,6 +114,11 @@ class Watchdog:
         kept = self._inputs[name]
         return kept.newest if kept.age <= kept.oldest else None
 
+    def sound(self, name: str, received: Received[Any] | None) -> bool:
+        """Whether something received is sound and young enough, all that was there before left out of account."""
+        kept = self._inputs[name]
+        return received is not None and received.age <= kept.oldest and _holds(kept.sound, received.record)
+
     def late(self, name: str) -> tuple[str, ...]:
         """Why an input cannot be used, in words; empty = it can."""
         return self._inputs[name].late()
@@ -140,7 +145,7 @@ class Watchdog:
 
     def _points(self, points: Points) -> bool:
         sizes = points.xyz.ndim == 2 and points.xyz.shape[1] == 3 and points.ring.shape == points.xyz.shape[:1]
-        return sizes and points.frame in self._mounts
+        return sizes and points.frame in self._mounts and bool(((points.ring >= 0) & (points.ring < self._rings)).all())
 
 
 def _holds(sound: Callable[[Any], bool], record: Any) -> bool:

@@ -133,9 +133,14 @@ class PlausibilitySettings:
         0.3, "rad/s", "yaw rates of odometry and IMU may differ by this", low=0.01, high=10
     )
     jump_m: float = setting(0.3, "m", "odometry may move this much farther than its speed says", low=0.01, high=10)
-    jump_rad: float = setting(0.1, "rad", "odometry may turn this much farther than its yaw rate says", low=0.01)
+    jump_rad: float = setting(
+        0.1, "rad", "odometry, or a steering joint, may turn this much farther than its rate says", low=0.01
+    )
     frozen_m: float = setting(
-        0.5, "m", "way over which joints or odometry may repeat themselves to the last digit; 0 = not watched", low=0
+        0.5,
+        "m",
+        "way over which joints, odometry or IMU may repeat themselves to the last digit; 0 = not watched",
+        low=0,
     )
     frozen_scan_m: float = setting(
         2.0, "m", "the same of the range sensor; 0 = not watched (a simulator without noise on a flat road)", low=0
@@ -165,7 +170,12 @@ class SafetySettings:
     camera_timeout_s: float = setting(
         0.09, "s", "age at which what the camera gives (nominal, lane, health) is late", low=0.01, high=2
     )
-    hold_s: float = setting(0.3, "s", "longest HOLD before STOPPING", low=0, high=2, live="lower")
+    hold_s: float = setting(
+        0.3, "s", "longest HOLD before STOPPING, HOLDs shortly before counted in", low=0, high=2, live="lower"
+    )
+    hold_share: float = setting(
+        0.1, "1", "share of the time in NORMAL that is given back of what HOLDs before have used up", low=0, high=0.5
+    )
     trusted_timeout_s: float = setting(
         0.1, "s", "age at which joint states, odometry or IMU are late", low=0.005, high=2
     )
