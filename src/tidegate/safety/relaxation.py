@@ -91,9 +91,8 @@ def _least_slack(wanted: Floats, rows: Floats, lower: Floats, slack_cost: float,
     for _ in range(AGAIN if part < 1 else 0):  # proximal steps
         nearer = np.append(solution[:size], 0.0)
         result = solve_qp(cost, -nearer, rows, lower, 10 * tolerance)
-        if result.status != "solved":
-            break
-        solution = result.solution
+        if result.status == "solved":
+            solution = result.solution
     return solution
 
 
