@@ -25,7 +25,6 @@ from tidegate.records import (
 )
 from tidegate.safety.ladder import Rung
 from tidegate.safety.supervisor import _hardest
-from tidegate.settings import entries
 
 SAFETY, LADDER = settings().safety, settings().safety.ladder
 Change = Callable[[SafetyInputs], SafetyInputs]
