@@ -33,8 +33,11 @@ STANDS = 300
 
 
 @pytest.fixture
-def node(ros: EventsExecutor, plant: Plant, monkeypatch: pytest.MonkeyPatch) -> Iterator[SafetyNode]:
-    made = SafetyNode(LOCK_STEP)
+def node(
+    request: pytest.FixtureRequest, ros: EventsExecutor, plant: Plant, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[SafetyNode]:
+    """In lock-step and active; a test may give it parameters."""
+    made = SafetyNode([*LOCK_STEP, *(part for flag in getattr(request, "param", ()) for part in ("-p", flag))])
     ros.add_node(made)
     assert made.trigger_configure() == TransitionCallbackReturn.SUCCESS
     assert made.trigger_activate() == TransitionCallbackReturn.SUCCESS
@@ -473,8 +476,20 @@ def test_settings_change_between_ticks_and_the_first_tick_that_has_them_tells_so
     until(plant.executor, lambda: not told()[-1][1], "diagnostics of it")
 
 
-def test_a_dry_run_in_lock_step_is_refused(plant: Plant, ros: EventsExecutor) -> None:
-    node = SafetyNode([*LOCK_STEP, "-p", "dry_run:=true"])
+@pytest.mark.parametrize("node", [("disable:=sight, image_health", "safety.barriers.speed.enabled:=false")], indirect=True)
+def test_what_is_switched_off_is_told_as_long_as_it_is(plant: Plant, node: SafetyNode) -> None:
+    plant.drive(5.0)
+    until(plant.executor, lambda: plant.diagnostics and plant.said().startswith("NORMAL"), "NORMAL")
+    assert plant.said().endswith("switched off: image_health, sight, speed")
+    assert plant.diagnostics[-1].status[0].level == bytes([Level.WARN])
+    assert plant.status()["off"] == "image_health, sight, speed"
+
+
+@pytest.mark.parametrize("flag", ["dry_run:=true", "disable:=fliter"])
+def test_a_dry_run_in_lock_step_and_a_part_that_is_none_are_refused(
+    plant: Plant, ros: EventsExecutor, flag: str
+) -> None:
+    node = SafetyNode([*LOCK_STEP, "-p", flag])
     assert node.trigger_configure() == TransitionCallbackReturn.FAILURE
     node.destroy_node()
 

@@ -15,8 +15,9 @@ from tidegate.cli.common import campaign_bar, names
 from tidegate.errors import SettingsError
 from tidegate.evaluation.campaign import paced, parse_seeds, run_campaign, write_evaluation
 from tidegate.evaluation.metrics import Run
-from tidegate.evaluation.rollout import DRIVERS, PARTS, Task, check_task
+from tidegate.evaluation.rollout import DRIVERS, Task, check_task
 from tidegate.evaluation.simulators import EMBEDDED
+from tidegate.safety.supervisor import PARTS
 from tidegate.share import share_path
 
 MODEL = "models/car-ltc19"

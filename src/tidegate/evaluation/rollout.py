@@ -28,13 +28,11 @@ from tidegate.evaluation.simulators import (
 from tidegate.liquid.compiled import RUNS_IN
 from tidegate.records import Tick, seconds
 from tidegate.robot.contract import contract_of
-from tidegate.safety import Supervisor
+from tidegate.safety.supervisor import Supervisor, check_disabled
 from tidegate.settings import Settings, load_settings
 from tidegate.simulation import Simulator
 
 DRIVERS = ("bundle", "expert")
-PARTS = ("filter", "image_health")
-"""What ``disable`` may name besides a barrier."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,10 +67,7 @@ def check_task(task: Task) -> None:
     if task.driver not in DRIVERS:
         raise SettingsError(f"driver is '{task.driver}'; it must be one of {', '.join(DRIVERS)}")
     settings = load_settings(task.settings)
-    allowed = (*PARTS, *settings.safety.barriers)
-    for part in task.disable:
-        if part not in allowed:
-            raise SettingsError(f"cannot disable '{part}'; parts are {', '.join(allowed)}")
+    check_disabled(task.disable, settings)
     if task.driver == "bundle":
         BundleDriver(Bundle.load(task.bundle, settings.vehicle.name), settings)
     if task.driver == "expert":

@@ -27,11 +27,13 @@ def safety_diagnostics(
     changed: Mapping[str, float] | None = None,
     *,
     dry_run: bool = False,
+    off: Sequence[str] = (),
 ) -> Any:
     """A DiagnosticArray: mode as level, reasons as message, what the filter changed and dropped messages as values.
 
     ``actuators``: what is wrong with the topics that it commands; an ERROR whatever the mode. ``changed``: settings
-    that are not the file's, by key. A ``dry_run`` is at least a WARN.
+    that are not the file's, by key. A ``dry_run`` is at least a WARN, and so
+    are parts and barriers that are switched ``off``.
     """
     pairs = {
         "mode": tick.mode.name,
@@ -42,8 +44,11 @@ def safety_diagnostics(
         **{f"{CHANGED}{key}": repr(float(value)) for key, value in (changed or {}).items()},
         **({"dry_run": "true"} if dry_run else {}),
     }
-    level = Level.ERROR if actuators else max(LEVELS[tick.mode], Level.WARN if dry_run else Level.OK)
-    text = "; ".join((tick.mode.name, *tick.reasons, *actuators, *([DRY_RUN] if dry_run else [])))
+    warnings = [DRY_RUN] if dry_run else []
+    if off:
+        pairs["off"], warnings = ", ".join(off), [*warnings, f"switched off: {', '.join(off)}"]
+    level = Level.ERROR if actuators else max(LEVELS[tick.mode], Level.WARN if warnings else Level.OK)
+    text = "; ".join((tick.mode.name, *tick.reasons, *actuators, *warnings))
     return encode_diagnostics(tick.command.stamp, f"{SAFETY}: filter", level, text, pairs.items(), make, robot)
 
 

@@ -38,6 +38,7 @@ from tidegate.records import (
 )
 from tidegate.robot import Car, DriveByWire, MotorBrake
 from tidegate.safety import Filter, Supervisor
+from tidegate.safety.supervisor import check_disabled
 from tidegate.settings import adjusted
 
 AUTO_RESET = Own("auto_reset", False, "reset by itself until it has driven for two seconds; for simulation only")
@@ -93,6 +94,9 @@ class SafetyNode(StackNode):
         if not self._dry_run:
             for topic in ("command",) if self._by_wire is None else commands(self.settings):
                 self.refuse_second(topic)
+        check_disabled(self.disabled, self.settings)
+        barriers = self.settings.safety.barriers.items()
+        self._off = sorted(self.disabled | {name for name, parameters in barriers if not parameters.enabled})
         self._supervisor = Supervisor(self.settings, self._car, disable=self.disabled)
         self._supervisor.adjust(self._changed)
         if self._dry_run:
@@ -114,6 +118,8 @@ class SafetyNode(StackNode):
         """Begin with empty hands; tick on a steady timer, on ``/clock`` or on the simulator's rounds."""
         if self._dry_run:
             self.get_logger().warning(SAID_DRY_RUN)
+        if self._off:
+            self.get_logger().warning(f"switched off: {', '.join(self._off)}")
         self._inbox = Inbox()
         self._newest: dict[str, bytes] = {}
         self._arrived: set[str] = set()
@@ -309,7 +315,8 @@ class SafetyNode(StackNode):
             if faults:
                 self.get_logger().error("; ".join(faults), throttle_duration_sec=5.0)
             robot, dropped = self.settings.vehicle.name, self._inbox.dropped
-            told = safety_diagnostics(tick, dropped, make, robot, faults, self._changed, dry_run=self._dry_run)
+            asked = {"dry_run": self._dry_run, "off": self._off}
+            told = safety_diagnostics(tick, dropped, make, robot, faults, self._changed, **asked)
             self.send_message("diagnostics", told)
         if other_mode:
             self.get_logger().info(f"{tick.mode.name}: {'; '.join(tick.reasons) or 'all well'}")

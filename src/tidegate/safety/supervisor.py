@@ -4,10 +4,11 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 import numpy as np
 
+from tidegate.errors import SettingsError
 from tidegate.records import Command, Floats, JointStates, Level, Mode, SafetyInputs, Tick, nanoseconds, seconds
 from tidegate.robot import GRAVITY, WHEEL_JOINTS, Actuation, Car, MotionLimits
 from tidegate.safety.backup import Backup
@@ -27,6 +28,20 @@ from tidegate.safety.watchdog import Watchdog
 from tidegate.settings import Settings, adjusted
 
 TRUSTED = ("joints", "odometry", "imu", "points")
+PARTS = ("filter", "image_health")
+"""What may be left out besides a barrier, for evaluation."""
+
+
+def check_disabled(names: Iterable[str], settings: Settings) -> None:
+    """Refuse ``names`` of parts to leave out that are none: a part that is spelt wrong would be on.
+
+    Raises:
+        SettingsError: naming it, and those that there are.
+    """
+    allowed = (*PARTS, *settings.safety.barriers)
+    for name in names:
+        if name not in allowed:
+            raise SettingsError(f"cannot disable '{name}'; parts are {', '.join(allowed)}")
 
 
 class Supervisor:
