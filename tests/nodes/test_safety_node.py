@@ -476,7 +476,9 @@ def test_settings_change_between_ticks_and_the_first_tick_that_has_them_tells_so
     until(plant.executor, lambda: not told()[-1][1], "diagnostics of it")
 
 
-@pytest.mark.parametrize("node", [("disable:=sight, image_health", "safety.barriers.speed.enabled:=false")], indirect=True)
+@pytest.mark.parametrize(
+    "node", [("disable:=sight, image_health", "safety.barriers.speed.enabled:=false")], indirect=True
+)
 def test_what_is_switched_off_is_told_as_long_as_it_is(plant: Plant, node: SafetyNode) -> None:
     plant.drive(5.0)
     until(plant.executor, lambda: plant.diagnostics and plant.said().startswith("NORMAL"), "NORMAL")
