@@ -108,7 +108,7 @@ def test_a_profile_holds_what_its_plan_says_and_begins_again() -> None:
 
 
 def test_an_episode_repeats_itself() -> None:
-    wrong = replace(episode("stale", longest_s=4.0), sensors="wrong")
+    wrong = replace(episode("full_throttle", longest_s=4.0), sensors="wrong")
     first, again = (run_episode(wrong) for _ in range(2))
     assert first == again
     assert first.distance_m > 0.5

@@ -80,7 +80,7 @@ def test_rows_give_way_lowest_priority_first(seed: int) -> None:
     assert violation[:4].max() <= 1e-6
     allowed: list[cvxpy.Constraint] = []
     x = cvxpy.Variable(2)
-    allowed.append(BOX @ x >= lower[:4] - 1e-9)
+    allowed.append(BOX @ x >= lower[:4] - violation[:4] - 1e-9)  # what was found is in it
     for level in sorted(Priority, reverse=True):
         mine = np.flatnonzero(priority == level)
         if not mine.size:

@@ -57,7 +57,7 @@ def _driven(fault: Fault) -> Fault:
         broken = fault.make()
         return lambda inputs: _take_over(broken(inputs))
 
-    return replace(fault, name=f"{fault.name}, a driver drives", make=make)
+    return replace(fault, name=f"{fault.name}, driven", make=make)
 
 
 def _take_over(inputs: SafetyInputs) -> SafetyInputs:

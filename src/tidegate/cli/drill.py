@@ -84,7 +84,7 @@ def _table(outcomes: list[DrillOutcome]) -> Table:
     table = Table(box=None, padding=(0, 1, 0, 0), pad_edge=False)
     table.add_column("fault", no_wrap=True)
     table.add_column("rung", no_wrap=True)
-    for name in ("runs", "passed", "ms", "most", "reset", "hits", "limits", "lane"):
+    for name in ("runs", "ok", "ms", "most", "reset", "hits", "limits", "lane"):
         table.add_column(name, justify="right")
     for fault in dict.fromkeys(outcome.fault for outcome in outcomes):
         mine = [outcome for outcome in outcomes if outcome.fault == fault]
