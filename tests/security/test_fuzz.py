@@ -266,6 +266,7 @@ def test_what_was_made_to_do_harm_is_refused(tmp_path: Path, bag: Path) -> None:
     assert loaded <= {"bag bomb", "bag outside", "bag deep", "bag counts"}  # their messages are read without the table
 
 
+@pytest.mark.slow
 def test_what_grows_without_bound_is_refused_or_left_out(tmp_path: Path) -> None:
     """Chunks and tables that are small on the disk."""
     bombs = [*mcap_bombs(tmp_path), *sqlite_bombs(tmp_path)]
