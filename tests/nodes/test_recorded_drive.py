@@ -9,21 +9,13 @@ from __future__ import annotations
 
 import resource
 import signal
-import subprocess
-import sys
-import time
 from pathlib import Path
 
 import numpy as np
 import pytest
-import rclpy
 from drive import AT_SPEED, Drive
 
 from tidegate.bag import BagReader
-from tidegate.messages import TOPICS, encode
-from tidegate.middleware import profile_of
-from tidegate.nodes.children import environment
-from tidegate.nodes.topics import make, message_class, offered_qos
 from tidegate.records import Mode, Values, nanoseconds, seconds
 
 pytestmark = [pytest.mark.real_time, pytest.mark.slow]
@@ -31,46 +23,6 @@ pytestmark = [pytest.mark.real_time, pytest.mark.slow]
 FROZEN_S = 3.0
 ROOM = 500_000
 """Bytes that still find room; a second of the drive has more."""
-
-
-def test_a_frozen_recorder_costs_its_publishers_nothing(tmp_path: Path) -> None:
-    """Longer than the second after which the middleware as it comes takes a silent reader's port for dead, and makes it
-    anew with each message. In a process of its own: one reads its profile once."""
-    command = [sys.executable, __file__, str(tmp_path / "bag")]
-    variables = {**environment(), **profile_of({})}
-    said = subprocess.run(command, env=variables, stdout=subprocess.PIPE, text=True, check=True, timeout=120).stdout
-    before, frozen = map(float, said.split())
-    assert frozen < 2.5 * before
-
-
-def publish_beside(bag: str) -> None:
-    """Print the median time [s] of a publication, a thousand a second, before and while a recorder is stopped."""
-    rclpy.init(args=[])
-    node = rclpy.create_node("source")
-    sender = node.create_publisher(message_class(TOPICS["truth"].type), "truth", offered_qos("truth", lock_step=False))
-    message = encode(Values(1, {"speed": 1.0}), make)
-
-    def publish(span: float) -> float:
-        took: list[float] = []
-        end = time.monotonic() + span
-        while time.monotonic() < end:
-            begun = time.perf_counter()
-            sender.publish(message)
-            took.append(time.perf_counter() - begun)
-            time.sleep(0.001)
-        return float(np.median(took))
-
-    command = [sys.executable, "-m", "tidegate.nodes.main", "recorder_node", "--ros-args", "-p", f"path:={bag}"]
-    with subprocess.Popen(command) as recorder:
-        try:
-            while not sender.get_subscription_count():
-                rclpy.spin_once(node, timeout_sec=0.05)
-            before = publish(1.0)
-            recorder.send_signal(signal.SIGSTOP)
-            publish(FROZEN_S)
-            print(before, publish(1.0))
-        finally:
-            recorder.kill()
 
 
 def assert_undisturbed(drive: Drive, begun: Values) -> None:
@@ -126,7 +78,3 @@ def test_a_full_disk_holds_up_no_command(tmp_path: Path) -> None:
     reader = BagReader(tmp_path / "bag")
     stamps = [record.stamp for _, _, record in reader.messages(["command"])]
     assert stamps[0] < begun.stamp < stamps[-1]
-
-
-if __name__ == "__main__":
-    publish_beside(sys.argv[1])
