@@ -47,6 +47,15 @@ def shipped_pair(cell: str) -> Pair:
     return LtcStep(wiring, arrays, SHIPPED.policy.substeps), CompiledLtcStep(wiring, arrays, SHIPPED.policy.substeps)
 
 
+def drawn(
+    cell: str, seed: int, inputs: int, layers: tuple[int, int, int], share: float
+) -> tuple[np.random.Generator, Wiring, Pair]:
+    """A source of random numbers, a wiring from it, and that wiring's steps in NumPy and in C."""
+    random = np.random.default_rng(seed)
+    wiring = wiring_of(random, inputs, layers, share)
+    return random, wiring, PAIRS[cell](wiring, random)
+
+
 @built
 @cells
 @over_networks
@@ -54,9 +63,7 @@ def test_on_any_wiring_both_say_the_same(cell: str, count: int) -> None:
     @on_examples(count)
     @anywhere
     def holds(seed: int, inputs: int, layers: tuple[int, int, int], share: float) -> None:
-        random = np.random.default_rng(seed)
-        wiring = wiring_of(random, inputs, layers, share)
-        ours, theirs = PAIRS[cell](wiring, random)
+        random, wiring, (ours, theirs) = drawn(cell, seed, inputs, layers, share)
         for scale in (1.0, 30.0, 1e4):  # the last: every synapse fully open or closed
             held, state = scale * random.normal(size=inputs), random.normal(size=wiring.neurons)
             kept, dt = state.copy(), float(10 ** random.uniform(-4, 1))
@@ -71,9 +78,7 @@ def test_what_is_not_finite_reaches_the_same_neurons(cell: str, count: int) -> N
     @on_examples(count)
     @anywhere
     def holds(seed: int, inputs: int, layers: tuple[int, int, int], share: float) -> None:
-        random = np.random.default_rng(seed)
-        wiring = wiring_of(random, inputs, layers, share)
-        ours, theirs = PAIRS[cell](wiring, random)
+        random, wiring, (ours, theirs) = drawn(cell, seed, inputs, layers, share)
         for bad in (np.nan, np.inf, -np.inf):
             held, state, dt = random.normal(size=inputs), random.normal(size=wiring.neurons), 0.05
             spoilt = int(random.integers(inputs + wiring.neurons + 1))

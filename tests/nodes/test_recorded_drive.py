@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import resource
 import signal
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -23,6 +25,16 @@ pytestmark = [pytest.mark.real_time, pytest.mark.slow]
 FROZEN_S = 3.0
 ROOM = 500_000
 """Bytes that still find room; a second of the drive has more."""
+
+
+@contextmanager
+def under_way(bag: Path) -> Iterator[tuple[Drive, Values]]:
+    """A recorded drive at speed, and the truth at that moment."""
+    drive = Drive(bag)
+    with drive.graph:
+        drive.listen()
+        drive.until(lambda: drive.speed > AT_SPEED)
+        yield drive, drive.truth[-1]
 
 
 def assert_undisturbed(drive: Drive, begun: Values) -> None:
@@ -43,11 +55,7 @@ def drive_on(drive: Drive, span: float) -> None:
 
 def test_a_frozen_recorder_holds_up_no_command(tmp_path: Path) -> None:
     """Longer than the watchdogs and the actuators wait for anything."""
-    drive = Drive(tmp_path / "bag")
-    with drive.graph:
-        drive.listen()
-        drive.until(lambda: drive.speed > AT_SPEED)
-        begun = drive.truth[-1]
+    with under_way(tmp_path / "bag") as (drive, begun):
         drive.hit(signal.SIGSTOP, "recorder_node")
         try:
             drive_on(drive, FROZEN_S)
@@ -63,11 +71,7 @@ def test_a_frozen_recorder_holds_up_no_command(tmp_path: Path) -> None:
 
 
 def test_a_full_disk_holds_up_no_command(tmp_path: Path) -> None:
-    drive = Drive(tmp_path / "bag")
-    with drive.graph:
-        drive.listen()
-        drive.until(lambda: drive.speed > AT_SPEED)
-        begun = drive.truth[-1]
+    with under_way(tmp_path / "bag") as (drive, begun):
         (file,) = (tmp_path / "bag").glob("*.mcap")
         full = file.stat().st_size + ROOM
         resource.prlimit(drive.graph.children["recorder_node"].pid, resource.RLIMIT_FSIZE, (full, full))

@@ -28,15 +28,21 @@ ENDLESS = 6000
 """Half a minute of messages, 5 ms apart."""
 
 
-def test_what_waits_at_the_end_is_written(ros: Executor, tmp_path: Path) -> None:
-    """It lags: of what was sent, it has handled nothing when it is asked to end."""
-    bag = tmp_path / "bag"
+def lagging(ros: Executor, bag: Path) -> tuple[RecorderNode, Any, Any]:
+    """A recorder that subscribed and then is left alone, a node beside it, and its publisher of ``truth``."""
     recorder = RecorderNode(["--ros-args", "-p", f"path:={bag}"])
     source = rclpy.create_node("source")
     ros.add_node(recorder)
     sender = source.create_publisher(message_class("sensor_msgs/msg/JointState"), "truth", offered_qos("truth", True))
     until(ros, lambda: sender.get_subscription_count() > 0, "the recorder subscribes")
     ros.remove_node(recorder)
+    return recorder, source, sender
+
+
+def test_what_waits_at_the_end_is_written(ros: Executor, tmp_path: Path) -> None:
+    """It lags: of what was sent, it has handled nothing when it is asked to end."""
+    bag = tmp_path / "bag"
+    recorder, source, sender = lagging(ros, bag)
     for stamp in range(WAITING):
         sender.publish(encode(Values(stamp, {"speed": 1.0}), make))
     recorder.close()
@@ -48,12 +54,7 @@ def test_what_waits_at_the_end_is_written(ros: Executor, tmp_path: Path) -> None
 
 
 def test_it_ends_though_the_graph_goes_on(ros: Executor, tmp_path: Path) -> None:
-    recorder = RecorderNode(["--ros-args", "-p", f"path:={tmp_path}/bag"])
-    source = rclpy.create_node("source")
-    ros.add_node(recorder)
-    sender = source.create_publisher(message_class("sensor_msgs/msg/JointState"), "truth", offered_qos("truth", True))
-    until(ros, lambda: sender.get_subscription_count() > 0, "the recorder subscribes")
-    ros.remove_node(recorder)
+    recorder, source, sender = lagging(ros, tmp_path / "bag")
     closing, sent = threading.Thread(target=recorder.close, daemon=True), 0
     closing.start()
     while closing.is_alive():

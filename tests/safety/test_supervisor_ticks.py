@@ -23,8 +23,8 @@ from tidegate.records import (
     Tick,
     nanoseconds,
 )
+from tidegate.safety.backup import Backup
 from tidegate.safety.ladder import Rung
-from tidegate.safety.supervisor import _hardest
 
 SAFETY, LADDER = settings().safety, settings().safety.ladder
 Change = Callable[[SafetyInputs], SafetyInputs]
@@ -377,10 +377,10 @@ def hardest() -> float:
 def test_after_a_fault_the_brakes_do_what_is_guaranteed_on_the_steepest_slope() -> None:
     vehicle = settings().vehicle
     assert hardest() * car().effective_mass > car().loaded_mass * (vehicle.brake_guaranteed + 9.81 * vehicle.slope_max)
-    assert _hardest(settings(), car()) == pytest.approx(-hardest() * car().effective_mass, rel=1e-3)
+    assert Backup(settings(), car()).hardest == pytest.approx(-hardest() * car().effective_mass, rel=1e-3)
     for friction, force in ((0.1, -vehicle.brake_guaranteed * car().loaded_mass), (9.0, car().force_min)):
         slippery = dataclasses.replace(settings(), vehicle=dataclasses.replace(vehicle, tyre_friction=friction))
-        assert _hardest(slippery, car()) == pytest.approx(force)
+        assert Backup(slippery, car()).hardest == pytest.approx(force)
 
 
 def test_a_fault_brakes_and_says_what_it_was(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -8,8 +8,7 @@ import heapq
 import struct
 import zlib
 from array import array
-from collections import Counter
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Collection, Iterator
 from io import BytesIO
 from itertools import count
 from pathlib import Path
@@ -23,6 +22,7 @@ from mcap.records import Attachment, Channel, Chunk, ChunkIndex, Message, Metada
 from mcap.stream_reader import StreamReader
 
 from tidegate.bag.expand import LARGEST, Allowance, expand
+from tidegate.bag.source import Noted, Raw, Source
 
 MAGIC = b"\x89MCAP0\r\n"
 TOGETHER = 2 * LARGEST
@@ -33,18 +33,12 @@ LARGEST_TEXT = 1 << 20
 """Bytes of a record that describes a topic or a type."""
 _HEAD, _MESSAGE = struct.Struct("<BQ"), struct.Struct("<HIQQ")
 
-Item = tuple[str, str, int, bytes]
 
-
-class McapSource:
+class McapSource(Source):
     """See ``source.Source``."""
 
-    def __init__(self, path: Path, noted: Callable[[str], None]) -> None:
-        self.path, self._noted = path, noted
-        self.topics: dict[str, str] = {}
-        self.counts: Counter[str] = Counter()
-        self.definitions: dict[str, str] = {}
-        self.broken = ""
+    def __init__(self, path: Path, noted: Noted) -> None:
+        super().__init__(path, noted)
         self._types: dict[int, str] = {}
         self._channels: dict[int, Channel] = {}
         self._index: list[ChunkIndex] = []
@@ -57,7 +51,7 @@ class McapSource:
                 self.topics[name] = kind
                 self.counts[name] += 1
 
-    def raw(self, names: Collection[str]) -> Iterator[Item]:
+    def raw(self, names: Collection[str]) -> Iterator[Raw]:
         """See ``source.Source``."""
         return self._received(names) if self._index else self._written(names)
 
@@ -109,13 +103,13 @@ class McapSource:
         kind = None if channel is None else self._types.get(channel.schema_id)
         return None if channel is None or kind is None else (channel.topic, kind)
 
-    def _received(self, names: Collection[str]) -> Iterator[Item]:
+    def _received(self, names: Collection[str]) -> Iterator[Raw]:
         """By the index: the next chunk is opened once no message of an open one is older than its first."""
         waiting = sorted(self._index, key=lambda chunk: (chunk.message_start_time, chunk.chunk_start_offset))
         waiting.reverse()
         pass_ = _Pass(self, names)
         numbers, held = count(), 0
-        begun: list[tuple[int, int, Item, Iterator[Item], int]] = []
+        begun: list[tuple[int, int, Raw, Iterator[Raw], int]] = []
         with self.path.open("rb") as file:
             while waiting or begun:
                 due = bool(waiting) and (not begun or waiting[-1].message_start_time <= begun[0][0])
@@ -135,7 +129,7 @@ class McapSource:
                     heapq.heappush(begun, (following[2], number, following, rest, size))
         pass_.tell()
 
-    def _written(self, names: Collection[str] | None) -> Iterator[Item]:
+    def _written(self, names: Collection[str] | None) -> Iterator[Raw]:
         """From the beginning of the file to where it ends or breaks; ``names`` None = all."""
         pass_ = _Pass(self, names)
         for record in _records(self.path):
@@ -155,7 +149,7 @@ class _Pass:
         self._allowance = Allowance(source.path.stat().st_size)
         self._unread, self._why = 0, ""
 
-    def __call__(self, chunk: Chunk | None) -> Iterator[Item]:
+    def __call__(self, chunk: Chunk | None) -> Iterator[Raw]:
         """Messages of a chunk by time of receipt; none of one that is damaged, whole."""
         try:
             if chunk is None:
@@ -169,7 +163,7 @@ class _Pass:
             number, begin, end = found[3 * place : 3 * place + 3]
             yield from self.one(number, times[place], data[begin:end])
 
-    def one(self, number: int, received: int, data: bytes) -> Iterator[Item]:
+    def one(self, number: int, received: int, data: bytes) -> Iterator[Raw]:
         """A message, where its channel is known and wanted."""
         named = self._source._name(number)
         if named is None:

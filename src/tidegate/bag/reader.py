@@ -9,8 +9,9 @@ from types import MappingProxyType
 from typing import Any
 
 from tidegate.bag.mcap_file import CONTRACT
-from tidegate.bag.mcap_source import notes
-from tidegate.bag.source import Raw, expanded, open_source
+from tidegate.bag.mcap_source import McapSource, notes
+from tidegate.bag.source import Raw, expanded
+from tidegate.bag.sqlite_source import SqliteSource
 from tidegate.bag.typestore import deserialise
 from tidegate.errors import BagError, ImageError, MessageError, SettingsError
 from tidegate.messages import COMPRESSED, SUFFIX, TOPICS, decode
@@ -58,7 +59,9 @@ class BagReader:
         self.files = self._storage()
         self._index = self._metadata()
         self._expands = str(self._index.get("compression_mode")).lower() == "message"
-        self._sources = [open_source(file, self._note) for file in self.files]
+        self._sources = [
+            (SqliteSource if file.suffix == ".db3" else McapSource)(file, self._note) for file in self.files
+        ]
         self.interrupted = False
         self.topics: dict[str, str] = {}
         self.counts: dict[str, int] = {}

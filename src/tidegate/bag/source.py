@@ -3,14 +3,12 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections import Counter
 from collections.abc import Callable, Collection, Iterator
 from pathlib import Path
-from typing import Protocol
 
 from tidegate.bag.expand import expand
-from tidegate.bag.mcap_source import McapSource
-from tidegate.bag.sqlite_source import SqliteSource
 
 Raw = tuple[str, str, int, bytes]
 """Absolute topic, ROS type, time of receipt [ns], CDR."""
@@ -18,8 +16,8 @@ Noted = Callable[[str], None]
 """Hears what is wrong."""
 
 
-class Source(Protocol):
-    """A file.
+class Source(ABC):
+    """A file, which is looked into when it is made.
 
     Attributes:
         topics: ROS type by absolute topic name.
@@ -28,19 +26,17 @@ class Source(Protocol):
         broken: why it has no usable index; empty = it has one, or is whole without.
     """
 
-    path: Path
-    topics: dict[str, str]
-    counts: Counter[str]
-    definitions: dict[str, str]
-    broken: str
+    def __init__(self, path: Path, noted: Noted) -> None:
+        """``noted`` hears what is wrong with the file, now and while it is read."""
+        self.path, self._noted = path, noted
+        self.topics: dict[str, str] = {}
+        self.counts: Counter[str] = Counter()
+        self.definitions: dict[str, str] = {}
+        self.broken = ""
 
+    @abstractmethod
     def raw(self, names: Collection[str]) -> Iterator[Raw]:
         """Serialised messages on the absolute topic ``names``, in order of receipt; damaged parts are left out."""
-
-
-def open_source(path: Path, noted: Noted) -> Source:
-    """Look into the file; ``noted`` hears what is wrong with it, now and while it is read."""
-    return SqliteSource(path, noted) if path.suffix == ".db3" else McapSource(path, noted)
 
 
 def expanded(items: Iterator[Raw], file: Path, noted: Noted) -> Iterator[Raw]:

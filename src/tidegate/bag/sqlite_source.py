@@ -7,12 +7,12 @@ import contextlib
 import re
 import sqlite3
 from array import array
-from collections import Counter
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Collection, Iterator
 from pathlib import Path
 from typing import Any
 
 from tidegate.bag.expand import LARGEST
+from tidegate.bag.source import Noted, Raw, Source
 
 PLAIN = re.compile(r"create\s+(table|(unique\s+)?index)\b", re.IGNORECASE)
 """What the schema of a bag may hold. Views, triggers and virtual tables compute; none has them."""
@@ -24,18 +24,12 @@ EVERY, STEPS, STEPS_PER_BYTE = 100_000, 10_000_000, 50
 """How often SQLite asks whether to go on, and after how many steps it may not: a row of 20 bytes takes about 30. Pages
 that name each other in a circle have rows without end."""
 
-Item = tuple[str, str, int, bytes]
 
-
-class SqliteSource:
+class SqliteSource(Source):
     """See ``source.Source``."""
 
-    def __init__(self, path: Path, noted: Callable[[str], None]) -> None:
-        self.path, self._noted = path, noted
-        self.topics: dict[str, str] = {}
-        self.counts: Counter[str] = Counter()
-        self.definitions: dict[str, str] = {}
-        self.broken = ""
+    def __init__(self, path: Path, noted: Noted) -> None:
+        super().__init__(path, noted)
         try:
             with self._base() as base:
                 named = self._named(base)
@@ -48,7 +42,7 @@ class SqliteSource:
                 self.topics[name] = kind
                 self.counts[name] += 1
 
-    def raw(self, names: Collection[str]) -> Iterator[Item]:
+    def raw(self, names: Collection[str]) -> Iterator[Raw]:
         """See ``source.Source``."""
         done = array("q")
         if not self.broken:
@@ -126,7 +120,7 @@ class SqliteSource:
         base.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, LARGEST)
         return {number: (name, kind) for number, name, kind in rows}
 
-    def _saved(self) -> Iterator[tuple[int, Item]]:
+    def _saved(self) -> Iterator[tuple[int, Raw]]:
         """Number and message in the order in which they were written, up to where the file breaks."""
         try:
             with self._base(cut=True) as base:

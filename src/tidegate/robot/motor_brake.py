@@ -8,6 +8,7 @@ import math
 import numpy as np
 
 from tidegate.records import Floats, JointStates
+from tidegate.robot.actuation import Actuation
 from tidegate.robot.car import STEER_JOINTS, WHEEL_JOINTS, Car
 
 
@@ -41,11 +42,9 @@ class MotorBrake:
 
     def __init__(self, car: Car, period: float) -> None:
         """``period`` [s]: how long each command is held."""
-        self._car, first = car, len(STEER_JOINTS)
-        vehicle = car.vehicle
-        self._most = np.array([car.limits[name].effort for name in car.joint_names])
-        rates = [vehicle.steer_effort_rate] * first + [vehicle.wheel_effort_rate] * len(WHEEL_JOINTS)
-        self._step = np.array(rates) * period
+        self._car, vehicle = car, car.vehicle
+        limits = Actuation(car, period)
+        self._most, self._step = -limits.low, limits.step
         inertia = car.effective_mass * car.wheel_radius**2
         self._soft = [vehicle.wheel_effort_rate * inertia * share for share in car.brake_shares]  # R J
         self._last: Floats = np.zeros(len(car.joint_names))

@@ -17,6 +17,7 @@ class Backup:
 
     Attributes:
         guaranteed: force [N] that brakes the loaded car on a flat road with the guaranteed deceleration, negative.
+        hardest: force [N] of the hardest braking that the grip leaves in the sharpest bend, ``guaranteed`` at least.
     """
 
     def __init__(self, settings: Settings, car: Car) -> None:
@@ -27,6 +28,8 @@ class Backup:
         self._loaded = car.loaded_mass
         self._grip = Grip(settings, car)
         self.guaranteed = -self._guaranteed * self._loaded
+        along = math.sqrt(max(self._grip.share**2 - self._lateral**2, 0.0))
+        self.hardest = max(min(-along * self._mass, self.guaranteed), car.force_min)
 
     def command(
         self,

@@ -10,7 +10,7 @@ import numpy as np
 
 from tidegate.errors import SettingsError
 from tidegate.records import Command, Floats, JointStates, Level, Mode, SafetyInputs, Tick, nanoseconds, seconds
-from tidegate.robot import GRAVITY, WHEEL_JOINTS, Actuation, Car, MotionLimits
+from tidegate.robot import WHEEL_JOINTS, Actuation, Car, MotionLimits
 from tidegate.safety.backup import Backup
 from tidegate.safety.barrier import Ahead, State
 from tidegate.safety.corridor import Corridor, Track, moved
@@ -77,8 +77,7 @@ class Supervisor:
         steering = np.zeros(len(car.joint_names) - len(WHEEL_JOINTS))
         safe = np.concatenate((steering, car.wheel_efforts(self._backup.guaranteed)))
         self._limiter = Limiter(self._actuation.low, self._actuation.high, self._actuation.step, safe)
-        self._hardest = _hardest(settings, car)
-        self._last_resort: Floats = np.concatenate((steering, car.wheel_efforts(self._hardest)))
+        self._last_resort: Floats = np.concatenate((steering, car.wheel_efforts(self._backup.hardest)))
         self._no_joints = JointStates(0, (), np.empty(0), np.empty(0), np.empty(0))
         self.rung = Rung()
         self.speed: float | None = None
@@ -140,7 +139,7 @@ class Supervisor:
             state, actuation = self._state, self._actuation
             actuation.effort = effort
             state.force, state.curvature = self._car.wheel_force(effort[-len(WHEEL_JOINTS) :]), actuation.curvature
-            backup = self._hardest, actuation.curvature
+            backup = self._backup.hardest, actuation.curvature
             command = Command(inputs.now, self._car.joint_names, effort)
             return Tick(command, Mode.STOPPING, backup, backup, (), "", (reason,))
 
@@ -153,7 +152,7 @@ class Supervisor:
         try:
             if received is not None and self._watchdog.sound("joints", received):
                 joints = received.record
-            return self._actuation.efforts(self._hardest, self._actuation.curvature, joints, inputs.now)
+            return self._actuation.efforts(self._backup.hardest, self._actuation.curvature, joints, inputs.now)
         except Exception:
             return self._last_resort
 
@@ -353,11 +352,3 @@ class Supervisor:
         hard = bool(conditions.trusted) or self.rung.latched
         blind = bool(conditions.camera)
         return self._backup.command(mode, state.speed, lane, state.curvature, state.disturbance, blind=blind, hard=hard)
-
-
-def _hardest(settings: Settings, car: Car) -> float:
-    """Force [N] of the hardest braking that the grip leaves in the sharpest bend, the guaranteed one at least."""
-    vehicle = settings.vehicle
-    grip = settings.safety.traction_share * vehicle.tyre_friction * GRAVITY
-    along = math.sqrt(max(grip**2 - vehicle.lateral_acceleration_max**2, 0.0))
-    return max(-max(along * car.effective_mass, vehicle.brake_guaranteed * car.loaded_mass), car.force_min)
