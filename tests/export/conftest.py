@@ -14,6 +14,7 @@ from tidegate.bundle import Bundle
 from tidegate.export.c_library import export_c
 from tidegate.export.network import Network
 from tidegate.export.parity import Parity
+from tidegate.records import Floats
 from tidegate.settings import Settings, load_settings
 
 torch.set_num_threads(1)
@@ -56,6 +57,12 @@ def short_drive(car_settings: Settings) -> Drive:
     drive = drive_of(car_settings, 12.5)
     assert len(drive.images) >= 200
     return drive
+
+
+@pytest.fixture(scope="session")
+def lived(short_drive: Drive, bundles: dict[str, Bundle], car_settings: Settings) -> dict[str, Floats]:
+    """What the live path makes of ``short_drive``."""
+    return {cell: short_drive.live(bundle, car_settings) for cell, bundle in bundles.items()}
 
 
 @pytest.fixture(scope="session")

@@ -63,11 +63,11 @@ def test_a_frozen_recorder_holds_up_no_command(tmp_path: Path) -> None:
             drive.hit(signal.SIGCONT, "recorder_node")
         drive_on(drive, 1.0)
         assert_undisturbed(drive, begun)
-        last = drive.commands[-1].stamp
+        # not that it records all again: what was taken for dead may stay deaf to some
+        assert any(node == "recorder_node" and "held up for" in text for node, _, text in drive.lines)
         drive.stop()
     stamps = [record.stamp for _, _, record in BagReader(tmp_path / "bag").messages(["command"])]
     assert stamps[0] < begun.stamp
-    assert stamps[-1] >= last  # it records again
 
 
 def test_a_full_disk_holds_up_no_command(tmp_path: Path) -> None:

@@ -52,14 +52,19 @@ def safety_diagnostics(
     return encode_diagnostics(tick.command.stamp, f"{SAFETY}: filter", level, text, pairs.items(), make, robot)
 
 
-def recorder_diagnostics(stamp: int, topics: int, written: int, lost: int, failure: str, make: Make, robot: str) -> Any:
-    """A DiagnosticArray: how many messages were written and lost; an ERROR where nothing is recorded any more."""
+def recorder_diagnostics(
+    stamp: int, topics: int, written: int, lost: int, held_up: float, failure: str, make: Make, robot: str
+) -> Any:
+    """A DiagnosticArray: how many messages were written and lost, and for how long the process was ``held_up`` [s] at
+    the longest, if it was; an ERROR where nothing is recorded any more."""
     counts = {"topics": topics, "messages written": written, "messages lost": lost}
     level, text = Level.OK, f"recording {topics} topics"
     if failure:
         level, text = Level.ERROR, f"recording has ended: {failure}"
     elif lost:
         level, text = Level.WARN, f"the disk is too slow: {lost} messages lost"
+    elif held_up:
+        level, text = Level.WARN, f"was held up for {held_up:.1f} s: some topics may be heard no more"
     pairs = [(key, str(count)) for key, count in counts.items()]
     return encode_diagnostics(stamp, "recorder_node: recording", level, text, pairs, make, robot)
 

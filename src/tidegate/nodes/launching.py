@@ -258,7 +258,7 @@ def _recorder_ended(event: Any, context: LaunchContext) -> list[Action] | None:
     node, namespace = get_ros_node(context), LaunchConfiguration("namespace").perform(context).strip("/")
     place = f"/{namespace}/diagnostics" if namespace else "/diagnostics"
     sender = node.create_publisher(message_class(DIAGNOSTICS), place, kept_qos("diagnostics"))
-    sender.publish(recorder_diagnostics(node.get_clock().now().nanoseconds, 0, 0, 0, said, make, ""))
+    sender.publish(recorder_diagnostics(node.get_clock().now().nanoseconds, 0, 0, 0, 0.0, said, make, ""))
     return None
 
 

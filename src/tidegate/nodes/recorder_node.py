@@ -50,6 +50,8 @@ TAKE_S, ON_ITS_WAY_S = 5.0, 1.0
 """And no longer, where the graph goes on: for what waits, and from the moment on when nothing waited any more."""
 LOOK_PERIOD_S = 0.1
 """How often it looks for publishers of topics that it does not record yet, and whether the disk still takes all."""
+HELD_UP_S = 1.0
+"""For Fast DDS a process that stands still for as long is dead; who writes in shared memory may not find back to it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,7 +105,8 @@ class RecorderNode(Node):  # type: ignore[misc]
         self._seen: set[str] = {name for name, part in self._own.items() if not part.topic.recorded}
         self._listeners: list[tuple[Subscription, Callable[[bytes], None]]] = []
         self._told_failure = self._told_loss = False
-        self._told_at = 0.0
+        self._told_at = self._held_up = 0.0
+        self._looked_at = time.monotonic()
         if values["path"] and str(values["path"]) != asked:
             self.get_logger().info(f"recording into {values['path']}")
         self.create_timer(LOOK_PERIOD_S, self._look, clock=Clock(clock_type=ClockType.STEADY_TIME))
@@ -146,6 +149,7 @@ class RecorderNode(Node):  # type: ignore[misc]
         return found
 
     def _look(self) -> None:
+        self._notice()
         self._tell()
         if self._told_failure:
             return
@@ -173,6 +177,16 @@ class RecorderNode(Node):  # type: ignore[misc]
                     found.setdefault(name, kinds[0])
         return {name: kind for name, kind in found.items() if name not in self._seen}
 
+    def _notice(self) -> None:
+        """A standstill of this process since the last look."""
+        now = time.monotonic()
+        pause, self._looked_at = now - self._looked_at, now
+        if pause > HELD_UP_S:
+            self._held_up = max(self._held_up, pause)
+            self.get_logger().warning(
+                f"held up for {pause:.1f} s: some topics may be heard no more; end this recording and begin another"
+            )
+
     def _tell(self) -> None:
         """Once each in the log, that messages were lost and that nothing is recorded any more; and the state, once a
         second and when that happens."""
@@ -190,7 +204,7 @@ class RecorderNode(Node):  # type: ignore[misc]
         if time.monotonic() - self._told_at >= PERIOD_S:
             self._told_at, counts = time.monotonic(), (len(self._listeners), self._writer.written, self._writer.lost)
             now = self.get_clock().now().nanoseconds
-            self._sender.publish(recorder_diagnostics(now, *counts, failure, make, self._robot))
+            self._sender.publish(recorder_diagnostics(now, *counts, self._held_up, failure, make, self._robot))
 
     def _record(self, name: str, kind: str, offered: Sequence[QoSProfile]) -> None:
         """Subscribe with the best quality that all publishers offer."""
