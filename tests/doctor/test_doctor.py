@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
 import shutil
@@ -19,8 +20,8 @@ from tidegate.doctor.facts import GraphFacts, MachineFacts, RosFacts, TopicFacts
 from tidegate.doctor.finding import Finding, Verdict, worst
 from tidegate.doctor.graph import MAKES, SENSORS, WATCHED, check_graph
 from tidegate.doctor.images import SEGMENT, check_images, segment_size
-from tidegate.doctor.machine import check_disk, check_machine, machine_facts
-from tidegate.doctor.middleware import check_domain, check_ros
+from tidegate.doctor.machine import check_disk, check_machine, left_over, machine_facts
+from tidegate.doctor.middleware import check_domain, check_left_over, check_ros
 from tidegate.doctor.robot import check_bundle, read_bundle, read_robot
 from tidegate.messages import TOPICS, camera_info
 from tidegate.messages.rates import EVERY_OUTPUT, OUTPUTS, stated_rates
@@ -41,6 +42,7 @@ def machine(**other: object) -> MachineFacts:
         environment={},
         here=Path("/"),
         shared_memory=4 * GIB,
+        left_over=3,
         receive_buffer=212992,
         folder=Path("/bags"),
         free=500 * GIB,
@@ -98,6 +100,7 @@ def test_a_healthy_machine_and_graph_give_no_warning() -> None:
     findings = [
         *check_ros(RosFacts("7.1", "rmw_fastrtps_cpp")),
         *check_domain(here),
+        *check_left_over(here),
         *check_images(here, SETTINGS.camera),
         *check_machine(here, simulated=False),
         *check_disk(here, SETTINGS),
@@ -115,6 +118,17 @@ def test_a_healthy_machine_and_graph_give_no_warning() -> None:
         "bundle",
         "priority",
     }
+
+
+def test_a_segment_is_left_over_once_nobody_holds_its_lock(tmp_path: Path) -> None:
+    owned = tmp_path / "fastrtps_0123456789abcdef_el"
+    for name in (owned.name, "fastrtps_00000000000000aa_el", "fastrtps_00000000000000aa", "fastrtps_port7411_el"):
+        (tmp_path / name).touch()
+    with owned.open() as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        assert left_over(tmp_path) == 1
+    assert left_over(tmp_path) == 2
+    assert left_over(tmp_path, tmp_path / "no such file") == 0
 
 
 def test_in_simulation_priority_and_governor_do_not_matter_and_on_a_robot_they_do() -> None:
@@ -192,6 +206,12 @@ FAULTS: dict[str, tuple[Callable[[], list[Finding]], str, str, str]] = {
         "warn",
         "/dev/shm has 16.0 MiB",
         "--shm-size=112m",
+    ),
+    "segments of killed processes": (
+        lambda: list(check_left_over(machine(left_over=700))),
+        "warn",
+        "700 segments of killed processes",
+        "rm /dev/shm/fastrtps_*",
     ),
     "wrong domain": (
         lambda: list(check_graph(GraphFacts("7", "/", (), elsewhere=frozenset({"3"})), SETTINGS, CAR)),

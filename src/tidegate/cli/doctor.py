@@ -19,7 +19,7 @@ from tidegate.doctor.finding import Finding, Verdict, fail, worst
 from tidegate.doctor.graph import check_graph
 from tidegate.doctor.images import check_images
 from tidegate.doctor.machine import check_disk, check_machine, machine_facts
-from tidegate.doctor.middleware import check_domain, check_ros
+from tidegate.doctor.middleware import check_domain, check_left_over, check_ros
 from tidegate.doctor.robot import check_bundle, read_bundle, read_robot
 from tidegate.errors import DependencyError, GraphError
 from tidegate.messages import PICTURES
@@ -63,7 +63,7 @@ def look(config: Path, bundle: Path, folder: Path, watch: tuple[str, float] | No
     """Every finding; ``watch``: namespace of the graph and how long to watch it [s], None = not at all."""
     machine = machine_facts(os.environ, folder, max(PRIORITIES.values()), graphics())
     ros = installed_ros()
-    findings: list[Finding] = [*check_ros(ros), *check_domain(machine)]
+    findings: list[Finding] = [*check_ros(ros), *check_domain(machine), *check_left_over(machine)]
     robot = read_robot(config, findings)
     if robot is not None:
         settings, car = robot

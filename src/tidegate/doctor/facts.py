@@ -26,6 +26,7 @@ class MachineFacts:
         environment: of the process.
         here: its working folder, where Fast DDS looks for a profile of its own.
         shared_memory: size of ``/dev/shm`` [B]; None = there is none.
+        left_over: segments there of Fast DDS whose process is no more.
         receive_buffer: most that a socket may hold [B]; None = the system does not tell.
         folder, free: where bags would go, and the space left there [B].
         governors: of the processors; empty = the system does not tell.
@@ -36,6 +37,7 @@ class MachineFacts:
     environment: Mapping[str, str]
     here: Path
     shared_memory: int | None
+    left_over: int
     receive_buffer: int | None
     folder: Path
     free: int
