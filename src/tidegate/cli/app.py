@@ -47,26 +47,31 @@ class Commands(TyperGroup):
         return list(EXTRA)
 
     def get_command(self, ctx: Any, name: str) -> Any:
-        """Import one command; where its dependencies are absent, a command that says which extra to install."""
+        """Import one command; where its dependencies are absent, a command that says what to install."""
         if name not in EXTRA:
             return None
         try:
             function = getattr(import_module(f"tidegate.cli.{name}"), name)
         except ImportError as error:
-            return _absent(name, str(error))
+            return _absent(name, error)
         single = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
         single.command(name)(function)
         return typer.main.get_command(single)
 
 
-def _absent(name: str, cause: str) -> TyperCommand:
-    """A command that cannot run here."""
+def _absent(name: str, cause: ImportError) -> TyperCommand:
+    """A command that cannot run here, whatever its arguments."""
+    said, short = str(cause), "(cannot run here)"
+    if not isinstance(cause, DependencyError):  # which tells the remedy by itself
+        said, short = f"{said}; type: pip install 'tidegate[{EXTRA[name]}]'", f"(needs the extras {EXTRA[name]})"
 
     def refuse() -> None:
-        remedy = f"pip install 'tidegate[{EXTRA[name]}]'"
-        raise DependencyError(f"'tidegate {name}' cannot run here ({cause}); type: {remedy}")
+        raise DependencyError(f"'tidegate {name}' cannot run here: {said}")
 
-    return TyperCommand(name, callback=refuse, help=f"(needs the extras {EXTRA[name]})")
+    anything = {"ignore_unknown_options": True, "allow_extra_args": True}
+    return TyperCommand(
+        name, callback=refuse, help=f"Cannot run here: {said}", short_help=short, context_settings=anything
+    )
 
 
 app = typer.Typer(cls=Commands, no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
