@@ -84,7 +84,7 @@ CASES: dict[str, tuple[Callable[[Path], tuple[str | Path, ...]], str]] = {
     "altered bundle": (lambda place: (*DRIVE, "--bundle", altered(place)), "weights.safetensors: is corrupt"),
     "bundle of another robot": (lambda place: (*DRIVE, "--bundle", foreign(place)), "made for robot 'lorry'"),
     "demo's bundle": (lambda place: ("demo", "--out", "out", "--bundle", place / "none"), "none: no such bundle"),
-    "typo in the settings": (lambda place: (*DRIVE, "--config", mistyped(place)), "unknown key 'vehicle.brake_guarantee'"),
+    "typo in the settings": (lambda place: (*DRIVE, "--config", mistyped(place)), "key 'vehicle.brake_guarantee'"),
     "unknown scene": (lambda place: ("evaluate", "--scene", "raod", "--seeds", "1", "--out", "out"), "'raod'; known:"),
     "seeds": (lambda place: ("evaluate", "--scene", "road", "--seeds", "5:1", "--out", "out"), "seeds '5:1': must be"),
     "training without camera": (
