@@ -37,8 +37,15 @@ def unsure(rng: np.random.Generator, robot: Settings, body: Car) -> IdealCar:
     return draw(rng, robot, body, bound=(rng.uniform(0.3, 1.2), 0.02))
 
 
+def misjudging(rng: np.random.Generator, robot: Settings, body: Car) -> IdealCar:
+    """A slope that is known as well as ``speed`` counts on."""
+    return draw(rng, robot, body, misjudged=rng.uniform(-1.0, 1.0) * robot.safety.disturbance_margin)
+
+
 BUILT_IN = {
-    "speed": Contract(settings(), "speed", speeds=(10.0, 16.0), margin=settings().safety.disturbance_margin),
+    "speed": Contract(
+        settings(), "speed", misjudging, speeds=(10.0, 16.0), margin=2 * settings().safety.disturbance_margin
+    ),
     # in the bend itself the row still brakes as if the knot came nearer
     "curve": Contract(
         settings(),
@@ -49,12 +56,12 @@ BUILT_IN = {
         beside=ROAD,
     ),
     "sight": Contract(settings(), "sight", unsure, (2.0, 16.0)),
-    # the margin for the hold; what the steering's slew costs stays inside the error bound; a slope is not in the row
+    # the margin for the hold; what the steering's slew costs stays inside the error bound
     "lane": Contract(
         settings(),
         "lane",
-        start(slope=0.0, bound=(0.1, 0.0)),  # a heading that may be wrong shifts ψ₁
-        (1.0, 9.0),
+        start(bound=(0.1, 0.0)),  # a heading that may be wrong shifts ψ₁
+        (1.0, 16.0),
         margin=0.5,
         reserve=0.1,
         beside=("edge", "lateral", "traction", "curve", "speed"),

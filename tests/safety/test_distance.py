@@ -41,12 +41,16 @@ def gap(thing: Ahead, now: State) -> float:
 
 
 def next_gap(thing: Ahead, now: State, force: float) -> float:
-    """h at the next tick under ``force``, S by its chord over the slew window."""
-    stopping, ends = Braking(settings(), car()).stop, (now.force_low, now.force_high)
-    low, high = (stopping(now.speed + PERIOD * (max(end / MASS, end / LOADED) + SLOPE), end)[0] for end in ends)
-    after = low + (high - low) * (force - ends[0]) / (ends[1] - ends[0])
+    """h at the next tick under ``force``, by its chord over the slew window."""
     closing = max(now.speed - thing.receding, 0.0) + thing.approaching
-    return gap(thing, now) + stopping(now.speed, now.force)[0] - PERIOD * closing - after
+    nearer = dataclasses.replace(thing, distance=thing.distance - PERIOD * closing)
+
+    def after(end: float) -> float:
+        speed = now.speed + PERIOD * (max(end / MASS, end / LOADED) + SLOPE)
+        return gap(nearer, dataclasses.replace(now, speed=speed, force=end))
+
+    low, high = after(now.force_low), after(now.force_high)
+    return low + (high - low) * (force - now.force_low) / (now.force_high - now.force_low)
 
 
 THINGS = [Ahead(40.0), Ahead(45.0, receding=4.0), Ahead(70.0, approaching=3.0), Ahead(30.0, receding=20.0)]

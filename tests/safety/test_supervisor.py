@@ -17,6 +17,7 @@ from hypothesis import strategies as st
 from safety_drive import FORCE, Drive, check_limits, copied
 from safety_plant import PERIOD, Plant, car, settings
 
+from tidegate.errors import SettingsError
 from tidegate.records import (
     Gains,
     ImageHealth,
@@ -36,6 +37,7 @@ from tidegate.robot import Actuation
 from tidegate.safety import Supervisor
 from tidegate.safety.ladder import LET_GO
 from tidegate.safety.lane_tracker import LaneTracker
+from tidegate.safety.supervisor import PARTS, check_disabled
 
 
 def test_starts_stopped_and_needs_a_reset_with_everything_there() -> None:
@@ -434,3 +436,9 @@ def test_an_estimate_that_contradicts_dead_reckoning_is_refused() -> None:
     assert tracker.lane() is not None
     assert tracker.lane().offset == 0.0  # type: ignore[union-attr]
     assert tracker.offer(jumped, gated=False)
+
+
+def test_a_name_that_is_no_part_is_not_taken_for_one_that_is_off() -> None:
+    check_disabled([*PARTS, *settings().safety.barriers], settings())
+    with pytest.raises(SettingsError, match=r"cannot disable 'lanes'; parts are filter, image_health, .*lane"):
+        check_disabled(["distance", "lanes"], settings())

@@ -20,8 +20,9 @@ class Distance(Barrier):
     h = D − S(v, F) − D₀ with S the distance in which the car stops if it goes from the force F commanded last to full
     guaranteed braking at the brake's torque rate, on the steepest slope, after the brake's lag, through which F goes on
     acting; D₀ is the gap at standstill, ``extra_gap`` and ``noise_m``. Relative degree 1 in discrete time: h(next | F)
-    ≥ (1 − p T) h. S is convex in F, so its chord over this tick's slew window bounds it from above and the row is
-    linear: no sampled-data margin is left out, the hold is inside the row.
+    ≥ (1 − p T) h. What approaches counts with its way while the car stops. Both are convex in F, so their chord over
+    this tick's slew window bounds them from above and the row is linear: no sampled-data margin is left out, the hold
+    is inside the row.
     Trusted inputs: range sensor, wheel speed, odometry. The corridor is the car's arc (odometry and commanded
     curvature); the trusted lane's corridor adds a second row that can only tighten.
     Guarantee: the backup, full braking, satisfies its own row (S shrinks by what is driven), so it never has to give
@@ -54,9 +55,8 @@ class Distance(Barrier):
         if math.isinf(ahead[0].distance) and math.isinf(ahead[1].distance):
             return math.inf
         way, time, _ = self._braking.stop(state.speed, state.force)
-        way_low = self._braking.next_stop(state.speed, low).way
-        way_high = self._braking.next_stop(state.speed, high).way
-        chord = max((way_high - way_low) / (high - low), 1e-9)
+        way_low, time_low, _ = self._braking.next_stop(state.speed, low)
+        way_high, time_high, _ = self._braking.next_stop(state.speed, high)
         h_least = math.inf
         for row, thing in enumerate(ahead):
             if math.isinf(thing.distance):
@@ -68,7 +68,10 @@ class Distance(Barrier):
                 rows.set(row, -1.0 / self._mass, 0.0, self._hold, 0.0, -max(-self._hold, low / self._mass))
                 continue
             closing = max(state.speed - thing.receding, 0.0) + thing.approaching
-            free = h + way - self.period * closing - way_low  # h at the next tick for F = low
+            # h at the next tick for F = low
+            free = h + way - self.period * closing - way_low + thing.approaching * (time - time_low)
+            more = way_high - way_low + thing.approaching * (time_high - time_low)
+            chord = max(more / (high - low), 1e-9)
             scale = 1.0 / (chord * self._mass)
             # free − chord (F − low) ≥ h − p T h
             fixed = (h - free) * scale - low / self._mass

@@ -17,8 +17,8 @@ class Lane(Barrier):
 
     h± = w ∓ d, w = half lane − half car − error bound, relative degree 2. ψ₁ = ḣ + p₁ h with p₁ a constant of the
     robot; rows ḧ + (p₁ + p₂) ḣ + p₁ p₂ h ≥ margin, written ψ̇₁ ≥ margin − p₂(t) ψ₁, linear in (F, κ) through
-    d̈ = (F/m) sin μ + v cos μ (v κ − κ_r v cos μ / (1 − κ_r d)), for each side with μ further out and κ_r further in
-    by their error bounds. Xiao & Belta 2019, design §5.
+    d̈ = (F/m + s) sin μ + v cos μ (v κ − κ_r v cos μ / (1 − κ_r d)), s the estimated slope and drag, for each side with
+    μ further out and κ_r further in by their error bounds. Xiao & Belta 2019, design §5.
     Trusted inputs: none alone; the lane is *learned* (offset, heading, curvature), carried on by odometry.
     Guarantee: {h ≥ 0, ψ₁ ≥ 0} is kept, **conditional on the stated error bound** of the lane estimate.
     Assumption: the bounds are true up to ``bound_cap``, ``heading_cap`` and ``curvature_cap`` (a larger one narrows the
@@ -58,7 +58,8 @@ class Lane(Barrier):
             # the car may head further out, and the road bend further in, by their error bounds
             sine, road = math.sin(lane.heading + side * doubt), curvature - side * bend
             rate, by_force = speed * sine, sine / mass
-            drift = -speed * cosine * road * speed * cosine / max(1.0 - road * lane.offset, 0.2)
+            turning = speed * cosine * road * speed * cosine / max(1.0 - road * lane.offset, 0.2)
+            drift = state.disturbance * sine - turning
             margin = self._hold_margin(speed, rate, max(self._lateral, state.lateral_left))
             h, h_rate = width - side * lane.offset, -side * rate
             # −side·(drift + by_force F + by_curvature κ) + p1 ḣ + p2 ψ1 ≥ margin

@@ -12,18 +12,16 @@ from tidegate.errors import SettingsError
 from tidegate.records import Command, Floats, JointStates, Level, Mode, SafetyInputs, Tick, nanoseconds, seconds
 from tidegate.robot import WHEEL_JOINTS, Actuation, Car, MotionLimits
 from tidegate.safety.backup import Backup
-from tidegate.safety.barrier import Ahead, State
-from tidegate.safety.corridor import Corridor, Track, moved
-from tidegate.safety.crossing import Crossing
+from tidegate.safety.barrier import State
 from tidegate.safety.filter import Filter, Filtered
-from tidegate.safety.ground import GroundFilter
 from tidegate.safety.joints import joint_box
 from tidegate.safety.ladder import Conditions, Rung, advance
-from tidegate.safety.lane_tracker import LaneTracker, TrackedLane, centre_line
+from tidegate.safety.lane_tracker import LaneTracker, TrackedLane
 from tidegate.safety.limiter import Limiter
 from tidegate.safety.lowering import Lowering
 from tidegate.safety.motion import Motion
 from tidegate.safety.plausibility import Held, Plausibility
+from tidegate.safety.surroundings import Surroundings
 from tidegate.safety.watchdog import Watchdog
 from tidegate.settings import Settings, adjusted
 
@@ -68,11 +66,7 @@ class Supervisor:
         self._tracker = LaneTracker(settings)
         self._motion = Motion(settings, car)
         self._backup = Backup(settings, car)
-        self._ground = GroundFilter(settings, car)
-        self._corridor = Corridor(settings, car)
-        self._crossing = Crossing(settings, car)
-        self._crosses = math.inf
-        self._arc_track, self._lane_track = Track(settings), Track(settings)
+        self._surroundings = Surroundings(settings, car)
         self._actuation = Actuation(car, self._period)
         steering = np.zeros(len(car.joint_names) - len(WHEEL_JOINTS))
         safe = np.concatenate((steering, car.wheel_efforts(self._backup.guaranteed)))
@@ -88,10 +82,6 @@ class Supervisor:
         self._lane_stamp: int | None = None
         self._lane_age = -1
         self._unsure: tuple[str, ...] = ()
-        self._points_stamp: int | None = None
-        self._things: Floats = np.empty((0, 2))
-        self._things_pose = (0.0, 0.0, 0.0)
-        self._things_driven = 0.0
 
     @property
     def gain_names(self) -> tuple[str, ...]:
@@ -117,8 +107,7 @@ class Supervisor:
         self.filter = Filter(settings, self._car, disable=self._disable)
         self._settings = settings
         self._hold = nanoseconds(settings.safety.hold_s)
-        self._corridor = Corridor(settings, self._car)
-        self._crossing.adjust(settings)
+        self._surroundings.adjust(settings)
         self._lowering.set(settings, self._motion.speed)
         self._actuation.limit_drive(settings.vehicle.drive_effort_max)
         self._limiter.tighten(self._actuation.high)
@@ -293,7 +282,8 @@ class Supervisor:
         state.force_low, state.force_high = self._car.force_window(state.force, self._period)
         lane = self._tracker.lane(self._settings.safety.lane.lag_s)
         state.lane = lane if self._binds(lane) else None
-        self._look(now, state)
+        points = self._watchdog.newest("points")
+        state.arc, state.along_lane = self._surroundings.look(now, points, motion, state.curvature, state.lane)
         return state
 
     def _binds(self, lane: TrackedLane | None) -> bool:
@@ -302,42 +292,6 @@ class Supervisor:
         if lane is None or lane.remaining < -settings.reach_m:
             return False
         return lane.offset_bound <= settings.bound_trusted or math.isinf(lane.offset_bound)
-
-    def _look(self, now: int, state: State) -> None:
-        """Nearest things on the car's arc (every tick) and along the lane (every scan)."""
-        points, motion = self._watchdog.newest("points"), self._motion
-        if points is None:
-            state.arc = state.along_lane = Ahead()
-            return
-        low, high = sorted((motion.curvature, state.curvature))
-        new = points.stamp != self._points_stamp
-        if new:
-            pose, driven = motion.at(points.stamp)
-            since = driven - self._things_driven
-            self._points_stamp, self._things_pose, self._things_driven = points.stamp, pose, driven
-            self._things = self._ground.things(points)
-        since_scan = motion.driven - self._things_driven
-        things = moved(self._things, self._things_pose, motion.pose) if len(self._things) else self._things
-        on_arc = self._corridor.on_arc(things, low, high)
-        if new:
-            crosses = self._crossing.nearest(
-                points.stamp, self._things, self._things_pose, (low + high) / 2, state.speed
-            )
-            self._crosses = crosses
-        on_arc = min(on_arc, self._crosses - since_scan)
-        if new:
-            self._arc_track.update(points.stamp, on_arc + since_scan, since)
-            self._lane_track.update(points.stamp, self._along_lane(things, state.lane) + since_scan, since)
-        state.arc = self._arc_track.ahead(now, since_scan)
-        if math.isfinite(on_arc):
-            state.arc.distance = min(state.arc.distance, on_arc)
-        state.along_lane = self._lane_track.ahead(now, since_scan)
-
-    def _along_lane(self, things: Floats, lane: TrackedLane | None) -> float:
-        if lane is None or not len(things):
-            return math.inf
-        reach = max(lane.remaining + self._settings.safety.lane.reach_m, 5.0)
-        return self._corridor.along_lane(things, centre_line(lane, reach))
 
     def _wanted(self, mode: Mode, conditions: Conditions) -> tuple[float, float]:
         if mode == Mode.NORMAL:

@@ -24,10 +24,12 @@ class IdealCar:
     """A car on a road, and a thing ahead of it; integrated finely between the ticks.
 
     ``offset`` [m], ``heading`` [rad], ``speed`` [m/s] in the road frame; ``x``, ``y`` [m], ``yaw`` [rad] in odometry;
-    ``force`` [N] and ``curvature`` [1/m] commanded last; ``slope`` (rise over run) along the way. The road's curvature
+    ``force`` [N] and ``curvature`` [1/m] commanded last; ``slope`` (rise over run) along the way, of which the car is
+    told ``misjudged`` [m/s²] too much or too little. The road's curvature
     is ``bends`` [1/m] at ``knots`` [m] of its length, linear between; ``station`` [m] is where the car is on it.
     ``bound`` [m], [rad] are the stated error bounds of offset and heading. ``free`` [m] is left before the bumper to a
-    thing that recedes at ``receding`` [m/s]; ``driven`` [m] is the way so far.
+    thing that recedes at ``receding`` [m/s], or comes at ``approaching`` [m/s] for as long as the car moves;
+    ``driven`` [m] is the way so far.
     """
 
     settings: Settings
@@ -36,6 +38,7 @@ class IdealCar:
     offset: float = 0.0
     heading: float = 0.0
     slope: float = 0.0
+    misjudged: float = 0.0
     force: float = 0.0
     curvature: float = 0.0
     x: float = 0.0
@@ -46,6 +49,7 @@ class IdealCar:
     bound: tuple[float, float] = (0.1, 0.02)
     free: float = math.inf
     receding: float = 0.0
+    approaching: float = 0.0
     station: float = 0.0
     driven: float = 0.0
 
@@ -57,8 +61,8 @@ class IdealCar:
     def state(self) -> State:
         """What the barriers are told."""
         low, high = self.car.force_window(self.force, self.period)
-        ahead = Ahead(self.free, self.receding)
-        drift = -GRAVITY * self.slope
+        ahead = Ahead(self.free, self.receding, self.approaching)
+        drift = self.misjudged - GRAVITY * self.slope
         lane, place = self._lane(), (self.x, self.y, self.yaw)
         return State(self.speed, self.force, self.curvature, low, high, drift, lane, ahead, ahead, *place)
 
@@ -91,7 +95,8 @@ class IdealCar:
         self.y += way * math.sin(self.yaw)
         self.yaw += way * curvature
         self.driven += way
-        self.free -= way - step * self.receding
+        comes = self.approaching if self.speed > self.settings.safety.ladder.standstill_speed else 0.0
+        self.free -= way + step * (comes - self.receding)
 
     def _lane(self) -> TrackedLane | None:
         """The lane as tracked without error; None where the road frame means nothing, as in ``LaneTracker``."""
@@ -109,6 +114,7 @@ def draw(rng: np.random.Generator, settings: Settings, car: Car, **given: Any) -
     speed = given.get("speed", rng.uniform(0.0, vehicle.speed_max))
     limit = min(vehicle.lateral_acceleration_max / max(speed, 1.0) ** 2, most)
     first, second, bend = rng.uniform(-0.02, 0.02), rng.uniform(-0.05, 0.05), rng.uniform(5.0, 60.0)
+    away = rng.uniform(-settings.safety.distance.approach_max, 6.0)
     drawn: dict[str, Any] = {
         "speed": speed,
         "offset": rng.uniform(-0.6, 0.6),
@@ -120,7 +126,8 @@ def draw(rng: np.random.Generator, settings: Settings, car: Car, **given: Any) -
         "y": rng.uniform(-60.0, 60.0),
         "yaw": rng.uniform(-math.pi, math.pi),
         "free": rng.uniform(5.0, 90.0),
-        "receding": rng.uniform(0.0, 6.0),
+        "receding": max(away, 0.0),
+        "approaching": max(-away, 0.0),
         "knots": (0.0, bend, bend + 12.0),
         "bends": (first, first, second),
         "bound": (rng.uniform(0.05, 0.35), rng.uniform(0.0, 0.03)),
