@@ -26,7 +26,7 @@ from tidegate.bag import BagReader
 from tidegate.bundle import Bundle
 from tidegate.cli.replay import replay
 from tidegate.errors import SettingsError
-from tidegate.evaluation.difference import Tolerances, agreement, compare, full_scales
+from tidegate.evaluation.difference import Tolerances, against_record, agreement, compare, full_scales
 from tidegate.evaluation.replay import replay as replayed
 from tidegate.settings import load_settings
 from tidegate.share import share_path
@@ -163,5 +163,5 @@ def test_an_episode_with_any_fault_replays_bit_for_bit(
     model, loaded = Bundle.load(bundle), load_settings(settings)
     found = replayed(BagReader(tmp_path / "bag"), model, loaded)
     assert found.ticks > 500
-    differences = compare(found.made, found.recorded, full_scales(model, loaded), found.start, Tolerances())
+    differences = compare(*against_record(found), full_scales(model, loaded), found.start, Tolerances())
     assert agreement(list(differences)) == "bit-equal"
