@@ -147,7 +147,7 @@ def main(arguments: list[str] | None = None) -> None:
         "names": names,
         "rows": rows,
     }
-    print(save("coverage", figures))
+    print(save("bound_coverage", figures))
 
 
 if __name__ == "__main__":

@@ -1,9 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Write docs/results.md from the figures that the benchmarks kept in out/bench; a benchmark not run has no table."""
+"""Write docs/results.md anew from the figures that benchmarks kept in out/bench; what has none there stays as it is."""
 
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -30,14 +31,25 @@ else it does: run them on yours.
 
 def main() -> None:
     """Write the page."""
-    parts = [HEAD]
+    parts, kept = [HEAD], sections(PAGE.read_text("utf-8"))
     for name, tell in TABLES.items():
         path = FIGURES / f"{name}.json"
         if path.exists():
             figures = json.loads(path.read_text("utf-8"))
             parts.append(f"{tell(figures)}\n\n{source(figures)}\n")
+        elif name in kept:
+            parts.append(kept[name])
     PAGE.write_text("\n".join(parts), encoding="utf-8")
     print(PAGE)
+
+
+def sections(page: str) -> dict[str, str]:
+    """The sections of ``page`` by the script that each names as its source."""
+    found = {}
+    for text in page.split("\n## ")[1:]:
+        if script := re.search(r"^\*`benchmarks/(\w+)\.py`", text, re.MULTILINE):
+            found[script[1]] = f"## {text.rstrip()}\n"
+    return found
 
 
 def source(figures: dict[str, Any]) -> str:
@@ -323,7 +335,7 @@ def _covered(found: dict[str, Any], names: list[str]) -> list[str]:
 TABLES: dict[str, Callable[[dict[str, Any]], str]] = {
     "closed_loop": closed_loop,
     "compiled_drive": compiled_drive.tell,
-    "coverage": coverage,
+    "bound_coverage": coverage,
     "gains": gains.tell,
     "bring_up": bring_up.tell,
     "latency": latency,

@@ -1,9 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
-"""``--check`` of the benchmarks: a figure that misses its aim is told and fails."""
+"""Benchmarks: ``--check`` tells a figure that misses its aim and fails; the page keeps what was not measured anew."""
 
 from __future__ import annotations
 
 import copy
+import json
 import math
 import sys
 from importlib import import_module
@@ -63,3 +64,25 @@ def test_the_live_graph_is_held_to_its_aims(name: str, figures: Any, place: tupl
         part = part[key]
     part[place[-1]] = value
     assert [aim.met for aim in aims(worse)].count(False) == 1
+
+
+def test_the_page_of_results_is_written_from_figures_and_else_kept(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    pytest.importorskip("rclpy")
+    results = import_module("results")
+    before = (Path(__file__).parents[1] / results.PAGE).read_text("utf-8")
+    parts = results.sections(before)
+    assert parts.keys() == results.TABLES.keys()
+    page = tmp_path / "results.md"
+    page.write_text(before, "utf-8")
+    monkeypatch.setattr(results, "PAGE", page)
+    monkeypatch.setattr(results, "FIGURES", tmp_path)
+    machine = dict.fromkeys(("processor", "cores", "memory_gib", "load_1min", "python"), "here") | {"packages": {}}
+    (tmp_path / "jitter.json").write_text(json.dumps({"name": "jitter", "date": "today", "machine": machine}), "utf-8")
+    monkeypatch.setitem(results.TABLES, "jitter", lambda _: "## Jitter\n\nnone")
+    results.main()
+    after = results.sections(page.read_text("utf-8"))
+    assert after.pop("jitter").startswith("## Jitter\n\nnone\n\n*`benchmarks/jitter.py`, today")
+    parts.pop("jitter")
+    assert after == parts
