@@ -26,6 +26,7 @@ from tidegate.bag import BagReader
 from tidegate.errors import BagError
 from tidegate.messages import TOPICS, encode
 from tidegate.nodes.children import environment
+from tidegate.nodes.recorder_node import HELD_UP_S
 from tidegate.nodes.topics import make, message_class, offered_qos, requested_qos, ros_name
 from tidegate.records import BarrierState, Frame, Mode, SafetyState, Values
 from tidegate.robot.contract import contract_of
@@ -66,6 +67,19 @@ def publishing(executor: Executor, topic: str, namespace: str = "/") -> Iterator
     node.destroy_node()
 
 
+@contextmanager
+def diagnosed(executor: Executor) -> Iterator[list[Any]]:
+    """A list that grows with what is told on ``/diagnostics``."""
+    told: list[Any] = []
+    node = rclpy.create_node("listener")
+    executor.add_node(node)
+    kind, profile = message_class(TOPICS["diagnostics"].type), requested_qos("diagnostics", False)
+    node.create_subscription(kind, "/diagnostics", lambda message: told.extend(message.status), profile)
+    yield told
+    executor.remove_node(node)
+    node.destroy_node()
+
+
 def ended(process: subprocess.Popen[str]) -> tuple[int, str]:
     process.send_signal(signal.SIGINT)
     _, said = process.communicate(timeout=120)
@@ -77,13 +91,7 @@ def test_without_room_it_says_so_once_and_stays_until_it_is_asked_to_go(
 ) -> None:
     process = recorder(f"path:={tmp_path}/bag")
     noise = np.random.default_rng(0).integers(0, 255, (80, 160, 3), dtype=np.uint8)
-    told: list[Any] = []
-    with publishing(ros, "camera/image_raw") as sender:
-        node = rclpy.create_node("listener")
-        ros.add_node(node)
-        node.create_subscription(
-            message_class(TOPICS["diagnostics"].type), "/diagnostics", told.append, requested_qos("diagnostics", False)
-        )
+    with publishing(ros, "camera/image_raw") as sender, diagnosed(ros) as told:
         until(ros, lambda: sender.get_subscription_count() > 0, "the recorder subscribes")
         until(ros, lambda: bool(told), "the recorder tells that it records")
         resource.prlimit(process.pid, resource.RLIMIT_FSIZE, (1_000_000, 1_000_000))
@@ -93,19 +101,17 @@ def test_without_room_it_says_so_once_and_stays_until_it_is_asked_to_go(
             nonlocal sent
             sender.publish(encode(Frame(sent, noise), make))
             sent += 1
-            return any(status.level == b"\x02" for message in told for status in message.status)
+            return any(status.level == b"\x02" for status in told)
 
         until(ros, failed, "the recorder tells of the failure")
         until(ros, lambda: sender.get_subscription_count() == 0, "it listens no more")
         for _ in range(20):
             ros.spin_once(timeout_sec=0.02)
-        ros.remove_node(node)
-        node.destroy_node()
     assert process.poll() is None
     code, said = ended(process)
     assert code == 0
     assert said.count("recording has ended: ") == 1
-    first, *_, status = [status for message in told for status in message.status]
+    first, *_, status = told
     assert {one.name for one in (first, status)} == {"recorder_node: recording"}
     assert first.level == b"\x00"
     assert status.level == b"\x02"
@@ -114,6 +120,20 @@ def test_without_room_it_says_so_once_and_stays_until_it_is_asked_to_go(
     stamps = [record.stamp for _, _, record in reader.messages(["camera/image_raw"])]
     assert len(stamps) > 15
     assert stamps == list(range(stamps[0], stamps[0] + len(stamps)))
+
+
+def test_a_recorder_that_stood_still_warns_for_it_may_be_deaf(ros: Executor, recorder: Start, tmp_path: Path) -> None:
+    process = recorder(f"path:={tmp_path}/bag")
+    with diagnosed(ros) as told:
+        until(ros, lambda: any(status.level == b"\x00" for status in told), "the recorder tells that it records")
+        process.send_signal(signal.SIGSTOP)
+        time.sleep(1.1 * HELD_UP_S)
+        process.send_signal(signal.SIGCONT)
+        until(ros, lambda: any(status.level == b"\x01" for status in told), "the recorder warns")
+    assert re.fullmatch(r"was held up for \d+\.\d s: some topics may be heard no more", told[-1].message)
+    code, said = ended(process)
+    assert code == 0
+    assert said.count("held up for") == 1
 
 
 def test_splits_snapshots_and_contract_come_by_parameters(ros: Executor, recorder: Start, tmp_path: Path) -> None:
