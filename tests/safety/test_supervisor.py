@@ -370,7 +370,7 @@ def test_a_fault_inside_brakes_and_stays(monkeypatch: pytest.MonkeyPatch) -> Non
         raise ZeroDivisionError("broken part")
 
     with monkeypatch.context() as patch:
-        patch.setattr(drive.supervisor, "_look", fails)
+        patch.setattr(drive.supervisor._surroundings, "look", fails)
         tick = drive.run(0.5)
         assert tick.mode == Mode.STOPPING
         assert "ZeroDivisionError" in tick.reasons[0]

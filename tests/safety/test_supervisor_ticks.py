@@ -438,7 +438,7 @@ def test_a_fault_that_takes_the_servo_along_lets_the_steering_torque_fall(
     def fails(*_: object) -> None:
         raise KeyError("gone")
 
-    monkeypatch.setattr(drive.supervisor, "_look", fails)
+    monkeypatch.setattr(drive.supervisor._surroundings, "look", fails)
     owner, name = part.split(".")
     monkeypatch.setattr(getattr(drive.supervisor, owner), name, fails)
     last = ticks(drive, 80).command.effort
