@@ -91,7 +91,7 @@ CASES: dict[str, tuple[Callable[[Path], tuple[str | Path, ...]], str]] = {
         lambda place: ("train", "--bags", blind(place), "--out", "out", "--work", "out"),
         "has no camera images, topic 'camera/image_raw'",
     ),
-    "truncated bag": (lambda place: ("replay", cut(place)), "road"),
+    "truncated bag": (lambda place: ("replay", cut(place)), "road: is cut off or corrupt, no message can be read"),
     "no bag": (lambda place: ("info", place / "none"), "none: no such bag"),
 }
 

@@ -20,9 +20,10 @@ from tidegate.doctor.facts import GraphFacts, MachineFacts, RosFacts, TopicFacts
 from tidegate.doctor.finding import Finding, Verdict, worst
 from tidegate.doctor.graph import MAKES, SENSORS, WATCHED, check_graph
 from tidegate.doctor.images import SEGMENT, check_images, segment_size
-from tidegate.doctor.machine import check_disk, check_machine, left_over, machine_facts
-from tidegate.doctor.middleware import check_domain, check_left_over, check_ros
+from tidegate.doctor.machine import check_disk, check_machine, machine_facts
+from tidegate.doctor.middleware import check_domain, check_ros
 from tidegate.doctor.robot import check_bundle, read_bundle, read_robot
+from tidegate.doctor.segments import check_left_over, left_over
 from tidegate.messages import TOPICS, camera_info
 from tidegate.messages.rates import EVERY_OUTPUT, OUTPUTS, stated_rates
 from tidegate.records import Frame, JointStates, LaneEstimate, Odometry, Points

@@ -13,7 +13,8 @@ from pathlib import Path
 import pytest
 
 from domains import random_domain
-from tidegate.doctor.images import SEGMENT, segment_of, segment_size
+from tidegate.doctor.images import SEGMENT, segment_size
+from tidegate.doctor.segments import segment_of
 from tidegate.middleware import VARIABLES
 from tidegate.nodes.examine import examine
 from tidegate.share import share_path

@@ -19,8 +19,9 @@ from tidegate.doctor.finding import Finding, Verdict, fail, worst
 from tidegate.doctor.graph import check_graph
 from tidegate.doctor.images import check_images
 from tidegate.doctor.machine import check_disk, check_machine, machine_facts
-from tidegate.doctor.middleware import check_domain, check_left_over, check_ros
+from tidegate.doctor.middleware import check_domain, check_ros
 from tidegate.doctor.robot import check_bundle, read_bundle, read_robot
+from tidegate.doctor.segments import check_left_over
 from tidegate.errors import DependencyError, GraphError
 from tidegate.messages import PICTURES
 from tidegate.nodes.priority import PRIORITIES

@@ -7,7 +7,6 @@ that, the environment that it would be started from.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
@@ -26,8 +25,6 @@ FRAMES = 4
 """Images that there should be room for: one being written, and one for each that still reads."""
 SEGMENTS = 6
 """Processes of the graph, each with a segment of its own."""
-FAST_DDS_VENDOR = b"\x01\x0f"
-LOCK = re.compile(r"/dev/shm/fastrtps_[0-9a-f]{16}_el")
 
 
 def check_images(
@@ -137,28 +134,6 @@ def segment_size(path: Path) -> int:
                 if (used.text or "").strip() in sizes:
                     return sizes[(used.text or "").strip()]
     return SEGMENT
-
-
-def segment_of(publisher: bytes, here: bytes) -> int | None:
-    """Shared memory segment [B] of the process that has the endpoint ``publisher``; None = it cannot be told.
-
-    Both are identifiers of endpoints (RTPS GUIDs), ``here`` of one on this machine. Fast DDS makes them of its vendor's
-    number, two bytes of the host's addresses and the low half of the process's number. A process locks the segments
-    that are its own by a file beside each, which it keeps open.
-    """
-    if len(publisher) < 6 or publisher[:2] != FAST_DDS_VENDOR or publisher[:4] != here[:4]:
-        return None
-    sizes = []
-    for process in Path("/proc").glob("[0-9]*"):
-        if int(process.name) & 0xFFFF != int.from_bytes(publisher[4:6], "little"):
-            continue
-        try:
-            opened = {descriptor.readlink() for descriptor in process.joinpath("fd").iterdir()}
-            locks = [path for path in opened if LOCK.fullmatch(str(path))]
-            sizes += [Path(str(path).removesuffix("_el")).stat().st_size for path in locks]
-        except OSError:  # it has ended, or is somebody else's
-            continue
-    return max(sizes, default=None)  # beside a profile's there is one as Fast DDS comes
 
 
 def _frame(camera: CameraSettings, heard: TopicFacts | None) -> int:

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from tidegate.doctor.facts import MachineFacts
 from tidegate.doctor.finding import Finding, fail, ok, warn
+from tidegate.doctor.segments import MEMORY, left_over
 from tidegate.settings import Settings
 
 TICK_BYTES = 4000
@@ -23,12 +24,11 @@ def machine_facts(environment: Mapping[str, str], folder: Path, priority: int, g
     place = folder.absolute()
     while not place.exists():
         place = place.parent
-    shared = Path("/dev/shm")
     return MachineFacts(
         environment=dict(environment),
         here=Path.cwd(),
-        shared_memory=shutil.disk_usage(shared).total if shared.is_dir() else None,
-        left_over=left_over(shared),
+        shared_memory=shutil.disk_usage(MEMORY).total if MEMORY.is_dir() else None,
+        left_over=left_over(MEMORY),
         receive_buffer=_receive_buffer(),
         folder=folder,
         free=shutil.disk_usage(place).free,
@@ -37,19 +37,6 @@ def machine_facts(environment: Mapping[str, str], folder: Path, priority: int, g
         priority_refused=_priority_refused(priority),
         graphics=graphics,
     )
-
-
-def left_over(memory: Path, locks: Path = Path("/proc/locks")) -> int:
-    """How many segments of Fast DDS in ``memory`` have an owner that was killed: a process locks a file beside each of
-    its own as long as it lives. 0 where the system does not tell of ``locks``."""
-    try:
-        held = {
-            line.split()[5].rpartition(":")[2] for line in locks.read_text("ascii").splitlines() if "->" not in line
-        }
-        beside = [path.stat().st_ino for path in memory.glob("fastrtps_*_el") if "port" not in path.name]
-    except (OSError, IndexError):  # somebody's ended meanwhile
-        return 0
-    return sum(str(inode) not in held for inode in beside)
 
 
 def _receive_buffer() -> int | None:

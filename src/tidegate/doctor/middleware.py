@@ -13,9 +13,6 @@ DOMAIN_MAX = 232
 """Highest domain whose ports exist."""
 EPHEMERAL = range(102, 215)
 """Domains whose ports Linux also gives to other programs."""
-LEFT_OVER = 100
-"""Segments of killed processes from which they are told of, half a MiB or more each. A graph of tidegate has a dozen;
-beside a thousand nodes did not come up."""
 RANGES = ("SUBNET", "LOCALHOST", "OFF", "SYSTEM_DEFAULT")
 
 
@@ -61,13 +58,3 @@ def check_domain(machine: MachineFacts) -> Iterator[Finding]:
         yield fail("discovery", "OFF: nodes do not find each other", remedy)
     else:
         yield ok("discovery", reach)
-
-
-def check_left_over(machine: MachineFacts) -> Iterator[Finding]:
-    """What killed processes left in shared memory."""
-    said = f"{machine.left_over} segments of killed processes in /dev/shm"
-    if machine.left_over < LEFT_OVER:
-        yield ok("left over", said)
-    else:
-        remedy = "end all of ROS on this machine, then: rm /dev/shm/fastrtps_* /dev/shm/sem.fastrtps_*"
-        yield warn("left over", f"{said}: nodes may not come up, or not hear each other", remedy)

@@ -21,8 +21,8 @@ from rclpy.qos import HistoryPolicy, QoSCompatibility, QoSProfile, ReliabilityPo
 
 from tidegate.doctor.facts import GraphFacts, RosFacts, TopicFacts
 from tidegate.doctor.graph import BARE, MAKES, STACK, WATCHED
-from tidegate.doctor.images import segment_of
 from tidegate.doctor.middleware import domain_of
+from tidegate.doctor.segments import segment_of
 from tidegate.errors import TidegateError
 from tidegate.messages import LENS, PICTURES, TOPICS, serialised_stamp, type_on
 from tidegate.messages.graph import LIFECYCLE, SENSORS
