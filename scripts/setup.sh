@@ -13,7 +13,7 @@ if [ -n "${ROS_DISTRO:-}" ] && python3 -c 'import rclpy' 2>/dev/null; then
   say "using the installed ROS 2 $ROS_DISTRO with $(python3 --version)"
 else
   python= venv_options= ros=ros,
-  # the system's first: what pyenv builds by itself is not optimised by profile, and half as fast
+  # the system's first: what pyenv builds is not optimised by profile, and runs Python itself at half the speed
   for candidate in /usr/bin/python3.11 python3.11 python3 python; do
     if "$candidate" -c 'import sys, ensurepip; sys.exit(sys.version_info[:2] != (3, 11))' 2>/dev/null; then python=$candidate; break; fi
   done

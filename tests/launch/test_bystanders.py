@@ -47,7 +47,7 @@ def test_the_car_drives_on_without_its_bystanders(
     launched.wait_for(f"{told}; nothing is recorded any more")
     begun = listener.newest("truth").stamp
     listener.until(lambda: listener.newest("truth").stamp - begun > DRIVEN_NS, launched)
-    assert listener.mode() == Mode.NORMAL
+    assert listener.mode() == Mode.NORMAL, launched.said
     assert listener.speed() > AT_SPEED
     assert "[safety_node]: STOPPING" not in launched.said
     os.killpg(launched.process.pid, signal.SIGINT)

@@ -17,7 +17,7 @@ from listener import Listener
 
 from tidegate.records import Mode
 
-pytestmark = [pytest.mark.slow, pytest.mark.real_time]
+pytestmark = pytest.mark.slow
 AT_SPEED = 2.0
 STANDING = 0.05
 START_NS = 3_000_000_000
@@ -48,6 +48,7 @@ def test_however_a_node_ends_the_last_word_to_the_actuators_is_the_stop(
     assert clean == len(ORDER) - killed, launched.said
 
 
+@pytest.mark.real_time
 @pytest.mark.parametrize("node", ORDER)
 def test_a_node_that_was_killed_comes_back_while_the_car_stands_and_waits_for_a_reset(
     launch: Callable[..., Launched], listen: Callable[..., Listener], bundle: Path, node: str
@@ -80,6 +81,7 @@ def test_a_node_that_was_killed_comes_back_while_the_car_stands_and_waits_for_a_
     assert launched.process.wait(60) == 0, launched.said
 
 
+@pytest.mark.real_time
 @pytest.mark.parametrize("node", ["policy_node", "safety_node"])
 def test_a_node_that_hangs_is_told_of_and_counts_as_dead(
     launch: Callable[..., Launched], listen: Callable[..., Listener], bundle: Path, node: str
@@ -97,6 +99,7 @@ def test_a_node_that_hangs_is_told_of_and_counts_as_dead(
     assert launched.process.wait(60) == 0, launched.said
 
 
+@pytest.mark.real_time
 def test_a_hung_node_ends_a_launch_that_starts_nothing_again(
     launch: Callable[..., Launched], listen: Callable[..., Listener], bundle: Path
 ) -> None:

@@ -353,7 +353,7 @@ def test_the_expert_recovers_from_offsets():
 
 @pytest.mark.slow
 @pytest.mark.parametrize("scene", ["road", "traffic", "truck", "demo"])
-@pytest.mark.parametrize("seed", range(20, 26))
+@pytest.mark.parametrize("seed", range(20, 23))
 def test_the_expert_drives_every_scene(scene, seed):
     truth, worst = expert_lap(scene, seed)
     assert truth.contacts == 0
