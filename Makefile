@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 # Every target sets up what it needs in .venv; nothing outside the repository is touched.
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test check audit golden references mutants train bench examples lint docs clean
+.PHONY: help setup demo test check audit golden references mutants planted train bench examples lint docs clean
 PYTHON := .venv/bin/python
 TIDEGATE := .venv/bin/tidegate
 PYTEST := $(PYTHON) -m pytest
@@ -32,6 +32,9 @@ check: setup lint ## everything slow: sweeps, soak, closed loops (under an hour)
 
 audit: setup ## known faults of what is installed, by pip-audit (needs the network)
 	@$(PYTHON) scripts/audit.py
+
+planted: setup ## faults that a person could make, over the whole path: does a test notice? writes docs/planted.md (an hour; resumable)
+	@$(PYTHON) scripts/planted.py --write
 
 golden: setup ## record the golden bags of tests/golden anew, and their references (after a new models/car-ltc19)
 	@rm -rf out/golden tests/golden && mkdir -p tests/golden
