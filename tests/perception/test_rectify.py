@@ -78,8 +78,8 @@ def test_the_lane_is_the_one_that_the_trained_camera_shows(
     off = np.sqrt(np.mean((lanes(perception, seen) - trained) ** 2, axis=0))
     raw = np.sqrt(np.mean((lanes(Perception(replace(bundle, camera=None), other), seen) - trained) ** 2, axis=0))
     assert off[0] < 0.08
-    assert off[1] < 0.012
-    assert (off / (0.08, 0.012)).sum() < 0.7 * (raw / (0.08, 0.012)).sum()
+    assert off[1] < 0.015
+    assert (off / (0.08, 0.015)).sum() < 0.7 * (raw / (0.08, 0.015)).sum()
 
 
 def test_what_opencv_bends_is_straight_again(bundle: Bundle, tmp_path: Path) -> None:
