@@ -8,6 +8,7 @@ from typing import Any
 
 from tidegate.robot import GRAVITY, Car
 from tidegate.safety.barrier import Barrier, Priority, Rows, State, barriers
+from tidegate.safety.dual import hypot
 from tidegate.settings import Settings
 
 SIDES = 8
@@ -57,7 +58,7 @@ class Traction(Barrier):
         square = max(state.speed, 1.0) ** 2
         for row, (along, across) in enumerate(self._grip.normals):
             rows.set(row, along, across * square, -self._grip.inner)
-        return self._grip.share - math.hypot(state.force / self._mass, square * state.curvature)
+        return self._grip.share - hypot(state.force / self._mass, square * state.curvature)
 
 
 @barriers.register("lateral")
