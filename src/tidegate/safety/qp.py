@@ -107,7 +107,7 @@ def solve_qps(
     """B programmes as in ``solve_qp``, each by itself: one without a solution harms no other. All are checked at once.
 
     With a ``pool`` its workers solve ``PART`` programmes each at a time, with equal answers; no more than that are
-    solved here. It takes processes (``workers.worker_pool``): the solver holds the interpreter for most of its time.
+    solved here. Processes (``workers.worker_pool``) or threads: while it computes the solver holds no interpreter.
 
     Args:
         P: (B, n, n) positive definite, or (n, n) for all.
