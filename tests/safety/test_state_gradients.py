@@ -54,7 +54,7 @@ def draw(rng: np.random.Generator) -> State:
         lane, arc, along = replace(lane, offset_bound=math.inf, curvature=(0.0, 0.0, bend, 0.0)), Ahead(), Ahead()
         speed = rng.uniform(6.0, 11.0) if bend else rng.uniform(16.1, 16.5)
     left = (
-        (speed + rng.uniform(0, 0.3), rng.uniform(0, 2), rng.uniform(3, 5)) if rng.random() < 0.3 else (0.0, 0.0, 0.0)
+        (speed + rng.uniform(0, 0.3), rng.uniform(0, 2), rng.uniform(3, 5)) if rng.random() < 0.6 else (0.0, 0.0, 0.0)
     )
     state = State(speed, force, rng.uniform(-0.02, 0.02), low, high, rng.uniform(-0.5, 0.5), lane, arc, along)
     return replace(state, speed_left=left[0], speed_falling=left[1], lateral_left=left[2])
