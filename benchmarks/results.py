@@ -17,6 +17,7 @@ import gains
 import liquid_memory
 import liquid_step
 import liquid_training
+import qp_cores
 import start
 import substeps
 from common import FIGURES, ratio, table
@@ -352,6 +353,7 @@ TABLES: dict[str, Callable[[dict[str, Any]], str]] = {
     "qp_solve": qp_solve,
     "point_robot": point_robot,
     "qp_layer": qp_layer,
+    "qp_cores": qp_cores.tell,
     "jitter": jitter,
 }
 

@@ -19,6 +19,7 @@ import liquid_memory
 import liquid_step
 import liquid_training
 import point_robot
+import qp_cores
 import qp_layer
 import qp_solve
 import results
@@ -40,6 +41,7 @@ def main() -> None:
     qp_solve.main([])
     point_robot.main([])
     qp_layer.main([])
+    qp_cores.main([])
     bring_up.main([])
     latency.main([])
     large_frames.main([])

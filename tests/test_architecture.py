@@ -54,6 +54,7 @@ TORCH_HOMES = {
     "liquid/wired.py",
     "safety/barriernet.py",
     "safety/qp_layer.py",
+    "safety/relaxed_layer.py",
     "stack.py",
 }
 ROS = {"rclpy", "sensor_msgs", "std_msgs", "nav_msgs", "diagnostic_msgs", "lifecycle_msgs", "std_srvs", "rosgraph_msgs"}

@@ -19,6 +19,7 @@ from safety_plant import car, settings
 from tidegate import registry
 from tidegate.errors import DependencyError, SettingsError
 from tidegate.safety.barrier import Priority, Row, Rows, State
+from tidegate.safety.dual import Dual, split
 from tidegate.safety.filter import Filter
 from tidegate.safety.joints import Box
 from tidegate.safety.lane_tracker import TrackedLane
@@ -169,6 +170,17 @@ def squared(one: LinearConstraint, force: Any, curvature: Any) -> list[Any]:
 def test_what_cannot_be_compiled_is_refused_with_the_constraint(write: Write, words: str) -> None:
     with pytest.raises(SettingsError, match=f"^Written: .*{words}"):
         written(write)
+
+
+def test_rows_tell_their_derivatives_by_the_state() -> None:
+    one, speed, aside, step = written(diamond), 7.0, 0.3, 1e-6
+    _, table = filled(one, at(Dual(speed, np.array([1.0, 0.0])), Dual(aside, np.array([0.0, 1.0]))))  # type: ignore[arg-type]
+    values, slopes = split(np.array(table), 2)
+    np.testing.assert_allclose(values, np.array(filled(one, at(speed, aside))[1]), rtol=1e-14)
+    for place, (faster, further) in enumerate(((step, 0.0), (0.0, step))):
+        up, down = (np.array(filled(one, at(speed + faster * to, aside + further * to))[1])[:, :3] for to in (1, -1))
+        np.testing.assert_allclose(slopes[:, :3, place], (up - down) / (2 * step), atol=1e-6)
+    assert (slopes != 0).any(axis=(0, 1)).all()
 
 
 def test_without_cvxpy_the_extra_is_named(monkeypatch: pytest.MonkeyPatch) -> None:

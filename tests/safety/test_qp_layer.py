@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from itertools import combinations
 
 import numpy as np
@@ -10,8 +12,10 @@ import pytest
 import torch
 from torch import Tensor
 
-from tidegate.safety.qp import solve_qp, solve_qps
+from tidegate.safety import qp
+from tidegate.safety.qp import PART, solve_qp, solve_qps
 from tidegate.safety.qp_layer import qp_layer
+from tidegate.workers import worker_pool
 
 CLEAR = 1e-3
 """A row that pushes, or leaves room, by less is too near to a kink to have one derivative."""
@@ -174,6 +178,37 @@ def test_a_batch_gives_what_its_samples_give() -> None:
         assert batch.status[sample] == one.status
         np.testing.assert_array_equal(batch.solution[sample], one.solution)
         np.testing.assert_array_equal(batch.multipliers[sample], one.multipliers)
+
+
+@pytest.mark.parametrize("shared", [False, True])
+def test_workers_give_what_one_core_gives(shared: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Threads here; batches that fit one part never reach them."""
+    monkeypatch.setattr(qp, "PART", 16)
+    P, q, G, lower = problems(9, 50, 3, 8)
+    contradict(G, lower, np.arange(50) % 7 == 0)
+    q[20, 0] = np.nan
+    P = P[0] if shared else P
+    alone = solve_qps(P, q, G, lower)
+    with ThreadPoolExecutor(2) as pool:
+        together = solve_qps(P, q, G, lower, pool=pool)
+    for name in ("solution", "multipliers", "residual", "status"):
+        np.testing.assert_array_equal(getattr(together, name), getattr(alone, name))
+    few = P if shared else P[:16]
+    np.testing.assert_array_equal(solve_qps(few, q[:16], G[:16], lower[:16], pool=pool).solution, alone.solution[:16])
+
+
+def test_processes_solve_for_the_layer() -> None:
+    """Real ones, with the batches of a layer; a programme that fails in one harms no other."""
+    P, q, G, lower = problems(10, PART + 40, 3, 8)
+    q[PART + 1, 0] = np.nan
+    tensors = [torch.from_numpy(part).requires_grad_() for part in (P, q, G, lower)]
+    none = torch.zeros(len(q), 3, dtype=torch.float64)
+    alone, solved = qp_layer(*tensors, none)
+    with worker_pool(2) as pool:
+        together, told = qp_layer(*tensors, none, partial(solve_qps, pool=pool))
+    assert torch.equal(alone, together)
+    assert torch.equal(solved, told)
+    assert solved.tolist() == [at != PART + 1 for at in range(len(q))]
 
 
 def test_single_precision_is_refused() -> None:

@@ -3,10 +3,9 @@
 
 from __future__ import annotations
 
-import math
-
 from tidegate.records import Mode
 from tidegate.robot import Car
+from tidegate.safety.dual import sin, sqrt
 from tidegate.safety.lane_tracker import TrackedLane
 from tidegate.safety.traction import Grip
 from tidegate.settings import Settings
@@ -28,7 +27,7 @@ class Backup:
         self._loaded = car.loaded_mass
         self._grip = Grip(settings, car)
         self.guaranteed = -self._guaranteed * self._loaded
-        along = math.sqrt(max(self._grip.share**2 - self._lateral**2, 0.0))
+        along = sqrt(max(self._grip.share**2 - self._lateral**2, 0.0))
         self.hardest = max(min(-along * self._mass, self.guaranteed), car.force_min)
 
     def command(
@@ -68,6 +67,6 @@ class Backup:
         """Curvature that closes offset and heading along the lane: d'' = −2 ω d' − ω² d over the way driven."""
         omega = 1.0 / max(self._ladder.steer_length_m, self._ladder.steer_length_s * abs(speed))
         road = lane.curvature_at(self._ladder.steer_preview_s * abs(speed))
-        wanted = road - 2 * omega * math.sin(lane.heading) - omega * omega * lane.offset
+        wanted = road - 2 * omega * sin(lane.heading) - omega * omega * lane.offset
         limit = self._lateral / max(speed * speed, 1.0)
         return min(max(wanted, -limit), limit)

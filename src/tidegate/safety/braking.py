@@ -3,10 +3,10 @@
 
 from __future__ import annotations
 
-import math
 from typing import NamedTuple
 
 from tidegate.robot import GRAVITY, Car
+from tidegate.safety.dual import sqrt
 from tidegate.settings import Settings
 
 
@@ -51,7 +51,7 @@ class Braking:
         acceleration += self.slope
         peak = speed + max(acceleration, 0.0) ** 2 / (2 * self._build)
         if acceleration > -self._guaranteed:  # build the brake up, no longer than it moves
-            stands = (acceleration + math.sqrt(acceleration * acceleration + 2 * self._build * speed)) / self._build
+            stands = (acceleration + sqrt(acceleration * acceleration + 2 * self._build * speed)) / self._build
             t = min((acceleration + self._guaranteed) / self._build, stands)
             way += t * (speed + t * (0.5 * acceleration - self._build * t / 6))
             speed += t * (acceleration - self._build * t / 2)

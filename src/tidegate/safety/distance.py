@@ -52,14 +52,14 @@ class Distance(Barrier):
         """See ``Barrier.fill``."""
         low, high = state.force_low, max(state.force_high, state.force_low + 1.0)
         ahead = state.arc, state.along_lane
-        if math.isinf(ahead[0].distance) and math.isinf(ahead[1].distance):
+        if ahead[0].distance == math.inf == ahead[1].distance:
             return math.inf
         way, time, _ = self._braking.stop(state.speed, state.force)
         way_low, time_low, _ = self._braking.next_stop(state.speed, low)
         way_high, time_high, _ = self._braking.next_stop(state.speed, high)
         h_least = math.inf
         for row, thing in enumerate(ahead):
-            if math.isinf(thing.distance):
+            if thing.distance == math.inf:
                 continue
             reserve = self._gap + self._distance.noise_m
             h = thing.distance - thing.approaching * time - way - reserve

@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 from tidegate.robot import Car
 from tidegate.safety.barrier import Barrier, Priority, Rows, State, barriers
 from tidegate.safety.braking import Braking, Stop
+from tidegate.safety.dual import cos, sin, sqrt
 from tidegate.safety.lane import room
 from tidegate.settings import Settings
 
@@ -74,8 +75,8 @@ class Edge(Barrier):
         """See ``Barrier.fill``."""
         lane, speed = state.lane, max(state.speed, 0.0)
         lateral = max(self._lateral, state.lateral_left)
-        fast = max(self._fast, math.sqrt(self._gain_high * lateral / self.car.curvature_rate))
-        if lane is None or math.isinf(lane.offset_bound) or speed >= fast:
+        fast = max(self._fast, sqrt(self._gain_high * lateral / self.car.curvature_rate))
+        if lane is None or lane.offset_bound == math.inf or speed >= fast:
             return math.inf
         length = self.car.wheelbase
         doubt = min(lane.heading_bound, self._cap / length)
@@ -94,7 +95,7 @@ class Edge(Barrier):
             curvature = side * state.curvature
             back, out = max(curvature - turn, -self._lock), min(curvature + turn, self._lock)
             beyond = max(-road, 0.0) * length * length / 2  # in a bend the front axle is outside of the tangent
-            free = width - offset - length * math.sin(heading) - beyond
+            free = width - offset - length * sin(heading) - beyond
             ahead = self._course(offset, heading, doubt, road)
             course = self._course(offset, heading + way * (curvature - road), doubt, road)
             turns = course.at(-lock) < 0 < self._falls(driven, course, out) and (
@@ -118,10 +119,10 @@ class Edge(Barrier):
         return nearest
 
     def _course(self, offset: float, heading: float, doubt: float, road: float) -> Course:
-        cosine = math.cos(heading)
+        cosine = cos(heading)
         parallel = road * cosine / max(1.0 - road * offset, 0.2)
         lever = self.car.wheelbase * cosine
-        return Course(math.sin(heading + doubt) - lever * parallel, lever, parallel)
+        return Course(sin(heading + doubt) - lever * parallel, lever, parallel)
 
     def _falls(self, stop: Stop, course: Course, curvature: float) -> float:
         """ω [1/s] with the wheels at ``curvature`` [1/m]."""

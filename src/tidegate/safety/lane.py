@@ -8,6 +8,7 @@ from typing import Any
 
 from tidegate.robot import Car
 from tidegate.safety.barrier import Barrier, Priority, Rows, State, barriers
+from tidegate.safety.dual import cos, sin
 from tidegate.settings import Settings
 
 
@@ -44,7 +45,7 @@ class Lane(Barrier):
     def fill(self, state: State, rows: Rows) -> float:
         """See ``Barrier.fill``."""
         lane, speed = state.lane, state.speed
-        if lane is None or math.isinf(lane.offset_bound):
+        if lane is None or lane.offset_bound == math.inf:
             return math.inf
         width = max(self._room - min(lane.offset_bound, self._lane.bound_cap), 0.1)
         if speed < self._lane.crawl_speed:
@@ -52,11 +53,11 @@ class Lane(Barrier):
         inner, mass = self._lane.inner_gain, self.car.effective_mass
         doubt, curvature = min(lane.heading_bound, self._lane.heading_cap), lane.curvature[0]
         bend = min(lane.curvature_bound, self._lane.curvature_cap)
-        cosine = math.cos(lane.heading)
+        cosine = cos(lane.heading)
         by_curvature = speed * speed * cosine
         for row, side in enumerate((1.0, -1.0)):
             # the car may head further out, and the road bend further in, by their error bounds
-            sine, road = math.sin(lane.heading + side * doubt), curvature - side * bend
+            sine, road = sin(lane.heading + side * doubt), curvature - side * bend
             rate, by_force = speed * sine, sine / mass
             turning = speed * cosine * road * speed * cosine / max(1.0 - road * lane.offset, 0.2)
             drift = state.disturbance * sine - turning

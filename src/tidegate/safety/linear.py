@@ -69,7 +69,7 @@ class LinearConstraint(Barrier):
     def fill(self, state: State, rows: Rows) -> float:
         """See ``Barrier.fill``."""
         values = [value(state) for value in self._values]
-        if any(map(math.isinf, values)):
+        if math.inf in map(abs, values):
             return math.inf
         h = math.inf
         for row, (by_force, by_curvature, rest) in enumerate((self._compiled @ [1.0, *values]).tolist()):

@@ -5,8 +5,11 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator
+from concurrent.futures import Executor
 from dataclasses import dataclass
 from functools import cache
+from itertools import repeat
+from typing import Any
 
 import daqp
 import numpy as np
@@ -21,6 +24,8 @@ ITERATIONS = 500
 """Most steps of one programme; one that needs more has failed. Of a car's programmes none needed more than a tenth."""
 PUSHES = 1e-9
 """Multiplier above which a row counts as active."""
+PART = 256
+"""Programmes that one worker is given at a time: handing over fewer costs more than it saves."""
 Which = NDArray[np.bool_] | slice
 """Some of the rows (m,) of one programme, or all."""
 
@@ -49,15 +54,16 @@ class QPResult:
 class QPBatch:
     """What came of B programmes, as in ``QPResult``.
 
-    ``solution`` (B, n), NaN where there is none; ``multipliers`` (B, m) ≥ 0; ``residual`` (B,); ``status`` (B,) words;
-    ``gave_way`` (B, m): rows whose bound was lowered for those above, and which rest on it or below; None = none.
+    ``solution`` (B, n), NaN where there is none; ``multipliers`` (B, m) ≥ 0; ``residual`` (B,); ``status`` (B,) words.
+    ``pull_back``, where the bounds that were kept are made from the programmes: a loss's derivatives by those bounds
+    (B, m) → its derivatives, through them, by q (B, n), G (B, m, n) and the bounds given (B, m), as tensors.
     """
 
     solution: Floats
     multipliers: Floats
     residual: Floats
     status: NDArray[np.str_]
-    gave_way: NDArray[np.bool_] | None = None
+    pull_back: Callable[[Any], tuple[Any, Any, Any]] | None = None
 
     @property
     def solved(self) -> NDArray[np.bool_]:
@@ -95,8 +101,13 @@ def solve_qp(P: Floats, q: Floats, G: Floats, lower: Floats, tolerance: float = 
     return QPResult(solution, np.maximum(-multipliers, 0.0), residual, status)
 
 
-def solve_qps(P: Floats, q: Floats, G: Floats, lower: Floats, tolerance: float = 1e-6) -> QPBatch:
+def solve_qps(
+    P: Floats, q: Floats, G: Floats, lower: Floats, tolerance: float = 1e-6, pool: Executor | None = None
+) -> QPBatch:
     """B programmes as in ``solve_qp``, each by itself: one without a solution harms no other. All are checked at once.
+
+    With a ``pool`` its workers solve ``PART`` programmes each at a time, with equal answers; no more than that are
+    solved here. Processes (``workers.worker_pool``) or threads: while it computes the solver holds no interpreter.
 
     Args:
         P: (B, n, n) positive definite, or (n, n) for all.
@@ -104,7 +115,13 @@ def solve_qps(P: Floats, q: Floats, G: Floats, lower: Floats, tolerance: float =
         G: (B, m, n).
         lower: (B, m); -inf switches a row off.
         tolerance: largest violation accepted.
+        pool: what shares the work out over the cores; the caller's, to be kept for many batches.
     """
+    if pool is not None and len(q) > PART:
+        parts = [slice(start, start + PART) for start in range(0, len(q), PART)]
+        shared = repeat(P) if P.ndim == 2 else [P[part] for part in parts]
+        rest = ([whole[part] for part in parts] for whole in (q, G, lower))
+        return _joined(list(pool.map(solve_qps, shared, *rest, repeat(tolerance))))
     P = np.broadcast_to(P, (len(q), *P.shape[-2:])).copy()  # the solver wants to write, though it does not
     on = ~(lower <= -UNBOUNDED)  # NaN is on, and fails
     rows, bounds = np.where(on[..., None], G, 0.0), np.where(on, lower, 0.0)
@@ -127,6 +144,11 @@ def solve_qps(P: Floats, q: Floats, G: Floats, lower: Floats, tolerance: float =
         np.where(solved, residual, np.inf),
         status,
     )
+
+
+def _joined(parts: list[QPBatch]) -> QPBatch:
+    names = ("solution", "multipliers", "residual", "status")
+    return QPBatch(*(np.concatenate([getattr(part, name) for part in parts]) for name in names))
 
 
 def solve_each(solve: Callable[[int, Which], QPResult], lower: Floats, size: int) -> QPBatch:

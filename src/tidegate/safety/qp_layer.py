@@ -12,9 +12,8 @@ by x, and (u, w) from P u + Aᵀw = g, A u = 0,
 equality pushes. Where one holds with equality and λ = 0, x has a kink: the derivative is then that of the side on which
 the row is slack. Where rows that push are parallel, the programme has many multipliers and the solver's are used.
 
-A row that gave way (``QPBatch.gave_way``) holds x on a bound that its own b does not set: its ∂b and ∂G are 0, which is
-the derivative. How that bound moves with the rows that it gave way to is left out: by those the derivative is 0 too
-where it is not.
+Where the solver keeps other bounds than b, made from the programmes (rows that give way), its ``QPBatch.pull_back``
+takes ∂b on to what they are made from, by the same theorem.
 """
 
 from __future__ import annotations
@@ -24,6 +23,7 @@ from typing import Any
 
 import torch
 from torch import Tensor
+from torch.autograd.function import once_differentiable
 
 from tidegate.records import Floats
 from tidegate.safety.qp import PUSHES, QPBatch, solve_qps
@@ -67,35 +67,47 @@ class _Solve(torch.autograd.Function):
         solved = torch.from_numpy(found.solved)
         x = torch.where(solved[:, None], torch.from_numpy(found.solution), fallback.detach())
         multipliers = torch.from_numpy(found.multipliers)
-        own = torch.ones_like(solved)[:, None] if found.gave_way is None else torch.from_numpy(~found.gave_way)
-        ctx.save_for_backward(P, G, x, multipliers, solved, own)
+        ctx.pull_back = found.pull_back
+        ctx.save_for_backward(P, G, x, multipliers, solved)
         ctx.mark_non_differentiable(solved)
         return x, solved
 
     @staticmethod
+    @once_differentiable
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:
-        P, G, x, multipliers, solved, own = ctx.saved_tensors
-        size = G.shape[2]
-        g = gradients[0] * solved[:, None]
-        pushing = multipliers > PUSHES
-        # few of many rows push: those alone, filled up with zeros to the number that the fullest sample has
-        which = pushing.int().argsort(dim=1, descending=True, stable=True)[
-            :, : max(pushing.sum(dim=1).tolist(), default=0)
-        ]
-        active = pushing.gather(1, which)[..., None]
+        P, G, x, multipliers, solved = ctx.saved_tensors
         # what came with an unsolved sample may be anything, and must stay there
-        A = torch.where(active, G.gather(1, which[..., None].expand(-1, -1, size)), 0.0)
-        root = torch.linalg.cholesky(torch.where(solved[:, None, None], P, torch.eye(size, dtype=P.dtype)))
-        solution = torch.cholesky_solve(torch.cat((A.transpose(1, 2), g[..., None]), dim=2), root)
-        V, free = solution[..., :-1], solution[..., -1:]  # P⁻¹Aᵀ, P⁻¹g
-        few = torch.linalg.solve(A @ V + torch.diag_embed((~active[..., 0]).to(P.dtype)), A @ free)
-        u = (free - V @ few).squeeze(-1)
-        w = torch.zeros_like(multipliers).scatter(1, which, few.squeeze(-1))
+        sound = torch.where(solved[:, None, None], P, torch.eye(G.shape[2], dtype=P.dtype))
+        u, w = adjoint(sound, G, multipliers, gradients[0] * solved[:, None])
         by_P = None
         if ctx.needs_input_grad[0]:
             outer = u[:, :, None] * x[:, None]
             by_P = -0.5 * (outer + outer.transpose(1, 2))
             by_P = by_P if P.dim() == 3 else by_P.sum(dim=0)
-        w = torch.where(own, w, 0.0)
-        by_G = torch.where(own, multipliers, 0.0)[..., None] * u[:, None] - w[..., None] * x[:, None]
-        return by_P, -u, by_G, w, None, None
+        by_q, by_G = -u, multipliers[..., None] * u[:, None] - w[..., None] * x[:, None]
+        if ctx.pull_back is not None:
+            further_q, further_G, w = ctx.pull_back(w)
+            by_q, by_G = by_q + further_q, by_G + further_G
+        return by_P, by_q, by_G, w, None, None
+
+
+def adjoint(P: Tensor, G: Tensor, multipliers: Tensor, g: Tensor) -> tuple[Tensor, Tensor]:
+    """u (B, n) and w (B, m) of the above, w zero for rows that do not push.
+
+    Args:
+        P: (B, n, n) positive definite.
+        G: (B, m, n); rows that do not push may be anything.
+        multipliers: (B, m).
+        g: (B, n) derivatives of the loss by x.
+    """
+    pushing = multipliers > PUSHES
+    # few of many rows push: those alone, filled up with zeros to the number that the fullest sample has
+    most = max(pushing.sum(dim=1).tolist(), default=0)
+    which = pushing.int().argsort(dim=1, descending=True, stable=True)[:, :most]
+    active = pushing.gather(1, which)[..., None]
+    A = torch.where(active, G.gather(1, which[..., None].expand(-1, -1, G.shape[2])), 0.0)
+    solution = torch.cholesky_solve(torch.cat((A.transpose(1, 2), g[..., None]), dim=2), torch.linalg.cholesky(P))
+    V, free = solution[..., :-1], solution[..., -1:]  # P⁻¹Aᵀ, P⁻¹g
+    few = torch.linalg.solve(A @ V + torch.diag_embed((~active[..., 0]).to(P.dtype)), A @ free)
+    u = (free - V @ few).squeeze(-1)
+    return u, torch.zeros_like(multipliers).scatter(1, which, few.squeeze(-1))

@@ -6,6 +6,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from functools import cache
 from itertools import pairwise
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -28,8 +29,35 @@ SOLVES = 2 + HARD * (1 + len(CHEAPER) + AGAIN)
 Priorities = Sequence[int] | NDArray[np.int_]
 
 
+class Slackened(NamedTuple):
+    """A programme with slack: its solution (n + 1,) has the slack last, whose ``cost`` is that of its square."""
+
+    cost: float
+    result: QPResult
+
+
+class Level(NamedTuple):
+    """How one level was lowered, for who differentiates it.
+
+    ``rows`` (r,): which rows it and those above have; ``slack`` (r,): which of these may have slack, its own;
+    ``lowered``: the rows whose bound became what the last solution keeps of them, less a constant; ``solved``: the
+    programmes, the first of them near to the wish, each other one near to the one before.
+    """
+
+    rows: NDArray[np.int_]
+    slack: NDArray[np.bool_]
+    lowered: NDArray[np.int_]
+    solved: list[Slackened]
+
+
 def solve_by_priority(
-    wanted: Floats, rows: Floats, lower: Floats, priority: Priorities, slack_cost: float, tolerance: float
+    wanted: Floats,
+    rows: Floats,
+    lower: Floats,
+    priority: Priorities,
+    slack_cost: float,
+    tolerance: float,
+    tape: list[Level] | None = None,
 ) -> QPResult:
     """Minimise ½‖z − wanted‖² subject to ``rows`` z ≥ ``lower``, giving way in the order of ``priority``.
 
@@ -43,16 +71,24 @@ def solve_by_priority(
         priority: (m,) of ``Priority``, ``HARD`` for rows that never give way.
         slack_cost: cost of a unit of slack against a unit of deviation.
         tolerance: largest violation accepted.
+        tape: gets each level that is lowered, from the highest down.
     """
     cost = _unit_cost(wanted.shape[0])
     result = solve_qp(cost, -wanted, rows, lower, tolerance)
     if result.status == "solved":
         return result
-    return solve_qp(cost, -wanted, rows, relaxed(wanted, rows, lower, priority, slack_cost, tolerance), 10 * tolerance)
+    lower = relaxed(wanted, rows, lower, priority, slack_cost, tolerance, tape)
+    return solve_qp(cost, -wanted, rows, lower, 10 * tolerance)
 
 
 def relaxed(
-    wanted: Floats, rows: Floats, lower: Floats, priority: Priorities, slack_cost: float, tolerance: float
+    wanted: Floats,
+    rows: Floats,
+    lower: Floats,
+    priority: Priorities,
+    slack_cost: float,
+    tolerance: float,
+    tape: list[Level] | None = None,
 ) -> Floats:
     """``lower`` (m,), lowered as described in ``solve_by_priority``."""
     size, priority = wanted.shape[0], np.asarray(priority)
@@ -69,16 +105,20 @@ def relaxed(
             mine = slice(start, end)
             soft_rows[:, size] = 0.0
             soft_rows[mine, size] = 1.0
-            found = _least_slack(soft_wanted, soft_rows[:end], reached[:end], slack_cost, tolerance)
-            if found is not None:
-                reached[mine] = np.minimum(reached[mine], rows[mine] @ found[:size] - ROOM * tolerance)
+            solved = _least_slack(soft_wanted, soft_rows[:end], reached[:end], slack_cost, tolerance)
+            if solved:
+                left = rows[mine] @ solved[-1].result.solution[:size] - ROOM * tolerance
+                if tape is not None:
+                    lowered = order[mine][left < reached[mine]]
+                    tape.append(Level(order[:end], soft_rows[:end, size] > 0, lowered, solved))
+                reached[mine] = np.minimum(reached[mine], left)
     lower = np.empty_like(lower)
     lower[order] = reached
     return lower
 
 
-def _least_slack(wanted: Floats, rows: Floats, lower: Floats, slack_cost: float, tolerance: float) -> Floats | None:
-    """Solution (n + 1,) with the least of the last variable, the slack, near to ``wanted`` (n + 1,)."""
+def _least_slack(wanted: Floats, rows: Floats, lower: Floats, slack_cost: float, tolerance: float) -> list[Slackened]:
+    """The programmes that led to the least of the last variable, the slack, near to ``wanted`` (n + 1,); or none."""
     size = wanted.shape[0] - 1
     for part in CHEAPER:
         cost = _soft_cost(size, part * slack_cost)
@@ -86,14 +126,14 @@ def _least_slack(wanted: Floats, rows: Floats, lower: Floats, slack_cost: float,
         if result.status == "solved":
             break
     else:
-        return None
-    solution = result.solution
+        return []
+    solved = [Slackened(part * slack_cost, result)]
     for _ in range(AGAIN if part < 1 else 0):  # proximal steps
-        nearer = np.append(solution[:size], 0.0)
+        nearer = np.append(solved[-1].result.solution[:size], 0.0)
         result = solve_qp(cost, -nearer, rows, lower, 10 * tolerance)
         if result.status == "solved":
-            solution = result.solution
-    return solution
+            solved.append(Slackened(part * slack_cost, result))
+    return solved
 
 
 @cache

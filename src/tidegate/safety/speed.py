@@ -6,12 +6,11 @@ from __future__ import annotations
 import math
 from typing import Any
 
-import numpy as np
-
 from tidegate.errors import SettingsError
 from tidegate.robot import GRAVITY, Car
 from tidegate.safety.barrier import Barrier, Priority, Rows, State, barriers
 from tidegate.safety.braking import Braking
+from tidegate.safety.dual import sqrt
 from tidegate.safety.lane import room
 from tidegate.safety.lane_tracker import interpolate
 from tidegate.settings import Settings
@@ -104,7 +103,7 @@ class Curve(Slowing):
         square = math.inf
         for ahead, curvature in zip(state.lane.ahead, state.lane.curvature, strict=True):
             square = min(square, self._lateral / max(abs(curvature) + doubt, 1e-4) + 2 * self._braking * ahead)
-        allowed = math.sqrt(square)
+        allowed = sqrt(square)
         # d/dt √(c + 2 a s) = −a v/√(c + 2 a s) while the knot comes nearer
         return self.limit(state, rows, allowed, self._braking * min(state.speed / allowed, 1.0))
 
@@ -131,16 +130,17 @@ class Sight(Slowing):
         braking = Braking(settings, car)
         limit = settings.vehicle.speed_max
         self._least = min(self._lane.unsure_speed, limit)
-        self._speeds = tuple(np.linspace(0.0, limit, SPEEDS).tolist())
+        step = limit / (SPEEDS - 1)
+        self._speeds = (*(index * step for index in range(SPEEDS - 1)), limit)
         late = settings.safety.camera_timeout_s
         self._ways = tuple(speed * late + braking.stop(speed, 0.0).way for speed in self._speeds)
 
     def fill(self, state: State, rows: Rows) -> float:
         """See ``Barrier.fill``."""
         lane = state.lane
-        if lane is None or math.isinf(lane.offset_bound):
+        if lane is None or lane.offset_bound == math.inf:
             return math.inf
         length, left = self.car.wheelbase, max(self._room - lane.offset_bound, 0.0)
         bend = max(self._lane.drift_heading + min(lane.curvature_bound, self._lane.sight_cap), 1e-6)
-        way = math.sqrt(length * length + 2 * left / bend) - length
+        way = sqrt(length * length + 2 * left / bend) - length
         return self.limit(state, rows, max(interpolate(way, self._ways, self._speeds), self._least))

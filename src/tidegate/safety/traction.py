@@ -8,6 +8,7 @@ from typing import Any
 
 from tidegate.robot import GRAVITY, Car
 from tidegate.safety.barrier import Barrier, Priority, Rows, State, barriers
+from tidegate.safety.dual import hypot
 from tidegate.settings import Settings
 
 SIDES = 8
@@ -54,10 +55,10 @@ class Traction(Barrier):
 
     def fill(self, state: State, rows: Rows) -> float:
         """See ``Barrier.fill``; h is the grip left by the last command [m/s²]."""
-        square = max(state.speed, 1.0) ** 2
+        square, least = max(state.speed, 1.0) ** 2, -self._grip.inner
         for row, (along, across) in enumerate(self._grip.normals):
-            rows.set(row, along, across * square, -self._grip.inner)
-        return self._grip.share - math.hypot(state.force / self._mass, square * state.curvature)
+            rows.set(row, along, across * square, least)
+        return self._grip.share - hypot(state.force / self._mass, square * state.curvature)
 
 
 @barriers.register("lateral")
