@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import cache
 from itertools import pairwise
 
@@ -26,10 +26,18 @@ AGAIN = 4
 SOLVES = 2 + HARD * (1 + len(CHEAPER) + AGAIN)
 """Most programmes of one call: bounded by count, not by the clock, so that a replay gives what the drive gave."""
 Priorities = Sequence[int] | NDArray[np.int_]
+QPSolver = Callable[[Floats, Floats, Floats, Floats, float], QPResult]
+"""``solve_qp``, or what counts its calls: P, q, G, lower, tolerance."""
 
 
 def solve_by_priority(
-    wanted: Floats, rows: Floats, lower: Floats, priority: Priorities, slack_cost: float, tolerance: float
+    wanted: Floats,
+    rows: Floats,
+    lower: Floats,
+    priority: Priorities,
+    slack_cost: float,
+    tolerance: float,
+    solve: QPSolver = solve_qp,
 ) -> QPResult:
     """Minimise ½‖z − wanted‖² subject to ``rows`` z ≥ ``lower``, giving way in the order of ``priority``.
 
@@ -43,16 +51,24 @@ def solve_by_priority(
         priority: (m,) of ``Priority``, ``HARD`` for rows that never give way.
         slack_cost: cost of a unit of slack against a unit of deviation.
         tolerance: largest violation accepted.
+        solve: solves one programme.
     """
     cost = _unit_cost(wanted.shape[0])
-    result = solve_qp(cost, -wanted, rows, lower, tolerance)
+    result = solve(cost, -wanted, rows, lower, tolerance)
     if result.status == "solved":
         return result
-    return solve_qp(cost, -wanted, rows, relaxed(wanted, rows, lower, priority, slack_cost, tolerance), 10 * tolerance)
+    lower = relaxed(wanted, rows, lower, priority, slack_cost, tolerance, solve)
+    return solve(cost, -wanted, rows, lower, 10 * tolerance)
 
 
 def relaxed(
-    wanted: Floats, rows: Floats, lower: Floats, priority: Priorities, slack_cost: float, tolerance: float
+    wanted: Floats,
+    rows: Floats,
+    lower: Floats,
+    priority: Priorities,
+    slack_cost: float,
+    tolerance: float,
+    solve: QPSolver = solve_qp,
 ) -> Floats:
     """``lower`` (m,), lowered as described in ``solve_by_priority``."""
     size, priority = wanted.shape[0], np.asarray(priority)
@@ -65,11 +81,11 @@ def relaxed(
     for start, end in pairwise(ends):
         if start == end:
             continue
-        if solve_qp(_unit_cost(size), -wanted, rows[:end], reached[:end], tolerance).status != "solved":
+        if solve(_unit_cost(size), -wanted, rows[:end], reached[:end], tolerance).status != "solved":
             mine = slice(start, end)
             soft_rows[:, size] = 0.0
             soft_rows[mine, size] = 1.0
-            found = _least_slack(soft_wanted, soft_rows[:end], reached[:end], slack_cost, tolerance)
+            found = _least_slack(soft_wanted, soft_rows[:end], reached[:end], slack_cost, tolerance, solve)
             if found is not None:
                 reached[mine] = np.minimum(reached[mine], rows[mine] @ found[:size] - ROOM * tolerance)
     lower = np.empty_like(lower)
@@ -77,12 +93,14 @@ def relaxed(
     return lower
 
 
-def _least_slack(wanted: Floats, rows: Floats, lower: Floats, slack_cost: float, tolerance: float) -> Floats | None:
+def _least_slack(
+    wanted: Floats, rows: Floats, lower: Floats, slack_cost: float, tolerance: float, solve: QPSolver
+) -> Floats | None:
     """Solution (n + 1,) with the least of the last variable, the slack, near to ``wanted`` (n + 1,)."""
     size = wanted.shape[0] - 1
     for part in CHEAPER:
         cost = _soft_cost(size, part * slack_cost)
-        result = solve_qp(cost, -wanted, rows, lower, 10 * tolerance)
+        result = solve(cost, -wanted, rows, lower, 10 * tolerance)
         if result.status == "solved":
             break
     else:
@@ -90,7 +108,7 @@ def _least_slack(wanted: Floats, rows: Floats, lower: Floats, slack_cost: float,
     solution = result.solution
     for _ in range(AGAIN if part < 1 else 0):  # proximal steps
         nearer = np.append(solution[:size], 0.0)
-        result = solve_qp(cost, -nearer, rows, lower, 10 * tolerance)
+        result = solve(cost, -nearer, rows, lower, 10 * tolerance)
         if result.status == "solved":
             solution = result.solution
     return solution

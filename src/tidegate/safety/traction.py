@@ -47,6 +47,7 @@ class Traction(Barrier):
 
     priority = Priority.GRIP
     rows = SIDES
+    unit = "m/s²"
 
     def __init__(self, settings: Settings, car: Car, parameters: Any = None) -> None:
         super().__init__(settings, car, parameters)
@@ -74,6 +75,7 @@ class Lateral(Barrier):
 
     priority = Priority.GRIP
     rows = 2
+    unit = "m/s²"
 
     def __init__(self, settings: Settings, car: Car, parameters: Any = None) -> None:
         super().__init__(settings, car, parameters)
