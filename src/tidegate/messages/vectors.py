@@ -164,7 +164,7 @@ def decode_lane(message: Any) -> LaneEstimate:
 
 
 def encode_safety(record: SafetyState, make: Make) -> Any:
-    """Barriers as the columns h, margin, multiplier; then mode, who intervened, wanted beside allowed commands; then the
+    """Barriers as the columns h, margin, multiplier; then mode, who intervened, wanted beside allowed commands; then
     rows that push or give way, ``lane.0 [m/s²]``: position = slack, effort = multiplier.
 
     The header's frame_id lists the relaxed barriers, space separated.

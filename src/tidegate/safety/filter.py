@@ -106,8 +106,8 @@ class Filter:
         """Outermost gain of each row: the policy's, or the default where it gives none, clamped to the interval."""
         low, high = self._settings.policy.gain_low, self._settings.policy.gain_high
         given = [gains.get(name, math.nan) for name in self.gain_names] + [math.nan]  # index -1
-        chosen = [gain if math.isfinite(gain) else self.gain_default for gain in given]
-        return [min(max(chosen[index], low), high) for index in self.gain_index]
+        chosen = [min(max(gain if math.isfinite(gain) else self.gain_default, low), high) for gain in given]
+        return [chosen[index] for index in self.gain_index]
 
     def _fill(self, state: State, learned: bool) -> list[float]:
         """Fill the table of rows; h by barrier."""
@@ -192,8 +192,8 @@ class Filter:
         """What the table holds, in units of deviation."""
         force_unit, curvature_unit = self._units
         rows: list[UnitRow] = []
-        parts = zip(self._table, self.row_gains(gains), self._owner, strict=True)
-        for place, (row, gain, owner) in enumerate(parts):
+        places = range(len(self._table))
+        for place, row, gain, owner in zip(places, self._table, self.row_gains(gains), self._owner, strict=True):
             if row is None:
                 continue
             by_force, by_curvature, fixed, scaled, cap = row

@@ -158,7 +158,12 @@ def _solve(P: Floats, q: Floats, G: Floats, lower: Floats) -> tuple[Floats, Floa
 
 def nothing(size: int, rows: int, status: str) -> QPResult:
     """The result (n,), (m,) of a programme that has no solution."""
-    return QPResult(np.full(size, np.nan), np.zeros(rows), np.inf, status)
+    return QPResult(_unknown(size).copy(), np.zeros(rows), np.inf, status)
+
+
+@cache
+def _unknown(size: int) -> Floats:
+    return np.full(size, np.nan)  # which takes longer than a copy of it
 
 
 @cache

@@ -53,12 +53,12 @@ def solve_by_priority(
         tolerance: largest violation accepted.
         solve: solves one programme.
     """
-    cost = _unit_cost(wanted.shape[0])
-    result = solve(cost, -wanted, rows, lower, tolerance)
+    cost, towards = _unit_cost(wanted.shape[0]), -wanted
+    result = solve(cost, towards, rows, lower, tolerance)
     if result.status == "solved":
         return result
     lower = relaxed(wanted, rows, lower, priority, slack_cost, tolerance, solve)
-    return solve(cost, -wanted, rows, lower, 10 * tolerance)
+    return solve(cost, towards, rows, lower, 10 * tolerance)
 
 
 def relaxed(
@@ -72,6 +72,7 @@ def relaxed(
 ) -> Floats:
     """``lower`` (m,), lowered as described in ``solve_by_priority``."""
     size, priority = wanted.shape[0], np.asarray(priority)
+    cost, towards = _unit_cost(size), -wanted
     order = np.argsort(-priority, kind="stable")  # what is above a level comes before it
     rows, reached = rows[order], lower[order]
     # the programme with slack has one variable more
@@ -81,7 +82,7 @@ def relaxed(
     for start, end in pairwise(ends):
         if start == end:
             continue
-        if solve(_unit_cost(size), -wanted, rows[:end], reached[:end], tolerance).status != "solved":
+        if solve(cost, towards, rows[:end], reached[:end], tolerance).status != "solved":
             mine = slice(start, end)
             soft_rows[:, size] = 0.0
             soft_rows[mine, size] = 1.0
@@ -97,10 +98,10 @@ def _least_slack(
     wanted: Floats, rows: Floats, lower: Floats, slack_cost: float, tolerance: float, solve: QPSolver
 ) -> Floats | None:
     """Solution (n + 1,) with the least of the last variable, the slack, near to ``wanted`` (n + 1,)."""
-    size = wanted.shape[0] - 1
+    size, towards = wanted.shape[0] - 1, -wanted
     for part in CHEAPER:
         cost = _soft_cost(size, part * slack_cost)
-        result = solve(cost, -wanted, rows, lower, 10 * tolerance)
+        result = solve(cost, towards, rows, lower, 10 * tolerance)
         if result.status == "solved":
             break
     else:
