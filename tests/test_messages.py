@@ -7,6 +7,7 @@ import importlib
 import math
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -42,6 +43,7 @@ from tidegate.records import (
     Points,
     Received,
     Round,
+    RowState,
     SafetyInputs,
     SafetyState,
     Twist,
@@ -123,7 +125,11 @@ def safety_states(draw: st.DrawFn) -> SafetyState:
     )
     pair = st.tuples(doubles, doubles)
     who = draw(st.sampled_from(["", *listed]))
-    return SafetyState(draw(stamps), draw(st.sampled_from(Mode)), draw(pair), draw(pair), barriers, who)
+    row = st.builds(
+        RowState, st.sampled_from(listed), st.integers(0, 99), doubles, doubles, st.sampled_from(["m/s²", "1", ""])
+    )
+    rows = draw(st.lists(row, max_size=4).map(tuple))
+    return SafetyState(draw(stamps), draw(st.sampled_from(Mode)), draw(pair), draw(pair), barriers, who, rows)
 
 
 tiny = 2 * sys.float_info.min
@@ -275,6 +281,24 @@ def test_other_layouts_are_refused() -> None:
         decode("points", cloud)
 
 
+def test_barriers_of_a_bag_from_before_have_no_rows_and_what_is_no_row_is_refused() -> None:
+    state = SafetyState(
+        3, Mode.HOLD, (1.0, 2.0), (3.0, 4.0), (BarrierState("lane", 0.4, -0.1, 2.0, True),), "lane",
+        (RowState("lane", 1, 2.0, 0.3, "m/s²"), RowState("lane", 0, 0.0, 0.1, "m/s²")),
+    )  # fmt: skip
+    message = encode(state, typestore.make)
+    assert list(message.name)[5:] == ["lane.1 [m/s²]", "lane.0 [m/s²]"]
+    assert list(message.position)[5:] == [0.3, 0.1]
+    for wrong in ("lane [m/s²]", "lane.x [m/s²]", "lane.1", f"lane.{'1' * 5000} []"):
+        message.name[-1] = wrong
+        with pytest.raises(MessageError, match="must end with mode, intervened"):
+            decode("safety_node/barriers", message)
+    message.name = message.name[:5]
+    for column in ("position", "velocity", "effort"):
+        setattr(message, column, getattr(message, column)[:5])
+    assert decode("safety_node/barriers", message) == replace(state, rows=())
+
+
 def test_absent_columns_are_nan() -> None:
     joints = encode(JointStates(0, ("a", "b"), np.ones(2), np.ones(2), np.zeros(0)), rclpy_make)
     assert np.isnan(decode("joint_states", joints).effort).all()
@@ -349,7 +373,10 @@ def test_used_inputs_are_read_off_the_inputs() -> None:
     assert found.inputs["points"] is None
     raised = {name for name, flag in found.flags.items() if flag}
     assert raised == {"emergency_stop"}
-    assert set(found.flags) == {"emergency_stop", "emergency_silent", "stop_requested", "reset_requested"}
+    asked = {"emergency_stop", "emergency_silent", "stop_requested", "reset_requested"}
+    assert set(found.flags) == {*asked, "out_of_time"}
+    raised = {name for name, flag in UsedInputs.of(inputs, out_of_time=True).flags.items() if flag}
+    assert raised == {"emergency_stop", "out_of_time"}
 
 
 @given(st.floats(0.5, 500.0), st.integers(2, 50), st.integers(0, 10**18), st.randoms())

@@ -261,7 +261,8 @@ class Received(Generic[Record]):
 class SafetyInputs:
     """Everything one tick of the safety filter may use; None = never received. ``now`` [ns] is the tick.
 
-    ``emergency_silent``: the chain of emergency stops must speak, and did not in time.
+    ``emergency_silent``: the chain of emergency stops must speak, and did not in time. ``out_of_time`` is for a replay:
+    the recorded solver used up its time at this tick (``Solve``), so this one is not asked.
     """
 
     now: int
@@ -278,13 +279,14 @@ class SafetyInputs:
     emergency_silent: bool = False
     stop_requested: bool = False
     reset_requested: bool = False
+    out_of_time: bool = False
 
 
 class BarrierState(NamedTuple):  # made for every barrier at every tick, and quicker so than as a dataclass
     """One barrier at one tick.
 
-    ``h`` is its value, ``margin`` what its tightest row keeps after the solve, ``multiplier`` that row's (positive
-    where it changed the command), ``relaxed`` whether it had to give way.
+    ``h`` is its value, ``margin`` what its tightest row keeps after the solve, in units of deviation, ``multiplier``
+    that row's (positive where it changed the command), ``relaxed`` whether it had to give way.
     """
 
     name: str
@@ -294,13 +296,52 @@ class BarrierState(NamedTuple):  # made for every barrier at every tick, and qui
     relaxed: bool = False
 
 
+class RowState(NamedTuple):
+    """A row of a barrier that pushes or gives way at one tick.
+
+    ``row`` is its number among the barrier's own, ``multiplier`` positive where it changed the command, ``slack`` by
+    how much the command breaks it [``unit``]: 0 where it is kept, NaN where the row is no number.
+    """
+
+    barrier: str
+    row: int
+    multiplier: float
+    slack: float
+    unit: str
+
+
+@dataclass(frozen=True, slots=True)
+class Solve:
+    """What the solver had to do at one tick.
+
+    ``status``: 'unneeded' where the nearest command that the joints can follow keeps all rows, else as ``QPResult``, or
+    'out of time', or 'fault' after one in the filter itself; where it is neither 'unneeded' nor 'solved' the backup
+    goes out. ``programmes``: how many were solved, more than one where rows contradict. ``time`` [s] that they took, by
+    the filter's clock; 0 without one. It is the machine's and never the same twice: records that differ in it alone are
+    equal.
+    """
+
+    status: str = "unneeded"
+    programmes: int = 0
+    time: float = field(default=0.0, compare=False)
+
+    @property
+    def solved(self) -> bool:
+        """Whether the command is the nearest one, not the backup."""
+        return self.status in ("unneeded", "solved")
+
+
+UNNEEDED = Solve()
+
+
 @dataclass(frozen=True, slots=True)
 class Tick:
     """Result of one tick of the safety filter.
 
     ``wanted`` is the (force [N], curvature [1/m]) that was asked for after the ladder, ``allowed`` what the filter let
     through, ``command`` the joint efforts [N·m] that realise it, ``intervened`` the name of the barrier that changed
-    the command most ('' = none), ``reasons`` why the mode is what it is.
+    the command most ('' = none), ``reasons`` why the mode is what it is. ``rows`` are those that push or give way,
+    ``ages`` [ns] those of the newest sound record of each input, as the watchdog saw them; None = never.
     """
 
     command: Command
@@ -310,6 +351,9 @@ class Tick:
     barriers: tuple[BarrierState, ...]
     intervened: str = ""
     reasons: tuple[str, ...] = ()
+    rows: tuple[RowState, ...] = ()
+    solve: Solve = UNNEEDED
+    ages: dict[str, int | None] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -330,11 +374,12 @@ class SafetyState:
     allowed: tuple[float, float]
     barriers: tuple[BarrierState, ...]
     intervened: str = ""
+    rows: tuple[RowState, ...] = ()
 
     @classmethod
     def of(cls, tick: Tick) -> SafetyState:
         """The published part of ``tick``."""
-        return cls(tick.command.stamp, tick.mode, tick.wanted, tick.allowed, tick.barriers, tick.intervened)
+        return cls(tick.command.stamp, tick.mode, tick.wanted, tick.allowed, tick.barriers, tick.intervened, tick.rows)
 
 
 @dataclass(frozen=True, slots=True)
@@ -349,8 +394,8 @@ class UsedInputs:
     flags: dict[str, bool]
 
     @classmethod
-    def of(cls, inputs: SafetyInputs) -> UsedInputs:
-        """The stamps, ages and flags of ``inputs``."""
+    def of(cls, inputs: SafetyInputs, *, out_of_time: bool = False) -> UsedInputs:
+        """The stamps, ages and flags of ``inputs``; ``out_of_time``: the solver used up its time on them."""
         used: dict[str, tuple[int, int] | None] = {}
         flags: dict[str, bool] = {}
         for item in fields(inputs):
@@ -359,6 +404,7 @@ class UsedInputs:
                 flags[item.name] = value
             elif item.name != "now":
                 used[item.name] = None if value is None else (value.record.stamp, value.age)
+        flags["out_of_time"] |= out_of_time
         return cls(inputs.now, used, flags)
 
 

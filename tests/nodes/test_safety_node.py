@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import replace
 from typing import Any
 
+import daqp
 import numpy as np
 import pytest
 from lifecycle_msgs.msg import Transition
@@ -69,6 +70,18 @@ def driving(plant: Plant) -> Callable[[], bool]:
         return plant.state is not None and plant.state.mode == Mode.NORMAL
 
     return driven
+
+
+def told_of(plant: Plant, go_on: Callable[[], object], words: str) -> tuple[str, dict[str, str]]:
+    """Message and values of the first diagnostics that tell ``words``; the car goes on until then."""
+
+    def found() -> list[Any]:
+        go_on()
+        return [one.status[0] for one in plant.diagnostics if words in one.status[0].message]
+
+    until(plant.executor, found, f"diagnostics that say: {words}")
+    status = found()[0]
+    return status.message, {pair.key: pair.value for pair in status.values}
 
 
 def finite(plant: Plant) -> None:
@@ -485,6 +498,57 @@ def test_what_is_switched_off_is_told_as_long_as_it_is(plant: Plant, node: Safet
     assert plant.said().endswith("switched off: image_health, sight, speed")
     assert plant.diagnostics[-1].status[0].level == bytes([Level.WARN])
     assert plant.status()["off"] == "image_health, sight, speed"
+
+
+def test_rows_that_act_ages_and_a_solver_that_fails_are_told(
+    plant: Plant, node: SafetyNode, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    plant.drive(8.0)
+    plant.change["nominal"] = lambda record: replace(record, curvature=0.2)
+    state = plant.rounds(60)
+    assert state.intervened in {row.barrier for row in state.rows}
+    assert {row.unit for row in state.rows} == {"m/s²"}
+    monkeypatch.setattr("tidegate.safety.qp.ITERATIONS", 1)
+    assert plant.rounds(3).mode == Mode.NORMAL
+    monkeypatch.undo()
+    braked, (said, values) = plant.commands[-3:], told_of(plant, lambda: plant.round(), "the backup went out")
+    assert all((command.effort[2:] < 0).all() for command in braked)
+    assert "NORMAL; the backup went out (out of steps, 3 ticks)" in said
+    assert values["backup went out: out of steps"] == "3"
+    assert int(values["programmes, most"]) > 1
+    assert "solve time, longest [ms]" not in values  # there is no clock in lock-step
+    assert (values["age [ms]: odometry"], values["age [ms]: manual"]) == ("0.0", "never")
+    assert not plant.used.flags["out_of_time"]  # type: ignore[union-attr]
+
+
+@pytest.mark.real_time
+def test_in_real_time_a_slow_solver_is_not_waited_for_which_is_told(
+    ros: EventsExecutor, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real = daqp.solve
+
+    def sleeps(*programme: Any, **options: Any) -> Any:
+        time.sleep(0.01)
+        return real(*programme, **options)
+
+    plant = Plant(ros, settings, lock_step=False)
+    node = SafetyNode([*ARGUMENTS, "-p", "auto_reset:=true"])
+    ros.add_node(node)
+    assert node.trigger_configure() == node.trigger_activate() == TransitionCallbackReturn.SUCCESS
+    driven = driving(plant)
+    until(ros, driven, "NORMAL")
+    plant.speed = 8.0
+    plant.change["nominal"] = lambda record: replace(record, curvature=0.2)
+    monkeypatch.setattr("daqp.solve", sleeps)
+    until(ros, lambda: driven() and plant.used.flags["out_of_time"], "a tick that ran out of time")  # type: ignore
+    _, values = told_of(plant, driven, "(out of time, ")
+    assert int(values["backup went out: out of time"]) > 0
+    assert float(values["solve time, longest [ms]"]) >= 10.0  # the sleep
+    finite(plant)
+    node.close()
+    for made in (node, plant.node):
+        let_go(ros, made)
+        made.destroy_node()
 
 
 @pytest.mark.parametrize("flag", ["dry_run:=true", "disable:=fliter"])

@@ -27,6 +27,7 @@ from tidegate.records import (
     Neurons,
     Nominal,
     Odometry,
+    RowState,
     SafetyState,
     Status,
     UsedInputs,
@@ -45,6 +46,7 @@ def healthy() -> View:
         BarrierState("lane", 0.41, 0.02, 0.0),
         BarrierState("speed", -0.25, 0.0, 0.3, relaxed=True),
     )
+    rows = (RowState("lane", 0, 1.0, 0.0, "m/s²"), RowState("speed", 0, 0.3, 0.123, "m/s²"))
     records: dict[str, Any] = {
         "health": ImageHealth(NOW, Level.OK),
         "lane": LaneEstimate(NOW, 0.125, -0.02, np.array([0.001, 0.002]), np.array([0.25, 0.07, 0.006, 0.02])),
@@ -54,7 +56,7 @@ def healthy() -> View:
         "joint_states": JointStates(NOW, names, np.zeros(2), np.zeros(2), np.array([-11.0, 340.0])),
         "odom": Odometry(NOW, 0.0, 0.0, 0.0, 9.87, 0.0),
         "safety_node/barriers": SafetyState(
-            NOW, Mode.NORMAL, (1700.0, 0.0123), (900.0, 0.0123), barriers, intervened="speed"
+            NOW, Mode.NORMAL, (1700.0, 0.0123), (900.0, 0.0123), barriers, "speed", rows
         ),
         "safety_node/inputs": UsedInputs(NOW, {}, {"emergency_stop": False, "stop_requested": False}),
         "manual": Manual(NOW, False, NAN, NAN),
@@ -105,7 +107,7 @@ def test_a_graph_that_drives_is_shown_whole() -> None:
     assert "340" in line(view, "rear left wheel", "+345")
     assert "off" in line(view, "distance ")
     assert "acts" not in line(view, "lane", "0.41", "0.02")
-    assert line(view, "speed", "-0.25", "◀ acts, gives way")
+    assert line(view, "speed", "-0.25", "◀ acts, gives 0.12 m/s²")
     assert line(view, "Hz", "age [ms]")
     for topic in EXPECTED:
         assert topic in shown(view)

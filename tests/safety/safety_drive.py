@@ -20,10 +20,16 @@ FORCE = 2500.0
 class Drive:
     """A supervisor, a plant and its sensors; ``run`` drives on and checks every command against the limits."""
 
-    def __init__(self, plant: Plant | None = None, disable: frozenset[str] = frozenset(), **look: object) -> None:
-        self.plain = plant is None and not disable and not look
+    def __init__(
+        self,
+        plant: Plant | None = None,
+        disable: frozenset[str] = frozenset(),
+        clock: Callable[[], int] | None = None,
+        **look: object,
+    ) -> None:
+        self.plain = plant is None and not disable and not look and clock is None
         self.plant, self.sensors, self.options = plant or Plant(), Sensors(), look
-        self.supervisor = Supervisor(settings(), car(), disable=disable)
+        self.supervisor = Supervisor(settings(), car(), disable=disable, clock=clock)
         self.actuation = Actuation(car(), PERIOD)
         self.last: np.ndarray = np.zeros(6)
         self.tick: Tick | None = None

@@ -141,6 +141,14 @@ def test_a_docstring_is_not_inherited(tried: Try) -> None:
     refused(tried(Heir), "docs", "Heir: its docstring does not say h")
 
 
+def test_rows_without_a_unit_are_told(tried: Try) -> None:
+    class Bare(Speed):
+        __doc__ = SAID
+        unit = ""
+
+    refused(tried(Bare), "docs", "Bare: 'unit' does not say what its rows compare")
+
+
 def test_a_parameter_without_meaning_or_unit_is_named(tried: Try) -> None:
     @dataclass(frozen=True, slots=True)
     class Bare(BarrierParameters):

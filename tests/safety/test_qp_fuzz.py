@@ -19,7 +19,7 @@ from tidegate.safety.qp import PUSHES, UNBOUNDED, QPResult, solve_each, solve_qp
 from tidegate.safety.relaxation import HARD, relaxed, solve_by_priority
 
 TOLERANCE = 1e-6
-STATUS = {"solved", "infeasible", "failed"}
+STATUS = {"solved", "infeasible", "out of steps", "failed"}
 
 small = st.floats(-3.0, 3.0, allow_subnormal=False)
 scale = st.sampled_from([1e-9, 1e-3, 1.0, 1.0, 1.0, 1e3, 1e6])
@@ -234,8 +234,20 @@ def test_work_is_bounded_by_count_even_with_a_solver_that_never_ends(monkeypatch
     assert limits == {qp.ITERATIONS}
     monkeypatch.setattr(qp, "ITERATIONS", 1)  # none ends within that
     asked[0] = 0
-    assert solve_by_priority(np.ones(2), rows, lower, priority, 1e4, TOLERANCE).status == "failed"
+    assert solve_by_priority(np.ones(2), rows, lower, priority, 1e4, TOLERANCE).status == "out of steps"
     assert asked[0] <= relaxation.SOLVES
+
+
+def test_a_programme_that_needs_more_steps_than_it_may_take_is_told_and_never_answered() -> None:
+    """x ≥ 1 in each of so many dimensions: each step adds one row."""
+    size = qp.ITERATIONS + 100
+    few, many = (solve_qp(np.eye(n), np.zeros(n), np.eye(n), np.ones(n)) for n in (qp.ITERATIONS // 2, size))
+    assert few.status == "solved"
+    assert many.status == "out of steps"
+    check(many, np.eye(size), np.ones(size))
+    batch = solve_qps(np.eye(size), np.zeros((1, size)), np.eye(size)[None], np.ones((1, size)))
+    assert batch.status.tolist() == ["out of steps"]
+    assert not batch.solved.any()
 
 
 def test_a_contradicting_box_is_told_and_never_answered() -> None:
@@ -263,7 +275,7 @@ def test_a_batch_may_share_its_cost_or_give_each_its_own() -> None:
     np.testing.assert_allclose(own.multipliers, [[1.0, 0, 0, 0], [0, 0, 0, 0]])
 
 
-@pytest.mark.parametrize("flag", [-4, -3, -2, 0, 2])
+@pytest.mark.parametrize("flag", [-5, -3, -2, 0, 2])
 def test_a_solver_that_gives_up_is_not_believed(flag: int, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("daqp.solve", lambda *_, **__: (np.zeros(2), 0.0, flag, {"lam": np.zeros(1)}))
     result = solve_qp(np.eye(2), np.zeros(2), np.array([[1.0, 0.0]]), np.array([-1.0]))

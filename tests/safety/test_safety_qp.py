@@ -230,7 +230,7 @@ def test_programmes_that_contradict_are_differentiated_through_all_that_relaxed_
         on = np.isfinite(lower[sample])
         each = (part[sample] for part in given)
         wish, rows, bounds = next(each), next(each)[on], next(each)[on]
-        solve_by_priority(wish, rows, bounds, np.array(priority)[on], slack_cost, tolerance, tape)
+        solve_by_priority(wish, rows, bounds, np.array(priority)[on], slack_cost, tolerance, tape=tape)
     assert sum(map(bool, tapes)) > 0.6 * count
     assert sum(len(tape) > 1 for tape in tapes) > 0.1 * count
     assert all((len(level.solved) > 1) == cheap for tape in tapes for level in tape)

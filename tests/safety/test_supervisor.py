@@ -374,6 +374,7 @@ def test_a_fault_inside_brakes_and_stays(monkeypatch: pytest.MonkeyPatch) -> Non
         tick = drive.run(0.5)
         assert tick.mode == Mode.STOPPING
         assert "ZeroDivisionError" in tick.reasons[0]
+        assert (tick.solve.status, tick.solve.solved, tick.rows) == ("fault", False, ())
         assert (tick.command.effort[2:] < 0).all()
     assert drive.run(8.0).mode == Mode.STOPPED
     assert drive.plant.speed == 0.0

@@ -507,5 +507,7 @@ def test_no_solution_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
 
     monkeypatch.setattr(lateral, "fill", broken)
     tick = ticks(drive)
-    assert tick.reasons == ("the programme had no solution",)
+    assert tick.reasons == ("the programme had no solution (failed)",)
+    assert tick.solve.status == "failed"
+    assert [(row.barrier, row.row) for row in tick.rows if math.isnan(row.slack)] == [("lateral", 0)]
     assert tick.allowed[0] < drive.tick.wanted[0]

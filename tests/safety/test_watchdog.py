@@ -191,6 +191,17 @@ def test_between_records_the_age_grows_with_the_time_of_the_ticks_and_never_fall
     assert watchdog.age("nominal") == 7  # the same record again: its own age counts
 
 
+def test_ages_are_those_of_the_newest_sound_records_and_none_where_there_was_none() -> None:
+    watchdog = Watchdog(settings(), car())
+    assert watchdog.ages() == dict.fromkeys(INPUTS)
+    first = dataclasses.replace(sound(), manual=None, imu=Received(sound().imu.record, 7))  # type: ignore[union-attr]
+    watchdog.check(first)
+    assert watchdog.ages() == {**dict.fromkeys(INPUTS, 0), "imu": 7, "manual": None}
+    broken = Received(Nominal(0, math.nan, 0.0), 0)
+    watchdog.check(dataclasses.replace(first, now=first.now + 5, nominal=broken, odometry=None))
+    assert watchdog.ages() == {**dict.fromkeys(INPUTS, 0), "imu": 7, "manual": None, "nominal": 5, "odometry": 5}
+
+
 def test_a_broken_record_does_not_replace_a_sound_one_nor_make_it_younger() -> None:
     watchdog, good, bad = Watchdog(settings(), car()), Nominal(0, 1.0, 0.0), Nominal(1, math.nan, 0.0)
     watchdog.check(SafetyInputs(now=0, nominal=Received(good, 0)))

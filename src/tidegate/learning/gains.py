@@ -71,10 +71,10 @@ class _Listening(Filter):
     asked: tuple[State, tuple[float, float]]
 
     def __call__(
-        self, state: State, wanted: tuple[float, float], gains: Mapping[str, float], box: Box, *, learned: bool = True
+        self, state: State, wanted: tuple[float, float], gains: Mapping[str, float], box: Box, **options: bool
     ) -> Filtered:
         self.asked = copy.copy(state), wanted  # the state is filled anew at every tick, its parts are made anew
-        return super().__call__(state, wanted, gains, box, learned=learned)
+        return super().__call__(state, wanted, gains, box, **options)
 
 
 def learn_gains(

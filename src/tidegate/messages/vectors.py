@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Sequence
 from typing import Any
 
@@ -24,12 +25,17 @@ from tidegate.records import (
     Mode,
     MotionRequest,
     Nominal,
+    RowState,
     SafetyState,
     UsedInputs,
     Values,
 )
 
 HAND_BACK = "hand_back"
+STATE = ("mode", "intervened", FORCE, CURVATURE)
+"""Entries of ``~/barriers`` after those of the barriers."""
+ROW = re.compile(r"(?P<barrier>[^ ]+)\.(?P<row>\d{1,4}) \[(?P<unit>[^]]*)\]")
+"""An entry of a row, after these. No barrier's name has a space or a dot."""
 
 
 def _named(
@@ -158,7 +164,8 @@ def decode_lane(message: Any) -> LaneEstimate:
 
 
 def encode_safety(record: SafetyState, make: Make) -> Any:
-    """Barriers as the columns h, margin, multiplier; then mode, who intervened, and wanted beside allowed commands.
+    """Barriers as the columns h, margin, multiplier; then mode, who intervened, wanted beside allowed commands; then
+    rows that push or give way, ``lane.0 [m/s²]``: position = slack, effort = multiplier.
 
     The header's frame_id lists the relaxed barriers, space separated.
     """
@@ -168,32 +175,38 @@ def encode_safety(record: SafetyState, make: Make) -> Any:
     who = float(names.index(record.intervened)) if record.intervened in names else nan
     rows += [(float(record.mode), nan, nan), (who, nan, nan)]
     rows += [(wanted, allowed, nan) for wanted, allowed in zip(record.wanted, record.allowed, strict=True)]
+    rows += [(row.slack, nan, row.multiplier) for row in record.rows]
     position, velocity, effort = np.array(rows).T
     relaxed = " ".join(barrier.name for barrier in record.barriers if barrier.relaxed)
-    return _named(
-        record.stamp, [*names, "mode", "intervened", FORCE, CURVATURE], make, position, velocity, effort, relaxed
-    )
+    told = [f"{row.barrier}.{row.row} [{row.unit}]" for row in record.rows]
+    return _named(record.stamp, [*names, *STATE, *told], make, position, velocity, effort, relaxed)
 
 
 def decode_safety(message: Any) -> SafetyState:
     columns = tuple(_column(message, name).tolist() for name in ("position", "velocity", "effort"))
     names = list(message.name)
-    if names[-4:] != ["mode", "intervened", FORCE, CURVATURE]:
-        raise MessageError(f"barriers end with {names[-4:]}; they must end with mode, intervened, {FORCE}, {CURVATURE}")
-    relaxed = message.header.frame_id.split()
     position, velocity, effort = columns
+    rows: list[RowState] = []
+    while names and (row := ROW.fullmatch(names[-1])):
+        names.pop()
+        place = len(names)
+        rows.insert(0, RowState(row["barrier"], int(row["row"]), effort[place], position[place], row["unit"]))
+    if tuple(names[-4:]) != STATE:
+        raise MessageError(f"barriers end with {names[-4:]}; they must end with {', '.join(STATE)}, then rows")
+    relaxed = message.header.frame_id.split()
     barriers = tuple(
         BarrierState(name, position[index], velocity[index], effort[index], relaxed=name in relaxed)
         for index, name in enumerate(names[:-4])
     )
-    who = position[-3]
+    mode, who, force, curvature = range(len(barriers), len(names))
     return SafetyState(
         stamp_of(message),
-        Mode(int(position[-4])),
-        (position[-2], position[-1]),
-        (velocity[-2], velocity[-1]),
+        Mode(int(position[mode])),
+        (position[force], position[curvature]),
+        (velocity[force], velocity[curvature]),
         barriers,
-        "" if math.isnan(who) else names[int(who)],
+        "" if math.isnan(position[who]) else names[int(position[who])],
+        tuple(rows),
     )
 
 

@@ -5,21 +5,50 @@ status is named ``node: task``, its ``hardware_id`` is the robot's name, and it 
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 from tidegate.messages import CHANGED, Make, encode_diagnostics
 from tidegate.messages.rates import SLOW, rate_of
 from tidegate.messages.status import SAFETY
-from tidegate.records import NANOSECONDS, ImageHealth, Level, Mode, Tick
+from tidegate.records import NANOSECONDS, ImageHealth, Level, Mode, Solve, Tick
 
 PERIOD_S = 1.0
 DRY_RUN = "dry run: nothing is sent to the actuators"
 LEVELS = {Mode.NORMAL: Level.OK, Mode.HOLD: Level.WARN, Mode.STOPPING: Level.ERROR, Mode.STOPPED: Level.ERROR}
 
 
+class SolverStatus:
+    """What the solver did since it was told last: a tick that braked for want of a solution is over when it is told."""
+
+    def __init__(self) -> None:
+        self._begin()
+
+    def _begin(self) -> None:
+        self._most, self._longest = 0, 0.0
+        self._failed: Counter[str] = Counter()
+
+    def saw(self, solve: Solve) -> None:
+        """Count one tick."""
+        self._most, self._longest = max(self._most, solve.programmes), max(self._longest, solve.time)
+        if not solve.solved:
+            self._failed[solve.status] += 1
+
+    def told(self) -> tuple[dict[str, str], list[str]]:
+        """Values and warnings; begins anew."""
+        values = {"programmes, most": str(self._most)}
+        if self._longest:
+            values["solve time, longest [ms]"] = f"{1e3 * self._longest:.3f}"
+        values |= {f"backup went out: {status}": str(count) for status, count in self._failed.items()}
+        words = [f"the backup went out ({status}, {count} ticks)" for status, count in self._failed.items()]
+        self._begin()
+        return values, words
+
+
 def safety_diagnostics(
     tick: Tick,
+    solver: SolverStatus,
     dropped: Mapping[str, int],
     make: Make,
     robot: str,
@@ -29,11 +58,12 @@ def safety_diagnostics(
     dry_run: bool = False,
     off: Sequence[str] = (),
 ) -> Any:
-    """A DiagnosticArray: mode as level, reasons as message, what the filter changed and dropped messages as values.
+    """A DiagnosticArray: mode as level, reasons as message; what the filter changed, rows that give way, ages of the
+    inputs and dropped messages as values.
 
     ``actuators``: what is wrong with the topics that it commands; an ERROR whatever the mode. ``changed``: settings
     that are not the file's, by key. A ``dry_run`` is at least a WARN, and so
-    are parts and barriers that are switched ``off``.
+    are parts and barriers that are switched ``off``, and a backup that went out, as ``solver`` tells.
     """
     pairs = {
         "mode": tick.mode.name,
@@ -41,10 +71,14 @@ def safety_diagnostics(
         **{f"reason_{index}": reason for index, reason in enumerate(tick.reasons)},
         **{f"not newer, dropped: {topic}": str(count) for topic, count in dropped.items()},
         **{f"relaxed: {barrier.name}": "true" for barrier in tick.barriers if barrier.relaxed},
+        **{f"slack: {row.barrier}.{row.row} [{row.unit}]": f"{row.slack:.4g}" for row in tick.rows if row.slack != 0},
+        **{f"age [ms]: {name}": "never" if age is None else f"{age / 1e6:.1f}" for name, age in tick.ages.items()},
         **{f"{CHANGED}{key}": repr(float(value)) for key, value in (changed or {}).items()},
         **({"dry_run": "true"} if dry_run else {}),
     }
-    warnings = [DRY_RUN] if dry_run else []
+    values, warnings = solver.told()
+    pairs |= values
+    warnings += [DRY_RUN] if dry_run else []
     if off:
         pairs["off"], warnings = ", ".join(off), [*warnings, f"switched off: {', '.join(off)}"]
     level = Level.ERROR if actuators else max(LEVELS[tick.mode], Level.WARN if warnings else Level.OK)

@@ -17,7 +17,7 @@ from tidegate.messages import clock_of, encode_efforts
 from tidegate.messages.rates import OUTPUTS
 from tidegate.nodes.actuator_watch import actuator_faults, commands
 from tidegate.nodes.diagnostics import DRY_RUN as SAID_DRY_RUN
-from tidegate.nodes.diagnostics import safety_diagnostics
+from tidegate.nodes.diagnostics import SolverStatus, safety_diagnostics
 from tidegate.nodes.emergency import EmergencyChain
 from tidegate.nodes.inbox import FIELDS, Inbox, Instant
 from tidegate.nodes.parameters import Own, changed
@@ -38,6 +38,7 @@ from tidegate.records import (
 )
 from tidegate.robot import Car, DriveByWire, MotorBrake
 from tidegate.safety import Filter, Supervisor
+from tidegate.safety.budget import OUT_OF_TIME
 from tidegate.safety.supervisor import check_disabled
 from tidegate.settings import adjusted
 
@@ -97,7 +98,10 @@ class SafetyNode(StackNode):
         check_disabled(self.disabled, self.settings)
         barriers = self.settings.safety.barriers.items()
         self._off = sorted(self.disabled | {name for name, parameters in barriers if not parameters.enabled})
-        self._supervisor = Supervisor(self.settings, self._car, disable=self.disabled)
+        # without a clock commands do not depend on how fast the machine is: neither in lock-step nor in slow motion
+        simulated = self._lock_step or self.get_parameter("use_sim_time").value
+        clock = None if simulated else time.monotonic_ns
+        self._supervisor = Supervisor(self.settings, self._car, disable=self.disabled, clock=clock)
         self._supervisor.adjust(self._changed)
         if self._dry_run:
             self.advertise("safety_node/would_command")
@@ -128,6 +132,7 @@ class SafetyNode(StackNode):
         self._stop, self._reset = False, False
         self._auto_reset = self.own(AUTO_RESET)
         self._mode: Mode | None = None
+        self._solver = SolverStatus()
         self._begun: int | None = None
         self._told = self._heard_at = 0.0
         self._commanded_stamp: int | None = None
@@ -272,6 +277,7 @@ class SafetyNode(StackNode):
             emergency_silent=silent,
             stop_requested=self._stop,
             reset_requested=self._reset or self._auto_reset,
+            out_of_time=False,  # none knows that before the tick but a replay
         )
         self._reset = False
         tick = self._supervisor.tick(inputs)
@@ -282,7 +288,8 @@ class SafetyNode(StackNode):
             self._actuate(tick, self._supervisor)
         self._tell_latency(inputs.nominal)
         self.send("safety_node/barriers", SafetyState.of(tick))
-        self.send("safety_node/inputs", UsedInputs.of(inputs))
+        self.send("safety_node/inputs", UsedInputs.of(inputs, out_of_time=tick.solve.status == OUT_OF_TIME))
+        self._solver.saw(tick.solve)
         self._tell_mode(tick)
 
     def _actuate(self, tick: Tick, supervisor: Supervisor) -> None:
@@ -316,7 +323,7 @@ class SafetyNode(StackNode):
                 self.get_logger().error("; ".join(faults), throttle_duration_sec=5.0)
             robot, dropped = self.settings.vehicle.name, self._inbox.dropped
             asked = {"dry_run": self._dry_run, "off": self._off}
-            told = safety_diagnostics(tick, dropped, make, robot, faults, self._changed, **asked)
+            told = safety_diagnostics(tick, self._solver, dropped, make, robot, faults, self._changed, **asked)
             self.send_message("diagnostics", told)
         if other_mode:
             self.get_logger().info(f"{tick.mode.name}: {'; '.join(tick.reasons) or 'all well'}")

@@ -162,11 +162,17 @@ def _barriers(view: View) -> RenderableType:
     table = _table("", "h", "margin", "")
     for barrier in state.barriers:
         acts = barrier.name in view.acted
-        marks = [*(["◀ acts"] if acts else []), *(["gives way"] if barrier.relaxed else [])]
+        marks = [*(["◀ acts"] if acts else []), *([_gives(state, barrier.name)] if barrier.relaxed else [])]
         style = "bold red" if barrier.h < 0 else "bold yellow" if acts or barrier.relaxed else ""
         numbers = (_number(barrier.h, ".2f"), _number(barrier.margin, ".2f"))
         table.add_row(Text(barrier.name, style), *numbers, Text(", ".join(marks), style))
     return table
+
+
+def _gives(state: SafetyState, name: str) -> str:
+    """By how much a barrier gives way, in that row which does most."""
+    most = max((row for row in state.rows if row.barrier == name), key=lambda row: row.slack, default=None)
+    return "gives way" if most is None else f"gives {most.slack:.2g} {most.unit}"
 
 
 def _efforts(view: View) -> RenderableType:

@@ -116,6 +116,7 @@ class Barrier(ABC):
         Parameters: what the robot's file may say of it; ``parameters`` is what it says.
         priority: when its rows give way.
         rows: how many rows it has at most.
+        unit: of what its rows compare, in which it is told by how much one gave way.
         gain: name of its outermost gain among the policy's gains; '' where it has none that varies.
         learned: whether it uses what the camera says (off while a driver drives).
         compiled: whether making one takes longer than a tick: settings then change only while the car stands.
@@ -125,6 +126,7 @@ class Barrier(ABC):
     Parameters: ClassVar[type[BarrierParameters]] = BarrierParameters
     priority: ClassVar[Priority]
     rows: int
+    unit: ClassVar[str] = ""
     gain: ClassVar[str] = ""
     learned: ClassVar[bool] = False
     compiled: ClassVar[bool] = False

@@ -36,6 +36,7 @@ class Distance(Barrier):
     Parameters = DistanceParameters
     priority = Priority.DISTANCE
     rows = 2
+    unit = "m/s²"
     gain = "distance"
 
     def __init__(self, settings: Settings, car: Car, parameters: Any = None) -> None:

@@ -57,6 +57,7 @@ class Edge(Barrier):
 
     priority = Priority.EDGE
     rows = 2
+    unit = "m"
     learned = True
 
     def __init__(self, settings: Settings, car: Car, parameters: Any = None) -> None:

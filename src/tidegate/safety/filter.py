@@ -10,34 +10,43 @@ from typing import NamedTuple
 
 import numpy as np
 
-from tidegate.records import BarrierState, Floats
+from tidegate.records import UNNEEDED, BarrierState, Floats, RowState, Solve, nanoseconds
 from tidegate.robot import Car
 from tidegate.safety.backup import Backup
 from tidegate.safety.barrier import OFF, Barrier, Row, Rows, State, barriers
+from tidegate.safety.budget import Budget, Clock
 from tidegate.safety.joints import Box
-from tidegate.safety.qp import QPResult
-from tidegate.safety.relaxation import HARD, solve_by_priority
+from tidegate.safety.qp import PUSHES, QPResult
+from tidegate.safety.relaxation import HARD, QPSolver, solve_by_priority
 from tidegate.settings import BarrierParameters, Settings
 
 BOX = np.array([[1.0, 0.0], [-1.0, 0.0], [0.0, 1.0], [0.0, -1.0]])
 """Rows of the joint box: force low and high, curvature low and high."""
 _BOX_ROWS: list[tuple[float, ...]] = [tuple(row) for row in BOX.tolist()]
+_NO_MULTIPLIERS: list[float] = []
 
 GAVE_WAY = 20
 """A row that is broken by more tolerances than this gave way: ten may be kept with, and fifty are lowered by."""
 
 UnitRow = tuple[float, float, float, int, int]
-"""A row of unit norm in units of deviation: by force and by curvature, bound; its priority, its barrier's index."""
+"""A row of unit norm in units of deviation: by force and by curvature, bound; its place in the table, its barrier's
+index."""
 
 
 class Filtered(NamedTuple):
-    """What the filter let through; ``solved`` False means that the backup command was taken instead."""
+    """What the filter let through, and what it has to tell of it as in ``Tick``."""
 
     force: float
     curvature: float
-    barriers: tuple[BarrierState, ...]
-    intervened: str
-    solved: bool
+    barriers: tuple[BarrierState, ...] = ()
+    intervened: str = ""
+    rows: tuple[RowState, ...] = ()
+    solve: Solve = UNNEEDED
+
+    @property
+    def solved(self) -> bool:
+        """False means that the backup command was taken instead."""
+        return self.solve.solved
 
 
 class Filter:
@@ -55,11 +64,15 @@ class Filter:
     rows give way by priority, lowest first, each by as little as the ones above it leave room for.
     """
 
-    def __init__(self, settings: Settings, car: Car, *, disable: frozenset[str] = frozenset()) -> None:
-        """``disable``: names of barriers to leave out, for evaluation."""
+    def __init__(
+        self, settings: Settings, car: Car, *, disable: frozenset[str] = frozenset(), clock: Clock | None = None
+    ) -> None:
+        """``disable``: names of barriers to leave out, for evaluation. ``clock``: see ``Supervisor``."""
+        self._clock, self._longest = clock, nanoseconds(1 / settings.safety.rate_hz)
         self._settings = settings
         self._filter = settings.safety.filter
         self.gain_default = self._filter.gain_default
+        self._broken = -GAVE_WAY * self._filter.tolerance
         self._backup = Backup(settings, car)
         self.barriers: tuple[Barrier, ...] = tuple(
             _made(name, parameters, settings, car)
@@ -70,6 +83,7 @@ class Filter:
         self.scale = np.array(self._units)
         starts = [0, *accumulate(barrier.rows for barrier in self.barriers)]
         self._table: list[Row | None] = [None] * starts.pop()
+        self._starts = starts
         self._rows = [
             Rows(self._table, start, barrier.rows) for start, barrier in zip(starts, self.barriers, strict=True)
         ]
@@ -92,8 +106,8 @@ class Filter:
         """Outermost gain of each row: the policy's, or the default where it gives none, clamped to the interval."""
         low, high = self._settings.policy.gain_low, self._settings.policy.gain_high
         given = [gains.get(name, math.nan) for name in self.gain_names] + [math.nan]  # index -1
-        chosen = [gain if math.isfinite(gain) else self.gain_default for gain in given]
-        return [min(max(chosen[index], low), high) for index in self.gain_index]
+        chosen = [min(max(gain if math.isfinite(gain) else self.gain_default, low), high) for gain in given]
+        return [chosen[index] for index in self.gain_index]
 
     def _fill(self, state: State, learned: bool) -> list[float]:
         """Fill the table of rows; h by barrier."""
@@ -104,9 +118,19 @@ class Filter:
         ]
 
     def __call__(
-        self, state: State, wanted: tuple[float, float], gains: Mapping[str, float], box: Box, *, learned: bool = True
+        self,
+        state: State,
+        wanted: tuple[float, float],
+        gains: Mapping[str, float],
+        box: Box,
+        *,
+        learned: bool = True,
+        out_of_time: bool = False,
     ) -> Filtered:
-        """The command nearest to ``wanted`` (force [N], curvature [1/m]) that keeps the rows and the joint ``box``."""
+        """The command nearest to ``wanted`` (force [N], curvature [1/m]) that keeps the rows and the joint ``box``.
+
+        ``learned``: see ``rows``; ``out_of_time``: the solver has no time left, as in ``SafetyInputs``.
+        """
         values = self._fill(state, learned)
         force_unit, curvature_unit = self._units
         wish = wanted[0] / force_unit, wanted[1] / curvature_unit
@@ -119,13 +143,16 @@ class Filter:
         rows = self._unit_rows(gains)
         cutting = _cutting(rows, unit_box)
         x, y = unit_box.clip(*wish)  # the nearest point of the box; where it keeps the rows it is the answer
-        solved, pushes = math.isfinite(sum(wish)) and unit_box.holds(x, y), [0.0] * len(self.barriers)
-        if not (solved and all(a * x + b * y >= bound for a, b, bound, _, _ in cutting)):
-            result = self._solve(wish, cutting, unit_box)
-            solved, (x, y) = result.status == "solved", result.solution.tolist()
-            for row, push in zip(cutting, result.multipliers[len(BOX) :].tolist(), strict=True):
+        inside, pushes = math.isfinite(sum(wish)) and unit_box.holds(x, y), [0.0] * len(self.barriers)
+        solve, multipliers = UNNEEDED, _NO_MULTIPLIERS
+        if not (inside and all(a * x + b * y >= bound for a, b, bound, _, _ in cutting)):
+            budget = Budget(self._clock, self._longest, out_of_time=out_of_time)
+            result = self._solve(wish, cutting, unit_box, budget)
+            solve, multipliers = budget.spent(result.status), result.multipliers[len(BOX) :].tolist()
+            x, y = result.solution.tolist()
+            for row, push in zip(cutting, multipliers, strict=True):
                 pushes[row[-1]] = max(pushes[row[-1]], push)
-        if solved:
+        if solve.solved:
             command = box.clip(x * force_unit, y * curvature_unit)
         else:
             command = self.fallback(state, box)
@@ -135,13 +162,27 @@ class Filter:
             margin = a * x + b * y - bound
             if not margin >= margins[owner]:
                 margins[owner] = margin
-        broken = -GAVE_WAY * self._filter.tolerance
+        broken = self._broken
         states = tuple(
             BarrierState(barrier.name, h, least, push, least < broken)
             for barrier, h, least, push in zip(self.barriers, values, margins, pushes, strict=True)
         )
         most = max(pushes, default=0.0)
-        return Filtered(*command, states, self.barriers[pushes.index(most)].name if most > 1e-6 else "", solved)
+        told = self._told(cutting, multipliers, x, y) if multipliers else ()
+        return Filtered(*command, states, self.barriers[pushes.index(most)].name if most > 1e-6 else "", told, solve)
+
+    def _told(self, rows: list[UnitRow], multipliers: list[float], x: float, y: float) -> tuple[RowState, ...]:
+        """Of ``rows``, those that push, or give way at a command in units of deviation."""
+        told = []
+        for (a, b, bound, place, owner), push in zip(rows, multipliers, strict=True):
+            margin, slack = a * x + b * y - bound, 0.0
+            if not margin >= self._broken:  # NaN too
+                slack = -margin * self._norm(place)
+            elif push <= PUSHES:
+                continue
+            barrier = self.barriers[owner]
+            told.append(RowState(barrier.name, place - self._starts[owner], push, slack, barrier.unit))
+        return tuple(told)
 
     def fallback(self, state: State, box: Box) -> tuple[float, float]:
         """Where there is no solution: a hard stop within the grip, and the steering as it is; never what was wanted."""
@@ -151,7 +192,8 @@ class Filter:
         """What the table holds, in units of deviation."""
         force_unit, curvature_unit = self._units
         rows: list[UnitRow] = []
-        for row, gain, rank, owner in zip(self._table, self.row_gains(gains), self.priority, self._owner, strict=True):
+        places = range(len(self._table))
+        for place, row, gain, owner in zip(places, self._table, self.row_gains(gains), self._owner, strict=True):
             if row is None:
                 continue
             by_force, by_curvature, fixed, scaled, cap = row
@@ -162,19 +204,27 @@ class Filter:
             bound = fixed - gain * scaled
             if cap < bound or math.isnan(cap):  # NaN must not get lost
                 bound = cap
-            rows.append((by_force / norm, by_curvature / norm, bound / norm, rank, owner))
+            rows.append((by_force / norm, by_curvature / norm, bound / norm, place, owner))
         return rows
 
-    def _solve(self, wish: tuple[float, float], rows: list[UnitRow], box: Box) -> QPResult:
+    def _norm(self, place: int) -> float:
+        """What a row of the table was divided by."""
+        row = self._table[place]
+        assert row is not None
+        norm = math.hypot(row[0] * self._units[0], row[1] * self._units[1])
+        return 1.0 if norm < 1e-12 else norm
+
+    def _solve(self, wish: tuple[float, float], rows: list[UnitRow], box: Box, solve: QPSolver) -> QPResult:
         """The programme of the joint ``box``, hard always, and of ``rows``, all in units of deviation."""
         lower = [box.force_low, -box.force_high, box.curvature_low, -box.curvature_high]
         return solve_by_priority(
             np.array(wish),
             np.array([*_BOX_ROWS, *(row[:2] for row in rows)]),
             np.array([*lower, *(row[2] for row in rows)]),
-            [HARD] * len(lower) + [row[3] for row in rows],
+            [HARD] * len(lower) + [self.priority[row[3]] for row in rows],
             self._filter.slack_cost,
             self._filter.tolerance,
+            solve,
         )
 
 

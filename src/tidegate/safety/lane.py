@@ -32,6 +32,7 @@ class Lane(Barrier):
 
     priority = Priority.LANE
     rows = 2
+    unit = "m/s²"
     gain = "lane"
     learned = True
 

@@ -18,10 +18,13 @@ from numpy.typing import NDArray
 from tidegate.records import Floats
 
 UNBOUNDED = 1e30
-FLAGS = {1: "solved", -1: "infeasible"}
+OUT_OF_STEPS = "out of steps"
+FLAGS = {1: "solved", -1: "infeasible", -4: OUT_OF_STEPS}
 """Of DAQP, as a status; any other means that it failed."""
 ITERATIONS = 500
-"""Most steps of one programme; one that needs more has failed. Of a car's programmes none needed more than a tenth."""
+"""Most steps of one programme. Of a car's programmes none needed more than a tenth."""
+WORD = f"U{len(OUT_OF_STEPS)}"
+"""NumPy's type of a status: as long as the longest."""
 PUSHES = 1e-9
 """Multiplier above which a row counts as active."""
 PART = 256
@@ -35,7 +38,7 @@ class QPResult:
     """What came of one programme.
 
     ``solution`` (n,); ``multipliers`` (m,) ≥ 0 of the rows; ``residual`` the largest violation of any row, inf where
-    there is no finite solution; ``status`` 'solved', 'infeasible' or 'failed'.
+    there is no finite solution; ``status`` 'solved', 'infeasible', 'out of steps' or 'failed'.
     """
 
     solution: Floats
@@ -90,14 +93,14 @@ def solve_qp(P: Floats, q: Floats, G: Floats, lower: Floats, tolerance: float = 
     flat = G.ravel()
     # one number tells of any NaN or inf, and of sizes beyond 1e150
     if not math.isfinite(q.dot(q) + lower.dot(lower) + flat.dot(flat)):
-        return _nothing(q.shape[0], rows, "failed")
+        return nothing(q.shape[0], rows, "failed")
     solution, multipliers, status = _solve(P, q, G, lower)
     if status != "solved":
-        return _nothing(q.shape[0], rows, status)
+        return nothing(q.shape[0], rows, status)
     # einsum, not @: it gives the same bits for one programme and for many
     residual = float(np.maximum.reduce(lower - np.einsum("mn,n->m", G, solution))) if rows else 0.0
     if not (residual <= tolerance and math.isfinite(solution.dot(solution))):
-        return _nothing(q.shape[0], rows, "failed")
+        return nothing(q.shape[0], rows, "failed")
     return QPResult(solution, np.maximum(-multipliers, 0.0), residual, status)
 
 
@@ -126,7 +129,7 @@ def solve_qps(
     on = ~(lower <= -UNBOUNDED)  # NaN is on, and fails
     rows, bounds = np.where(on[..., None], G, 0.0), np.where(on, lower, 0.0)
     solution, multipliers = np.full(q.shape, np.nan), np.zeros(lower.shape)
-    status = np.full(len(q), "failed", "U10")
+    status = np.full(len(q), "failed", WORD)
     with np.errstate(over="ignore", invalid="ignore"):
         sound = np.isfinite((q * q).sum(axis=1) + (bounds * bounds).sum(axis=1) + (rows * rows).sum(axis=(1, 2)))
         for sample, which in _which(on):
@@ -154,7 +157,7 @@ def _joined(parts: list[QPBatch]) -> QPBatch:
 def solve_each(solve: Callable[[int, Which], QPResult], lower: Floats, size: int) -> QPBatch:
     """Call ``solve`` for each sample with the rows that are on: those whose ``lower`` (B, m) is not -inf."""
     count, rows = lower.shape
-    batch = QPBatch(np.full((count, size), np.nan), np.zeros((count, rows)), np.empty(count), np.empty(count, "U10"))
+    batch = QPBatch(np.full((count, size), np.nan), np.zeros((count, rows)), np.empty(count), np.empty(count, WORD))
     for sample, on in _which(~(lower <= -UNBOUNDED)):  # NaN is on, and fails
         one = solve(sample, on)
         batch.solution[sample], batch.multipliers[sample, on] = one.solution, one.multipliers
@@ -175,8 +178,14 @@ def _solve(P: Floats, q: Floats, G: Floats, lower: Floats) -> tuple[Floats, Floa
     return solution, info["lam"], FLAGS.get(flag, "failed")
 
 
-def _nothing(size: int, rows: int, status: str) -> QPResult:
-    return QPResult(np.full(size, np.nan), np.zeros(rows), np.inf, status)
+def nothing(size: int, rows: int, status: str) -> QPResult:
+    """The result (n,), (m,) of a programme that has no solution."""
+    return QPResult(_unknown(size).copy(), np.zeros(rows), np.inf, status)
+
+
+@cache
+def _unknown(size: int) -> Floats:
+    return np.full(size, np.nan)  # which takes longer than a copy of it
 
 
 @cache

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import cache
 from itertools import pairwise
 from typing import NamedTuple
@@ -27,6 +27,8 @@ AGAIN = 4
 SOLVES = 2 + HARD * (1 + len(CHEAPER) + AGAIN)
 """Most programmes of one call: bounded by count, not by the clock, so that a replay gives what the drive gave."""
 Priorities = Sequence[int] | NDArray[np.int_]
+QPSolver = Callable[[Floats, Floats, Floats, Floats, float], QPResult]
+"""``solve_qp``, or what counts its calls: P, q, G, lower, tolerance."""
 
 
 class Slackened(NamedTuple):
@@ -57,6 +59,7 @@ def solve_by_priority(
     priority: Priorities,
     slack_cost: float,
     tolerance: float,
+    solve: QPSolver = solve_qp,
     tape: list[Level] | None = None,
 ) -> QPResult:
     """Minimise ½‖z − wanted‖² subject to ``rows`` z ≥ ``lower``, giving way in the order of ``priority``.
@@ -71,14 +74,15 @@ def solve_by_priority(
         priority: (m,) of ``Priority``, ``HARD`` for rows that never give way.
         slack_cost: cost of a unit of slack against a unit of deviation.
         tolerance: largest violation accepted.
+        solve: solves one programme.
         tape: gets each level that is lowered, from the highest down.
     """
-    cost = _unit_cost(wanted.shape[0])
-    result = solve_qp(cost, -wanted, rows, lower, tolerance)
+    cost, towards = _unit_cost(wanted.shape[0]), -wanted
+    result = solve(cost, towards, rows, lower, tolerance)
     if result.status == "solved":
         return result
-    lower = relaxed(wanted, rows, lower, priority, slack_cost, tolerance, tape)
-    return solve_qp(cost, -wanted, rows, lower, 10 * tolerance)
+    lower = relaxed(wanted, rows, lower, priority, slack_cost, tolerance, solve, tape)
+    return solve(cost, towards, rows, lower, 10 * tolerance)
 
 
 def relaxed(
@@ -88,10 +92,12 @@ def relaxed(
     priority: Priorities,
     slack_cost: float,
     tolerance: float,
+    solve: QPSolver = solve_qp,
     tape: list[Level] | None = None,
 ) -> Floats:
     """``lower`` (m,), lowered as described in ``solve_by_priority``."""
     size, priority = wanted.shape[0], np.asarray(priority)
+    cost, towards = _unit_cost(size), -wanted
     order = np.argsort(-priority, kind="stable")  # what is above a level comes before it
     rows, reached = rows[order], lower[order]
     # the programme with slack has one variable more
@@ -101,11 +107,11 @@ def relaxed(
     for start, end in pairwise(ends):
         if start == end:
             continue
-        if solve_qp(_unit_cost(size), -wanted, rows[:end], reached[:end], tolerance).status != "solved":
+        if solve(cost, towards, rows[:end], reached[:end], tolerance).status != "solved":
             mine = slice(start, end)
             soft_rows[:, size] = 0.0
             soft_rows[mine, size] = 1.0
-            solved = _least_slack(soft_wanted, soft_rows[:end], reached[:end], slack_cost, tolerance)
+            solved = _least_slack(soft_wanted, soft_rows[:end], reached[:end], slack_cost, tolerance, solve)
             if solved:
                 left = rows[mine] @ solved[-1].result.solution[:size] - ROOM * tolerance
                 if tape is not None:
@@ -117,12 +123,14 @@ def relaxed(
     return lower
 
 
-def _least_slack(wanted: Floats, rows: Floats, lower: Floats, slack_cost: float, tolerance: float) -> list[Slackened]:
+def _least_slack(
+    wanted: Floats, rows: Floats, lower: Floats, slack_cost: float, tolerance: float, solve: QPSolver
+) -> list[Slackened]:
     """The programmes that led to the least of the last variable, the slack, near to ``wanted`` (n + 1,); or none."""
-    size = wanted.shape[0] - 1
+    size, towards = wanted.shape[0] - 1, -wanted
     for part in CHEAPER:
         cost = _soft_cost(size, part * slack_cost)
-        result = solve_qp(cost, -wanted, rows, lower, 10 * tolerance)
+        result = solve(cost, towards, rows, lower, 10 * tolerance)
         if result.status == "solved":
             break
     else:
@@ -130,7 +138,7 @@ def _least_slack(wanted: Floats, rows: Floats, lower: Floats, slack_cost: float,
     solved = [Slackened(part * slack_cost, result)]
     for _ in range(AGAIN if part < 1 else 0):  # proximal steps
         nearer = np.append(solved[-1].result.solution[:size], 0.0)
-        result = solve_qp(cost, -nearer, rows, lower, 10 * tolerance)
+        result = solve(cost, -nearer, rows, lower, 10 * tolerance)
         if result.status == "solved":
             solved.append(Slackened(part * slack_cost, result))
     return solved

@@ -34,7 +34,7 @@ def filter_solver(priority: Sequence[int], settings: Settings) -> Solver:
 
         def solve(sample: int, on: Which) -> QPResult:
             tape: list[Level] = []
-            found = solve_by_priority(-q[sample], G[sample, on], lower[sample, on], ranks[on], *options, tape)
+            found = solve_by_priority(-q[sample], G[sample, on], lower[sample, on], ranks[on], *options, tape=tape)
             if tape:
                 tapes[sample] = np.arange(len(ranks))[on], tape
             return found

@@ -34,6 +34,7 @@ class Speed(Barrier):
 
     priority = Priority.SPEED
     rows = 1
+    unit = "m/s²"
     gain = "speed"
 
     def __init__(self, settings: Settings, car: Car, parameters: Any = None) -> None:
@@ -62,6 +63,7 @@ class Slowing(Barrier):
 
     priority = Priority.COMFORT
     rows = 1
+    unit = "m/s²"
     gain = "speed"
     learned = True
 

@@ -9,10 +9,22 @@ from collections.abc import Iterable, Mapping
 import numpy as np
 
 from tidegate.errors import SettingsError
-from tidegate.records import Command, Floats, JointStates, Level, Mode, SafetyInputs, Tick, nanoseconds, seconds
+from tidegate.records import (
+    Command,
+    Floats,
+    JointStates,
+    Level,
+    Mode,
+    SafetyInputs,
+    Solve,
+    Tick,
+    nanoseconds,
+    seconds,
+)
 from tidegate.robot import WHEEL_JOINTS, Actuation, Car, MotionLimits
 from tidegate.safety.backup import Backup
 from tidegate.safety.barrier import State
+from tidegate.safety.budget import Clock
 from tidegate.safety.filter import Filter, Filtered
 from tidegate.safety.joints import joint_box
 from tidegate.safety.ladder import Conditions, Rung, advance
@@ -26,6 +38,7 @@ from tidegate.safety.watchdog import Watchdog
 from tidegate.settings import Settings, adjusted
 
 TRUSTED = ("joints", "odometry", "imu", "points")
+FAULT = Solve("fault")
 PARTS = ("filter", "image_health")
 """What may be left out besides a barrier, for evaluation."""
 
@@ -51,15 +64,21 @@ class Supervisor:
         speed: [m/s], as the last tick had it; None = a trusted sensor was at fault, or the tick was.
     """
 
-    def __init__(self, settings: Settings, car: Car, *, disable: frozenset[str] = frozenset()) -> None:
-        """``disable``: barrier names, 'image_health' or 'filter' to leave out; for evaluation only."""
+    def __init__(
+        self, settings: Settings, car: Car, *, disable: frozenset[str] = frozenset(), clock: Clock | None = None
+    ) -> None:
+        """``disable``: barrier names, 'image_health' or 'filter' to leave out; for evaluation only.
+
+        ``clock`` [ns], such as ``time.monotonic_ns``: for a car that drives in real time. The solver is timed by it and
+        has a period; after that the backup goes out. None: commands depend on the inputs alone.
+        """
         self._file = self._settings = settings
-        self._car, self._disable = car, disable
+        self._car, self._disable, self._clock = car, disable, clock
         self._period = 1.0 / settings.safety.rate_hz
         self._share = settings.safety.steering_share
         self._hold = nanoseconds(settings.safety.hold_s)
         self._camera_late = nanoseconds(settings.safety.camera_timeout_s)
-        self.filter = Filter(settings, car, disable=disable)
+        self.filter = Filter(settings, car, disable=disable, clock=clock)
         self._lowering = Lowering(settings, car)
         self._watchdog, self._plausibility = Watchdog(settings, car), Plausibility(settings, car)
         self._held = Held(nanoseconds(settings.safety.plausibility.persist_s))
@@ -104,7 +123,7 @@ class Supervisor:
             SettingsError: no such setting, or out of range; nothing has changed then.
         """
         settings = adjusted(self._file, changed)
-        self.filter = Filter(settings, self._car, disable=self._disable)
+        self.filter = Filter(settings, self._car, disable=self._disable, clock=self._clock)
         self._settings = settings
         self._hold = nanoseconds(settings.safety.hold_s)
         self._surroundings.adjust(settings)
@@ -130,7 +149,7 @@ class Supervisor:
             state.force, state.curvature = self._car.wheel_force(effort[-len(WHEEL_JOINTS) :]), actuation.curvature
             backup = self._backup.hardest, actuation.curvature
             command = Command(inputs.now, self._car.joint_names, effort)
-            return Tick(command, Mode.STOPPING, backup, backup, (), "", (reason,))
+            return Tick(command, Mode.STOPPING, backup, backup, (), "", (reason,), solve=FAULT)
 
     def _braking(self, inputs: SafetyInputs) -> Floats:
         """Efforts (J,) [N·m] after a fault inside, of parts that may be sound: hard brakes, steering held where it was.
@@ -167,12 +186,12 @@ class Supervisor:
         wanted = self._wanted(mode, conditions)
         box = joint_box(self._car, state.force, state.curvature, self._period, self._share, self._lowering.drive)
         if "filter" in self._disable:
-            filtered = Filtered(*box.clip(*wanted), (), "", True)
+            filtered = Filtered(*box.clip(*wanted))
         else:
             told = watchdog.usable("gains") if mode == Mode.NORMAL else None
             gains = {} if told is None else told.values
             driven = mode == Mode.NORMAL and conditions.manual
-            filtered = self.filter(state, wanted, gains, box, learned=not driven)
+            filtered = self.filter(state, wanted, gains, box, learned=not driven, out_of_time=bool(inputs.out_of_time))
         allowed = (filtered.force, filtered.curvature)
         joints = watchdog.usable("joints") or self._no_joints
         effort = self._limiter(self._actuation.efforts(*allowed, joints, inputs.now))
@@ -180,7 +199,9 @@ class Supervisor:
         state.force, state.curvature = allowed[0], self._actuation.curvature
         if not conditions.trusted:
             self.speed = state.speed
-        reasons = self.rung.reasons if filtered.solved else (*self.rung.reasons, "the programme had no solution")
+        reasons = self.rung.reasons
+        if not filtered.solved:
+            reasons += (f"the programme had no solution ({filtered.solve.status})",)
         if mode == Mode.STOPPED:  # what stands against a reset now
             reasons += tuple(why for why in conditions.trusted + camera if why not in reasons)
         return Tick(
@@ -191,6 +212,9 @@ class Supervisor:
             filtered.barriers,
             filtered.intervened,
             reasons,
+            filtered.rows,
+            filtered.solve,
+            watchdog.ages(),
         )
 
     def _wake(self, silent: float) -> None:

@@ -48,6 +48,7 @@ class Traction(Barrier):
 
     priority = Priority.GRIP
     rows = SIDES
+    unit = "m/s²"
 
     def __init__(self, settings: Settings, car: Car, parameters: Any = None) -> None:
         super().__init__(settings, car, parameters)
@@ -75,6 +76,7 @@ class Lateral(Barrier):
 
     priority = Priority.GRIP
     rows = 2
+    unit = "m/s²"
 
     def __init__(self, settings: Settings, car: Car, parameters: Any = None) -> None:
         super().__init__(settings, car, parameters)

@@ -109,6 +109,10 @@ class Watchdog:
         """Age [ns] of the newest sound record; -1 = never."""
         return self._inputs[name].age
 
+    def ages(self) -> dict[str, int | None]:
+        """Ages [ns] of the newest sound records by input; None = never."""
+        return {name: None if kept.newest is None else kept.age for name, kept in self._inputs.items()}
+
     def usable(self, name: str) -> Any:
         """The newest sound record of an input if it is young enough, else None."""
         kept = self._inputs[name]

@@ -29,6 +29,7 @@ class GentleBends(LinearConstraint):
     """
 
     priority = Priority.COMFORT
+    unit = "m/s²"
     Parameters = GentleBendsParameters
 
     def constraints(self, force: Any, curvature: Any) -> list[Any]:

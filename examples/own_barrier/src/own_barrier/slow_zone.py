@@ -38,6 +38,7 @@ class SlowZone(Barrier):
 
     priority = Priority.SPEED
     rows = 1
+    unit = "m/s²"
     gain = "speed"
     Parameters = SlowZoneParameters
 

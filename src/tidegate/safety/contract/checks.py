@@ -16,7 +16,7 @@ from tidegate.errors import ContractError
 from tidegate.robot import Car
 from tidegate.safety.barrier import Ahead, Barrier, Row, Rows, State
 from tidegate.safety.contract import hostile
-from tidegate.safety.contract.claim import check_parameters, claim_of
+from tidegate.safety.contract.claim import check_parameters, check_unit, claim_of
 from tidegate.safety.contract.ideal import IdealCar, draw
 from tidegate.safety.filter import Filter
 from tidegate.settings import Settings
@@ -79,8 +79,9 @@ class Contract:
         raise ContractError(f"no barrier '{self.name}' is in use; safety.barriers has {known}")
 
     def docs(self) -> None:
-        """The docstring says h, relative degree, trusted inputs, guarantee, assumption; parameters have units."""
+        """The docstring says h, relative degree, trusted inputs, guarantee, assumption; rows, parameters have units."""
         claim_of(type(self.barrier))
+        check_unit(type(self.barrier))
         check_parameters(type(self.barrier))
 
     def rows(self) -> None:

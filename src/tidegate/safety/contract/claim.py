@@ -43,6 +43,18 @@ def claim_of(kind: type[Barrier]) -> Claim:
     return Claim(int(degree[1]), degree[2] is not None)
 
 
+def check_unit(kind: type[Barrier]) -> None:
+    """The unit of its rows is said.
+
+    Raises:
+        ContractError: it is not.
+    """
+    if not kind.unit:
+        raise ContractError(
+            f"{kind.__name__}: 'unit' does not say what its rows compare ('1' where it has no dimension)"
+        )
+
+
 def check_parameters(kind: type[Barrier]) -> None:
     """Every parameter is declared with ``setting``, a number with its unit.
 
