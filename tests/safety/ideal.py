@@ -23,7 +23,7 @@ def ideal(
 ) -> IdealCar:
     """The shipped car on a road of constant curvature."""
     return IdealCar(
-        settings(), car(), speed, offset, heading, slope, bends=(road, road), bound=(bound, 0.02), free=free
+        settings(), car(), speed, offset, heading, slope, bends=(road, road), bound=(bound, 0.02, 0.0), free=free
     )
 
 

@@ -15,11 +15,12 @@ from safety_plant import car, settings
 
 from tidegate import registry
 from tidegate.errors import ContractError
-from tidegate.robot import Car
+from tidegate.robot import Car, MotionLimits
 from tidegate.safety.barrier import Barrier, Priority, Rows, State
 from tidegate.safety.contract import CHECKS, Contract, IdealCar, draw
 from tidegate.safety.distance import Distance
 from tidegate.safety.lane import Lane
+from tidegate.safety.lowering import Lowering
 from tidegate.safety.speed import Speed
 from tidegate.safety.traction import Lateral
 from tidegate.settings import BarrierParameters, Settings, setting
@@ -34,12 +35,26 @@ def start(**given: Any) -> Callable[[np.random.Generator, Settings, Car], IdealC
 
 def unsure(rng: np.random.Generator, robot: Settings, body: Car) -> IdealCar:
     """Around the error bounds at which ``sight`` begins to slow down."""
-    return draw(rng, robot, body, bound=(rng.uniform(0.3, 1.2), 0.02))
+    return draw(rng, robot, body, bound=(rng.uniform(0.3, 1.2), 0.02, rng.uniform(0.0, 0.004)))
 
 
 def misjudging(rng: np.random.Generator, robot: Settings, body: Car) -> IdealCar:
     """A slope that is known as well as ``speed`` counts on."""
     return draw(rng, robot, body, misjudged=rng.uniform(-1.0, 1.0) * robot.safety.disturbance_margin)
+
+
+def misled(rng: np.random.Generator, robot: Settings, body: Car, **given: Any) -> IdealCar:
+    """Told a lane and a slope that are as wrong as is counted, or less wrong."""
+    lane = robot.safety.lane
+    bound = rng.uniform(0.05, lane.bound_cap), rng.uniform(0.0, lane.heading_cap), rng.uniform(0.0, lane.curvature_cap)
+    share = np.where(rng.random(3) < 0.5, rng.choice([-1.0, 1.0], 3), rng.uniform(-1.0, 1.0, 3))
+    one = misjudging(rng, robot, body)
+    return dataclasses.replace(one, bound=bound, error=tuple((share * bound).tolist()), **given)
+
+
+def unsure_and_misjudging(rng: np.random.Generator, robot: Settings, body: Car) -> IdealCar:
+    """Both."""
+    return dataclasses.replace(misjudging(rng, robot, body), bound=unsure(rng, robot, body).bound)
 
 
 BUILT_IN = {
@@ -52,15 +67,17 @@ BUILT_IN = {
         "curve",
         start(offset=0.0, heading=0.0),
         (4.0, 16.0),
-        margin=settings().safety.curve_deceleration,
+        margin=settings().safety.curve_deceleration + settings().safety.disturbance_margin,
         beside=ROAD,
     ),
-    "sight": Contract(settings(), "sight", unsure, (2.0, 16.0)),
+    "sight": Contract(
+        settings(), "sight", unsure, (2.0, 16.0), margin=settings().safety.disturbance_margin, beside=ROAD
+    ),
     # the margin for the hold; what the steering's slew costs stays inside the error bound
     "lane": Contract(
         settings(),
         "lane",
-        start(bound=(0.1, 0.0)),  # a heading that may be wrong shifts ψ₁
+        start(bound=(0.1, 0.0, 0.0)),  # a heading that may be wrong shifts ψ₁
         (1.0, 16.0),
         margin=0.5,
         reserve=0.1,
@@ -75,10 +92,54 @@ BUILT_IN = {
 }
 
 
+# what an error costs is no margin of the row, so none is asked for
+MISLED = {
+    "curve": Contract(
+        settings(),
+        "curve",
+        lambda *robot: dataclasses.replace(misled(*robot), offset=0.0, heading=0.0),
+        (4.0, 16.0),
+        margin=math.inf,
+        beside=ROAD,
+    ),
+    "sight": Contract(settings(), "sight", unsure_and_misjudging, (2.0, 16.0), margin=math.inf, beside=ROAD),
+    "lane": Contract(
+        settings(),
+        "lane",
+        misled,
+        (1.0, 16.0),
+        margin=math.inf,
+        beside=("edge", "lateral", "traction", "curve", "speed"),
+    ),
+    "edge": Contract(settings(), "edge", misled, speeds=(0.0, 5.5), reserve=0.05),
+}
+
+
+@pytest.mark.parametrize("check", CHECKS)
+@pytest.mark.parametrize("name", MISLED)
+def test_a_built_in_barrier_keeps_the_contract_where_it_is_told_wrong(name: str, check: str) -> None:
+    getattr(MISLED[name], check)()
+
+
 @pytest.mark.parametrize("check", CHECKS)
 @pytest.mark.parametrize("name", settings().safety.barriers)
 def test_a_built_in_barrier_keeps_the_contract(name: str, check: str) -> None:
     getattr(BUILT_IN[name], check)()
+
+
+def test_the_built_in_barriers_are_tried_with_lowered_limits_and_with_errors_of_either_sign() -> None:
+    for contract in (*BUILT_IN.values(), *MISLED.values()):
+        states = [car.state() for car in contract._drawn()]
+        for part in ("speed_left", "lateral_left"):
+            assert 0.2 < np.mean([getattr(state, part) > 0 for state in states]) < 0.8
+    for contract in MISLED.values():
+        if contract.name == "sight":
+            continue  # no error of the lane
+        errors = np.array([car.error for car in contract._drawn()])
+        bounds = np.array([car.bound for car in contract._drawn()])
+        assert (np.abs(errors) <= bounds).all()
+        assert 0.4 < (errors > 0).mean() < 0.6
+        assert (np.abs(errors) == bounds).mean() > 0.4
 
 
 Try = Callable[..., Contract]
@@ -275,6 +336,64 @@ def test_a_row_that_allows_more_than_the_derivative_is_told_with_both_numbers(tr
     dataclasses.replace(downhill, start=start(slope=0.0)).derivatives()
 
 
+class Final(Speed):
+    """h = v_max − ε − v, relative degree 1, with a row that forgets how fast a lowered limit comes down.
+
+    Trusted inputs: x. Guarantee: x. Assumption: x.
+    """
+
+    def fill(self, state: State, rows: Rows) -> float:
+        """See ``Barrier.fill``."""
+        return super().fill(dataclasses.replace(state, speed_falling=0.0), rows)
+
+
+def test_a_row_that_does_not_follow_a_limit_on_its_way_down_is_told(tried: Try) -> None:
+    margin = 2 * settings().safety.disturbance_margin
+    for left in (0.0, 20.0):
+        contract = tried(Final, start=start(speed_left=left), speeds=(10.0, 16.0), margin=margin)
+        if left:
+            refused(contract, "derivatives", "it allows too much; the car has .* speed_left 20")
+        else:
+            contract.derivatives()
+
+
+class Credulous(Lane):
+    """h = w − |d|, relative degree 2, with a row that believes what it is told of the lane.
+
+    Trusted inputs: x. Guarantee: x. Assumption: x.
+    """
+
+    def fill(self, state: State, rows: Rows) -> float:
+        """See ``Barrier.fill``."""
+        lane = state.lane
+        sure = None if lane is None else dataclasses.replace(lane, **dict.fromkeys(self.ignored, 0.0))
+        return super().fill(dataclasses.replace(state, lane=sure), rows)
+
+    ignored: tuple[str, ...] = ("offset_bound", "heading_bound", "curvature_bound")
+
+
+@pytest.mark.parametrize("ignored", [("offset_bound",), ("heading_bound",), ("curvature_bound",)])
+def test_a_row_that_counts_no_error_of_the_lane_is_told(
+    tried: Try, monkeypatch: pytest.MonkeyPatch, ignored: tuple[str, ...]
+) -> None:
+    monkeypatch.setattr(Credulous, "ignored", ignored)
+    wrong = tried(Credulous, start=misled, speeds=(5.0, 16.0), margin=math.inf)
+    refused(wrong, "derivatives", r"it allows too much|in truth|in a tick, below .*; the car has .* error \(")
+
+
+def test_a_row_without_a_margin_for_the_hold_is_told(tried: Try, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its derivative is right; what it lets through is not borne for a whole tick."""
+
+    class Instant(Lane):
+        __doc__ = SAID.replace("degree 1", "degree 2")
+
+        def _hold_margin(self, speed: float, rate: float, lateral: float) -> float:
+            return 0.0
+
+    contract = tried(Instant, start=start(bound=(0.1, 0.0, 0.0)), speeds=(5.0, 16.0), margin=0.5)
+    refused(contract, "derivatives", r"which takes ψ of row [01] from .* to .* in a tick, below \(1 − p T\)")
+
+
 def test_a_row_that_keeps_more_than_its_margin_is_told(tried: Try) -> None:
     class Shy(Speed):
         __doc__ = SAID
@@ -393,3 +512,22 @@ def test_the_ideal_car_moves_as_the_road_frame_says() -> None:
         expected = drift + control @ [force, curvature] - [0.0, 0.0, 9.81 * one.slope]
         np.testing.assert_allclose(found, expected, rtol=1e-6, atol=1e-6)
         assert (one.force, one.curvature) == (before.force, before.curvature)
+
+
+def test_lowered_limits_of_the_ideal_car_come_down_as_the_filter_lowers_them() -> None:
+    """Oracle: ``Lowering``, which a car that brakes as gently as that is never ahead of."""
+    vehicle, safety = settings().vehicle, settings().safety
+    force = -safety.curve_deceleration * car().effective_mass
+    one = draw(np.random.default_rng(4), settings(), car(), speed=12.0, slope=0.0)
+    lowering = Lowering(settings(), car())
+    lowering.now = MotionLimits(vehicle.speed_max + 3.005, 1.4 * vehicle.lateral_acceleration_max, 0.0)
+    one.speed_left, one.lateral_left = lowering.now.speed - safety.speed_margin, lowering.now.lateral
+    one.speed = one.speed_left
+    for _ in range(500):
+        lowering.step(one.speed, one.period)
+        one.hold(force, 0.0)
+        state = one.state()
+        assert state.speed_left == pytest.approx(lowering.speed_left, abs=1e-6)
+        assert state.lateral_left == pytest.approx(lowering.lateral_left, rel=0.01)
+        assert state.speed_falling == (safety.curve_deceleration if state.speed_left else 0.0)
+    assert (state.speed_left, state.lateral_left) == (0.0, 0.0)

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
 from collections.abc import Iterator, Mapping
 
@@ -11,13 +12,15 @@ import pytest
 from hypothesis import given
 from hypothesis import settings as budget
 from hypothesis import strategies as st
+from ideal import ideal
 from safety_drive import Drive
 from safety_plant import PERIOD, Plant, car, settings
 
 from tidegate.errors import SettingsError
 from tidegate.records import Floats, Mode
-from tidegate.robot import STEER_JOINTS, DriveByWire, MotionLimits
+from tidegate.robot import GRAVITY, STEER_JOINTS, DriveByWire, MotionLimits
 from tidegate.safety import Supervisor
+from tidegate.safety.filter import Filter
 from tidegate.safety.ladder import Rung
 from tidegate.safety.lowering import Lowering
 from tidegate.settings import Settings, adjusted, check_change, entries
@@ -162,6 +165,32 @@ def test_each_limit_comes_down_at_its_rate_and_goes_back_at_once() -> None:
     lowering.set(settings(), 4.0)
     lowering.step(4.0, PERIOD)
     assert lowering.now == full
+
+
+@pytest.mark.parametrize("slope", [-VEHICLE.slope_max, 0.0])
+def test_under_full_throttle_the_car_follows_a_lowered_speed_limit_as_fast_as_the_torque_comes_down(
+    slope: float,
+) -> None:
+    """From a, it is behind by no more than (a + a_c)²/2R at the torque rate R, and below the new limit in the end."""
+    lower = adjusted(settings(), {"vehicle.speed_max": 8.0})
+    kept = Filter(lower, car(), disable=frozenset(SAFETY.barriers) - {"speed"})
+    lowering, plant = Lowering(settings(), car()), ideal(12.0, slope=slope)
+    plant.force = car().force_max
+    lowering.set(lower, plant.speed)
+    mass = car().effective_mass
+    hardest = car().force_max / mass - GRAVITY * slope
+    behind = []
+    for _ in range(1200):
+        lowering.step(plant.speed, PERIOD)
+        left = lowering.speed_left
+        state = dataclasses.replace(plant.state(), speed_left=left, speed_falling=BRAKING if left else 0.0)
+        told = kept(state, (9000.0, 0.0), {}, plant.box())
+        plant.hold(told.force, 0.0)
+        behind.append(plant.speed - max(left, 8.0 - SAFETY.speed_margin))
+    most = (hardest + BRAKING + SAFETY.disturbance_margin) ** 2 / (2 * car().force_rate(1) / mass)
+    assert 0.5 * most < max(behind) <= most
+    assert 7.0 < plant.speed <= 8.0
+    assert behind[-1] <= 0
 
 
 def test_another_setting_does_not_hold_up_a_limit_on_its_way_down() -> None:

@@ -18,9 +18,11 @@ from tidegate.errors import SettingsError
 from tidegate.robot import GRAVITY
 from tidegate.safety.barrier import Rows
 from tidegate.safety.braking import Braking
+from tidegate.safety.contract import IdealCar
 from tidegate.safety.filter import Filter
 from tidegate.safety.joints import joint_box
-from tidegate.safety.speed import Sight
+from tidegate.safety.lane_tracker import interpolate
+from tidegate.safety.speed import Curve, Sight
 
 ALL = frozenset(settings().safety.barriers)
 
@@ -77,6 +79,22 @@ def test_the_less_the_lane_is_known_the_slower(seed: int, slope: float, bound: f
         assert not below or plant.speed <= max(allowed, before) + 1e-9
     assert below
     assert plant.speed <= allowed
+
+
+@pytest.mark.parametrize("gain", [settings().policy.gain_low, settings().policy.gain_high])
+@pytest.mark.parametrize("misjudged", [-1.0, 1.0])
+def test_a_push_that_is_not_known_takes_the_car_into_a_bend_no_faster(gain: float, misjudged: float) -> None:
+    """From the highest speed that is allowed 30 m before the bend on, at full throttle."""
+    curve, barrier, unused = only("curve"), Curve(settings(), car()), Rows([None], 0, 1)
+    told = misjudged * settings().safety.disturbance_margin
+    plant = IdealCar(settings(), car(), knots=(0.0, 30.0, 31.0, 90.0), bends=(0.0, 0.0, 0.04, 0.04), misjudged=told)
+    plant.speed = 0.999 * barrier.fill(plant.state(), unused)
+    plant.force = -settings().safety.curve_deceleration * car().effective_mass
+    while plant.station < 31.0:
+        made = curve(plant.state(), (9000.0, 0.0), {"speed": gain}, plant.box())
+        plant.hold(made.force, interpolate(plant.station, plant.knots, plant.bends))
+        assert barrier.fill(plant.state(), unused) >= 0
+    assert plant.speed > 9.0
 
 
 @given(seed=st.integers(0, 10**6), start=st.floats(30.0, 60.0), slope=st.floats(-0.08, 0.08))

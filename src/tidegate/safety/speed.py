@@ -59,7 +59,11 @@ class Speed(Barrier):
 
 
 class Slowing(Barrier):
-    """What the camera says only ever slows the car down, no harder than at ``curve_deceleration``."""
+    """What the camera says only ever slows the car down, no harder than at ``curve_deceleration``.
+
+    −(F/m + w) + p h ≥ the rate at which the allowed speed falls, with w the estimated slope and drag, of which
+    ``disturbance_margin`` more must be expected.
+    """
 
     priority = Priority.COMFORT
     rows = 1
@@ -70,13 +74,14 @@ class Slowing(Barrier):
     def __init__(self, settings: Settings, car: Car, parameters: Any = None) -> None:
         super().__init__(settings, car, parameters)
         self._braking = settings.safety.curve_deceleration
+        self._margin = settings.safety.disturbance_margin
         self._mass = car.effective_mass
 
     def limit(self, state: State, rows: Rows, allowed: float, falling: float = 0.0) -> float:
         """Write the row for v ≤ ``allowed`` [m/s], which falls by ``falling`` [m/s²]; h."""
-        h = allowed - state.speed
-        backup = max(-self._braking - max(state.disturbance, 0.0), state.force_low / self._mass)
-        rows.set(0, -1.0 / self._mass, 0.0, falling + state.disturbance, h, -backup)
+        h, growing = allowed - state.speed, state.disturbance + self._margin
+        backup = max(-self._braking - max(growing, 0.0), state.force_low / self._mass)
+        rows.set(0, -1.0 / self._mass, 0.0, falling + growing, h, -backup)
         return h
 
 
@@ -88,8 +93,8 @@ class Curve(Slowing):
     term; b is the curvature's error bound, up to ``curvature_cap``.
     Trusted inputs: wheel speed; the lane's curvature is *learned*.
     Guarantee: v² |κ_r| ≤ a_lat on reaching the bend, conditional on the lane estimate and its error bound.
-    Assumption: curvature between the knots is linear; the bound is true, up to the cap (the lateral barrier holds the
-    commanded curvature to the same limit whatever the camera says).
+    Assumption: curvature between the knots is linear; w errs by at most ``disturbance_margin``; the bound is true, up
+    to the cap (the lateral barrier holds the commanded curvature to the same limit whatever the camera says).
     """
 
     def __init__(self, settings: Settings, car: Car, parameters: Any = None) -> None:

@@ -194,7 +194,7 @@ class SafetySettings:
     )
     speed_margin: float = setting(0.2, "m/s", "error of the measured speed that the speed barrier covers", low=0)
     disturbance_margin: float = setting(
-        0.15, "m/s²", "error of the estimated slope and drag that the speed barrier covers", low=0
+        0.15, "m/s²", "error of the estimated slope and drag that speed, curve and sight cover", low=0
     )
     curve_deceleration: float = setting(2.0, "m/s²", "braking before a bend that the curve barrier counts on", low=0.1)
     traction_share: float = setting(0.95, "1", "share of the tyres' grip that may be asked for", low=0.1, high=1)

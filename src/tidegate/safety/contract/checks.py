@@ -27,6 +27,8 @@ STEP = 1e-5
 """Of the finite differences [s]."""
 EXACT = 1e-3
 """How far what is computed may be from what is claimed, relative."""
+HELD = 5e-3
+"""The same over a tick in which the command is held [unit of ψ per second]."""
 ENOUGH = 20
 """States at which a check must have had something to look at."""
 
@@ -107,16 +109,17 @@ class Contract:
 
         Degree 0: what the rows leave of the last command is h. Degree 1 and 2: what a row leaves is the derivative of
         its ψ along the dynamics, ψ being h or ḣ + p₁ h with one p₁ everywhere; states where h has a kink are left out.
-        In each case the row may leave less, by ``margin``, and never more. Discrete: whatever the rows let through,
-        h(next) ≥ (1 − p T) h in the model.
+        In each case the row may leave less, by ``margin``, and never more. Where the car is told something wrong, ψ is
+        that of the truth, and the row, whatever its gain, leaves no more of ψ̇ + p ψ than there is. Whatever the rows
+        let through is held for a tick in the model: ψ(next) ≥ (1 − p T) ψ; h in its place where the time is discrete.
         """
         claim = claim_of(type(self.barrier))
         if claim.degree == 0:
             self._static()
-        elif claim.discrete:
-            self._foresees()
-        else:
+            return
+        if not claim.discrete:
             self._derivative(claim.degree)
+        self._holds(claim.discrete)
 
     def backup(self) -> None:
         """Where a row has a cap, the joints reach it within one tick: no row with a backup is infeasible by itself."""
@@ -166,19 +169,23 @@ class Contract:
 
     def _derivative(self, degree: int) -> None:
         inner: list[float] | None = None
-        seen = 0
+        seen, policy = 0, self.settings.policy
         for car in self._inside(np.random.default_rng(0), self.states):
             h, rows = self.fill(car.state())
+            truth = car.truth()
+            h_true, true_rows = self.fill(truth.state())
             commands = [car.box().clip(*one) for one in ((-1e9, -9.0), (1e9, 9.0), (0.0, 0.0), (-1e9, 9.0))]
-            rates = [rate for rate in (self._rates(car, *command) for command in commands) if rate is not None]
-            if not rows or len(rates) < len(commands):
+            rates = [rate for rate in (self._rates(truth, *command) for command in commands) if rate is not None]
+            if not rows or rows.keys() != true_rows.keys() or len(rates) < len(commands):
                 continue
             seen += 1
+            self._need(h <= h_true + EXACT, car, f"h is {h:g}, and {h_true:g} in truth")
             for (force, curvature), (_, psi_rates) in zip(commands, rates, strict=True):
                 for index, row in rows.items():
-                    left = row[0] * force + row[1] * curvature - row[2]
-                    what = f"row {index} leaves at force {force:.0f} N, curvature {curvature:.4f} 1/m"
-                    self._compare(car, left, psi_rates[index], what, "dψ/dt by finite differences")
+                    left, less = row[0] * force + row[1] * curvature - row[2], row[3] - true_rows[index][3]
+                    for gain in (policy.gain_low, policy.gain_high):
+                        what = f"row {index} leaves at force {force:.0f} N, curvature {curvature:.4f} 1/m, p {gain:g}"
+                        self._compare(car, left + gain * less, psi_rates[index], what, "dψ/dt by finite differences")
             slopes = [slope for slope, _ in rates]
             if degree == 1:
                 least = min(row[3] for row in rows.values())
@@ -186,11 +193,11 @@ class Contract:
                 continue
             spread = max(slopes) - min(slopes)
             self._need(spread <= EXACT, car, f"the command changes ḣ by {spread:g}: it is not of degree 2")
-            rests = [row[3] - slopes[0] for row in rows.values()]  # p₁ h, in the row whose h is the least
+            rests = [row[3] - slopes[0] for row in true_rows.values()]  # p₁ h, in the row whose h is the least
             inner = [
                 gain
-                for gain in ([rest / h for rest in rests] if inner is None else inner)
-                if any(abs(rest - gain * h) <= EXACT * (1 + abs(rest)) for rest in rests)
+                for gain in ([rest / h_true for rest in rests] if inner is None else inner)
+                if any(abs(rest - gain * h_true) <= EXACT * (1 + abs(rest)) for rest in rests)
             ]
             self._need(bool(inner), car, "no row's ψ is ḣ + p₁ h with the same p₁ as elsewhere")
         self._enough(seen, "h ≥ 0, every ψ ≥ 0, it has a row and h no kink")
@@ -208,27 +215,38 @@ class Contract:
             return None
         return float(slopes[0]), dict(zip(now[1], slopes[1:].tolist(), strict=True))
 
-    def _foresees(self) -> None:
+    def _holds(self, discrete: bool) -> None:
         rng, seen, most = np.random.default_rng(0), 0, self.settings.policy.gain_high
         for car in self._inside(rng, self.states):
-            h, rows = self.fill(car.state())
+            rows = self.fill(car.state())[1]
             wish, gains = hostile.wish(rng, car), hostile.gains(rng, self.settings)
-            told = self.filter(car.state(), wish, gains, car.box())
+            gain = most if discrete else gains.get(self.barrier.gain, self.filter.gain_default)
+            most_bent = self._most_bent(car.speed)  # rows know no rate of the steering, those of discrete time do
+            box = car.box() if discrete else car.box()._replace(curvature_low=-most_bent, curvature_high=most_bent)
+            told = self.filter(car.state(), wish, gains, box)
             # where the cap stands in for the row, the row is not what is held
-            capped = any(row[2] - most * row[3] > row[4] for row in rows.values())
+            capped = any(row[2] - gain * row[3] > row[4] for row in rows.values())
             if not rows or capped or any(one.relaxed for one in told.barriers):
                 continue
             seen += 1
             after = dataclasses.replace(car)
             after.hold(told.force, told.curvature)
-            reached, least = self.fill(after.state())[0], h * (1 - most * car.period)
-            self._need(
-                reached >= least - EXACT,
-                car,
-                f"its rows allow force {told.force:.0f} N, curvature {told.curvature:.4f} 1/m, which takes h from "
-                f"{h:.4g} to {reached:.4g} in a tick, below (1 − p T) h = {least:.4g}",
-            )
+            before, reached = self._kept(car, discrete), self._kept(after, discrete)
+            for name in [name for name in before if name in reached]:
+                now, then, least = before[name], reached[name], before[name] * (1 - gain * car.period)
+                self._need(
+                    then >= least - (EXACT if discrete else HELD * car.period),
+                    car,
+                    f"its rows allow force {told.force:.0f} N, curvature {told.curvature:.4f} 1/m, which takes {name} "
+                    f"from {now:.4g} to {then:.4g} in a tick, below (1 − p T) {name} = {least:.4g}, p {gain:g} 1/s",
+                )
         self._enough(seen, "h ≥ 0 and it has a row below its cap")
+
+    def _kept(self, car: IdealCar, discrete: bool) -> dict[str, float]:
+        """What must not fall by more than p T of itself in a tick: h as it is told, or the ψ of each row in truth."""
+        if discrete:
+            return {"h": self.fill(car.state())[0]}
+        return {f"ψ of row {index}": row[3] for index, row in self.fill(car.truth().state())[1].items()}
 
     def _compare(self, car: IdealCar, left: float, real: float, what: str, truth: str) -> None:
         tolerance = EXACT * (1 + abs(real))
@@ -242,7 +260,7 @@ class Contract:
         """Lowest h of a drive of hostile wishes."""
         rng = np.random.default_rng([seed, 1])
         cars = hostile.drive(rng, dataclasses.replace(car), kept, self.speeds, self.ticks)
-        return min(self.fill(one.state())[0] for one in cars)
+        return min(self.fill(one.truth().state())[0] for one in cars)
 
     def _drawn(self) -> Iterator[IdealCar]:
         rng = np.random.default_rng(0)
@@ -267,12 +285,18 @@ class Contract:
         low, high = self.speeds
         car = self.start(rng, self.settings, self.car)
         car.speed = rng.uniform(low, min(high, 1.05 * self.settings.vehicle.speed_max))
+        most_bent = self._most_bent(car.speed)
+        car.curvature = min(max(car.curvature, -most_bent), most_bent)
         return car
+
+    def _most_bent(self, speed: float) -> float:
+        """The curvature [1/m] that the lateral limit allows at ``speed`` [m/s]."""
+        return self.settings.vehicle.lateral_acceleration_max / max(speed, 1.0) ** 2
 
     def _need(self, kept: bool, car: IdealCar, what: str) -> None:
         if not kept:
             values = ((item.name, getattr(car, item.name)) for item in dataclasses.fields(car))
-            shown = ", ".join(f"{name} {value:.4g}" for name, value in values if isinstance(value, float))
+            shown = ", ".join(f"{name} {_words(value)}" for name, value in values if isinstance(value, float | tuple))
             raise ContractError(f"{self._title}: {what}; the car has {shown}")
 
     def _enough(self, seen: int, where: str) -> None:
@@ -282,3 +306,7 @@ class Contract:
     @property
     def _title(self) -> str:
         return f"barrier '{self.name}' ({type(self.barrier).__name__})"
+
+
+def _words(value: float | tuple[float, ...]) -> str:
+    return f"({', '.join(map(_words, value))})" if isinstance(value, tuple) else f"{value:.4g}"

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The model that barrier rows are derived from: the control-affine car on its road, no lag, no error."""
+"""The model that barrier rows are derived from: the control-affine car on its road, no lag; what it is told may err."""
 
 from __future__ import annotations
 
@@ -27,9 +27,11 @@ class IdealCar:
     ``force`` [N] and ``curvature`` [1/m] commanded last; ``slope`` (rise over run) along the way, of which the car is
     told ``misjudged`` [m/s²] too much or too little. The road's curvature
     is ``bends`` [1/m] at ``knots`` [m] of its length, linear between; ``station`` [m] is where the car is on it.
-    ``bound`` [m], [rad] are the stated error bounds of offset and heading. ``free`` [m] is left before the bumper to a
+    ``bound`` [m], [rad], [1/m] are the stated error bounds of offset, heading and the road's curvature; what the car is
+    told of them is the truth and ``error``. ``free`` [m] is left before the bumper to a
     thing that recedes at ``receding`` [m/s], or comes at ``approaching`` [m/s] for as long as the car moves;
-    ``driven`` [m] is the way so far.
+    ``driven`` [m] is the way so far. ``speed_left`` [m/s], ``lateral_left`` [m/s²]: limits that were lowered while
+    driving, on their way down as in ``Lowering``; below the settings' ones they are none.
     """
 
     settings: Settings
@@ -46,12 +48,15 @@ class IdealCar:
     yaw: float = 0.0
     knots: tuple[float, ...] = (0.0, 36.0)
     bends: tuple[float, ...] = (0.0, 0.0)
-    bound: tuple[float, float] = (0.1, 0.02)
+    bound: tuple[float, float, float] = (0.1, 0.02, 0.0)
+    error: tuple[float, float, float] = (0.0, 0.0, 0.0)
     free: float = math.inf
     receding: float = 0.0
     approaching: float = 0.0
     station: float = 0.0
     driven: float = 0.0
+    speed_left: float = 0.0
+    lateral_left: float = 0.0
 
     @property
     def period(self) -> float:
@@ -60,11 +65,22 @@ class IdealCar:
 
     def state(self) -> State:
         """What the barriers are told."""
+        vehicle, safety = self.settings.vehicle, self.settings.safety
         low, high = self.car.force_window(self.force, self.period)
         ahead = Ahead(self.free, self.receding, self.approaching)
         drift = self.misjudged - GRAVITY * self.slope
         lane, place = self._lane(), (self.x, self.y, self.yaw)
-        return State(self.speed, self.force, self.curvature, low, high, drift, lane, ahead, ahead, *place)
+        state = State(self.speed, self.force, self.curvature, low, high, drift, lane, ahead, ahead, *place)
+        if self.speed_left > vehicle.speed_max - safety.speed_margin:
+            state.speed_left, state.speed_falling = self.speed_left, safety.curve_deceleration
+        if self.lateral_left > vehicle.lateral_acceleration_max:
+            state.lateral_left = self.lateral_left
+        return state
+
+    def truth(self) -> IdealCar:
+        """The same car, told what is so: nothing errs, and what erred is known exactly."""
+        offset, heading, bend = (0.0 if error else bound for error, bound in zip(self.error, self.bound, strict=True))
+        return dataclasses.replace(self, misjudged=0.0, error=(0.0, 0.0, 0.0), bound=(offset, heading, bend))
 
     def box(self) -> Box:
         """What the joints can do within the next tick."""
@@ -83,6 +99,9 @@ class IdealCar:
         return made
 
     def _move(self, force: float, curvature: float, step: float) -> None:
+        braking = self.settings.safety.curve_deceleration
+        self.speed_left -= step * braking
+        self.lateral_left -= step * 2 * braking * self.lateral_left / max(self.speed, 1.0)
         self.speed += step * (force / self.car.effective_mass - GRAVITY * self.slope)
         if force < 0 < step:  # brakes hold a car that stands
             self.speed = max(self.speed, 0.0)
@@ -99,13 +118,15 @@ class IdealCar:
         self.free -= way + step * (comes - self.receding)
 
     def _lane(self) -> TrackedLane | None:
-        """The lane as tracked without error; None where the road frame means nothing, as in ``LaneTracker``."""
+        """The lane as tracked; None where the road frame means nothing, as in ``LaneTracker``."""
         if not (abs(self.offset) < 10.0 and abs(self.heading) < 1.2):
             return None
         here = interpolate(self.station, self.knots, self.bends)
         later = [(knot - self.station, bend) for knot, bend in zip(self.knots, self.bends, strict=True)]
         ahead, curvature = zip((0.0, here), *(knot for knot in later if knot[0] > 0), strict=True)
-        return TrackedLane(self.offset, self.heading, *self.bound, ahead, curvature, ahead[-1])
+        (off, turned, bent), (side, askew, doubt) = self.error, self.bound
+        told = tuple(bend + bent for bend in curvature)
+        return TrackedLane(self.offset + off, self.heading + turned, side, askew, ahead, told, ahead[-1], doubt)
 
 
 def draw(rng: np.random.Generator, settings: Settings, car: Car, **given: Any) -> IdealCar:
@@ -115,6 +136,7 @@ def draw(rng: np.random.Generator, settings: Settings, car: Car, **given: Any) -
     limit = min(vehicle.lateral_acceleration_max / max(speed, 1.0) ** 2, most)
     first, second, bend = rng.uniform(-0.02, 0.02), rng.uniform(-0.05, 0.05), rng.uniform(5.0, 60.0)
     away = rng.uniform(-settings.safety.distance.approach_max, 6.0)
+    lowered = rng.random(2) < 0.5
     drawn: dict[str, Any] = {
         "speed": speed,
         "offset": rng.uniform(-0.6, 0.6),
@@ -130,6 +152,8 @@ def draw(rng: np.random.Generator, settings: Settings, car: Car, **given: Any) -
         "approaching": max(-away, 0.0),
         "knots": (0.0, bend, bend + 12.0),
         "bends": (first, first, second),
-        "bound": (rng.uniform(0.05, 0.35), rng.uniform(0.0, 0.03)),
+        "bound": (rng.uniform(0.05, 0.35), rng.uniform(0.0, 0.03), rng.uniform(0.0, 0.006)),
+        "speed_left": lowered[0] * rng.uniform(vehicle.speed_max, 1.3 * vehicle.speed_max),
+        "lateral_left": lowered[1] * rng.uniform(1.0, 1.5) * vehicle.lateral_acceleration_max,
     }
     return IdealCar(settings, car, **{**drawn, **given})
