@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import bring_up
+import cliffs
 import compiled_drive
 import emulated
 import exported
@@ -337,6 +338,7 @@ TABLES: dict[str, Callable[[dict[str, Any]], str]] = {
     "closed_loop": closed_loop,
     "compiled_drive": compiled_drive.tell,
     "bound_coverage": coverage,
+    "cliffs": cliffs.tell,
     "gains": gains.tell,
     "bring_up": bring_up.tell,
     "latency": latency,

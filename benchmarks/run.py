@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import bound_coverage
 import bring_up
+import cliffs
 import closed_form
 import closed_loop
 import compiled_drive
@@ -48,6 +49,7 @@ def main() -> None:
     closed_loop.main([])
     compiled_drive.main([])
     bound_coverage.main([])
+    cliffs.main([])
     gains.main([])
     jitter.main([])  # last: it leaves this process in real time
     results.main()
