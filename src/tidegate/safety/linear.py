@@ -104,11 +104,12 @@ class LinearConstraint(Barrier):
         if not constraint.expr.is_affine():
             raise SettingsError(f"{wrong} is not affine in the command; split |x| ≤ a into x ≤ a and x ≥ −a")
         with dpp_scope():
-            if not constraint.expr.is_affine():
-                raise SettingsError(
-                    f"{wrong} is not affine in its parameters; give a product or a power of state quantities one "
-                    "parameter of its own"
-                )
+            compilable = constraint.expr.is_affine()
+        if not compilable:  # raised in the scope, the scope would never end: CVXPY leaves it without a finally
+            raise SettingsError(
+                f"{wrong} is not affine in its parameters; give a product or a power of state quantities one "
+                "parameter of its own"
+            )
 
 
 def _affine(expression: Any, command: tuple[Any, Any]) -> Floats:
