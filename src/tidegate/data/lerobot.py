@@ -1,0 +1,386 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A LeRobot data set of version 3: ``meta/info.json``, Parquet tables of many episodes each, and one video of many
+episodes for each camera and file.
+
+Layout: https://huggingface.co/docs/lerobot/lerobot-dataset-v3.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from fractions import Fraction
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from tidegate.data.mapping import CHANNELS, DataMap, Source
+from tidegate.data.recording import Picture, Recording, Tally
+from tidegate.errors import DataError, DependencyError
+from tidegate.messages.compressed import LARGEST_PIXELS
+from tidegate.records import NANOSECONDS, Floats
+from tidegate.security.parse import read_bounded
+
+try:
+    import av
+    import pyarrow
+    from pyarrow import compute, parquet
+except ImportError as error:
+    raise DependencyError(
+        f"LeRobot data sets need pyarrow and av ({error}); type: pip install 'tidegate[data]'"
+    ) from error
+
+INFO, EPISODES = "meta/info.json", "meta/episodes"
+OURS = "tidegate"
+"""Beginning of ``robot_type`` of what we export: there columns have the names of channels, in SI units."""
+LARGEST_INFO, LARGEST_PICTURE = 1 << 22, 1 << 24
+LARGEST_TABLE = 1 << 30
+"""Bytes that the columns which are read have, uncompressed, as their file says."""
+TEMPLATE = re.compile(r"(?:[\w.-]|/|\{(?:chunk_index|file_index|video_key)(?::0?\d{1,2}d)?\})+", re.ASCII)
+FIRST = NANOSECONDS
+"""Stamp [ns] of an episode's time 0; to ROS a stamp of 0 means none."""
+COLUMNS = ("episode_index", "length", "data/chunk_index", "data/file_index")
+
+
+@dataclass(frozen=True)
+class DataSet:
+    """What ``meta/info.json`` says.
+
+    Attributes:
+        path: folder.
+        fps: frames per second.
+        features: columns and cameras by name, with ``dtype``, ``shape`` and ``names``.
+        data_path, video_path: templates of file names.
+        robot_type: of the robot that recorded.
+    """
+
+    path: Path
+    fps: float
+    features: dict[str, dict[str, Any]]
+    data_path: str
+    video_path: str
+    robot_type: str
+
+    @cached_property
+    def cameras(self) -> list[str]:
+        """Names of those that have pictures."""
+        return [name for name, one in self.features.items() if one.get("dtype") in ("video", "image")]
+
+    def file(self, template: str, **numbers: Any) -> Path:
+        """A file of the data set.
+
+        Raises:
+            DataError: it is not there, or outside of the folder.
+        """
+        name = template.format(**numbers)
+        found = self.path / name
+        if not found.resolve().is_relative_to(self.path.resolve()):
+            raise DataError(f"{self.path}: names the file {name!r}, which is outside of it")
+        if not found.is_file():
+            raise DataError(f"{found}: is missing")
+        return found
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """Which numbers of a column are added: ``places`` in its vectors."""
+
+    name: str
+    places: tuple[int, ...]
+    scale: float
+
+
+def read_lerobot(path: Path, chart: DataMap) -> Iterator[Recording]:
+    """The episodes of a data set.
+
+    Args:
+        path: folder.
+        chart: names the channels, and the camera where there is more than one.
+
+    Raises:
+        DataError: another version, a file is missing or broken, or the map does not fit.
+    """
+    told = read_info(path)
+    camera = _camera(told, chart.camera)
+    sources = chart.channels or (_own(told) if told.robot_type.startswith(OURS) else {})
+    if not sources:
+        held = "; ".join(f"{name}: {', '.join(_names(one)) or one['shape']}" for name, one in _numeric(told).items())
+        raise DataError(
+            f"{path}: which columns tell of speed and steering? name them under 'channels' in a map (--map); it has "
+            f"{held}"
+        )
+    columns = {name: _column(told, name, source) for name, source in sources.items()}
+    tally = Tally()
+    table: Any = None
+    opened: Path | None = None
+    for episode in _episodes(told, camera):
+        numbers = {"chunk_index": episode["data/chunk_index"], "file_index": episode["data/file_index"]}
+        file = told.file(told.data_path, **numbers)
+        if file != opened:
+            table, opened = _table(file, [*("episode_index", "frame_index", "timestamp"), *_distinct(columns)]), file
+        yield _recording(told, camera, episode, file, table, columns, tally)
+
+
+def read_info(path: Path) -> DataSet:
+    """What the data set says of itself.
+
+    Raises:
+        DataError: absent, broken, or of another version.
+    """
+    file = path / INFO
+    try:
+        values = json.loads(read_bounded(file, LARGEST_INFO))
+    except OSError as error:
+        raise DataError(f"{file}: cannot be read ({error.strerror or error})") from error
+    except (ValueError, RecursionError) as error:
+        raise DataError(f"{file}: is broken ({error})") from error
+    if not isinstance(values, dict):
+        raise DataError(f"{file}: must be an object; it is {type(values).__name__}")
+    version = str(values.get("codebase_version"))
+    if not re.fullmatch(r"v3(\.\d+)*", version):
+        older = "; LeRobot's convert_dataset_v21_to_v30 makes one of v3.0" if version.startswith(("v1", "v2")) else ""
+        raise DataError(f"{file}: 'codebase_version' is {version}; it must be v3.0 or a later v3{older}")
+    fps, features = values.get("fps"), values.get("features")
+    if isinstance(fps, bool) or not isinstance(fps, (int, float)) or not 0 < fps <= 1000:
+        raise DataError(f"{file}: 'fps' is {fps!r}; it must be above 0, and at most 1000")
+    if not isinstance(features, dict) or not all(_described(one) for one in features.values()):
+        raise DataError(f"{file}: 'features' must describe each column by 'dtype' and 'shape'")
+    templates = {}
+    for key in ("data_path", "video_path"):
+        text = values.get(key) or ""
+        if not isinstance(text, str) or (text and not TEMPLATE.fullmatch(text)) or (key == "data_path" and not text):
+            raise DataError(f"{file}: '{key}' is {text!r}; it must be a path with {{chunk_index}} and {{file_index}}")
+        templates[key] = text
+    return DataSet(path, float(fps), features, robot_type=str(values.get("robot_type")), **templates)
+
+
+def _described(feature: Any) -> bool:
+    return (
+        isinstance(feature, dict)
+        and isinstance(feature.get("dtype"), str)
+        and isinstance(feature.get("shape"), list)
+        and all(isinstance(one, int) and 0 < one < 1 << 16 for one in feature["shape"])
+    )
+
+
+def _camera(told: DataSet, named: str) -> str:
+    if named and named not in told.cameras:
+        raise DataError(f"{told.path}: no camera '{named}'; it has {', '.join(told.cameras) or 'none'}")
+    if not named and len(told.cameras) != 1:
+        several = f"more than one: {', '.join(told.cameras)}; name one as 'camera' in the map (--map)"
+        raise DataError(f"{told.path}: pictures: it has {several if told.cameras else 'no camera'}")
+    return named or told.cameras[0]
+
+
+def _numeric(told: DataSet) -> dict[str, dict[str, Any]]:
+    """Columns that the robot's numbers are in."""
+    kept = ("timestamp", "frame_index", "episode_index", "index", "task_index")
+    return {name: one for name, one in told.features.items() if name not in (*told.cameras, *kept)}
+
+
+def _names(feature: dict[str, Any]) -> list[str]:
+    names = feature.get("names")
+    if isinstance(names, dict):  # {"motors": [...]}
+        names = next((one for one in names.values() if isinstance(one, list)), None)
+    return [str(one) for one in names] if isinstance(names, list) else []
+
+
+def _own(told: DataSet) -> dict[str, Source]:
+    return {
+        name: Source(column, (name,))
+        for column, one in _numeric(told).items()
+        for name in _names(one)
+        if name in CHANNELS and name != "yaw_rate"
+    }
+
+
+def _column(told: DataSet, channel: str, source: Source) -> Column:
+    known = _numeric(told)
+    if source.key not in known:
+        raise DataError(
+            f"{told.path}: channel '{channel}': no column '{source.key}'; it has {', '.join(known) or 'none'}"
+        )
+    feature = known[source.key]
+    names, size = _names(feature), math.prod(feature["shape"])
+    places = []
+    for field in source.fields or (("0",) if size == 1 else ()):
+        place = names.index(field) if field in names else int(field) if field.isdigit() else size
+        if place >= size:
+            raise DataError(
+                f"{told.path}: channel '{channel}': '{source.key}' has no '{field}'; it has "
+                f"{', '.join(names) or f'0 to {size - 1}'}"
+            )
+        places.append(place)
+    if not places:
+        raise DataError(
+            f"{told.path}: channel '{channel}': '{source.key}' has {size} numbers; say in 'fields' which: "
+            f"{', '.join(names) or f'0 to {size - 1}'}"
+        )
+    return Column(source.key, tuple(places), source.scale)
+
+
+def _distinct(columns: dict[str, Column]) -> list[str]:
+    return list(dict.fromkeys(column.name for column in columns.values()))
+
+
+def _table(file: Path, columns: Sequence[str]) -> Any:
+    """The ``columns`` of a Parquet file.
+
+    Raises:
+        DataError: no Parquet, a column is missing, or too large.
+    """
+    try:
+        opened = parquet.ParquetFile(file, thrift_string_size_limit=1 << 26, thrift_container_size_limit=1 << 22)
+        if absent := [name for name in columns if name not in opened.schema_arrow.names]:
+            raise DataError(f"{file}: has no column '{absent[0]}'; it has {', '.join(opened.schema_arrow.names)}")
+        size = _size(opened.metadata, columns)
+        if size > LARGEST_TABLE:
+            raise DataError(f"{file}: its columns have {size:,} bytes; {LARGEST_TABLE:,} are allowed")
+        return opened.read(columns=list(columns))
+    except (pyarrow.ArrowException, OSError) as error:
+        raise DataError(f"{file}: is no Parquet file, or a broken one ({_first_line(error)})") from error
+
+
+def _size(metadata: Any, columns: Sequence[str]) -> int:
+    groups = (metadata.row_group(index) for index in range(metadata.num_row_groups))
+    parts = (group.column(index) for group in groups for index in range(group.num_columns))
+    # a vector's own column is called action.list.element
+    return sum(int(one.total_uncompressed_size) for one in parts if one.path_in_schema.startswith(tuple(columns)))
+
+
+def _first_line(error: Exception) -> str:
+    return next(iter(str(error).splitlines()), type(error).__name__)
+
+
+def _episodes(told: DataSet, camera: str) -> list[dict[str, Any]]:
+    """The rows of ``meta/episodes`` in order.
+
+    Raises:
+        DataError: there is none, or a number is no index.
+    """
+    files = sorted((told.path / EPISODES).glob("chunk-*/file-*.parquet"))
+    video = [f"videos/{camera}/{name}" for name in ("chunk_index", "file_index", "from_timestamp")]
+    columns = [*COLUMNS, *(video if told.features[camera]["dtype"] == "video" else [])]
+    rows = [row for file in files for row in _table(file, columns).to_pylist()]
+    if not rows:
+        raise DataError(f"{told.path / EPISODES}: tells of no episode")
+    for row in rows:
+        if wrong := next((name for name in columns if not _counts(row[name], name)), None):
+            raise DataError(f"{told.path / EPISODES}: '{wrong}' is {row[wrong]!r} in episode {row['episode_index']!r}")
+    return sorted(rows, key=lambda row: int(row["episode_index"]))
+
+
+def _counts(value: Any, name: str) -> bool:
+    if name.endswith("from_timestamp"):
+        return isinstance(value, float) and 0 <= value < 1e7
+    return isinstance(value, int) and 0 <= value < 1 << 40
+
+
+def _recording(
+    told: DataSet,
+    camera: str,
+    episode: dict[str, Any],
+    file: Path,
+    table: Any,
+    columns: dict[str, Column],
+    tally: Tally,
+) -> Recording:
+    number = int(episode["episode_index"])
+    rows = table.filter(compute.equal(table["episode_index"], number))
+    if rows.num_rows != episode["length"]:
+        tally.note(f"episode {number}: {file.name} has {rows.num_rows} of its {episode['length']} frames")
+    time = _numbers(rows, Column("timestamp", (0,), 1.0), file)
+    if not np.isfinite(time).all() or (time.size and (time.min() < 0 or time.max() > 1e7)):
+        raise DataError(f"{file}: episode {number} has a 'timestamp' that is no time from 0 s on")
+    if told.features[camera]["dtype"] == "video":
+        keys = ("chunk_index", "file_index", "from_timestamp")
+        chunk, part, begin = (episode[f"videos/{camera}/{key}"] for key in keys)
+        video = told.file(told.video_path, video_key=camera, chunk_index=chunk, file_index=part)
+
+        def pictures() -> Iterator[Picture | str]:
+            return video_frames(video, begin + time, 0.5 / told.fps)
+
+    else:
+
+        def pictures() -> Iterator[Picture | str]:
+            return _stored(file, camera, number)
+
+    return Recording(
+        name=f"episode {number}",
+        stamp=FIRST + np.rint(time * NANOSECONDS).astype(np.int64),
+        number=_numbers(rows, Column("frame_index", (0,), 1.0), file).astype(np.int64),
+        channels={name: _numbers(rows, column, file) for name, column in columns.items()},
+        pictures=pictures,
+        tally=tally,
+    )
+
+
+def _numbers(rows: Any, column: Column, file: Path) -> Floats:
+    """(T,) sums of a column's ``places``; NaN where one is missing."""
+    try:
+        found = [[one] if isinstance(one, (int, float)) else list(one or []) for one in rows[column.name].to_pylist()]
+        picked = [[math.nan if one[place] is None else one[place] for place in column.places] for one in found]
+        return np.asarray(column.scale * np.array(picked, np.float64).reshape(len(found), -1).sum(axis=1))
+    except (TypeError, ValueError, IndexError) as error:
+        raise DataError(
+            f"{file}: column '{column.name}' does not hold what {INFO} says ({_first_line(error)})"
+        ) from error
+
+
+def _stored(file: Path, camera: str, number: int) -> Iterator[Picture | str]:
+    """Pictures that stand in the table itself."""
+    with parquet.ParquetFile(file) as opened:
+        for batch in opened.iter_batches(batch_size=64, columns=["episode_index", camera]):
+            for row in batch.to_pylist():
+                if row["episode_index"] != number:
+                    continue
+                data = row[camera].get("bytes") if isinstance(row[camera], dict) else None
+                if isinstance(data, bytes) and 0 < len(data) <= LARGEST_PICTURE:
+                    yield data
+                else:
+                    yield "picture is missing"
+
+
+def video_frames(file: Path, at: Floats, within: float) -> Iterator[Picture | str]:
+    """The frame (H, W, 3) of a video at each time.
+
+    Args:
+        file: of the video.
+        at: (T,) times [s], advancing.
+        within: a frame is one for a time if it is no further from it [s].
+
+    Yields:
+        text where there is none.
+    """
+    done = 0
+    if not len(at):
+        return
+    try:
+        with av.open(str(file)) as opened:
+            if not opened.streams.video:
+                raise DataError(f"{file}: has no video in it")
+            stream = opened.streams.video[0]
+            if not 0 < stream.width * stream.height <= LARGEST_PIXELS:
+                raise DataError(f"{file}: is of {stream.width} × {stream.height} px; 1 to {LARGEST_PIXELS} are allowed")
+            opened.seek(int(Fraction(max(0.0, float(at[0]) - within)) / stream.time_base), stream=stream)
+            for frame in opened.decode(stream):
+                time = float(frame.pts * stream.time_base) if frame.pts is not None else math.nan
+                while done < len(at) and time > at[done] + within:
+                    done += 1
+                    yield "video has no frame at that time"
+                if done < len(at) and abs(time - at[done]) <= within:
+                    done += 1
+                    yield np.asarray(frame.to_ndarray(format="rgb24"), np.uint8)
+                if done == len(at):
+                    return
+    except (av.FFmpegError, ValueError) as error:
+        if isinstance(error, DataError):
+            raise
+        yield from ["video is broken there"] * (len(at) - done)
+        return
+    yield from ["video has no frame at that time"] * (len(at) - done)
