@@ -83,7 +83,7 @@ def test_what_is_missing_is_asked_for_by_name(place: Path) -> None:
         ("wheelbase=0.17", "--set: unknown key 'wheelbase'; known here: .*wheelbase_m"),
         ("wheelbase_m", "--set 'wheelbase_m': must be of the form wheelbase_m=0.17"),
         ("wheelbase_m=short", "'wheelbase_m' is 'short'; it must be a number"),
-        ("full_lock_deg=100", "'full_lock_deg' is 100; it must be 0 to 80"),
+        ("full_lock_deg=100", "'full_lock_deg' is 100.0; it must be 0 to 80"),
     ],
 )
 def test_a_rule_that_cannot_be_is_refused(rule: str, said: str, place: Path) -> None:

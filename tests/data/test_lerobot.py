@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from tubs import Take, jpeg, tub, views
+from tubs import CAR, Take, jpeg, tub, views
 
 from tidegate.bag import BagReader, align
 from tidegate.errors import DataError
@@ -25,7 +25,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from foreign_lerobot import CAMERA, DATA, FPS, VIDEO, action, info, lerobot, save
 
+from tidegate.data.bags import write_bags
+from tidegate.data.detect import read
 from tidegate.data.lerobot_writer import export_lerobot
+from tidegate.data.mapping import DataMap, Source, VehicleMap
 
 CHANNELS = {"steering": {"key": "action", "fields": ["steering"]}, "speed": "observation.speed"}
 
@@ -151,6 +154,10 @@ BROKEN: dict[str, tuple[Callable[[Path], Any], str]] = {
     "place below zero": (episodes(data__file_index=[-1, 0]), "'data/file_index' is -1 in episode 0"),
     "video is missing": (lambda path: (path / VIDEO_FILE).unlink(), "file-000.mp4: is missing"),
     "video is text": (write(VIDEO_FILE, b"hello" * 100), "25 × video is broken there|60 × video is broken there"),
+    "video is a list of other files": (
+        write(VIDEO_FILE, b"#EXTM3U\n#EXT-X-TARGETDURATION:9\n#EXTINF:9,\n/etc/hostname\n#EXT-X-ENDLIST\n"),
+        "60 × video is broken there",
+    ),
     "video is cut off": (cut(VIDEO_FILE), "60 × video is broken there"),
     "no camera": (
         lambda path: edited(path, lambda told: told["features"].pop(CAMERA)),
@@ -179,6 +186,55 @@ def test_corrupted_data_sets_give_a_clear_error(case: str, take: Take, tmp_path:
     assert str(tmp_path) in str(caught.value)
     assert "\n" not in str(caught.value)
     assert not (tmp_path / "out").exists()
+
+
+def mutated(path: Path, random: np.random.Generator) -> None:
+    """A few bytes of one file are others, or its end is missing."""
+    files = sorted(file for file in path.rglob("*") if file.is_file())
+    file = files[random.integers(len(files))]
+    data = bytearray(file.read_bytes())
+    if random.random() < 0.2:
+        del data[random.integers(len(data)) :]
+    for place in random.integers(len(data), size=random.integers(1, 8)) if data else ():
+        data[place] = random.integers(256)
+    file.write_bytes(data)
+
+
+def check_mutants(seeds: range, tmp_path: Path) -> None:
+    """Each is taken, or refused by one line; what is left in the folder of the import is whole."""
+    good = {"set": lerobot(tmp_path / "set"), "tub": tub(tmp_path / "tub")}
+    for seed in seeds:
+        random = np.random.default_rng(seed)
+        name = "set" if seed % 2 else "tub"
+        path, out = Path(shutil.copytree(good[name], tmp_path / str(seed))), tmp_path / f"out{seed}"
+        mutated(path, random)
+        chart = DataMap(vehicle=VehicleMap(**CAR), channels=sources(CHANNELS) if name == "set" else {})
+        said = ""
+        try:
+            write_bags(str(path), read(path, chart), chart, out, 1000.0)
+        except DataError as error:
+            said = str(error)
+        assert "\n" not in said, seed
+        assert out.exists() == (not said), seed
+        for bag in out.glob("*"):
+            align(BagReader(bag), lambda image: image)
+        shutil.rmtree(path)
+
+
+def sources(channels: dict[str, Any]) -> dict[str, Source]:
+    return {
+        name: Source(one) if isinstance(one, str) else Source(one["key"], tuple(one["fields"]))
+        for name, one in channels.items()
+    }
+
+
+def test_mutated_files_are_taken_or_refused(tmp_path: Path) -> None:
+    check_mutants(range(10), tmp_path)
+
+
+@pytest.mark.slow
+def test_hundreds_of_mutated_files_are_taken_or_refused(tmp_path: Path) -> None:
+    check_mutants(range(10, 160), tmp_path)
 
 
 def test_without_a_map_the_columns_are_told(take: Take, tmp_path: Path) -> None:

@@ -11,6 +11,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from tidegate.cli.info import WIDTH
 from tidegate.data.bags import LONGEST_S, Imported, write_bags
 from tidegate.data.detect import KINDS, kind_of, read
 from tidegate.data.mapping import load_map
@@ -42,6 +43,7 @@ def import_data(
     origin = {"imported_from": f"{kind} '{source.name}'"}
     found = write_bags(str(source), read(source, told), told, out, car.effective_mass, longest, origin)
     console = Console(soft_wrap=True, highlight=False)
+    console.width = max(console.width, WIDTH)
     length = sum(seconds for _, seconds in found.bags.values())
     console.print(
         f"[bold]{escape(str(source))}[/]: {kind} → {len(found.bags)} bag(s) in {escape(str(out))}, {found.frames} "

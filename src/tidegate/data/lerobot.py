@@ -44,6 +44,8 @@ LARGEST_TABLE = 1 << 30
 TEMPLATE = re.compile(r"(?:[\w.-]|/|\{(?:chunk_index|file_index|video_key)(?::0?\d{1,2}d)?\})+", re.ASCII)
 FIRST = NANOSECONDS
 """Stamp [ns] of an episode's time 0; to ROS a stamp of 0 means none."""
+BROKEN = (pyarrow.ArrowException, OSError, ValueError)
+"""What pyarrow raises of a damaged file; ValueError where a name is no UTF-8."""
 COLUMNS = ("episode_index", "length", "data/chunk_index", "data/file_index")
 
 
@@ -242,7 +244,9 @@ def _table(file: Path, columns: Sequence[str]) -> Any:
         if size > LARGEST_TABLE:
             raise DataError(f"{file}: its columns have {size:,} bytes; {LARGEST_TABLE:,} are allowed")
         return opened.read(columns=list(columns))
-    except (pyarrow.ArrowException, OSError) as error:
+    except DataError:
+        raise
+    except BROKEN as error:
         raise DataError(f"{file}: is no Parquet file, or a broken one ({_first_line(error)})") from error
 
 
@@ -291,7 +295,10 @@ def _recording(
     tally: Tally,
 ) -> Recording:
     number = int(episode["episode_index"])
-    rows = table.filter(compute.equal(table["episode_index"], number))
+    try:
+        rows = table.filter(compute.equal(table["episode_index"], number))
+    except BROKEN as error:
+        raise DataError(f"{file}: 'episode_index' holds no whole numbers ({_first_line(error)})") from error
     if rows.num_rows != episode["length"]:
         tally.note(f"episode {number}: {file.name} has {rows.num_rows} of its {episode['length']} frames")
     time = _numbers(rows, Column("timestamp", (0,), 1.0), file)
@@ -334,16 +341,19 @@ def _numbers(rows: Any, column: Column, file: Path) -> Floats:
 
 def _stored(file: Path, camera: str, number: int) -> Iterator[Picture | str]:
     """Pictures that stand in the table itself."""
-    with parquet.ParquetFile(file) as opened:
-        for batch in opened.iter_batches(batch_size=64, columns=["episode_index", camera]):
-            for row in batch.to_pylist():
-                if row["episode_index"] != number:
-                    continue
-                data = row[camera].get("bytes") if isinstance(row[camera], dict) else None
-                if isinstance(data, bytes) and 0 < len(data) <= LARGEST_PICTURE:
-                    yield data
-                else:
-                    yield "picture is missing"
+    try:
+        with parquet.ParquetFile(file) as opened:
+            for batch in opened.iter_batches(batch_size=64, columns=["episode_index", camera]):
+                for row in batch.to_pylist():
+                    if row["episode_index"] == number:
+                        yield _bytes(row[camera])
+    except BROKEN:
+        yield "table is broken there"
+
+
+def _bytes(cell: Any) -> bytes | str:
+    data = cell.get("bytes") if isinstance(cell, dict) else None
+    return data if isinstance(data, bytes) and 0 < len(data) <= LARGEST_PICTURE else "picture is missing"
 
 
 def video_frames(file: Path, at: Floats, within: float) -> Iterator[Picture | str]:
@@ -361,7 +371,7 @@ def video_frames(file: Path, at: Floats, within: float) -> Iterator[Picture | st
     if not len(at):
         return
     try:
-        with av.open(str(file)) as opened:
+        with av.open(str(file), format="mp4") as opened:  # probed by content it might be a list of other files
             if not opened.streams.video:
                 raise DataError(f"{file}: has no video in it")
             stream = opened.streams.video[0]
@@ -375,7 +385,8 @@ def video_frames(file: Path, at: Floats, within: float) -> Iterator[Picture | st
                     yield "video has no frame at that time"
                 if done < len(at) and abs(time - at[done]) <= within:
                     done += 1
-                    yield np.asarray(frame.to_ndarray(format="rgb24"), np.uint8)
+                    fits = frame.width * frame.height <= LARGEST_PIXELS
+                    yield np.asarray(frame.to_ndarray(format="rgb24"), np.uint8) if fits else "picture is too large"
                 if done == len(at):
                     return
     except (av.FFmpegError, ValueError) as error:

@@ -3,13 +3,10 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
-
-import yaml
 
 from tidegate.errors import DataError, SettingsError
 from tidegate.security.parse import read_yaml
@@ -121,7 +118,7 @@ def load_map(path: Path | None = None, rules: Iterable[str] = ()) -> DataMap:
                 str(error) if isinstance(error, SettingsError) else f"{path}: is no YAML: {error}"
             ) from error
     made: DataMap = build(DataMap, values, str(path))
-    changed = {}
+    changed: dict[str, Any] = {}
     for rule in rules:
         name, sign, text = (part.strip() for part in rule.partition("="))
         if not (name and sign and text):
@@ -132,10 +129,9 @@ def load_map(path: Path | None = None, rules: Iterable[str] = ()) -> DataMap:
     return replace(made, rate_hz=build(DataMap, {"rate_hz": rate}, "--set").rate_hz, vehicle=vehicle)
 
 
-def _number(text: str) -> Any:
-    """As YAML reads it; what is no number stays text, which is refused as such."""
+def _number(text: str) -> float | str:
+    """What is no number stays text, which is refused as such."""
     try:
-        value = yaml.safe_load(text)
-    except (yaml.YAMLError, ValueError):
+        return float(text)
+    except ValueError:
         return text
-    return value if isinstance(value, (int, float)) and math.isfinite(value) else text
