@@ -89,15 +89,18 @@ def test_what_a_tub_usually_has_wrong_is_left_out_and_counted(take: Take, tmp_pa
     (path / "images" / "20_cam_image_array_.jpg").write_bytes(b"")
     (path / "images" / "21_cam_image_array_.jpg").write_bytes(jpeg(views(2)[0])[:200])
     (path / "images" / "22_cam_image_array_.jpg").unlink()
+    (path / "images" / "23_cam_image_array_.jpg").write_bytes(jpeg(views(2)[0][:16]))
     (path / "._catalog_0.catalog").write_bytes(b"\0\5\26\7")
     (path / "images" / "._20_cam_image_array_.jpg").write_bytes(b"\0\5\26\7")
     lines = (path / "catalog_2.catalog").read_text("utf-8").splitlines()
     lines[5] = lines[5][:40]
     (path / "catalog_2.catalog").write_text("\n".join(lines), "utf-8")
     found = take(path)
-    assert found.frames == 100 - 2 - 2 - 3 - 1
+    assert found.frames == 100 - 2 - 2 - 4 - 1
     assert found.lessons["curvature"] == found.frames - 1
-    assert dict(found.tally.left_out) == {"picture is empty": 1, "picture is corrupt": 1, "picture is missing": 1}
+    assert dict(found.tally.left_out) == {
+        f"picture is {what}": 1 for what in ("empty", "corrupt", "missing", "of another size")
+    }
     assert dict(found.tally.skipped) == {
         "deleted by its owner": 2,
         "driven by the pilot (user/mode is not 'user')": 2,

@@ -3,11 +3,13 @@
 
 from __future__ import annotations
 
+from collections import Counter
+
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from tidegate.data.recording import Picture, Recording
+from tidegate.data.recording import Recording
 from tidegate.errors import DataError, ImageError
 from tidegate.messages.compressed import decompress
 from tidegate.records import NANOSECONDS, Floats, nanoseconds
@@ -35,30 +37,28 @@ class StaticError(DataError):
     """A stretch is no time series; others of the same source may be."""
 
 
-def small_grey(picture: Picture) -> NDArray[np.uint8]:
-    """(h, w) of ``SMALL``: enough to tell pictures apart.
-
-    Raises:
-        ImageError: it cannot be decoded.
-    """
-    image = decompress(picture) if isinstance(picture, bytes) else picture
-    grey = cv2.cvtColor(image, cv2.COLOR_RGB2GRAY)
-    return np.asarray(cv2.resize(grey, SMALL, interpolation=cv2.INTER_AREA), np.uint8)
-
-
 def look(recording: Recording) -> tuple[NDArray[np.uint8], NDArray[np.bool_]]:
-    """Small grey pictures (T, h, w), and (T,) which could be read; the others are counted by reason."""
+    """Small grey pictures (T, h, w), and (T,) which can be used; the others are counted by reason."""
     shown = np.zeros((len(recording.stamp), *SMALL[::-1]), np.uint8)
-    readable = np.zeros(len(recording.stamp), bool)
+    sizes: list[tuple[int, ...] | None] = []
     for index, picture in enumerate(recording.pictures()):
-        if isinstance(picture, str):
-            recording.tally.left_out[picture] += 1
-            continue
         try:
-            shown[index], readable[index] = small_grey(picture), True
+            image = decompress(picture) if isinstance(picture, bytes) else picture
         except ImageError:
-            recording.tally.left_out["picture is corrupt"] += 1
-    return shown, readable
+            image = "picture is corrupt"
+        if isinstance(image, str):
+            recording.tally.left_out[image] += 1
+            sizes.append(None)
+            continue
+        grey = cv2.cvtColor(image, cv2.COLOR_RGB2GRAY)
+        shown[index] = cv2.resize(grey, SMALL, interpolation=cv2.INTER_AREA)
+        sizes.append(image.shape)
+    usual = Counter(size for size in sizes if size).most_common(1)
+    usable = np.zeros(len(shown), bool)
+    usable[: len(sizes)] = [size is not None and size == usual[0][0] for size in sizes]
+    if others := len(sizes) - sizes.count(None) - int(usable.sum()):
+        recording.tally.left_out["picture is of another size"] += others
+    return shown, usable
 
 
 def pieces(
