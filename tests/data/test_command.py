@@ -65,7 +65,7 @@ def test_without_its_packages_a_lerobot_data_set_says_what_to_install(
 ) -> None:
     (place / "set" / "meta").mkdir(parents=True)
     (place / "set" / "meta" / "info.json").write_text("{}", "utf-8")
-    for name in ("pyarrow", "tidegate.data.lerobot"):
+    for name in ("pyarrow", "tidegate.data.lerobot", "tidegate.data.video"):
         monkeypatch.delitem(sys.modules, name, raising=False)
     monkeypatch.setitem(sys.modules, "pyarrow", None)
     with pytest.raises(DependencyError, match=r"need pyarrow and av .*pip install 'tidegate\[data\]'"):

@@ -7,85 +7,39 @@ Layout: https://huggingface.co/docs/lerobot/lerobot-dataset-v3.
 
 from __future__ import annotations
 
-import json
 import math
-import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from fractions import Fraction
-from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from tidegate.data.lerobot_info import INFO, OURS, DataSet, names, numeric, read_info
 from tidegate.data.mapping import CHANNELS, DataMap, Source
 from tidegate.data.recording import Picture, Recording, Tally
 from tidegate.errors import DataError, DependencyError
-from tidegate.messages.compressed import LARGEST_PIXELS
 from tidegate.records import NANOSECONDS, Floats
-from tidegate.security.parse import read_bounded
 
 try:
-    import av
     import pyarrow
     from pyarrow import compute, parquet
+
+    from tidegate.data.video import video_frames
 except ImportError as error:
     raise DependencyError(
         f"LeRobot data sets need pyarrow and av ({error}); type: pip install 'tidegate[data]'"
     ) from error
 
-INFO, EPISODES = "meta/info.json", "meta/episodes"
-OURS = "tidegate"
-"""Beginning of ``robot_type`` of what we export: there columns have the names of channels, in SI units."""
-LARGEST_INFO, LARGEST_PICTURE = 1 << 22, 1 << 24
+EPISODES = "meta/episodes"
+LARGEST_PICTURE = 1 << 24
 LARGEST_TABLE = 1 << 30
 """Bytes that the columns which are read have, uncompressed, as their file says."""
-TEMPLATE = re.compile(r"(?:[\w.-]|/|\{(?:chunk_index|file_index|video_key)(?::0?\d{1,2}d)?\})+", re.ASCII)
 FIRST = NANOSECONDS
 """Stamp [ns] of an episode's time 0; to ROS a stamp of 0 means none."""
 BROKEN = (pyarrow.ArrowException, OSError, ValueError)
 """What pyarrow raises of a damaged file; ValueError where a name is no UTF-8."""
 COLUMNS = ("episode_index", "length", "data/chunk_index", "data/file_index")
-
-
-@dataclass(frozen=True)
-class DataSet:
-    """What ``meta/info.json`` says.
-
-    Attributes:
-        path: folder.
-        fps: frames per second.
-        features: columns and cameras by name, with ``dtype``, ``shape`` and ``names``.
-        data_path, video_path: templates of file names.
-        robot_type: of the robot that recorded.
-    """
-
-    path: Path
-    fps: float
-    features: dict[str, dict[str, Any]]
-    data_path: str
-    video_path: str
-    robot_type: str
-
-    @cached_property
-    def cameras(self) -> list[str]:
-        """Names of those that have pictures."""
-        return [name for name, one in self.features.items() if one.get("dtype") in ("video", "image")]
-
-    def file(self, template: str, **numbers: Any) -> Path:
-        """A file of the data set.
-
-        Raises:
-            DataError: it is not there, or outside of the folder.
-        """
-        name = template.format(**numbers)
-        found = self.path / name
-        if not found.resolve().is_relative_to(self.path.resolve()):
-            raise DataError(f"{self.path}: names the file {name!r}, which is outside of it")
-        if not found.is_file():
-            raise DataError(f"{found}: is missing")
-        return found
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,7 +65,7 @@ def read_lerobot(path: Path, chart: DataMap) -> Iterator[Recording]:
     camera = _camera(told, chart.camera)
     sources = chart.channels or (_own(told) if told.robot_type.startswith(OURS) else {})
     if not sources:
-        held = "; ".join(f"{name}: {', '.join(_names(one)) or one['shape']}" for name, one in _numeric(told).items())
+        held = "; ".join(f"{name}: {', '.join(names(one)) or one['shape']}" for name, one in numeric(told).items())
         raise DataError(
             f"{path}: which columns tell of speed and steering? name them under 'channels' in a map (--map); it has "
             f"{held}"
@@ -128,48 +82,6 @@ def read_lerobot(path: Path, chart: DataMap) -> Iterator[Recording]:
         yield _recording(told, camera, episode, file, table, columns, tally)
 
 
-def read_info(path: Path) -> DataSet:
-    """What the data set says of itself.
-
-    Raises:
-        DataError: absent, broken, or of another version.
-    """
-    file = path / INFO
-    try:
-        values = json.loads(read_bounded(file, LARGEST_INFO))
-    except OSError as error:
-        raise DataError(f"{file}: cannot be read ({error.strerror or error})") from error
-    except (ValueError, RecursionError) as error:
-        raise DataError(f"{file}: is broken ({error})") from error
-    if not isinstance(values, dict):
-        raise DataError(f"{file}: must be an object; it is {type(values).__name__}")
-    version = str(values.get("codebase_version"))
-    if not re.fullmatch(r"v3(\.\d+)*", version):
-        older = "; LeRobot's convert_dataset_v21_to_v30 makes one of v3.0" if version.startswith(("v1", "v2")) else ""
-        raise DataError(f"{file}: 'codebase_version' is {version}; it must be v3.0 or a later v3{older}")
-    fps, features = values.get("fps"), values.get("features")
-    if isinstance(fps, bool) or not isinstance(fps, (int, float)) or not 0 < fps <= 1000:
-        raise DataError(f"{file}: 'fps' is {fps!r}; it must be above 0, and at most 1000")
-    if not isinstance(features, dict) or not all(_described(one) for one in features.values()):
-        raise DataError(f"{file}: 'features' must describe each column by 'dtype' and 'shape'")
-    templates = {}
-    for key in ("data_path", "video_path"):
-        text = values.get(key) or ""
-        if not isinstance(text, str) or (text and not TEMPLATE.fullmatch(text)) or (key == "data_path" and not text):
-            raise DataError(f"{file}: '{key}' is {text!r}; it must be a path with {{chunk_index}} and {{file_index}}")
-        templates[key] = text
-    return DataSet(path, float(fps), features, robot_type=str(values.get("robot_type")), **templates)
-
-
-def _described(feature: Any) -> bool:
-    return (
-        isinstance(feature, dict)
-        and isinstance(feature.get("dtype"), str)
-        and isinstance(feature.get("shape"), list)
-        and all(isinstance(one, int) and 0 < one < 1 << 16 for one in feature["shape"])
-    )
-
-
 def _camera(told: DataSet, named: str) -> str:
     if named and named not in told.cameras:
         raise DataError(f"{told.path}: no camera '{named}'; it has {', '.join(told.cameras) or 'none'}")
@@ -179,49 +91,36 @@ def _camera(told: DataSet, named: str) -> str:
     return named or told.cameras[0]
 
 
-def _numeric(told: DataSet) -> dict[str, dict[str, Any]]:
-    """Columns that the robot's numbers are in."""
-    kept = ("timestamp", "frame_index", "episode_index", "index", "task_index")
-    return {name: one for name, one in told.features.items() if name not in (*told.cameras, *kept)}
-
-
-def _names(feature: dict[str, Any]) -> list[str]:
-    names = feature.get("names")
-    if isinstance(names, dict):  # {"motors": [...]}
-        names = next((one for one in names.values() if isinstance(one, list)), None)
-    return [str(one) for one in names] if isinstance(names, list) else []
-
-
 def _own(told: DataSet) -> dict[str, Source]:
     return {
         name: Source(column, (name,))
-        for column, one in _numeric(told).items()
-        for name in _names(one)
+        for column, one in numeric(told).items()
+        for name in names(one)
         if name in CHANNELS and name != "yaw_rate"
     }
 
 
 def _column(told: DataSet, channel: str, source: Source) -> Column:
-    known = _numeric(told)
+    known = numeric(told)
     if source.key not in known:
         raise DataError(
             f"{told.path}: channel '{channel}': no column '{source.key}'; it has {', '.join(known) or 'none'}"
         )
     feature = known[source.key]
-    names, size = _names(feature), math.prod(feature["shape"])
+    called, size = names(feature), math.prod(feature["shape"])
     places = []
     for field in source.fields or (("0",) if size == 1 else ()):
-        place = names.index(field) if field in names else int(field) if field.isdigit() else size
+        place = called.index(field) if field in called else int(field) if field.isdigit() else size
         if place >= size:
             raise DataError(
                 f"{told.path}: channel '{channel}': '{source.key}' has no '{field}'; it has "
-                f"{', '.join(names) or f'0 to {size - 1}'}"
+                f"{', '.join(called) or f'0 to {size - 1}'}"
             )
         places.append(place)
     if not places:
         raise DataError(
             f"{told.path}: channel '{channel}': '{source.key}' has {size} numbers; say in 'fields' which: "
-            f"{', '.join(names) or f'0 to {size - 1}'}"
+            f"{', '.join(called) or f'0 to {size - 1}'}"
         )
     return Column(source.key, tuple(places), source.scale)
 
@@ -354,44 +253,3 @@ def _stored(file: Path, camera: str, number: int) -> Iterator[Picture | str]:
 def _bytes(cell: Any) -> bytes | str:
     data = cell.get("bytes") if isinstance(cell, dict) else None
     return data if isinstance(data, bytes) and 0 < len(data) <= LARGEST_PICTURE else "picture is missing"
-
-
-def video_frames(file: Path, at: Floats, within: float) -> Iterator[Picture | str]:
-    """The frame (H, W, 3) of a video at each time.
-
-    Args:
-        file: of the video.
-        at: (T,) times [s], advancing.
-        within: a frame is one for a time if it is no further from it [s].
-
-    Yields:
-        text where there is none.
-    """
-    done = 0
-    if not len(at):
-        return
-    try:
-        with av.open(str(file), format="mp4") as opened:  # probed by content it might be a list of other files
-            if not opened.streams.video:
-                raise DataError(f"{file}: has no video in it")
-            stream = opened.streams.video[0]
-            if not 0 < stream.width * stream.height <= LARGEST_PIXELS:
-                raise DataError(f"{file}: is of {stream.width} × {stream.height} px; 1 to {LARGEST_PIXELS} are allowed")
-            opened.seek(int(Fraction(max(0.0, float(at[0]) - within)) / stream.time_base), stream=stream)
-            for frame in opened.decode(stream):
-                time = float(frame.pts * stream.time_base) if frame.pts is not None else math.nan
-                while done < len(at) and time > at[done] + within:
-                    done += 1
-                    yield "video has no frame at that time"
-                if done < len(at) and abs(time - at[done]) <= within:
-                    done += 1
-                    fits = frame.width * frame.height <= LARGEST_PIXELS
-                    yield np.asarray(frame.to_ndarray(format="rgb24"), np.uint8) if fits else "picture is too large"
-                if done == len(at):
-                    return
-    except (av.FFmpegError, ValueError) as error:
-        if isinstance(error, DataError):
-            raise
-        yield from ["video is broken there"] * (len(at) - done)
-        return
-    yield from ["video has no frame at that time"] * (len(at) - done)

@@ -20,7 +20,8 @@ from numpy.typing import NDArray
 
 from tidegate.bag import BagReader, Drive, align
 from tidegate.bag.align import newest_before
-from tidegate.data.lerobot import EPISODES, INFO, OURS
+from tidegate.data.lerobot import EPISODES
+from tidegate.data.lerobot_info import INFO, OURS
 from tidegate.data.series import PAUSE, SHORTEST_S
 from tidegate.errors import DataError, DependencyError
 from tidegate.records import NANOSECONDS, Floats
