@@ -28,6 +28,10 @@ class BagError(TidegateError, ValueError):
     """A bag cannot be read or written, lacks a topic, or is no time series."""
 
 
+class DataError(TidegateError, ValueError):
+    """Somebody else's data set cannot be read, is no time series, or says too little of the vehicle."""
+
+
 class ImageError(TidegateError, ValueError):
     """An image has a size or an encoding that perception cannot use."""
 

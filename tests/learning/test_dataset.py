@@ -44,6 +44,12 @@ def test_unlabelled_frames_are_left_out() -> None:
     assert len(Windows([drive(30, lane=lane)], RECIPE, 1.0, 0.05)) == 3 + 12
 
 
+def test_a_drive_that_tells_of_no_lane_teaches_the_command_alone() -> None:
+    known = drive(30, lane=np.full((30, 6), np.nan))
+    assert labelled(known).all()
+    assert len(Windows([known], RECIPE, 1.0, 0.05)) == len(Windows([drive(30)], RECIPE, 1.0, 0.05))
+
+
 def test_frames_whose_force_is_no_lesson_stay() -> None:
     known = drive(30, force=np.full(30, np.nan))
     assert labelled(known).all()

@@ -89,6 +89,23 @@ def test_the_lane_is_cheapest_with_the_scale_of_its_error() -> None:
     assert min(costs) == pytest.approx(1 + np.log(0.25), abs=1e-3)
 
 
+def test_frames_without_a_lane_cost_nothing_and_the_others_keep_their_weight() -> None:
+    whole = output(BATCH, lane_error=1.0)
+    half = BATCH.lane.copy()
+    half[0] = np.nan
+    lane = (whole.lane + torch.arange(10).view(2, 5, 1) * UNIT).requires_grad_()
+    known = losses(whole._replace(lane=lane), replace(BATCH, lane=half), UNIT, RECIPE).lane
+    known.backward()
+    assert torch.equal(lane.grad[0], torch.zeros(5, 3))
+    assert (lane.grad[1] != 0).all()
+    assert float(known.detach()) == pytest.approx(1 + np.arange(5, 10).mean(), rel=1e-5)
+    lane.grad = None
+    none = losses(whole._replace(lane=lane), replace(BATCH, lane=np.full_like(half, np.nan)), UNIT, RECIPE).lane
+    none.backward()
+    assert float(none.detach()) == 0
+    assert torch.equal(lane.grad, torch.zeros(2, 5, 3))
+
+
 def test_baselines_are_what_they_say() -> None:
     constant = baselines([BATCH], RECIPE)
     assert constant["curvature_last"] == 0

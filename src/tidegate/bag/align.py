@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from tidegate.bag.reader import BagReader
+from tidegate.bag.reader import BagReader, relative
 from tidegate.errors import BagError
 from tidegate.records import LaneEstimate, Nominal, Odometry, nanoseconds
 
@@ -24,7 +24,8 @@ class Drive:
     """A drive in T steps, one per camera frame.
 
     ``stamp`` (T,) [ns] and ``speed`` (T,) [m/s]; ``images`` as ``prepare`` made them, (T, …); labels where the bag has
-    them: ``force`` [N] and ``curvature`` [1/m] (T,), ``lane`` (T, 2 + K) as in ``LaneEstimate``, NaN where unknown.
+    them: ``force`` [N] and ``curvature`` [1/m] (T,), ``lane`` (T, 2 + K) as in ``LaneEstimate``, NaN where unknown;
+    (T, 0) where the bag tells of no lane at all.
     ``interrupted``: the recording was cut off, or something else is wrong with the bag.
     """
 
@@ -44,12 +45,14 @@ def align(reader: BagReader, prepare: Any, labels: bool = True) -> Drive:
     Args:
         reader: of the bag.
         prepare: image (H, W, 3) uint8 → the array that is kept, called once per frame so that no bag is held whole.
-        labels: the expert's topics are read too.
+        labels: the expert's command is read too, and the lane where the bag tells of it.
 
     Raises:
         BagError: no camera, no odometry, no labels, or no time series.
     """
-    topics = ["camera/image_raw", "odom", *(["expert/nominal", "expert/lane"] if labels else [])]
+    topics = ["camera/image_raw", "odom", *(["expert/nominal"] if labels else [])]
+    seen = labels and any("expert/lane" in (relative(name), reader.stands_for(name)) for name in reader.topics)
+    topics += ["expert/lane"] if seen else []
     stamps: list[int] = []
     images: list[NDArray[np.uint8]] = []
     odometry: list[Odometry] = []
@@ -74,8 +77,8 @@ def align(reader: BagReader, prepare: Any, labels: bool = True) -> Drive:
     if (paired < 0).any():
         raise BagError(f"{reader.path}: odometry starts after the camera, {int((paired < 0).sum())} frames have none")
     knots = max((len(item.curvature) for item in lanes.values()), default=0)
-    unlabelled = Nominal(0, np.nan, np.nan), np.full(2 + knots, np.nan)
-    if labels and not any(at in nominal and at in lanes for at in stamps):
+    unlabelled = Nominal(0, np.nan, np.nan), np.full(2 + knots if seen or not labels else 0, np.nan)
+    if labels and not any(at in nominal and (at in lanes or not seen) for at in stamps):
         raise BagError(f"{reader.path}: no camera frame has the stamp of an expert's label")
     commands = [nominal.get(at, unlabelled[0]) for at in stamps]
     return Drive(

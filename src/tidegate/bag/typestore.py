@@ -3,13 +3,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from functools import cache
 from typing import Any
 
 import numpy as np
 from rosbags.interfaces import Nodetype
 from rosbags.serde import SerdeError
-from rosbags.typesys import Stores, get_typestore
+from rosbags.typesys import Stores, get_types_from_msg, get_typestore
+from rosbags.typesys.store import Typestore
 
 STORE = get_typestore(Stores.ROS2_JAZZY)
 
@@ -46,8 +48,26 @@ def serialise(message: Any) -> bytes:
     return bytes(STORE.serialize_cdr(message, message.__msgtype__))
 
 
-def deserialise(data: bytes, type_name: str) -> Any:
-    """The message in ``data`` (CDR).
+def store_with(definitions: Mapping[str, str]) -> tuple[Typestore, dict[str, str]]:
+    """A store of ROS 2 Jazzy's standard types and of those that a bag defines, and by type why one could not be added.
+
+    Args:
+        definitions: text of the message definition by ROS type, as ``BagReader.definitions``.
+    """
+    store, refused = get_typestore(Stores.ROS2_JAZZY), {}
+    for name, text in definitions.items():
+        if name in store.fielddefs:
+            continue
+        try:
+            found = get_types_from_msg(text, name)
+            store.register({kind: fields for kind, fields in found.items() if kind not in store.fielddefs})
+        except Exception as error:  # rosbags has no error class of its own for every text that defines no message
+            refused[name] = " ".join(str(error).split())
+    return store, refused
+
+
+def deserialise(data: bytes, type_name: str, store: Typestore = STORE) -> Any:
+    """The message in ``data`` (CDR), of a type that ``store`` knows.
 
     Fast DDS reserves up to 8 bytes more than it uses when a sequence of doubles is empty; rosbags takes more than 3
     for a mismatch, so they are cut off.
@@ -58,11 +78,11 @@ def deserialise(data: bytes, type_name: str) -> Any:
     """
     for surplus in (0, 4):
         try:
-            return STORE.deserialize_cdr(data[: len(data) - surplus], type_name)
+            return store.deserialize_cdr(data[: len(data) - surplus], type_name)
         except SerdeError as error:
             if "size mismatch" not in str(error):
                 raise
-    return STORE.deserialize_cdr(data[:-8], type_name)
+    return store.deserialize_cdr(data[:-8], type_name)
 
 
 @cache

@@ -26,6 +26,8 @@ EXTRA = {  # command → the extra of the package that it needs
     "calibrate": "sim,calibrate",
     "explain": "sim,insight",
     "demo": "ros,sim,insight",
+    "import": "data",
+    "export-dataset": "data",
     "inspect": "",
     "info": "",
     "doctor": "",
@@ -39,8 +41,12 @@ EXTRA = {  # command → the extra of the package that it needs
 }
 
 
+MODULE = {"import": "import_data", "export-dataset": "export_dataset"}
+"""Where the name of a command is none in Python."""
+
+
 class Commands(TyperGroup):
-    """Sub-commands by name; each lives in ``tidegate.cli.<name>`` as a function of that name."""
+    """Sub-commands by name; each lives in ``tidegate.cli.<name>``, or as ``MODULE`` says, as a function named so."""
 
     def list_commands(self, ctx: Any) -> list[str]:
         """Names in the order in which a user meets them."""
@@ -51,7 +57,8 @@ class Commands(TyperGroup):
         if name not in EXTRA:
             return None
         try:
-            function = getattr(import_module(f"tidegate.cli.{name}"), name)
+            module = MODULE.get(name, name)
+            function = getattr(import_module(f"tidegate.cli.{module}"), module)
         except ImportError as error:
             return _absent(name, error)
         single = typer.Typer(add_completion=False, pretty_exceptions_enable=False)

@@ -61,8 +61,11 @@ def train(
         pipeline = Pipeline(path, work, load_recipe(recipe), out.name, listener, remap=named)
         bundle = pipeline.from_scratch(out) if from_scratch else pipeline.from_bags(bags or [], out)
     errors = bundle.training["metrics"]["calibration"]
-    console.print(
-        f"lane error on roads not trained on: {errors['rms'][0]:.3f} m rms, {errors['p99'][0]:.3f} m in 99 % of the "
-        f"frames; {bundle.training['durations_s']['total'] / 60:.1f} min in all"
-    )
+    lane = "no held-out bag tells of the lane: its bounds are unknown"
+    if errors:
+        lane = (
+            f"lane error on roads not trained on: {errors['rms'][0]:.3f} m rms, {errors['p99'][0]:.3f} m in 99 % of "
+            "the frames"
+        )
+    console.print(f"{lane}; {bundle.training['durations_s']['total'] / 60:.1f} min in all", soft_wrap=True)
     console.print(f"bundle: {out}", soft_wrap=True)

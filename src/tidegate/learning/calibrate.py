@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from tidegate.bag import Drive
 from tidegate.learning.augment import to_tensor
-from tidegate.learning.dataset import labelled
+from tidegate.learning.dataset import labelled, tells_of_lane
 from tidegate.perception.health import Training, saturated_share
 from tidegate.perception.lane import conformal_factors, error_scale
 from tidegate.records import Floats
@@ -49,10 +49,17 @@ def calibrate(stack: Stack, held_out: Sequence[Drive], trained: Sequence[Drive],
 
     Args:
         stack: the finished network.
-        held_out: drives of *this* network, on roads that it was not trained on; with the true lane as labels.
+        held_out: drives of *this* network, on roads that it was not trained on; with the true lane as labels. Where no
+            drive tells of it, the bounds stay unknown and ``errors`` empty.
         trained: the training drives.
         miscoverage: accepted probability that a new drive breaks a bound.
     """
+    shown = [_fit_to_see(drive, stack) for drive in trained]
+    looks = [stack.backbone.signature(to_tensor(images)).numpy() for images in shown if len(images)]
+    seen = Training.of(np.concatenate(looks))
+    held_out = [drive for drive in held_out if tells_of_lane(drive)]
+    if not held_out:
+        return Calibration(np.full(len(stack.backbone.lane_scale), np.inf), seen, {})
     ratios, errors, scales = [], [], []
     for drive in held_out:
         value, scale = read_lane(stack, drive)
@@ -62,12 +69,10 @@ def calibrate(stack: Stack, held_out: Sequence[Drive], trained: Sequence[Drive],
         errors.append(error)
         scales.append(scale[known])
     factors = conformal_factors(ratios, miscoverage)
-    shown = [_fit_to_see(drive, stack) for drive in trained]
-    looks = [stack.backbone.signature(to_tensor(images)).numpy() for images in shown if len(images)]
     each, bound = np.concatenate(errors), np.concatenate(scales) * factors
     return Calibration(
         conformal=factors,
-        seen=Training.of(np.concatenate(looks)),
+        seen=seen,
         errors={
             "rms": np.sqrt(np.square(each).mean(axis=0)).tolist(),
             "p99": np.quantile(each, 0.99, axis=0).tolist(),

@@ -95,7 +95,9 @@ def load_drive(
             file.unlink()  # half written
     reader = BagReader(path, remap)
     drive = align(reader, lambda image: shrink(image, shape))
-    if drive.lane.shape[1] != 2 + len(shape.preview_m):
+    if drive.lane.shape[1] == 0:  # no lesson about the lane, in every frame
+        drive = dataclasses.replace(drive, lane=np.full((len(drive.stamp), 2 + len(shape.preview_m)), np.nan))
+    elif drive.lane.shape[1] != 2 + len(shape.preview_m):
         raise BagError(
             f"{path}: its lane labels have {drive.lane.shape[1] - 2} curvatures; perception.preview_m has "
             f"{len(shape.preview_m)}"
@@ -211,9 +213,15 @@ class Windows:
 
 
 def labelled(drive: Drive) -> NDArray[np.bool_]:
-    """Frames (T,) whose labels are known; the force may be missing, then it is no lesson."""
+    """Frames (T,) whose labels are known; the force may be missing, or the lane in the whole drive: then it is no
+    lesson."""
     known = np.isfinite(drive.curvature) & np.isfinite(drive.speed)
-    return np.asarray(known & np.isfinite(drive.lane).all(axis=1))
+    return np.asarray(known & (np.isfinite(drive.lane).all(axis=1) | (not tells_of_lane(drive))))
+
+
+def tells_of_lane(drive: Drive) -> bool:
+    """Whether any frame says where the lane is; other people's data do not."""
+    return bool(np.isfinite(drive.lane).any())
 
 
 def split(paths: Sequence[Path], share: float, seed: int) -> tuple[list[Path], list[Path]]:

@@ -54,8 +54,13 @@ def lane_loss(lane: Tensor, log_scale: Tensor, wanted: Tensor, unit: Tensor, rec
     """Negative log likelihood of Laplace distributions with scales exp(``log_scale``), in ``unit``, less log 2.
 
     An unsure estimate costs less if it says so (Kendall & Gal 2017, eq. 8, with |·| for the square). Mean over the
-    values, offset and heading weighted by ``recipe.pose_weight``.
+    values, offset and heading weighted by ``recipe.pose_weight``. Frames whose ``wanted`` is NaN cost nothing.
     """
+    known = wanted.isfinite().all(dim=-1)
+    if not known.all():
+        lane, log_scale, wanted = lane[known], log_scale[known], wanted[known]
+    if not known.any():
+        return lane.sum()  # of nothing, so that the gradient is zero
     relative = log_scale - unit.log()
     each = ((lane - wanted) / unit).abs() * torch.exp(-relative) + relative
     weight = torch.ones_like(unit)

@@ -19,7 +19,7 @@ from tidegate.bag import Drive
 from tidegate.bundle import Bundle
 from tidegate.learning.calibrate import Calibration, calibrate
 from tidegate.learning.collect import collect, plan_drives
-from tidegate.learning.dataset import Windows, bags_in, load_drive, split
+from tidegate.learning.dataset import Windows, bags_in, load_drive, split, tells_of_lane
 from tidegate.learning.gains import learn_gains
 from tidegate.learning.loss import baselines
 from tidegate.learning.recipe import Recipe
@@ -142,8 +142,14 @@ class Pipeline:
         """The three stages on all drives so far."""
         recipe, windows = self.recipe.train, self._windows(self.drives)
         share = self.recipe.dagger.effort if phase else 1.0
+        lane = any(tells_of_lane(drive) for drive in self.drives)
+        if not lane:
+            self.listener.note(
+                "no bag tells of the lane: nothing is learnt about it, and its bounds stay unknown; the convolutional "
+                "network learns in the last stage alone (train.all_steps, train.tuning)"
+            )
         stages: dict[Stage, int] = {
-            "lane": round(share * recipe.lane_steps),
+            "lane": round(share * recipe.lane_steps) if lane else 0,
             "policy": recipe.policy_steps,  # quick, and what the network does in its own states needs learning anew
             "all": round(share * recipe.all_steps),
         }
@@ -161,12 +167,16 @@ class Pipeline:
             held = self._windows(self.held)
             found = trainer.measure(held) | baselines(held.every(), recipe)
             self.metrics[f"train {phase}"] = {key: round(value, 6) for key, value in found.items()}
-            self.listener.note(
+            told = (
                 f"held-out bags: command loss {found['curvature']:.3f} + {found['acceleration']:.3f} (curvature + "
                 f"acceleration; always zero {found['curvature_zero']:.3f} + {found['acceleration_zero']:.3f}, repeat "
-                f"the last {found['curvature_last']:.3f} + {found['acceleration_last']:.3f}); lane error "
-                f"{found['lane_0']:.3f} m, {found['lane_1']:.4f} rad, {found['lane_2']:.4f} 1/m here"
+                f"the last {found['curvature_last']:.3f} + {found['acceleration_last']:.3f})"
             )
+            if "lane_0" in found:
+                told += (
+                    f"; lane error {found['lane_0']:.3f} m, {found['lane_1']:.4f} rad, {found['lane_2']:.4f} 1/m here"
+                )
+            self.listener.note(told)
 
     def _draft(self, stack: Stack) -> Path:
         """A bundle without bounds, good enough to record with."""

@@ -201,15 +201,17 @@ class Trainer:
             out = self.stack(to_tensor(batch.images), torch.from_numpy(batch.speed), torch.from_numpy(batch.dt), start)
             found = as_floats(losses(out, batch, self._unit, self._recipe.train))
             used = slice(self._recipe.train.warm_up, None)
-            error = (out.lane - torch.from_numpy(batch.lane)).square().mean(dim=(0, 1))
-            found |= {f"lane_{index}": float(value) for index, value in enumerate(error)}
+            error = (out.lane - torch.from_numpy(batch.lane)).square()
+            told = error.isfinite().all(dim=-1)  # frames that tell of the lane
+            if told.any():
+                found |= {f"lane_{index}": float(value) for index, value in enumerate(error[told].mean(dim=0))}
             for name in ("curvature", "acceleration"):
                 wrong = getattr(out, name).numpy() - getattr(batch, name)
                 wrong = wrong[:, used][np.isfinite(wrong[:, used])]
                 found[f"{name}_error"] = float(np.square(wrong).sum()) / max(wrong.size, 1)
-            known = float(np.isfinite(batch.acceleration).mean())
+            share = {"acceleration": float(np.isfinite(batch.acceleration).mean()), "lane": float(told.float().mean())}
             for name, value in found.items():
-                weight = len(batch.images) * (known if name.startswith("acceleration") else 1.0)
+                weight = len(batch.images) * share.get(name.partition("_")[0], 1.0)
                 sums[name], counts[name] = sums.get(name, 0.0) + value * weight, counts.get(name, 0.0) + weight
         means = {name: value / max(counts[name], 1e-9) for name, value in sums.items()}
         roots = {name for name in means if name.startswith("lane_") or name.endswith("_error")}
