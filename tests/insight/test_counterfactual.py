@@ -49,6 +49,7 @@ def recording(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_with_nothing_left_out_it_is_the_recorded_drive_to_the_bit(recording: Path) -> None:
     begin = EPOCH + nanoseconds(1.0)
     known = recorded_course(SETTINGS, truth_of(recording), begin)
+    assert isinstance(known, Course), known
     made = drive_without(SETTINGS, again(recording), truth_of(recording), begin, frozenset())
     assert isinstance(made, Course), made
     assert made.apart == 0.0
@@ -73,7 +74,19 @@ def test_full_throttle_behind_a_slower_car_runs_into_it_without_the_distance_row
     assert isinstance(made, Course), made
     assert made.contact == pytest.approx(5.6, abs=0.3)
     assert made.gap.min() < 0.0
-    assert recorded_course(SETTINGS, truth_of(bag), begin).contact is None
+    known = recorded_course(SETTINGS, truth_of(bag), begin)
+    assert isinstance(known, Course), known
+    assert known.contact is None
+
+
+def test_a_truth_that_tells_too_little_is_said_to(recording: Path) -> None:
+    known, begin = truth_of(recording), EPOCH + nanoseconds(1.0)
+    lacking = {
+        stamp: replace(one, values={name: value for name, value in one.values.items() if name != "slope"})
+        for stamp, one in known.items()
+    }
+    assert "the bag's truth lacks 'slope'" in str(recorded_course(SETTINGS, lacking, begin))
+    assert recorded_course(SETTINGS, known, max(known)) == "the bag ends where the row began to act"
 
 
 def test_a_bag_that_does_not_say_what_it_is_of_is_not_driven(recording: Path, tmp_path: Path) -> None:

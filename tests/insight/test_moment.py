@@ -19,7 +19,7 @@ pytest.importorskip("mujoco")
 
 from chromium import BROWSER, look
 
-from tidegate.bag import BagReader
+from tidegate.bag import BagReader, BagWriter
 from tidegate.bundle import Bundle
 from tidegate.cli.app import app
 from tidegate.evaluation.reference import read_reference
@@ -245,6 +245,23 @@ def test_on_a_phone_the_page_is_no_wider_than_its_screen(made: Path, tmp_path: P
     found = look(made, tmp_path, width=500)  # no window is narrower
     assert found["width"] == 500
     assert found["wide"] <= 0
+
+
+def test_what_a_bag_lacks_is_left_out(tmp_path: Path) -> None:
+    """A camera and odometry, as any robot may record them."""
+    reader, page = BagReader(GOLDEN / "road"), tmp_path / "page.html"
+    kept = [name for name in reader.topics if "camera" in name or name == "/odom"]
+    with BagWriter(tmp_path / "bag") as writer:
+        for name, kind, received, data in reader.raw(kept):
+            writer.write_raw(name, kind, data, received)
+    explained(tmp_path / "bag", page, "--at", "1.0", "--window", "0.2")
+    found = told(page)
+    assert (found["tick"], found["barriers"], found["inputs"], found["interventions"]) == (None, [], [], [])
+    assert found["frame"]["time_s"] == pytest.approx(1.0)
+    assert found["frame"]["force_n"] is not None
+    titles = re.findall("<h2>([^<]+)</h2>", page.read_text("utf-8"))
+    what_if = "What if the picture were otherwise"
+    assert titles == ["What it saw", what_if, "Neurons", "Verdict", "How exact this is", "Data"]
 
 
 def test_two_bundles_are_told_side_by_side(tmp_path: Path) -> None:

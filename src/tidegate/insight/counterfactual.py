@@ -137,16 +137,20 @@ def drive_without(
         return str(error)
 
 
-def recorded_course(settings: Settings, recorded: Mapping[int, Values], begin: int) -> Course:
-    """The truth of the bag from ``begin`` [ns] on, as long as a drive is carried on."""
-    until = begin + nanoseconds(HORIZON_S)
-    with_truth = [
-        Truth.from_values(stamp, recorded[stamp].values) for stamp in sorted(recorded) if begin < stamp <= until
-    ]
-    car = Car.from_settings(settings)
+def recorded_course(settings: Settings, recorded: Mapping[int, Values], begin: int) -> Course | str:
+    """The truth of the bag from ``begin`` [ns] on, for as long as a drive is carried on; a text says what it lacks."""
+    until, car = begin + nanoseconds(HORIZON_S), Car.from_settings(settings)
     log = DriveLog(settings, car)
-    for truth in with_truth:
+    for stamp in sorted(recorded):
+        if not begin < stamp <= until:
+            continue
+        try:
+            truth = Truth.from_values(stamp, recorded[stamp].values)
+        except KeyError as error:
+            return f"the bag's truth lacks {error}: it is not of the embedded simulator"
         log.add(np.zeros(len(car.joint_names)), "", Mode.NORMAL, truth)
+    if log.last is None:
+        return "the bag ends where the row began to act"
     return _course(log.trace(), 0, 0.0)
 
 

@@ -160,8 +160,9 @@ def sentence(told: Mapping[str, Any]) -> str:
     """One intervention in one English sentence; every number is one of ``told``, which is as ``facts`` makes it."""
     peak = told["peak"]
     parts = [_why(told), f"drive force {peak['force_asked_n']:,.0f} → {peak['force_allowed_n']:,.0f} N"]
-    if abs(peak["curvature_allowed_1_m"] - peak["curvature_asked_1_m"]) > STEERED:
-        parts.append(f"curvature {peak['curvature_asked_1_m']:.4f} → {peak['curvature_allowed_1_m']:.4f} 1/m")
+    asked, allowed = (f"{peak[key]:.4f}" for key in ("curvature_asked_1_m", "curvature_allowed_1_m"))
+    if asked != allowed:
+        parts.append(f"curvature {asked} → {allowed} 1/m")
     if told["begin_s"] != told["end_s"]:
         parts[1] = f"most at {peak['time_s']:.3f} s: {parts[1]}"
     when = " to ".join(dict.fromkeys(f"{told[key]:.3f}" for key in ("begin_s", "end_s")))

@@ -19,7 +19,8 @@ from tidegate.bundle import Bundle, bundle_identity
 from tidegate.errors import BagError, ImageError
 from tidegate.evaluation.difference import Tolerances, against_record, agreement, compare, full_scales
 from tidegate.evaluation.replay import FRAMES, LENS, Replay, small_records
-from tidegate.insight.counterfactual import Course, drive_without, recorded_course, rerun_of
+from tidegate.insight.comparison import INNER
+from tidegate.insight.counterfactual import drive_without, recorded_course, rerun_of
 from tidegate.insight.intervention import Account, Facts, accounts
 from tidegate.insight.moment import FrameView, Moment, observe
 from tidegate.insight.moment_facts import moment_facts, roll_out_facts, what_if_facts
@@ -153,18 +154,19 @@ def _in_question(moment: Moment, accounted: list[Account]) -> Account | None:
 def _rolled(question: Question, reader: BagReader, settings: Settings, one: Account) -> Facts:
     """The recorded drive, the same without the row, and without any row."""
     truth, begin = small_records(reader, ["truth"])["truth"], one.first.stamp
-    courses: dict[str, Course | str] = {"recorded": recorded_course(settings, truth, begin)}
+    courses = {"recorded": recorded_course(settings, truth, begin)}
     for name, without in ((f"without {one.row}", frozenset([one.row])), ("without any row", None)):
+        if any(isinstance(course, str) for course in courses.values()):
+            break  # the next would not be driven for the same reason
         again = rerun_of(question.bag, reader.contract(), settings, question.config, question.bundle, question.disable)
         courses[name] = again if isinstance(again, str) else drive_without(settings, again, truth, begin, without)
-        if isinstance(courses[name], str):  # the next would fail for the same reason
-            break
     return roll_out_facts(one.begin, one.row, courses)
 
 
 def _replayed(reader: BagReader, made: Replay, bundle: Bundle, settings: Settings, question: Question) -> Facts:
     """Whether what was run is what was recorded."""
-    found = compare(*against_record(made), full_scales(bundle, settings), made.start, Tolerances())
+    compared = compare(*against_record(made), full_scales(bundle, settings), made.start, Tolerances())
+    found = [one for one in compared if not one.name.endswith(INNER)]
     other = differences(reader.contract(), contract_of(question.config, question.bundle))
     notes = [*reader.problems, *([other] if other else []), *(note.line(6) for note in made.notes)]
     return {"agreement": agreement(found), "notes": notes}

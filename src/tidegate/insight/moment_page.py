@@ -110,7 +110,7 @@ def _roll_out(told: Facts) -> Section | None:
     rolled = told.get("roll_out")
     if rolled is None:
         return None
-    title = f"Without {rolled['row']}: driven again"
+    title = f"Without {rolled['row']}"
     refused = sorted({one for one in rolled["courses"].values() if isinstance(one, str)})
     courses = {name: one for name, one in rolled["courses"].items() if not isinstance(one, str)}
     if refused:
@@ -135,7 +135,7 @@ def _roll_out(told: Facts) -> Section | None:
             body += drawn(charts.series(curves, label, limit=0.0 if key == "gap" else None), f"{label} of each drive")
     apart = max(one["apart"] for one in courses.values())
     body += f"<p>Before that moment the car was at most {number(apart, 3, 'm')} from where it was recorded.</p>"
-    return Section(title, note, body)
+    return Section(f"{title}: driven again", note, body)
 
 
 def _pictures(told: Facts, frames: Sequence[Sequence[str]]) -> Section | None:
