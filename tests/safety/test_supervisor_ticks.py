@@ -85,6 +85,20 @@ def test_the_joints_of_the_last_tick_are_told_while_they_are_young_enough() -> N
         assert (drive.supervisor.joints is heard.record) is (age == oldest)
 
 
+def test_what_the_barriers_knew_and_which_inputs_were_late_is_told_of_the_last_tick() -> None:
+    drive = driving()
+    ticks(drive)
+    assert drive.tick is not None
+    told = drive.supervisor.state
+    assert (told.force, told.curvature) == pytest.approx(drive.tick.allowed)
+    assert told.speed == pytest.approx(drive.sensors.inputs.odometry.record.speed, abs=0.05)
+    assert drive.supervisor.late.pop("manual") == ("manual never arrived",)
+    assert {name: why for name, why in drive.supervisor.late.items() if why and name != "manual"} == {}
+    old = Received(drive.sensors.inputs.imu.record, nanoseconds(SAFETY.trusted_timeout_s) + 1)
+    ticks(drive, change=lambda inputs: dataclasses.replace(inputs, imu=old))
+    assert drive.supervisor.late["imu"][0].startswith("imu is late")
+
+
 @pytest.mark.parametrize("manual", [False, True])
 def test_what_is_wanted_is_the_wish_inside_what_the_car_can_do(manual: bool) -> None:
     most = car().curvature_max

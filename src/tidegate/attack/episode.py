@@ -20,7 +20,7 @@ from tidegate.bundle import Bundle
 from tidegate.evaluation.drivers import BundleDriver, Driver, ExpertDriver
 from tidegate.evaluation.pilot import Moment, Tamper
 from tidegate.evaluation.recorder import DriveRecorder
-from tidegate.evaluation.rollout import Task, roll
+from tidegate.evaluation.rollout import MakeDriver, Task, roll
 from tidegate.liquid.compiled import RUNS_IN
 from tidegate.records import SafetyInputs, nanoseconds
 from tidegate.robot import Car
@@ -97,18 +97,8 @@ def run_episode(episode: Episode, bag: Path | None = None) -> Outcome:
 
 def _drive(settings: Settings, episode: Episode, keep: Callable[[Moment], None]) -> Outcome:
     """Drive; ``keep`` sees every tick."""
-    kind = ADVERSARIES[episode.adversary]
-    rng = np.random.default_rng([episode.seed, *f"{episode.scene} {episode.adversary}".encode()])
-    wrong = None if episode.camera else WrongLane(rng)
-    heard = Hearing(settings, episode.sensors, rng)
+    driver, heard = hostile(settings, episode)
     witness = Witness(settings, Car.from_settings(settings))
-
-    def driver(simulator: Simulator) -> HostileDriver:
-        eyes: Driver = ExpertDriver(settings, simulator)
-        if episode.camera:
-            eyes = BundleDriver(Bundle.load(episode.bundle, settings.vehicle.name), settings)
-        adversary = kind(simulator.car, rng, episode.plan)
-        return HostileDriver(simulator, eyes, adversary, wrong, episode.from_speed)
 
     def watch(moment: Moment) -> None:
         keep(moment)
@@ -117,6 +107,27 @@ def _drive(settings: Settings, episode: Episode, keep: Callable[[Moment], None])
     task = Task(episode.settings, episode.bundle, episode.scene, episode.seed, disable=episode.disable)
     log, end, _ = roll(settings, task, driver, watch, episode.longest_s, camera=episode.camera, tampered=heard.begin)
     return witness.judge(episode.facts, heard.fault, log, end.value)
+
+
+def hostile(settings: Settings, episode: Episode) -> tuple[MakeDriver, Hearing]:
+    """Who drives an episode, and what becomes of the sensors' messages; for one drive, in which they draw by turns.
+
+    Raises:
+        KeyError: no such adversary.
+    """
+    kind = ADVERSARIES[episode.adversary]
+    rng = np.random.default_rng([episode.seed, *f"{episode.scene} {episode.adversary}".encode()])
+    wrong = None if episode.camera else WrongLane(rng)
+    heard = Hearing(settings, episode.sensors, rng)
+
+    def driver(simulator: Simulator) -> HostileDriver:
+        eyes: Driver = ExpertDriver(settings, simulator)
+        if episode.camera:
+            eyes = BundleDriver(Bundle.load(episode.bundle, settings.vehicle.name), settings)
+        adversary = kind(simulator.car, rng, episode.plan)
+        return HostileDriver(simulator, eyes, adversary, wrong, episode.from_speed)
+
+    return driver, heard
 
 
 class Hearing:

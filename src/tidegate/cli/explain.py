@@ -1,50 +1,86 @@
 # SPDX-License-Identifier: Apache-2.0
-"""``tidegate explain``: what the network looks at, how it is wired, a tree that stands in for it, in one page."""
+"""``tidegate explain``: what the network looks at, how it is wired, a tree that stands in for it, in one page; or one
+moment of a bag."""
 
 from __future__ import annotations
 
+import json
+import math
 from pathlib import Path
 from typing import Annotated
 
 import typer
 from rich.console import Console
+from rich.progress import Progress
 
 from tidegate.bag import BagReader
 from tidegate.bundle import Bundle
-from tidegate.errors import SceneError
+from tidegate.cli.common import names
+from tidegate.errors import BagError, SceneError
 from tidegate.evaluation.campaign import parse_seeds
 from tidegate.evaluation.rollout import Task, check_task
 from tidegate.evaluation.survey import Survey, survey
 from tidegate.insight.explain import neuron_names, saliency_section, tree_sections, wiring_section
+from tidegate.insight.intervention import around as those_around
+from tidegate.insight.investigate import Question, investigate
 from tidegate.insight.load import load_drive
+from tidegate.insight.moment_page import moment_page
 from tidegate.insight.page import Section, page
 from tidegate.insight.report import Bounds, report
 from tidegate.insight.tree import Sheet
 from tidegate.liquid import Wiring
 from tidegate.perception import Perception
 from tidegate.robot import Car
+from tidegate.safety.supervisor import check_disabled
 from tidegate.settings import Settings, load_settings
 from tidegate.share import share_path
 
 
 def explain(
-    bundle: Annotated[Path | None, typer.Argument(help="model to explain; default models/car-ltc19")] = None,
+    subject: Annotated[
+        Path | None, typer.Argument(help="model to explain, default models/car-ltc19; with --at the bag to look into")
+    ] = None,
     bag: Annotated[Path | None, typer.Option(help="a recorded drive to tell as well")] = None,
     scene: Annotated[str, typer.Option(help="where it is watched")] = "traffic",
     seeds: Annotated[str, typer.Option(help="drives to watch; the last third is held out")] = "3000:3003",
-    out: Annotated[Path, typer.Option(help="folder for report.html")] = Path("out/explain"),
+    out: Annotated[Path, typer.Option(help="folder for report.html; with --at the page, or a folder for it")] = Path(
+        "out/explain"
+    ),
     processes: Annotated[int, typer.Option(min=1, help="drives at a time")] = 2,
     config: Annotated[Path | None, typer.Option(help="robot's settings")] = None,
+    at: Annotated[str, typer.Option(help="explain one moment of a bag instead: seconds after its start, 12.4s")] = "",
+    window: Annotated[str, typer.Option(help="--at: how much to show around it, 5s")] = "5s",
+    bundle: Annotated[Path | None, typer.Option(help="--at: the model that drove; default models/car-ltc19")] = None,
+    disable: Annotated[str, typer.Option(help="--at: parts that were switched off in the recording, by comma")] = "",
+    asked: Annotated[
+        bool,
+        typer.Option(help="--at: take nominal commands from the bag, somebody else than the policy asked for them"),
+    ] = False,
+    against: Annotated[Path | None, typer.Option(help="--at: another model on the same bag, side by side")] = None,
+    roll_out: Annotated[
+        bool, typer.Option(help="--at: drive a bag of the embedded simulator on without the row that acted")
+    ] = True,
 ) -> None:
-    """Watch a model drive and write one page on why it does what it does."""
-    path, model = config or share_path("config/car.yaml"), bundle or share_path("models/car-ltc19")
+    """Watch a model drive and write one page on why it does what it does; with --at on one moment of a bag."""
+    path = config or share_path("config/car.yaml")
+    console = Console()
+    if at:
+        if subject is None:
+            raise BagError("--at needs a bag: tidegate explain BAG --at 12.4s")
+        model = bundle or share_path("models/car-ltc19")
+        moment, around = _seconds("--at", at, 0.0), _seconds("--window", window, 0.1)
+        off = frozenset(names(disable))
+        check_disabled(off, load_settings(path))
+        told = Question(subject, moment, around, model, path, off, asked, roll_out, against)
+        _explain_moment(console, told, out)
+        return
+    model = subject or share_path("models/car-ltc19")
     settings = load_settings(path)
     loaded = Bundle.load(model, settings.vehicle.name)
     tasks = [Task(str(path), str(model), scene, seed) for seed in parse_seeds(seeds)]
     if len(tasks) < 2:
         raise SceneError(f"seeds '{seeds}': at least two drives are needed, one to fit and one to hold out")
     check_task(tasks[0])
-    console = Console()
     with console.status(f"watching {len(tasks)} drives"):
         watched = survey(tasks, processes)
     held_out = max(1, len(watched) // 3)
@@ -58,6 +94,44 @@ def explain(
     written = out / "report.html"
     written.write_text(text, encoding="utf-8")
     console.print(f"report: {written}", soft_wrap=True)
+
+
+def _seconds(option: str, text: str, least: float) -> float:
+    """The time that an option gives, such as ``12.4s`` or ``12.4``.
+
+    Raises:
+        BagError: it is none, or less than ``least`` [s].
+    """
+    try:
+        value = float(text.removesuffix("s"))
+    except ValueError:
+        value = math.nan
+    if not least <= value < math.inf:
+        raise BagError(f"{option} is '{text}'; it must be a time in seconds of at least {least:g}, such as 12.4s")
+    return value
+
+
+def _explain_moment(console: Console, question: Question, out: Path) -> None:
+    """Write the page and the JSON beside it.
+
+    Raises:
+        BagError: they cannot be written; and as ``investigate``.
+    """
+    with Progress(console=console, transient=True) as progress:
+        bar = progress.add_task("replaying, trying what-ifs and driving on")
+        answer = investigate(question, lambda done, total: progress.update(bar, completed=done, total=total))
+    target = out if out.suffix == ".html" else out / "moment.html"
+    beside = target.with_suffix(".json")
+    text = moment_page(answer.told, answer.frames, answer.altered)
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        target.write_text(text, encoding="utf-8")
+        beside.write_text(json.dumps(answer.told, ensure_ascii=False, allow_nan=False) + "\n", encoding="utf-8")
+    except OSError as error:
+        raise BagError(f"{target}: cannot be written ({error.strerror or error})") from error
+    for one in those_around(answer.told["interventions"], answer.told["begin_s"], answer.told["end_s"]):
+        console.print(one["sentence"], soft_wrap=True, highlight=False, markup=False)
+    console.print(f"page: {target} ({target.stat().st_size / 1e6:.1f} MB), numbers: {beside}", soft_wrap=True)
 
 
 def explanations(

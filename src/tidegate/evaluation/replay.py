@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 
@@ -23,7 +23,17 @@ from tidegate.evaluation.note import Note, moments, stretches
 from tidegate.liquid import LiquidPolicy
 from tidegate.messages import decode_changed, decode_policy, stamp_of
 from tidegate.perception import Perception
-from tidegate.records import Received, SafetyInputs, SafetyState, UsedInputs, seconds
+from tidegate.records import (
+    Decision,
+    Frame,
+    Percept,
+    Received,
+    SafetyInputs,
+    SafetyState,
+    Tick,
+    UsedInputs,
+    seconds,
+)
 from tidegate.robot import Car
 from tidegate.safety import Supervisor
 from tidegate.settings import Settings
@@ -54,6 +64,16 @@ DRY = "safety_node/would_command"
 """In a dry run the filter's commands are here; those on ``command``, if any, are another's."""
 Told = Callable[[int, int], None]
 """Hears (steps done, steps in all)."""
+
+
+class Watcher(Protocol):
+    """Sees each step of a replay, in the order of the bag: all frames first, then all ticks."""
+
+    def frame(self, frame: Frame, percept: Percept, decision: Decision | None) -> None:
+        """A frame and what was made of it; no decision where the policy was not run."""
+
+    def tick(self, inputs: SafetyInputs, tick: Tick, supervisor: Supervisor) -> None:
+        """A tick of the filter: what it was given, what came out, and the supervisor after it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,6 +118,7 @@ def replay(
     disable: frozenset[str] = frozenset(),
     asked: bool = False,
     told: Told = lambda done, total: None,
+    watcher: Watcher | None = None,
 ) -> Replay:
     """Replay a bag.
 
@@ -108,6 +129,7 @@ def replay(
         disable: parts that were switched off, as in the recording.
         asked: take nominal commands and gains from the record: somebody else than the policy asked.
         told: hears of the progress.
+        watcher: sees what goes on in between.
 
     Raises:
         BagError: neither camera nor ticks, or a message cannot be decoded.
@@ -126,7 +148,7 @@ def replay(
     if reader.held(FRAMES) or not ticks:
         total += reader.counts[reader.find(FRAMES)]
         made, ran, frames, notes = _run_frames(
-            reader, bundle, settings, recorded, lambda done: told(done, total), asked=asked, midway=midway
+            reader, bundle, settings, recorded, lambda done: told(done, total), watcher, asked=asked, midway=midway
         )
     start = min([*frames, *(tick.stamp for tick in ticks[:1])])
     notes += _left_out(frames, recorded, ran, start, asked=asked)
@@ -134,7 +156,7 @@ def replay(
         supervisor, changes = Supervisor(settings, Car.from_settings(settings), disable=disable), _changes(reader)
         until = ticks[0].stamp + (SETTLED if midway else 0)
         outcome, missing = _run_ticks(
-            ticks, made, recorded, supervisor, changes, lambda done: told(len(frames) + done, total), until
+            ticks, made, recorded, supervisor, changes, lambda done: told(len(frames) + done, total), until, watcher
         )
         made |= outcome
         ran |= dict.fromkeys(FILTERED, frozenset(tick.stamp for tick in ticks if tick.stamp >= until))
@@ -158,6 +180,7 @@ def _run_frames(
     settings: Settings,
     recorded: Records,
     told: Callable[[int], None],
+    watcher: Watcher | None,
     *,
     asked: bool,
     midway: bool,
@@ -199,19 +222,21 @@ def _run_frames(
         made["features"][frame.stamp] = percept.features
         made["lane"][frame.stamp] = percept.lane
         made["health"][frame.stamp] = percept.health
+        decision = None
         known = int(np.searchsorted(stamps, frame.stamp, "right")) - 1
-        if asked or known < 0 or (decided and frame.stamp not in decided):
-            continue
-        first, begun = not begun, True
-        if first and (midway or min(decided, default=frame.stamp) < frame.stamp):
-            resumed = resume_policy(policy, frame.stamp, recorded)
-            notes.append(resumed or Note(AT_REST))
-            if resumed is not None:
-                continue
-        decides.append(frame.stamp)
-        decision = policy.step(percept.features, odometry[known])
-        made["nominal"][frame.stamp] = decision.nominal
-        made["gains"][frame.stamp] = decision.gains
+        if not (asked or known < 0 or (decided and frame.stamp not in decided)):
+            first, begun = not begun, True
+            resumed = None
+            if first and (midway or min(decided, default=frame.stamp) < frame.stamp):
+                resumed = resume_policy(policy, frame.stamp, recorded)
+                notes.append(resumed or Note(AT_REST))
+            if resumed is None:
+                decides.append(frame.stamp)
+                decision = policy.step(percept.features, odometry[known])
+                made["nominal"][frame.stamp] = decision.nominal
+                made["gains"][frame.stamp] = decision.gains
+        if watcher is not None:
+            watcher.frame(frame, percept, decision)
     ran = dict.fromkeys(PERCEIVED, frozenset(saw)) | dict.fromkeys(DECIDED, frozenset(decides))
     return made, ran, frames, notes
 
@@ -253,6 +278,7 @@ def _run_ticks(
     changes: Mapping[int, Mapping[str, float]],
     told: Callable[[int], None],
     until: int,
+    watcher: Watcher | None,
 ) -> tuple[Records, list[tuple[int, str]]]:
     """The filter on each tick's own inputs: made anew where the frame is there, else as recorded; with the settings
     that were ``changes`` of the file's from a stamp on, and in the recorded mode ``until`` one.
@@ -279,7 +305,10 @@ def _run_ticks(
             if record is not None:
                 last[name] = record
                 received[name] = Received(record, age)
-        tick = supervisor.tick(SafetyInputs(used.stamp, **received))
+        inputs = SafetyInputs(used.stamp, **received)
+        tick = supervisor.tick(inputs)
+        if watcher is not None:
+            watcher.tick(inputs, tick, supervisor)
         commands[used.stamp], states[used.stamp] = tick.command, SafetyState.of(tick)
         if done % 100 == 0:
             told(done)

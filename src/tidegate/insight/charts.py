@@ -109,6 +109,12 @@ def shade(axes: Axes, spans: Sequence[tuple[float, float]], colour: str, label: 
         axes.axvspan(start, end, color=colour, alpha=0.16, linewidth=0, label=label if label and number == 0 else None)
 
 
+def mark(axes: Axes, at: float | None) -> None:
+    """Draw a moment [s]; None = none."""
+    if at is not None:
+        axes.axvline(at, color=INK, linewidth=1.2, linestyle=":")
+
+
 def legend(axes: Axes) -> None:
     """A legend above the axes, out of the way of the data."""
     if axes.get_legend_handles_labels()[1]:
@@ -180,25 +186,33 @@ def series(
     limit: float | None = None,
     spans: Sequence[tuple[float, float]] = (),
     spans_label: str = "",
+    at: float | None = None,
 ) -> str:
-    """Named curves (label, time, values) over time, with stretches shaded and a limit drawn."""
+    """Named curves (label, time, values) over time, with stretches shaded, a limit drawn and a moment marked."""
     with figure(height) as (made, axes):
         shade(axes, spans, SAND, spans_label)
         for (label, time, values), colour in zip(curves, (SEA, SAND, INK, LEAF, CORAL), strict=False):
             line(axes, time, values, colour, label)
         if limit is not None:
             axes.axhline(limit, color=CORAL, linewidth=1, linestyle="--", label="limit")
+        mark(axes, at)
         axes.set(xlabel="time [s]", ylabel=ylabel, xlim=_span(*(time for _, time, _ in curves)))
         legend(axes)
         return svg(made)
 
 
-def barriers(time: Floats, values: Mapping[str, Floats], active: Mapping[str, Sequence[tuple[float, float]]]) -> str:
+def barriers(
+    time: Floats,
+    values: Mapping[str, Floats],
+    active: Mapping[str, Sequence[tuple[float, float]]],
+    at: float | None = None,
+) -> str:
     """One strip per barrier: its value h over time, zero drawn, and where its row changed the command."""
     with figure(1.15 * len(values) + 0.4, rows=len(values), sharex=True, squeeze=False) as (made, axes):
         for axis, (name, h), colour in zip(axes[:, 0], values.items(), ROWS * 3, strict=False):
             shade(axis, active.get(name, ()), SAND)
             axis.axhline(0, color=CORAL, linewidth=1)
+            mark(axis, at)
             line(axis, time, h, colour)
             finite = h[np.isfinite(h)]
             least = f"smallest {finite.min():.3g}" if len(finite) else "not in use"
@@ -220,7 +234,7 @@ def histogram(values: Floats, xlabel: str, marks: Mapping[str, float]) -> str:
         return svg(made)
 
 
-def heat(time: Floats, neurons: NDArray[np.float32], names: Sequence[str]) -> str:
+def heat(time: Floats, neurons: NDArray[np.float32], names: Sequence[str], at: float | None = None) -> str:
     """State of each neuron (T, N) over time."""
     every = max(1, len(time) // 800)
     shown = neurons[::every].T
@@ -231,6 +245,7 @@ def heat(time: Floats, neurons: NDArray[np.float32], names: Sequence[str]) -> st
             shown, aspect="auto", cmap="RdBu_r", vmin=-most, vmax=most, extent=edges, interpolation="nearest"
         )
         axes.grid(False)
+        mark(axes, at)
         axes.set_yticks(range(len(names)), names, fontsize=7.5)
         axes.set_xlabel("time [s]")
         made.colorbar(picture, ax=axes, label="state", shrink=0.8, pad=0.02).outline.set_visible(False)

@@ -61,8 +61,10 @@ class Section:
     body: str
 
 
-def page(title: str, subtitle: str, tiles: Iterable[Tile], sections: Iterable[Section]) -> str:
-    """Put the page together."""
+def page(
+    title: str, subtitle: str, tiles: Iterable[Tile], sections: Iterable[Section], *, style: str = "", script: str = ""
+) -> str:
+    """Put the page together; ``style`` (CSS) and ``script`` (JavaScript) are added to what every page has."""
     colour = {None: "", True: " good", False: " bad"}
     heads = "\n".join(
         f'<div class="tile{colour[tile.good]}"><b>{escape(tile.value)}</b><span>{escape(tile.label)}</span></div>'
@@ -75,10 +77,12 @@ def page(title: str, subtitle: str, tiles: Iterable[Tile], sections: Iterable[Se
     return (
         f'<!doctype html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
         f'<meta name="viewport" content="width=device-width, initial-scale=1">\n'
-        f"<title>{escape(title)}</title>\n<style>{STYLE}</style>\n</head>\n<body>\n"
+        f"<title>{escape(title)}</title>\n<style>{STYLE}{style}</style>\n</head>\n<body>\n"
         f"<header><div><h1>{escape(title)}</h1><p>{escape(subtitle)}</p></div></header>\n"
         f'<main>\n<div class="tiles">\n{heads}\n</div>\n{parts}\n</main>\n'
-        f"<footer>made by tidegate; this file needs nothing else</footer>\n</body>\n</html>\n"
+        f"<footer>made by tidegate; this file needs nothing else</footer>\n"
+        + (f"<script>{script}</script>\n" if script else "")
+        + "</body>\n</html>\n"
     )
 
 

@@ -48,13 +48,15 @@ class Perception:
         self._camera = settings.camera
         self._look(bundle, settings)
         self._conformal = bundle.conformal
+        self._thresholds = settings.perception
         training = None
         if bundle.outlier_distance > 0:
             known = bundle.part("outlier")
             if not {"mean", "whiten"} <= known.keys():
                 raise BundleError(f"bundle '{bundle.name}': lacks outlier.mean or outlier.whiten")
             training = Training(known["mean"], known["whiten"], bundle.outlier_distance)
-        self._health = HealthMonitor(settings.perception, training)
+        self._training = training
+        self.forget()
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = options.inter_op_num_threads = 1
         options.execution_mode = onnxruntime.ExecutionMode.ORT_SEQUENTIAL
@@ -77,6 +79,10 @@ class Perception:
             )
         if len(self._conformal) not in (0, values):
             raise BundleError(f"bundle '{bundle.name}': has {len(self._conformal)} conformal factors, not {values}")
+
+    def forget(self) -> None:
+        """Judge the next picture as if it were the first."""
+        self._health = HealthMonitor(self._thresholds, self._training)
 
     def _look(self, bundle: Bundle, settings: Settings) -> None:
         """Compare the robot's camera with the bundle's.

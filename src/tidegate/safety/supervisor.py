@@ -108,6 +108,16 @@ class Supervisor:
         return self.filter.gain_names
 
     @property
+    def state(self) -> State:
+        """What the barriers knew at the last tick, with the command that went out then; the next tick changes it."""
+        return self._state
+
+    @property
+    def late(self) -> dict[str, tuple[str, ...]]:
+        """For each input, a field of ``SafetyInputs``, why it could not be used at the last tick; empty = it could."""
+        return {name: self._watchdog.late(name) for name in self._watchdog.names}
+
+    @property
     def joints(self) -> JointStates | None:
         """The newest joint states that the last tick could use; None = too old, or none that are sound."""
         joints: JointStates | None = self._watchdog.usable("joints")

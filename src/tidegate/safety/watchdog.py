@@ -94,6 +94,11 @@ class Watchdog:
         }
         self._now: int | None = None
 
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Of the inputs that are watched."""
+        return tuple(self._inputs)
+
     def check(self, inputs: SafetyInputs) -> None:
         """Take in the inputs of one tick."""
         step = max(inputs.now - self._now, 0) if self._now is not None else 0
