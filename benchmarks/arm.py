@@ -6,10 +6,15 @@ from __future__ import annotations
 import argparse
 import dataclasses
 import math
+import os
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from typing import Any
+
+os.environ.setdefault(
+    "OPENBLAS_NUM_THREADS", "1"
+)  # before NumPy: its threads take longer than a matrix of seven joints
 
 import numpy as np
 from common import Aim, add_check, judge, save, table
