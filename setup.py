@@ -35,6 +35,7 @@ EXTRAS = {
     "test": TEST,  # under this name `colcon test` looks for pytest
     "ros": ["ros-jazzy-rclpy", "ros-jazzy-rmw-fastrtps-cpp", "ros-jazzy-common-interfaces"],
     "sim": ["mujoco>=3.3,<5", "gymnasium>=1.0,<2"],
+    "arm": ["pin>=2.7,<3"],  # Pinocchio; from 3 on its wheels ask for NumPy 2, which the ROS wheels do not take
     "attack": ["cma>=4,<5"],
     "learn": ["torch>=2.4,<2.15", ONNX, "numba>=0.59,<1"],
     "cvxpy": [CVXPY],  # constraints that a user writes; the tests' oracle as well

@@ -37,7 +37,7 @@ pip() { .venv/bin/python -m pip --disable-pip-version-check "$@"; }
 case $what in
   live) extras=${ros}sim,insight ;;
   all)
-    extras=${ros}sim,attack,insight,learn,calibrate,data,export,sign,dev
+    extras=${ros}sim,arm,attack,insight,learn,calibrate,data,export,sign,dev
     if ! .venv/bin/python -c 'import torch' 2>/dev/null; then
       say "installing torch"
       pip install -q "torch==2.13.0" || fail "could not install torch"

@@ -120,12 +120,20 @@ def test_foreign_packages_have_one_home(path: Path) -> None:
         assert relative.startswith("liquid/conversion/")
     if "pyarrow" in tops:
         assert own == "data"
+    if "pinocchio" in tops:
+        assert relative == "robot/dynamics.py"
     if "scipy" in tops:
         assert own == "calibration"
     if "torch" in tops:
         assert relative in TORCH_HOMES or own in {"learning", "insight"} or "conversion" in path.parts, (
             f"{relative} imports torch"
         )
+
+
+@pytest.mark.parametrize("path", MODULES, ids=lambda path: str(path.relative_to(ROOT)))
+def test_nothing_of_the_car_imports_the_arms_dynamics(path: Path) -> None:
+    if not str(path.relative_to(ROOT)).startswith("safety/arm/"):
+        assert not any(name.startswith(("tidegate.robot.dynamics", "tidegate.safety.arm")) for name in imports(path))
 
 
 @pytest.mark.parametrize("path", MODULES, ids=lambda path: str(path.relative_to(ROOT)))

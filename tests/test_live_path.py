@@ -46,3 +46,12 @@ def test_a_fresh_process_commands_and_imports_few_packages():
     homes = packages_distributions()
     packages = {home for module in modules for home in homes.get(module, [])}
     assert {"numpy", "onnxruntime"} <= packages <= ALLOWED
+
+
+def test_nothing_of_the_car_loads_pinocchio() -> None:
+    """Only who imports the arm's filter by name does."""
+    program = "import sys, tidegate.safety, tidegate.robot, tidegate.settings, tidegate.simulation; print(*sys.modules)"
+    run = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    loaded = run.stdout.split()
+    assert "tidegate.safety.filter" in loaded
+    assert not {"pinocchio", "tidegate.robot.dynamics", "tidegate.safety.arm"} & set(loaded)

@@ -12,6 +12,7 @@ from rich.console import Console
 from rich.table import Table
 
 from tidegate.settings import Entry, entries, settings_from
+from tidegate.settings.arm import arm_settings_from
 
 COLUMNS = ("key", "type", "unit", "default", "allowed", "at run time", "meaning")
 HEADING = """# Settings
@@ -30,8 +31,18 @@ steering and the assumptions about them are what every way out counts on, and a 
 | --- | --- | --- | --- | --- | --- | --- |"""
 
 
+ARM_HEADING = """
+## The arm
+
+An arm's file (`config/arm.yaml`: `tidegate.settings.arm`) has sections of its own; no node reads it yet, so nothing of
+it changes at run time. Lists have one value per joint.
+
+| key | type | unit | default | allowed | at run time | meaning |
+| --- | --- | --- | --- | --- | --- | --- |"""
+
+
 def settings(markdown: Annotated[bool, typer.Option(help="print the page docs/settings.md")] = False) -> None:
-    """List every setting of a robot's YAML file."""
+    """List every setting of a car's YAML file; with --markdown the arm's too."""
     if markdown:
         typer.echo(markdown_page(), nl=False)
         return
@@ -43,12 +54,19 @@ def settings(markdown: Annotated[bool, typer.Option(help="print the page docs/se
 
 def markdown_page() -> str:
     """The page docs/settings.md."""
-    rows = ["| " + " | ".join(cells(entry)) + " |" for entry in _defaults()]
-    return "\n".join([HEADING, *rows]) + "\n"
+    return "\n".join([HEADING, *_rows(_defaults()), ARM_HEADING, *_rows(_arm_defaults())]) + "\n"
+
+
+def _rows(declared: Iterator[Entry]) -> list[str]:
+    return ["| " + " | ".join(cells(entry)) + " |" for entry in declared]
 
 
 def _defaults() -> Iterator[Entry]:
     return entries(settings_from({}, "defaults", Path()))
+
+
+def _arm_defaults() -> Iterator[Entry]:
+    return entries(arm_settings_from({}, "defaults", Path()))
 
 
 def cells(entry: Entry) -> tuple[str, ...]:

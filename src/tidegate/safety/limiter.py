@@ -23,6 +23,10 @@ class Limiter:
         """Upper edges (J,) [N·m] of the box from the next command on; what lies beyond comes in at its slew."""
         self._high = np.array(high, np.float64)
 
+    def hold(self, safe: Floats) -> None:
+        """Efforts (J,) [N·m] to head for on garbage from now on, as far as the box goes."""
+        self._safe = np.clip(np.array(safe, np.float64), self._low, self._high)
+
     def __call__(self, efforts: Any) -> Floats:
         """Efforts (J,) [N·m] to send; any joint that is no finite number heads for its safe effort. Never raises."""
         try:

@@ -45,12 +45,7 @@ def settings_from(values: dict[str, Any], source: str, folder: Path) -> Settings
         SettingsError: naming ``source``, the key, the value and what is allowed.
     """
     made: Settings = build(Settings, values, source)
-    try:
-        urdf = str((folder / made.vehicle.urdf).resolve())
-    except (ValueError, OSError, RuntimeError) as error:  # a null character, a loop of links
-        raise SettingsError(
-            f"{source}: 'vehicle.urdf' is {made.vehicle.urdf!r}; it must be a path ({error})"
-        ) from error
+    urdf = located(made.vehicle.urdf, "vehicle.urdf", source, folder)
     if not TOPIC.fullmatch(made.camera.topic) or made.camera.topic in ("compressed", "/compressed"):
         raise SettingsError(
             f"{source}: 'camera.topic' is '{made.camera.topic}'; it must be the name of a topic, such as "
@@ -64,6 +59,18 @@ def settings_from(values: dict[str, Any], source: str, folder: Path) -> Settings
         )
     _check_gains(made, source)
     return dataclasses.replace(made, vehicle=dataclasses.replace(made.vehicle, urdf=urdf))
+
+
+def located(path: str, key: str, source: str, folder: Path) -> str:
+    """The file that the setting ``key`` names, absolute; a relative ``path`` is taken from ``folder``.
+
+    Raises:
+        SettingsError: it is no path.
+    """
+    try:
+        return str((folder / path).resolve())
+    except (ValueError, OSError, RuntimeError) as error:  # a null character, a loop of links
+        raise SettingsError(f"{source}: '{key}' is {path!r}; it must be a path ({error})") from error
 
 
 def _check_gains(made: Settings, source: str) -> None:
@@ -93,6 +100,15 @@ def load_settings(path: str | Path) -> Settings:
         SettingsError: no such file, no YAML, no ``/**`` section, or a setting that is refused.
     """
     path = Path(path)
+    return settings_from(read_parameters(path), str(path), path.parent)
+
+
+def read_parameters(path: Path) -> dict[str, Any]:
+    """The nested plain values of a ROS parameter file.
+
+    Raises:
+        SettingsError: no such file, no YAML or no ``/**`` section.
+    """
     try:
         document = read_yaml(path)
     except OSError as error:
@@ -103,4 +119,4 @@ def load_settings(path: str | Path) -> Settings:
         values = document["/**"]["ros__parameters"]
     except (KeyError, TypeError) as error:
         raise SettingsError(f"{path}: has no '/**: ros__parameters:' section") from error
-    return settings_from(dict(mapping(values or {}, "ros__parameters", str(path))), str(path), path.parent)
+    return dict(mapping(values or {}, "ros__parameters", str(path)))

@@ -1,0 +1,114 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The arm: joints and limits from the URDF, and what the settings add to them. Plain numbers; no dynamics."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+
+from tidegate.errors import RobotError
+from tidegate.records import Floats
+from tidegate.robot.urdf import Description, load_description
+from tidegate.settings.arm import ArmSettings
+
+
+@dataclass(frozen=True, slots=True)
+class Arm:
+    """A chain of N torque-controlled revolute joints. All arrays are (N,), in the order of ``joint_names``.
+
+    Attributes:
+        lower, upper: position limits [rad]; ``velocity`` [rad/s] and ``effort`` [N·m] limits.
+        effort_rate: fastest change of a torque [N·m/s].
+        rotor_inertia: [kg·m²]; ``damping`` [N·m·s/rad] and ``friction`` [N·m] as the URDF has them.
+        tool: the link whose origin is the tool point.
+    """
+
+    description: Description
+    settings: ArmSettings
+    joint_names: tuple[str, ...]
+    lower: Floats
+    upper: Floats
+    velocity: Floats
+    effort: Floats
+    effort_rate: Floats
+    rotor_inertia: Floats
+    damping: Floats
+    friction: Floats
+    tool: str
+
+    @classmethod
+    def from_settings(cls, settings: ArmSettings) -> Arm:
+        """Read the URDF that the settings name.
+
+        Raises:
+            RobotError: the URDF lacks a joint, a limit or the tool, moves other joints too, or its chain is in another
+                order.
+        """
+        names, description = settings.arm.joints, load_description(settings.arm.urdf)
+        joints = [description.joint(name) for name in names]
+        limits = [description.limits(name) for name in names]
+        for joint, limit in zip(joints, limits, strict=True):
+            if joint.kind != "revolute" or not limit.lower < limit.upper or min(limit.effort, limit.velocity) <= 0:
+                raise RobotError(
+                    f"{description.source}: joint '{joint.name}' is {joint.kind} from {limit.lower:g} to "
+                    f"{limit.upper:g} rad with effort {limit.effort:g} and velocity {limit.velocity:g}; an arm's is "
+                    "revolute, with a range, and both above 0"
+                )
+        moving = {joint.name for joint in description.joints.values() if joint.kind != "fixed"}
+        if moving != set(names):
+            raise RobotError(f"{description.source}: moves {sorted(moving)}; 'arm.joints' must name just these")
+        description.link(settings.arm.tool)
+        chain = _chain(description, settings.arm.tool)
+        if tuple(name for name in chain if name in moving) != names:
+            raise RobotError(
+                f"{description.source}: from the base to link '{settings.arm.tool}' lie {', '.join(chain)}; "
+                f"'arm.joints' is {', '.join(names)}"
+            )
+        return cls(
+            description=description,
+            settings=settings,
+            joint_names=names,
+            lower=np.array([limit.lower for limit in limits]),
+            upper=np.array([limit.upper for limit in limits]),
+            velocity=np.array([limit.velocity for limit in limits]),
+            effort=np.array([limit.effort for limit in limits]),
+            effort_rate=np.array(settings.arm.effort_rate),
+            rotor_inertia=np.array(settings.arm.rotor_inertia),
+            damping=np.array([joint.damping for joint in joints]),
+            friction=np.array([joint.friction for joint in joints]),
+            tool=settings.arm.tool,
+        )
+
+    def torque_window(self, last: Floats, period: float) -> tuple[Floats, Floats]:
+        """Lowest and highest torques (N,) [N·m] that box and rate allow one ``period`` [s] after ``last``.
+
+        Where they contradict, for the last torque lies outside the box, the way towards the box is all there is.
+        """
+        step = self.effort_rate * period
+        low = np.minimum(np.maximum(last - step, -self.effort), last + step)
+        high = np.maximum(np.minimum(last + step, self.effort), last - step)
+        return low, high
+
+
+def surface_normal(settings: ArmSettings) -> Floats:
+    """The unit normal (3,) of ``safety.surface``, from the surface to the arm."""
+    normal = settings.safety.surface.normal
+    return np.array(normal) / math.hypot(*normal)
+
+
+def _chain(description: Description, link: str) -> list[str]:
+    """Joints from the base to ``link``.
+
+    Raises:
+        RobotError: they form a loop.
+    """
+    above = {joint.child: joint for joint in description.joints.values()}
+    chain: list[str] = []
+    while link in above:
+        chain.insert(0, above[link].name)
+        link = above[link].parent
+        if len(chain) > len(description.joints):
+            raise RobotError(f"{description.source}: the joints above '{link}' form a loop")
+    return chain

@@ -1,0 +1,81 @@
+# SPDX-License-Identifier: Apache-2.0
+"""From wanted torques to safe ones, tick by tick: dynamics, filter, limiter."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from tidegate.records import Floats
+from tidegate.robot.arm import Arm
+from tidegate.robot.dynamics import Dynamics
+from tidegate.safety.arm.backup import ArmBackup
+from tidegate.safety.arm.barrier import ArmState
+from tidegate.safety.arm.filter import ArmFilter, ArmFiltered
+from tidegate.safety.arm.promises import check_promises
+from tidegate.safety.limiter import Limiter
+from tidegate.settings.arm import ArmSettings
+
+
+class ArmGuard:
+    """Stands between whatever asks for torques and the joints. Nothing here raises once it is made.
+
+    Attributes:
+        arm, dynamics, filter: what it is made of.
+        limiter: the last line, which knows box and rate alone; its ``last`` is what was sent.
+    """
+
+    def __init__(self, settings: ArmSettings, *, disable: frozenset[str] = frozenset()) -> None:
+        """``disable``: names of barriers to leave out, for evaluation.
+
+        Raises:
+            RobotError: the URDF lacks something, or what ``safety.motion`` promises is more than the arm can do.
+        """
+        self.arm = Arm.from_settings(settings)
+        self.dynamics = Dynamics(self.arm)
+        check_promises(self.arm, settings.safety.motion.samples)
+        self.filter, self._backup = ArmFilter(self.arm, disable=disable), ArmBackup(self.arm)
+        self._period = 1.0 / settings.safety.rate_hz
+        step = self.arm.effort_rate * self._period
+        self.limiter = Limiter(-self.arm.effort, self.arm.effort, step, np.zeros(len(step)))
+
+    def engage(self, position: Floats, torque: Floats | None = None) -> None:
+        """Begin at joint ``position`` (N,) [rad] with ``torque`` (N,) [N·m] applied, or the one that holds the arm."""
+        held = self.dynamics.gravity(np.array(position, np.float64))
+        self.limiter.hold(held)
+        self.limiter.last = np.clip(held if torque is None else torque, -self.arm.effort, self.arm.effort)
+
+    def state(self, position: Floats, velocity: Floats) -> ArmState:
+        """What the barriers know at ``position`` (N,) [rad] and ``velocity`` (N,) [rad/s]."""
+        last = self.limiter.last
+        window = self.arm.torque_window(last, self._period)
+        return ArmState.of(position, velocity, last, window, self.dynamics(position, velocity))
+
+    def __call__(self, position: Any, velocity: Any, wanted: Any) -> ArmFiltered:
+        """The torques of this tick.
+
+        Args:
+            position, velocity: (N,) as measured [rad], [rad/s]. Where they are no numbers the arm is held by the
+                torques that held it last.
+            wanted: (N,) [N·m]; what is no torque is answered with the backup.
+        """
+        place, speed, wish = self._numbers(position), self._numbers(velocity), self._numbers(wanted)
+        if place is None or speed is None:
+            return ArmFiltered(self.limiter(None), (), "", False)
+        state = self.state(place, speed)
+        told = self.filter(state, self._backup(state) if wish is None else wish)
+        self.limiter.hold(self.dynamics.gravity(place))
+        return told._replace(torque=self.limiter(told.torque), solved=told.solved and wish is not None)
+
+    def stop(self, position: Any, velocity: Any) -> ArmFiltered:
+        """The torques of this tick where the arm is to stop and stand; the barriers hold."""
+        return self(position, velocity, None)
+
+    def _numbers(self, given: Any) -> Floats | None:
+        """``given`` as (N,) finite numbers, None where it is not that."""
+        try:
+            made = np.array(given, np.float64)
+        except (TypeError, ValueError):
+            return None
+        return made if made.shape == self.arm.effort.shape and bool(np.isfinite(made).all()) else None

@@ -1,0 +1,162 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Barriers of the joints: acceleration, velocity, position; each two rows per joint, towards its upper and lower end.
+
+q̈ = M⁻¹(τ − bias) is affine in τ, so "q̈_i at most that" is a row. The true q̈_i may differ from the model's by
+e_i = ``acceleration`` − ``braking`` of the settings' promises: payload, torque balance, and drift while τ is held.
+The backup takes a joint's acceleration to −``acceleration`` at ``jerk``; the model's error leaves at least ``braking``
+of it and its drift ``jerk`` − ``drift``.
+"""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from typing import ClassVar
+
+import numpy as np
+
+from tidegate.records import Floats
+from tidegate.robot.arm import Arm, surface_normal
+from tidegate.safety.arm.barrier import LIGHTEST, ArmBarrier, ArmPriority, ArmRows, ArmState, arm_barriers, surface_gap
+from tidegate.safety.arm.viability import speed_bound, stop_bound, stop_delay
+
+
+def both(array: Floats) -> Floats:
+    """(2N,): towards the upper ends, then towards the lower ones, of what is the same either way."""
+    return np.concatenate((array, array))
+
+
+def toward(array: Floats) -> Floats:
+    """(2N,): a coordinate, velocity or acceleration (N,) towards the upper ends, then towards the lower ones."""
+    return np.concatenate((array, -array))
+
+
+class JointBarrier(ArmBarrier):
+    """Rows q̈_i ≤ bound and −q̈_i ≤ bound; a bound is never below what the backup reaches in this period."""
+
+    contact: ClassVar[bool] = False
+    """Whether the rows must hold for the arm against the surface as well."""
+
+    def __init__(self, arm: Arm) -> None:
+        super().__init__(arm)
+        motion = arm.settings.safety.motion
+        self._most = both(np.array(motion.acceleration))
+        self._step = both(np.array(motion.jerk)) * self.period
+        self._normal, self._identity = surface_normal(arm.settings), np.eye(len(arm.joint_names))
+
+    @abstractmethod
+    def bound(self, state: ArmState) -> tuple[Floats, float]:
+        """Largest acceleration (2N,) [rad/s²] by the model, towards the upper ends, then the lower; and h."""
+
+    def rows(self, state: ArmState) -> ArmRows:
+        """See ``ArmBarrier.rows``."""
+        bound, h = self.bound(state)
+        matrix, lower = self._rows(bound, state.motion.inverse, state.free, state.acceleration)
+        if self.contact and self._touches(state):
+            held, push = self._held(state)
+            free, now = held @ state.free - push, held @ state.acceleration - push
+            pressed, least = self._rows(bound, held @ state.motion.inverse, free, now)
+            matrix, lower = np.concatenate((matrix, pressed)), np.concatenate((lower, least))
+        return ArmRows(matrix, lower, h)
+
+    def _rows(self, bound: Floats, inverse: Floats, free: Floats, now: Floats) -> tuple[Floats, Floats]:
+        """Matrix and lower of the rows on ``inverse`` τ + ``free``, which is ``now`` with the last torque."""
+        backup = np.maximum(toward(now) - self._step, -self._most)
+        return np.concatenate((-inverse, inverse)), toward(free) - np.maximum(bound, backup)
+
+    def _touches(self, state: ArmState) -> bool:
+        surface, error = self.settings.safety.surface, self.settings.safety.limits.tool_position_error
+        return surface.enabled and surface_gap(surface, self._normal, state.motion) <= error
+
+    def _held(self, state: ArmState) -> tuple[Floats, Floats]:
+        """P (N, N) and p (N,): on a rigid surface q̈ is P q̈_free − p, for the tool point has no acceleration along n."""
+        motion = state.motion
+        along = self._normal @ motion.jacobian
+        push = motion.inverse @ along
+        push /= max(float(along @ push), LIGHTEST)
+        return self._identity - np.outer(push, along), push * float(self._normal @ motion.drift)
+
+
+@arm_barriers.register("acceleration")
+class Acceleration(JointBarrier):
+    """The joints' acceleration.
+
+    h = min over joints of A_i − |q̈_i|, relative degree 0: |q̈_i(τ)| ≤ A_i.
+    Trusted inputs: joint positions and velocities, for the model.
+    Guarantee: |q̈_i| ≤ A_i by the model without contact, at each sample.
+    Assumption: the promises of ``safety.motion``, on which all other rows count.
+    """
+
+    name = "acceleration"
+    priority = ArmPriority.ACCELERATION
+
+    def bound(self, state: ArmState) -> tuple[Floats, float]:
+        """See ``JointBarrier.bound``."""
+        return self._most, float((self._most - toward(state.acceleration)).min())
+
+
+class Foreseen(JointBarrier):
+    """Joint rows that count on the promised braking, whatever the model's error.
+
+    Where the tool may touch the surface they hold twice, for the free arm and for one that a rigid surface carries: a
+    surface that pushes with anything from nothing to the static force leaves an acceleration between the two.
+    """
+
+    contact = True
+
+    def __init__(self, arm: Arm) -> None:
+        super().__init__(arm)
+        motion, limits = arm.settings.safety.motion, arm.settings.safety.limits
+        self._braking = both(np.array(motion.braking))
+        self._error = self._most - self._braking
+        self._jerk = both(np.array(motion.jerk) - np.array(motion.drift))
+        self._delay = stop_delay(self.period, self._most + self._error + self._braking, self._jerk)
+        self._position_error, self._velocity_error = limits.position_error, limits.velocity_error
+
+
+@arm_barriers.register("velocity")
+class Velocity(Foreseen):
+    """The joints' velocity limits.
+
+    h = min over joints of q̇_max − |q̇|, relative degree 1, in discrete time: q̇ + T a + a₊²/(2 j) ≤ q̇_max − ε with
+    a = q̈(τ) + e, for the acceleration comes off at the rate j and no faster.
+    Trusted inputs: joint positions and velocities.
+    Guarantee: |q̇_i| ≤ q̇_max at all times, between the samples too.
+    Assumption: the promises of ``safety.motion``; measured velocities err by at most ε = ``velocity_error``; nothing
+    but the torques and the payload pushes the arm.
+    """
+
+    name = "velocity"
+    priority = ArmPriority.VELOCITY
+
+    def bound(self, state: ArmState) -> tuple[Floats, float]:
+        """See ``JointBarrier.bound``."""
+        room = both(self.arm.velocity) - self._velocity_error - toward(state.velocity)
+        return speed_bound(room, self.period, self._jerk) - self._error, float(room.min())
+
+
+@arm_barriers.register("position")
+class Position(Foreseen):
+    """The joints' position limits, by the braking parabola.
+
+    h = min over joints of (q_max − q) − q̇₊²/(2 b), relative degree 2, in discrete time: with a = q̈(τ) + e held for the
+    delay d (period and ramp of the brakes) and then braking with b, the joint stops before q_max − ε. Nothing in it
+    vanishes at rest: it bounds the acceleration of a standing joint as well.
+    Trusted inputs: joint positions and velocities.
+    Guarantee: q_min ≤ q ≤ q_max at all times.
+    Assumption: as of ``velocity``; measured positions err by at most ε = ``position_error``; the arm was engaged where
+    the backup stops it inside.
+    """
+
+    name = "position"
+    priority = ArmPriority.POSITION
+
+    def __init__(self, arm: Arm) -> None:
+        super().__init__(arm)
+        self._ends = np.concatenate((arm.upper, -arm.lower)) - self._position_error
+
+    def bound(self, state: ArmState) -> tuple[Floats, float]:
+        """See ``JointBarrier.bound``."""
+        gap = self._ends - toward(state.position)
+        speed = toward(state.velocity) + self._velocity_error
+        way = np.maximum(speed, 0.0) ** 2 / (2 * self._braking)
+        return stop_bound(gap, speed, self._delay, self._braking) - self._error, float((gap - way).min())

@@ -1,0 +1,180 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Barriers of the tool point: its speed; and with a surface, the force on it and how fast it may be touched."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+
+from tidegate.records import Floats
+from tidegate.robot.arm import Arm, surface_normal
+from tidegate.robot.car import GRAVITY
+from tidegate.safety.arm.barrier import LIGHTEST, ArmBarrier, ArmPriority, ArmRows, ArmState, arm_barriers, surface_gap
+from tidegate.safety.arm.viability import speed_bound, stop_bound, stop_delay
+
+STILL = 1e-3
+"""A slower tool has no direction [m/s]."""
+
+
+class ToolBarrier(ArmBarrier):
+    """One row: the acceleration of the tool point along a direction, x·p̈ ≤ bound, with p̈ = J q̈ + J̇ q̇.
+
+    The backup takes it to −``tool_braking`` at ``tool_jerk``, of which drift leaves ``tool_jerk`` − ``tool_drift``, and
+    beyond the model's error e: a payload that is off by Δ pushes the tool point with (I/Δ ∓ J M⁻¹ Jᵀ)⁻¹ (p̈ − g), and
+    the torque balance errs.
+    """
+
+    def __init__(self, arm: Arm) -> None:
+        super().__init__(arm)
+        self._limits = arm.settings.safety.limits
+        self._step = self._limits.tool_jerk * self.period
+        self._jerk = self._limits.tool_jerk - self._limits.tool_drift
+        self._payload_error = arm.settings.arm.payload_error
+        self._torque_error = np.array(arm.settings.arm.torque_error)
+
+    def row(self, state: ArmState, direction: Floats, allowed: float, h: float) -> ArmRows:
+        """x·p̈ ≤ ``allowed`` [m/s²], whatever the model's error, but no less than the backup reaches; x (3,)."""
+        along, motion = direction @ state.motion.jacobian, state.motion
+        drift = float(direction @ motion.drift)
+        now = float(along @ state.acceleration) + drift
+        error = self._error(state, direction)
+        backup = max(now - self._step, -self._limits.tool_braking - error)
+        lower = float(along @ state.free) + drift - max(allowed - error, backup)
+        return ArmRows(-(along @ motion.inverse)[None], np.array([lower]), h)
+
+    def velocity_error(self, state: ArmState, direction: Floats) -> float:
+        """By what the tool's velocity [m/s] along ``direction`` may be wrong."""
+        return self._limits.velocity_error * float(np.abs(direction @ state.motion.jacobian).sum())
+
+    def _error(self, state: ArmState, direction: Floats) -> float:
+        """e [m/s²]."""
+        motion = state.motion
+        felt = motion.jacobian @ state.acceleration + motion.drift
+        most = math.hypot(*felt.tolist()) + GRAVITY + self._step + self._limits.tool_braking
+        mobility = motion.jacobian @ motion.inverse @ motion.jacobian.T
+        # the model's own payload is part of 1/mobility, so that this is below 1
+        share = self._payload_error * float(np.linalg.eigvalsh(mobility)[-1])
+        push = self._payload_error / (1 - share) * most
+        balance = np.abs(direction @ motion.jacobian @ motion.inverse) @ self._torque_error
+        return push * math.hypot(*(direction @ mobility).tolist()) + float(balance)
+
+
+@arm_barriers.register("tool_speed")
+class ToolSpeed(ToolBarrier):
+    """The speed of the tool point.
+
+    h = v_max − ‖ṗ‖, relative degree 1, in discrete time along ṗ: as ``velocity``; what ṗ gains across its direction
+    in one period is second order and taken off.
+    Trusted inputs: joint positions and velocities.
+    Guarantee: ‖ṗ‖ ≤ v_max.
+    Assumption: the joints can brake the tool as ``tool_braking`` and ``tool_jerk`` say; their own limits go first.
+    """
+
+    name = "tool_speed"
+    priority = ArmPriority.TOOL_SPEED
+
+    def rows(self, state: ArmState) -> ArmRows:
+        """See ``ArmBarrier.rows``."""
+        motion, most = state.motion, self._limits.tool_speed_max
+        speed = math.hypot(*motion.velocity.tolist())
+        if speed < STILL:
+            return self.nothing()
+        direction = motion.velocity / speed
+        gained = self.period * float(np.linalg.norm(motion.jacobian @ state.acceleration + motion.drift))
+        room = most - speed - self.velocity_error(state, direction) - gained * gained / (2 * most)
+        allowed = float(speed_bound(np.array(room), self.period, self._jerk))
+        return self.row(state, direction, allowed, most - speed)
+
+
+class SurfaceBarrier(ToolBarrier):
+    """What the rows of the surface share; they need ``safety.surface.enabled``."""
+
+    priority = ArmPriority.FORCE
+
+    def __init__(self, arm: Arm) -> None:
+        super().__init__(arm)
+        self._surface, self._normal = arm.settings.safety.surface, surface_normal(arm.settings)
+
+    def gap(self, state: ArmState) -> float:
+        """From the tool point to where it must stop or may touch [m]."""
+        return surface_gap(self._surface, self._normal, state.motion) - self._surface.clearance
+
+    def lightness(self, state: ArmState) -> float:
+        """λ = n·J M⁻¹ Jᵀ n [1/kg], the inverse of the tool's effective mass along the normal."""
+        along = self._normal @ state.motion.jacobian
+        return float(along @ state.motion.inverse @ along)
+
+
+@arm_barriers.register("force")
+class Force(SurfaceBarrier):
+    """The force that the tool presses with.
+
+    h = F_s − f, relative degree 0. Pressing without friction on a rigid surface, n·p̈ = 0 gives
+    f = −(n·J M⁻¹ Jᵀ n)⁻¹ (n·J M⁻¹(τ − bias) + n·J̇ q̇), linear in τ (Featherstone 2008, ch. 11): f ≤ F_s − margin.
+    Trusted inputs: joint positions and velocities, the surface's place.
+    Guarantee: the static force is at most F_s = ``static_share`` · ``force_max``, once the blow of touching is over.
+    Assumption: normal and place of the surface as told, no friction; torque balance and payload err as told. It is a
+    static row: the blow is the matter of ``approach``.
+    """
+
+    name = "force"
+
+    def __init__(self, arm: Arm) -> None:
+        super().__init__(arm)
+        self._most = self._surface.static_share * self._surface.force_max
+
+    def rows(self, state: ArmState) -> ArmRows:
+        """See ``ArmBarrier.rows``."""
+        if not self._surface.enabled or self.gap(state) > self._surface.zone:
+            return self.nothing()
+        motion, lightness = state.motion, max(self.lightness(state), LIGHTEST)
+        now = -float(self._normal @ (motion.jacobian @ state.acceleration + motion.drift))
+        return self.row(state, -self._normal, self._most * lightness, self._most - now / lightness)
+
+
+@arm_barriers.register("approach")
+class Approach(SurfaceBarrier):
+    """How fast the tool may come near the surface; with a ``clearance``, that it stays off.
+
+    h = min over the way of the allowed speed less −n·ṗ, relative degree 2, in discrete time. Touching with the speed v
+    while pressing with F_s gives F_s + √(F_s² + k m v²) on a linear spring k, m = λ⁻¹: at most F_max for
+    v ≤ c = F_max √(1 − 2 F_s/F_max)/√(k m). Either the tool can always be kept slower than c (as ``velocity``), or it
+    can brake to c before it touches (as ``position``). With a clearance c is 0 and it stops before.
+    Trusted inputs: joint positions and velocities, the surface's place.
+    Guarantee: the tool touches with at most c, so that the peak is at most F_max; or does not touch.
+    Assumption: stiffness at most k, place of the surface and tool point as told; the joints can brake the tool as
+    ``tool_braking`` and ``tool_jerk`` say; another link does not touch.
+    """
+
+    name = "approach"
+
+    def __init__(self, arm: Arm) -> None:
+        super().__init__(arm)
+        motion = arm.settings.safety.motion
+        self._acceleration = np.array(motion.acceleration)
+        share, surface = arm.settings.safety.surface.static_share, arm.settings.safety.surface
+        self._blow = surface.force_max * math.sqrt((1 - 2 * share) / surface.stiffness)
+
+    def rows(self, state: ArmState) -> ArmRows:
+        """See ``ArmBarrier.rows``."""
+        surface, limits = self._surface, self._limits
+        if not surface.enabled:
+            return self.nothing()
+        speed = self.velocity_error(state, self._normal) - float(self._normal @ state.motion.velocity)
+        gap = self.gap(state) - limits.tool_position_error
+        touching = 0.0 if surface.clearance > 0 else self.touching(state)
+        way = touching * touching / (2 * limits.tool_braking)
+        most = float(np.abs(self._normal @ state.motion.jacobian) @ self._acceleration)
+        most += abs(float(self._normal @ state.motion.drift))
+        delay = stop_delay(self.period, most + limits.tool_braking, self._jerk)
+        left = gap if surface.clearance > 0 else max(gap, 0.0) + way
+        allowed = float(stop_bound(np.array(left), np.array(speed), delay, limits.tool_braking))
+        if touching > 0:
+            allowed = max(allowed, float(speed_bound(np.array(touching - speed), self.period, self._jerk)))
+        return self.row(state, -self._normal, allowed, math.sqrt(2 * limits.tool_braking * max(left, 0.0)) - speed)
+
+    def touching(self, state: ArmState) -> float:
+        """c [m/s], the speed with which the surface may be touched."""
+        lightness = self.lightness(state)  # 0 where no joint moves the tool along the normal
+        return self._blow * math.sqrt(lightness / (1 + lightness * self.settings.arm.payload_error))

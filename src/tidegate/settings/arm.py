@@ -1,0 +1,200 @@
+# SPDX-License-Identifier: Apache-2.0
+"""All settings of an arm, read from a ROS parameter file; a car's are ``tidegate.settings.Settings``."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from tidegate.errors import SettingsError
+from tidegate.settings.loader import located, read_parameters
+from tidegate.settings.schema import build, setting
+
+
+@dataclass(frozen=True, slots=True)
+class ArmModelSettings:
+    """What the arm is beyond its URDF. Lists have one value per joint, in the order of ``joints``."""
+
+    name: str = setting("arm", "", "name of the robot")
+    urdf: str = setting("../urdf/arm.urdf.xacro", "", "robot description, relative to the settings file")
+    joints: tuple[str, ...] = setting(
+        tuple(f"joint_{number}" for number in range(1, 8)), "", "the driven joints, from the base to the tool"
+    )
+    tool: str = setting("tool", "", "link whose origin is the tool point")
+    rotor_inertia: tuple[float, ...] = setting(
+        (0.6, 0.6, 0.4, 0.4, 0.2, 0.12, 0.12), "kg·m²", "of each motor with its gear, as felt at the joint", low=0
+    )
+    effort_rate: tuple[float, ...] = setting(
+        (5500.0, 5500.0, 3000.0, 3500.0, 1200.0, 1300.0, 400.0), "N·m/s", "fastest change of each torque", low=1
+    )
+    payload: float = setting(0.25, "kg", "point mass at the tool point that the model counts", low=0, high=50)
+    payload_error: float = setting(
+        0.25, "kg", "by how much it may be wrong; at most the payload itself", low=0, high=50
+    )
+    torque_error: tuple[float, ...] = setting(
+        (1.0, 1.0, 0.7, 0.7, 0.4, 0.25, 0.25),
+        "N·m",
+        "largest error of each joint's torque balance: dry friction, motor, masses of the links",
+        low=0,
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class ArmMotionSettings:
+    """What the joints are promised to be able to do; held against the model when the filter is made."""
+
+    acceleration: tuple[float, ...] = setting(
+        (10.0, 10.0, 13.0, 13.0, 16.0, 24.0, 20.0),
+        "rad/s²",
+        "never asked for more; all joints can have so much at once, anywhere, either way",
+        low=0.1,
+    )
+    braking: tuple[float, ...] = setting(
+        (5.0, 5.0, 5.0, 5.0, 5.0, 5.0, 10.0),
+        "rad/s²",
+        "deceleration that is reached when the acceleration above is asked for, whatever the model's error",
+        low=0.1,
+    )
+    jerk: tuple[float, ...] = setting(
+        (800.0, 800.0, 800.0, 800.0, 1000.0, 1200.0, 1000.0),
+        "rad/s³",
+        "change of acceleration that the torque rates give all joints at once",
+        low=1,
+    )
+    drift: tuple[float, ...] = setting(
+        (300.0, 230.0, 300.0, 280.0, 180.0, 350.0, 40.0),
+        "rad/s³",
+        "fastest change of a joint's acceleration while the torques are held",
+        low=0,
+    )
+    samples: int = setting(300, "1", "states at which these promises are held against the model", low=10, high=100000)
+
+
+@dataclass(frozen=True, slots=True)
+class ArmLimitSettings:
+    """Limits beyond the joints' own, and what the measured state may be wrong by."""
+
+    power_max: float = setting(100.0, "W", "largest |τ·q̇|, driving or braking", low=1, high=1e5)
+    power_horizon_s: float = setting(
+        0.02, "s", "power is looked at so far ahead, for it comes down no faster than the torques", low=0, high=0.5
+    )
+    tool_speed_max: float = setting(1.5, "m/s", "largest speed of the tool point", low=0.01, high=20)
+    tool_braking: float = setting(2.0, "m/s²", "deceleration of the tool that its rows count on", low=0.1, high=50)
+    tool_jerk: float = setting(500.0, "m/s³", "how fast that deceleration builds up", low=1, high=1e5)
+    tool_drift: float = setting(
+        250.0, "m/s³", "fastest change of the tool's acceleration while the torques are held", low=0, high=1e5
+    )
+    position_error: float = setting(0.001, "rad", "largest error of a measured joint position", low=0, high=0.1)
+    velocity_error: float = setting(0.01, "rad/s", "largest error of a measured joint velocity", low=0, high=1)
+    tool_position_error: float = setting(0.001, "m", "largest error of the tool point by the model", low=0, high=0.1)
+
+
+@dataclass(frozen=True, slots=True)
+class SurfaceSettings:
+    """A plane that the tool may press on, or must stay off: the points p in ``base_link`` with n·p = ``offset``."""
+
+    enabled: bool = setting(True, "", "whether there is one")
+    normal: tuple[float, ...] = setting((0.0, 0.0, 1.0), "1", "n, from the surface to the arm; of any length")
+    offset: float = setting(0.25, "m", "where it is along n", low=-10, high=10)
+    clearance: float = setting(0.0, "m", "the tool point stays so far off; 0 = it may touch", low=0, high=1)
+    stiffness: float = setting(20000.0, "N/m", "of surface and tool together, at most", low=1, high=1e8)
+    force_max: float = setting(60.0, "N", "largest force along n", low=1, high=1e5)
+    static_share: float = setting(
+        0.4, "1", "part of it that may be pressed with; the rest is for the blow of touching", low=0.05, high=0.45
+    )
+    zone: float = setting(0.05, "m", "nearer than this the force row holds, before it touches", low=0.001, high=1)
+
+
+@dataclass(frozen=True, slots=True)
+class ArmFilterSettings:
+    """The quadratic programme and what is commanded where it has no solution."""
+
+    slack_cost: float = setting(1e4, "1", "cost of a unit of relaxation against a unit of deviation", low=1e3, high=1e8)
+    tolerance: float = setting(
+        1e-6, "1", "largest violation of a scaled row that a solution may have", low=1e-9, high=1e-2
+    )
+    stop_damping: float = setting(40.0, "1/s", "braking of the backup per joint velocity", low=1, high=200)
+
+
+@dataclass(frozen=True, slots=True)
+class ArmSafetySettings:
+    """The filter's rate, promises, limits and surface."""
+
+    rate_hz: float = setting(500.0, "Hz", "ticks per second; the torque is held in between", low=50, high=5000)
+    motion: ArmMotionSettings = ArmMotionSettings()
+    limits: ArmLimitSettings = ArmLimitSettings()
+    surface: SurfaceSettings = SurfaceSettings()
+    filter: ArmFilterSettings = ArmFilterSettings()
+
+
+@dataclass(frozen=True, slots=True)
+class ArmSimulatorSettings:
+    """The embedded scene."""
+
+    physics_step_s: float = setting(0.001, "s", "integration step; the period is a multiple", low=1e-5, high=0.01)
+    surface_damping: float = setting(30.0, "N·s/m", "of the surface, while it is pressed", low=0, high=1e5)
+
+
+@dataclass(frozen=True, slots=True)
+class ArmSettings:
+    """Every setting of one arm."""
+
+    arm: ArmModelSettings
+    safety: ArmSafetySettings
+    simulator: ArmSimulatorSettings
+
+
+def arm_settings_from(values: dict[str, Any], source: str, folder: Path) -> ArmSettings:
+    """Validate nested plain values (sections, then fields); a relative ``arm.urdf`` is taken from ``folder``.
+
+    Raises:
+        SettingsError: naming ``source``, the key, the value and what is allowed.
+    """
+    made: ArmSettings = build(ArmSettings, values, source)
+    count = len(made.arm.joints)
+    if not count or len(set(made.arm.joints)) != count:
+        raise SettingsError(f"{source}: 'arm.joints' is {list(made.arm.joints)}; it must be names, each once")
+    for prefix, section in (("arm", made.arm), ("safety.motion", made.safety.motion)):
+        for item in dataclasses.fields(section):
+            value = getattr(section, item.name)
+            if isinstance(value, tuple) and len(value) != count:
+                raise SettingsError(
+                    f"{source}: '{prefix}.{item.name}' has {len(value)} values; it must have {count}, one per joint"
+                )
+    if made.arm.payload_error > made.arm.payload:
+        raise SettingsError(
+            f"{source}: 'arm.payload_error' is {made.arm.payload_error:g}; it must be at most 'arm.payload', "
+            f"{made.arm.payload:g} [kg], for no payload is negative"
+        )
+    normal = made.safety.surface.normal
+    if len(normal) != 3 or not 1e-6 < math.hypot(*normal) < 1e6:
+        raise SettingsError(f"{source}: 'safety.surface.normal' is {list(normal)}; it must be a direction x, y, z")
+    motion = made.safety.motion
+    for name, a, b in (("braking", motion.braking, motion.acceleration), ("drift", motion.drift, motion.jerk)):
+        for joint, low, high in zip(made.arm.joints, a, b, strict=True):
+            if not low < high:
+                raise SettingsError(
+                    f"{source}: 'safety.motion.{name}' of {joint} is {low:g}; it must be less than {high:g}, its "
+                    f"'safety.motion.{'acceleration' if name == 'braking' else 'jerk'}'"
+                )
+    limits = made.safety.limits
+    if not limits.tool_drift < limits.tool_jerk:
+        raise SettingsError(
+            f"{source}: 'safety.limits.tool_drift' is {limits.tool_drift:g}; it must be less than "
+            f"'safety.limits.tool_jerk', {limits.tool_jerk:g} [m/s³]"
+        )
+    urdf = located(made.arm.urdf, "arm.urdf", source, folder)
+    return dataclasses.replace(made, arm=dataclasses.replace(made.arm, urdf=urdf))
+
+
+def load_arm_settings(path: str | Path) -> ArmSettings:
+    """Read the ROS parameter file of an arm (``/**: ros__parameters: …``).
+
+    Raises:
+        SettingsError: no such file, no YAML, no ``/**`` section, or a setting that is refused.
+    """
+    path = Path(path)
+    return arm_settings_from(read_parameters(path), str(path), path.parent)

@@ -1,0 +1,125 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The arm in MuJoCo, from the same URDF: free space, and a plane that gives way like a spring.
+
+Rotor inertia is the joints' ``armature``; damping and dry friction are the URDF's. There are no mechanical stops and
+nothing of the arm but its tool point touches: what the filter does not hold, nothing holds. The surface is a linear
+spring with a damper along its normal, without friction, on the tool point, so that its stiffness is the one that is
+stated; MuJoCo's own contacts scale theirs by the effective mass.
+"""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from tidegate.errors import SceneError
+from tidegate.records import Floats
+from tidegate.robot.arm import Arm, surface_normal
+from tidegate.robot.urdf import read_urdf
+from tidegate.simulation.engine import mujoco
+
+
+class ArmTruth(NamedTuple):
+    """The arm after a physics step: joint ``position`` (N,) [rad], ``velocity`` (N,) [rad/s], the tool point ``tool``
+    (3,) [m], its velocity ``tool_velocity`` (3,) [m/s], and the ``force`` [N] that it presses the surface with."""
+
+    position: Floats
+    velocity: Floats
+    tool: Floats
+    tool_velocity: Floats
+    force: float
+
+
+class ArmScene:
+    """An arm that a torque moves, one physics step at a time.
+
+    Attributes:
+        model, data: MuJoCo's, for who compares with them.
+        substeps: physics steps per period of the filter.
+    """
+
+    def __init__(self, arm: Arm, *, payload: float | None = None, stiffness: float | None = None) -> None:
+        """Build it.
+
+        Args:
+            payload: point mass at the tool point [kg]; None = what the settings say.
+            stiffness: of the surface [N/m]; None = what the settings say.
+
+        Raises:
+            SceneError: MuJoCo cannot read the URDF, or the physics step does not divide the period.
+        """
+        settings = arm.settings
+        self._step = settings.simulator.physics_step_s
+        ratio = 1 / (settings.safety.rate_hz * self._step)
+        self.substeps = round(ratio)
+        if self.substeps < 1 or abs(ratio - self.substeps) > 1e-6:
+            raise SceneError(
+                f"simulator.physics_step_s is {self._step:g} s; it must divide the period of safety.rate_hz, "
+                f"{1 / settings.safety.rate_hz:g} s"
+            )
+        self._surface, self._normal = settings.safety.surface, surface_normal(settings)
+        self._stiffness = self._surface.stiffness if stiffness is None else stiffness
+        self._damping = settings.simulator.surface_damping
+        self.model = _compiled(arm, self._step, settings.arm.payload if payload is None else payload)
+        self.data = mujoco.MjData(self.model)
+        self._tool = self.model.site("tool").id
+        self._jacobian, self._spin = np.zeros((3, self.model.nv)), np.zeros((3, self.model.nv))
+        self.place(np.zeros(self.model.nq), np.zeros(self.model.nv))
+
+    def place(self, position: Floats, velocity: Floats) -> ArmTruth:
+        """Put the joints (N,) at ``position`` [rad] with ``velocity`` [rad/s]."""
+        mujoco.mj_resetData(self.model, self.data)
+        self.data.qpos[:], self.data.qvel[:] = position, velocity
+        mujoco.mj_forward(self.model, self.data)
+        return self._truth()
+
+    def step(self, torque: Floats) -> ArmTruth:
+        """One physics step with joint torques (N,) [N·m]."""
+        force = self._press()
+        self.data.qfrc_applied[:] = torque + self._jacobian.T @ (force * self._normal)
+        mujoco.mj_step(self.model, self.data)
+        return self._truth()
+
+    def _truth(self) -> ArmTruth:
+        mujoco.mj_kinematics(self.model, self.data)
+        mujoco.mj_comPos(self.model, self.data)
+        force = self._press()
+        velocity = self._jacobian @ self.data.qvel
+        place = self.data.site_xpos[self._tool].copy()
+        return ArmTruth(self.data.qpos.copy(), self.data.qvel.copy(), place, velocity, force)
+
+    def _press(self) -> float:
+        """The surface's force [N] at the present state; leaves the tool's Jacobian behind."""
+        mujoco.mj_jacSite(self.model, self.data, self._jacobian, self._spin, self._tool)
+        if not self._surface.enabled:
+            return 0.0
+        depth = self._surface.offset - float(self._normal @ self.data.site_xpos[self._tool])
+        closing = -float(self._normal @ (self._jacobian @ self.data.qvel))
+        return max(self._stiffness * depth + self._damping * closing, 0.0) if depth > 0 else 0.0
+
+
+def _compiled(arm: Arm, step: float, payload: float) -> Any:
+    """The MuJoCo model.
+
+    Raises:
+        SceneError: MuJoCo cannot read the URDF.
+    """
+    try:
+        spec = mujoco.MjSpec.from_string(read_urdf(arm.description.source))
+        spec.option.timestep = step
+        spec.option.integrator = mujoco.mjtIntegrator.mjINT_IMPLICITFAST
+        for index, name in enumerate(arm.joint_names):
+            joint = spec.joint(name)
+            joint.armature = float(arm.rotor_inertia[index])
+            joint.limited = mujoco.mjtLimited.mjLIMITED_FALSE
+            joint.actfrclimited = mujoco.mjtLimited.mjLIMITED_FALSE
+        tool = spec.body(arm.tool)
+        tool.add_site(name="tool")
+        if payload > 0:
+            tool.add_body(name="payload", mass=payload, inertia=[1e-9] * 3, explicitinertial=True)
+        for geom in spec.geoms:
+            geom.contype, geom.conaffinity = 0, 0
+        return spec.compile()
+    except (ValueError, AttributeError) as error:
+        raise SceneError(f"{arm.description.source}: MuJoCo cannot read it ({error})") from error

@@ -1,0 +1,244 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The arm's filter against CVXPY, what gives way, what fails closed, and the guard around it."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+import numpy as np
+import pytest
+
+pytest.importorskip("pinocchio")
+
+import cvxpy
+from arm_plant import ELBOW_UP, PERIOD, arm, changed, closed_loop, drawn, dynamics, settings, unfiltered
+from hypothesis import given
+from hypothesis import settings as hypothesis_settings
+from hypothesis import strategies as st
+
+from tidegate.safety.arm import ArmBarrier, ArmFilter, ArmGuard, ArmPriority, ArmRows, ArmState, arm_barriers
+from tidegate.share import share_path
+
+EVERY = frozenset(arm_barriers)
+
+
+@pytest.fixture(scope="module")
+def guard() -> ArmGuard:
+    return ArmGuard(settings())
+
+
+def test_the_answer_is_clarabels() -> None:
+    rng, made = np.random.default_rng(7), ArmFilter(arm())
+    compared = cut = 0
+    for number in range(40):
+        state = drawn(rng, calm=number % 4 == 0)
+        wish = rng.uniform(-1.5, 1.5, 7) * arm().effort
+        told = made(state, wish)
+        rows = made.rows(state)
+        unit = cvxpy.Variable(7)
+        problem = cvxpy.Problem(
+            cvxpy.Minimize(cvxpy.sum_squares(unit - wish / made.scale)),
+            [rows.matrix @ unit >= rows.lower, unit >= state.low / made.scale, unit <= state.high / made.scale],
+        )
+        problem.solve(solver=cvxpy.CLARABEL)
+        if problem.status != cvxpy.OPTIMAL:
+            assert any(barrier.relaxed for barrier in told.barriers)
+            continue
+        assert told.solved
+        assert not any(barrier.relaxed for barrier in told.barriers)
+        np.testing.assert_allclose(told.torque / made.scale, unit.value, atol=1e-5)
+        compared += 1
+        cut += bool(told.intervened)
+    assert compared >= 30
+    assert cut >= 10
+
+
+def test_a_wish_that_keeps_every_row_is_not_changed() -> None:
+    made, state = ArmFilter(arm()), drawn(np.random.default_rng(1), calm=True)
+    wish = state.torque + 0.1 * (state.high - state.torque)
+    told = made(state, wish)
+    np.testing.assert_allclose(told.torque, wish, rtol=1e-12)
+    assert (told.intervened, told.solved) == ("", True)
+    assert [barrier.name for barrier in told.barriers] == sorted(EVERY)
+    assert all(barrier.multiplier == 0 for barrier in told.barriers)
+
+
+class Fake(ArmBarrier):
+    """Rows as told."""
+
+    priority = ArmPriority.POWER
+    told: tuple[np.ndarray, np.ndarray] = (np.empty((0, 7)), np.empty(0))
+
+    def rows(self, state: ArmState) -> ArmRows:
+        return ArmRows(*self.told, 1.0)
+
+
+def faked(monkeypatch: pytest.MonkeyPatch, **rows: tuple[ArmPriority, list[list[float]], list[float]]) -> ArmFilter:
+    """A filter with only the barriers told, by name: priority, matrix, lower."""
+    for name, (priority, matrix, lower) in rows.items():
+        body = {"name": name, "priority": priority, "told": (np.array(matrix), np.array(lower))}
+        monkeypatch.setitem(arm_barriers._parts, name, type(name, (Fake,), body))
+    return ArmFilter(arm(), disable=EVERY)
+
+
+FIRST = [1.0, 0, 0, 0, 0, 0, 0]
+
+
+def test_where_rows_contradict_the_lower_priority_gives_way(monkeypatch: pytest.MonkeyPatch) -> None:
+    state = drawn(np.random.default_rng(2), calm=True)
+    middle = float(state.torque[0])
+    most = middle + 2.0
+    minus = [-value for value in FIRST]
+    made = faked(
+        monkeypatch,
+        ahigh=(ArmPriority.POSITION, [minus], [-most]),
+        blow=(ArmPriority.POWER, [FIRST], [middle + 5.0]),
+    )
+    told = made(state, state.torque)
+    assert told.solved
+    assert [barrier.relaxed for barrier in told.barriers] == [False, True]
+    assert told.torque[0] == pytest.approx(most, abs=0.05)
+    assert told.intervened == "blow"
+
+
+def test_no_row_leads_out_of_the_torque_window(monkeypatch: pytest.MonkeyPatch) -> None:
+    state = drawn(np.random.default_rng(3), calm=True)
+    made = faked(monkeypatch, far=(ArmPriority.FORCE, [FIRST], [1e6]))
+    told = made(state, state.torque)
+    assert told.barriers[0].relaxed
+    assert told.torque[0] == pytest.approx(state.high[0], abs=0.05)
+    assert ((told.torque >= state.low) & (told.torque <= state.high)).all()
+
+
+@pytest.mark.parametrize("broken", ["row", "bound", "wish"])
+def test_what_has_no_solution_is_answered_with_the_backup(monkeypatch: pytest.MonkeyPatch, broken: str) -> None:
+    state = drawn(np.random.default_rng(4))
+    matrix, lower = [FIRST], [0.0]
+    if broken == "row":
+        matrix = [[np.nan, 0, 0, 0, 0, 0, 0]]
+    if broken == "bound":
+        lower = [np.nan]
+    wish = np.full(7, np.nan) if broken == "wish" else arm().effort
+    told = faked(monkeypatch, fake=(ArmPriority.POWER, matrix, lower))(state, wish)
+    assert not told.solved
+    motion = settings().safety.motion
+    step, most = np.array(motion.jerk) * PERIOD, np.array(motion.acceleration)
+    target = np.clip(np.clip(-40 * state.velocity, -most, most), state.acceleration - step, state.acceleration + step)
+    np.testing.assert_allclose(told.torque, state.motion.mass @ target + state.motion.bias, rtol=1e-9, atol=1e-9)
+    assert ((told.torque >= state.low) & (told.torque <= state.high)).all()
+
+
+def test_without_barriers_the_window_is_left() -> None:
+    state = drawn(np.random.default_rng(5))
+    told = ArmFilter(arm(), disable=EVERY)(state, 1e300 * np.ones(7))
+    np.testing.assert_allclose(told.torque, state.high)
+    assert (told.barriers, told.intervened, told.solved) == ((), "", True)
+
+
+def test_the_backup_brakes_any_drawn_arm_and_holds_it(guard: ArmGuard) -> None:
+    """Bad numbers for ever: the arm comes to rest and stays, inside box and rate."""
+    rng = np.random.default_rng(6)
+    velocity = rng.uniform(-0.6, 0.6, 7) * arm().velocity
+    run = closed_loop(guard, lambda *_: "brake", seconds=1.5, velocity=velocity)
+    stopped = guard.stop(run.position[-1], run.velocity[-1])
+    assert not stopped.solved
+    np.testing.assert_allclose(stopped.torque, guard.dynamics.gravity(run.position[-1]), atol=3)
+    assert not any(one.solved for one in run.told)
+    assert np.abs(run.velocity[-100:]).max() < 0.01
+    assert np.abs(run.position[-1] - run.position[-500]).max() < 0.005
+    assert (np.abs(run.torque) <= arm().effort).all()
+    assert (np.abs(np.diff(run.torque, axis=0)) <= arm().effort_rate * PERIOD * (1 + 1e-9)).all()
+
+
+def test_unusable_measurements_hold_the_arm_by_what_held_it(guard: ArmGuard) -> None:
+    guard.engage(ELBOW_UP)
+    held = guard.dynamics.gravity(ELBOW_UP)
+    np.testing.assert_allclose(guard.limiter.last, held)
+    guard(ELBOW_UP, np.zeros(7), held + 1.0)
+    for position, velocity in ((np.full(7, np.nan), np.zeros(7)), (ELBOW_UP, None), (ELBOW_UP[:3], np.zeros(7))):
+        told = guard(position, velocity, held)
+        assert (told.barriers, told.solved) == ((), False)
+    np.testing.assert_allclose(guard.limiter.last, held, atol=1e-9)
+
+
+@hypothesis_settings(max_examples=40)
+@given(
+    st.lists(st.floats(allow_nan=True, allow_infinity=True), min_size=6, max_size=8) | st.none() | st.text(max_size=3),
+    st.sampled_from(["position", "velocity", "wanted"]),
+)
+def test_nothing_raises_and_what_leaves_is_inside_box_and_rate(guard: ArmGuard, junk: object, where: str) -> None:
+    guard.engage(ELBOW_UP)
+    before = guard.limiter.last
+    given_ = {"position": ELBOW_UP, "velocity": np.zeros(7), "wanted": np.zeros(7), where: junk}
+    with np.errstate(all="ignore"):  # huge, but finite, measurements
+        told = guard(**given_)
+    assert np.isfinite(told.torque).all()
+    assert (np.abs(told.torque) <= arm().effort).all()
+    assert (np.abs(told.torque - before) <= arm().effort_rate * PERIOD * (1 + 1e-9)).all()
+
+
+def test_what_the_page_says_works_as_it_stands(monkeypatch: pytest.MonkeyPatch) -> None:
+    page = share_path("docs/arm.md")
+    (code,) = re.findall(r"```python\n(.*?)```", page.read_text(encoding="utf-8"), re.DOTALL)
+    monkeypatch.chdir(page.parents[1])
+    made: dict[str, Any] = {}
+    exec(code, made)
+    assert made["told"].solved
+    assert made["told"].torque.shape == (7,)
+
+
+def hostile(seed: int):
+    rng = np.random.default_rng(seed)
+    signs = rng.choice((-1.0, 1.0), (20, 7))
+    return lambda now, _: 1.5 * signs[int(now / 0.15) % 20] * arm().effort
+
+
+@pytest.mark.parametrize("seed", [0, 1])
+def test_hostile_torques_break_limits_only_without_the_filter(guard: ArmGuard, seed: int) -> None:
+    run = closed_loop(guard, hostile(seed), seconds=1.0)
+    assert (np.abs(run.velocity) <= arm().velocity).all()
+    assert ((run.position <= arm().upper) & (run.position >= arm().lower)).all()
+    assert (np.abs(run.velocity).max(axis=0) > 0.5 * arm().velocity).any()
+    free = closed_loop(unfiltered, hostile(seed), seconds=0.4)
+    assert (np.abs(free.velocity) > 2 * arm().velocity).any()
+
+
+@pytest.mark.parametrize("name", ["position", "velocity"])
+def test_the_row_that_is_left_out_is_the_one_that_held(guard: ArmGuard, name: str) -> None:
+    """One joint pushed to its end: inside with all rows, outside without this one."""
+    wish = lambda _, truth: dynamics().gravity(truth.position) + np.array([0, 0, 0, 0, 0, 0, 30.0])  # noqa: E731
+    kept = closed_loop(guard, wish, seconds=1.8)
+    left = closed_loop(ArmGuard(settings(), disable=frozenset({name})), wish, seconds=1.8)
+    if name == "position":
+        assert 2.9 < kept.position[:, 6].max() <= 3.0 < left.position[:, 6].max()
+    else:
+        assert 2.4 < kept.velocity[:, 6].max() <= 2.6 < left.velocity[:, 6].max()
+
+
+def test_encoders_that_are_off_by_more_than_told_break_the_position_limit(guard: ArmGuard) -> None:
+    wish = lambda _, truth: dynamics().gravity(truth.position) + np.array([0, 0, 0, 0, 0, 0, 30.0])  # noqa: E731
+    off = np.array([0, 0, 0, 0, 0, 0, -0.05])
+    run = closed_loop(guard, wish, seconds=1.8, offset=off)
+    assert run.position[:, 6].max() > 3.0
+
+
+def push(_: float, truth) -> np.ndarray:
+    motion = dynamics()(truth.position, truth.velocity)
+    return motion.bias + motion.jacobian.T @ np.array([0.0, 0.0, -300.0])
+
+
+def test_a_surface_that_is_stiffer_than_told_breaks_the_force_limit(guard: ArmGuard) -> None:
+    assert closed_loop(guard, push, seconds=1.2).force.max() <= 60
+    assert closed_loop(guard, push, seconds=1.2, stiffness=400_000.0).force.max() > 60
+
+
+def test_a_payload_beyond_the_bound_breaks_limits() -> None:
+    """Two kilograms that nobody was told of, at the end of an outstretched arm that swings down."""
+    outstretched = np.array([0.0, 1.2, 0.0, 0.3, 0.0, 0.1, 0.0])
+    wish = lambda *_: arm().effort * np.array([0, 1.0, 0, 1.0, 0, 1.0, 0])  # noqa: E731
+    lifted = changed("surface", enabled=False)
+    kept = closed_loop(ArmGuard(lifted), wish, seconds=1.2, position=outstretched)
+    broken = closed_loop(ArmGuard(lifted), wish, seconds=1.2, position=outstretched, payload=2.25)
+    assert (np.abs(kept.velocity) <= arm().velocity).all()
+    assert (np.abs(broken.velocity) > arm().velocity).any()
