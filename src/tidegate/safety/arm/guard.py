@@ -17,6 +17,9 @@ from tidegate.safety.arm.promises import check_promises
 from tidegate.safety.limiter import Limiter
 from tidegate.settings.arm import ArmSettings
 
+POSSIBLE = 1e3
+"""No joint is farther [rad] or faster [rad/s]; what says so is a fault of the sensor."""
+
 
 class ArmGuard:
     """Stands between whatever asks for torques and the joints. Nothing here raises once it is made.
@@ -56,12 +59,12 @@ class ArmGuard:
         """The torques of this tick.
 
         Args:
-            position, velocity: (N,) as measured [rad], [rad/s]. Where they are no numbers the arm is held by the
-                torques that held it last.
+            position, velocity: (N,) as measured [rad], [rad/s]. Where they are no numbers, or beyond ``POSSIBLE``, the
+                arm is held by the torques that held it last.
             wanted: (N,) [N·m]; what is no torque is answered with the backup.
         """
         place, speed, wish = self._numbers(position), self._numbers(velocity), self._numbers(wanted)
-        if place is None or speed is None:
+        if place is None or speed is None or max(np.abs(place).max(), np.abs(speed).max()) > POSSIBLE:
             return ArmFiltered(self.limiter(None), (), "", False)
         state = self.state(place, speed)
         told = self.filter(state, self._backup(state) if wish is None else wish)
