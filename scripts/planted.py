@@ -7,7 +7,6 @@ over the whole path. Resumable: what was found of the same source and tests is k
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
 import re
@@ -20,6 +19,7 @@ from typing import Annotated, NamedTuple
 
 import typer
 import yaml
+from mutate import digest
 
 ROOT = Path(__file__).resolve().parents[1]
 FAULTS = ROOT / "scripts/planted.yaml"
@@ -51,6 +51,11 @@ class Fault(NamedTuple):
     def path(self) -> str:
         return f"src/tidegate/{self.file}"
 
+    @property
+    def tests(self) -> list[str]:
+        """Where its room's tests are."""
+        return TESTS.get(self.room, [f"tests/{self.room}"])
+
 
 def read() -> list[Fault]:
     """The faults, in the order of the file.
@@ -70,10 +75,9 @@ def read() -> list[Fault]:
 
 def key(fault: Fault) -> str:
     """Of what a result depends on: the fault, its file and the tests of its room."""
-    tests = [ROOT / name for name in TESTS.get(fault.room, [f"tests/{fault.room}"])]
+    tests = [ROOT / name for name in fault.tests]
     files = [file for name in tests for file in (sorted(name.rglob("*.py")) if name.is_dir() else [name])]
-    parts = [repr(fault).encode(), (ROOT / fault.path).read_bytes(), *(file.read_bytes() for file in files)]
-    return hashlib.sha256(b"\0".join(parts)).hexdigest()[:16]
+    return digest(repr(fault).encode(), (ROOT / fault.path).read_bytes(), *(file.read_bytes() for file in files))
 
 
 def caught(copy: Path, tests: list[str], side_by_side: int) -> str:
@@ -132,15 +136,14 @@ def main(
         for fault in faults:
             if key(fault) in found or (room and fault.room not in room):
                 continue
-            tests = TESTS.get(fault.room, [f"tests/{fault.room}"])
             if fault.room not in sound_rooms:
-                if by := caught(copy, tests, processes):
+                if by := caught(copy, fault.tests, processes):
                     raise SystemExit(f"{by} fails without any fault")
                 sound_rooms.add(fault.room)
             source = copy / fault.path
             sound = source.read_text("utf-8")
             source.write_text(sound.replace(fault.old, fault.new), encoding="utf-8")
-            by = caught(copy, tests, processes) or caught(copy, REST, processes)
+            by = caught(copy, fault.tests, processes) or caught(copy, REST, processes)
             source.write_text(sound, encoding="utf-8")
             found[key(fault)] = {"key": key(fault), "what": fault.what, "by": by}
             with OUT.open("a", encoding="utf-8") as out:

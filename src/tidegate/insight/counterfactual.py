@@ -23,14 +23,13 @@ from tidegate.evaluation.metrics import Trace
 from tidegate.evaluation.pilot import Pilot, Tamper
 from tidegate.evaluation.recorder import RUN
 from tidegate.evaluation.rollout import MakeDriver, drive_tick, driver_of
+from tidegate.insight.prediction import HORIZON_S
 from tidegate.records import Floats, Mode, Values, nanoseconds, seconds
 from tidegate.robot import Car
 from tidegate.safety import Filter, Supervisor
 from tidegate.settings import Settings
 from tidegate.simulation import EPOCH, Simulator, Truth
 
-HORIZON_S = 8.0
-"""For how long a drive is carried on [s]."""
 APART_M = 0.2
 """A drive that was farther than this [m] from the recorded one is another."""
 

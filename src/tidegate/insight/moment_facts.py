@@ -10,12 +10,12 @@ from enum import Enum
 from itertools import product
 from typing import Any
 
-from tidegate.insight.counterfactual import APART_M, HORIZON_S, Course
+from tidegate.insight.counterfactual import APART_M, Course
 from tidegate.insight.drive import JOIN
 from tidegate.insight.explain import neuron_names
 from tidegate.insight.intervention import Account, Facts, facts, sentence
 from tidegate.insight.moment import FrameView, Moment, TickView
-from tidegate.insight.prediction import MODEL
+from tidegate.insight.prediction import HORIZON_S, MODEL
 from tidegate.insight.whatif import AXES, PLAIN, UNITS, Cell
 from tidegate.liquid import Wiring
 from tidegate.records import ImageHealth, Level
