@@ -304,15 +304,18 @@ def test_absent_columns_are_nan() -> None:
     assert np.isnan(decode("joint_states", joints).effort).all()
 
 
-def test_a_foreign_cloud_is_read_by_its_fields() -> None:
-    """Doubles, another order, padding and a field that nobody asked for."""
-    kind = np.dtype({"names": ["ring", "z", "y", "x"], "formats": ["u1", "<f8", "<f8", "<f8"], "itemsize": 40})
+@pytest.mark.parametrize("order", "<>")
+def test_a_foreign_cloud_is_read_by_its_fields(order: str) -> None:
+    """Doubles of either byte order, another order of fields, padding and a field that nobody asked for."""
+    double = f"{order}f8"
+    kind = np.dtype({"names": ["ring", "z", "y", "x"], "formats": ["u1", double, double, double], "itemsize": 40})
     points = np.zeros(4, kind)
     for index, name in enumerate("xyz"):
         points[name] = np.arange(4) + 10 * index
     points["ring"] = 3
     message = encode(Points(7, np.zeros((0, 3), np.float32), np.zeros(0, np.int32)), typestore.make)
     message.width, message.point_step, message.data = 4, 40, points.view(np.uint8).reshape(-1)
+    message.is_bigendian = order == ">"
     message.fields = []
     for name, code in (("ring", 2), ("z", 8), ("y", 8), ("x", 8), ("intensity", 7)):
         field = typestore.make("sensor_msgs/msg/PointField")
