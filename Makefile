@@ -5,6 +5,8 @@
 PYTHON := .venv/bin/python
 TIDEGATE := .venv/bin/tidegate
 PYTEST := $(PYTHON) -m pytest
+ROBOT ?= car
+CONFIG := $(firstword $(wildcard config/$(ROBOT).yaml examples/$(ROBOT)/$(ROBOT).yaml))
 # two cores do more with three at a time: some tests wait
 SIDE_BY_SIDE := -n 3 --dist loadfile
 export MUJOCO_GL ?= egl
@@ -49,8 +51,9 @@ references: ## what the code makes of the golden bags becomes what it is expecte
 mutants: setup ## small faults put into the safety room one by one: does a test notice? (hours; resumable)
 	@$(PYTHON) scripts/mutate.py --write
 
-train: setup ## from nothing to models/car-ltc19 (at most 30 minutes on 2 cores)
-	@$(TIDEGATE) train --from-scratch --out models/car-ltc19
+train: setup ## from nothing to models/car-ltc19 (at most 30 minutes on 2 cores); ROBOT=buggy: to models/buggy-ltc19
+	@test -n "$(CONFIG)" || { echo "no settings of robot '$(ROBOT)': neither config/$(ROBOT).yaml nor examples/$(ROBOT)/$(ROBOT).yaml"; exit 1; }
+	@$(TIDEGATE) train --from-scratch --config $(CONFIG) --out models/$(ROBOT)-ltc19 --work out/train/$(ROBOT)
 
 bench: setup ## the tables of docs/results.md
 	@$(PYTHON) benchmarks/run.py

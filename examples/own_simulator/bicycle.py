@@ -19,7 +19,7 @@ import cv2
 import numpy as np
 
 from tidegate.records import Command, Frame, Imu, JointStates, Odometry, Points, nanoseconds, seconds
-from tidegate.robot import GRAVITY, STEER_JOINTS, Car, rotation
+from tidegate.robot import GRAVITY, Car, rotation
 from tidegate.settings import Settings
 from tidegate.simulation import EPOCH, Observation, Truth
 from tidegate.simulation.road import CENTRE_LINE, LEFT_LINE, PAVED_LEFT, PAVED_RIGHT, RIGHT_LINE
@@ -47,8 +47,8 @@ class Bicycle:
         self._draws, self._rng = camera, np.random.default_rng([seed, 23])
         self._x, self._y, self._z, self._yaw = self._track.start()
         self._speed = self._push = 0.0
-        self._angles, self._rates = np.zeros(len(STEER_JOINTS)), np.zeros(len(STEER_JOINTS))
-        self._rolled = np.zeros(len(self.car.joint_names) - len(STEER_JOINTS))
+        self._angles, self._rates = np.zeros(len(self.car.steer_joints)), np.zeros(len(self.car.steer_joints))
+        self._rolled = np.zeros(len(self.car.joint_names) - len(self.car.steer_joints))
         self._efforts = np.zeros(len(self.car.joint_names))
         self._path = (0.0, 0.0, 0.0)
         self._period = nanoseconds(1 / settings.safety.rate_hz)
@@ -104,7 +104,7 @@ class Bicycle:
 
     def _move(self, dt: float) -> None:
         """One step of integration, dt [s]."""
-        first, car = len(STEER_JOINTS), self.car
+        first, car = len(self.car.steer_joints), self.car
         self._rates += dt * (self._efforts[:first] - STEERING_DAMPING * self._rates) / STEERING_INERTIA
         self._angles += dt * self._rates
         wheels = self._efforts[first:]
@@ -122,7 +122,7 @@ class Bicycle:
         self._rolled += dt * self._spins()
 
     def _spins(self) -> np.ndarray:
-        """Rate of each wheel (4,) [rad/s] that rolls about the common centre, in the order of ``WHEEL_JOINTS``."""
+        """Rate of each wheel (4,) [rad/s] that rolls about the common centre, in the order of ``wheel_joints``."""
         side = np.array([1.0, -1.0, 1.0, -1.0]) * self.car.track / 2
         ahead = np.array([self.car.wheelbase, self.car.wheelbase, 0.0, 0.0])
         return self._speed * np.hypot(1 - self._curvature * side, self._curvature * ahead) / self.car.wheel_radius

@@ -27,7 +27,7 @@ from tidegate.calibration.steering import measure_steering
 from tidegate.cli.app import main
 from tidegate.errors import BagError, SettingsError
 from tidegate.records import Command, Imu, JointStates, Mode, SafetyState
-from tidegate.robot import STEER_JOINTS, Car
+from tidegate.robot import Car
 from tidegate.settings import load_settings, settings_from
 from tidegate.share import share_path
 from tidegate.simulation import Simulator
@@ -232,7 +232,7 @@ def test_a_bag_gives_the_recording_that_was_written(tmp_path: Path) -> None:
     ("change", "words"),
     [
         ({"lacks": "imu"}, "has no topic 'imu'"),
-        ({"names": (*STEER_JOINTS, "a", "b", "c", "d")}, "'command' lacks joint 'front_left_wheel_joint'"),
+        ({"names": (*CAR.steer_joints, "a", "b", "c", "d")}, "'command' lacks joint 'front_left_wheel_joint'"),
         ({"later": 10**12}, "have no time in common"),
         ({"broken": math.nan}, "'imu' holds values that are no numbers"),
     ],

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tidegate.records import JointStates
-from tidegate.robot import STEER_JOINTS, WHEEL_JOINTS, Actuation, Car
+from tidegate.robot import Actuation, Car
 from tidegate.settings import load_settings
 from tidegate.share import share_path
 
@@ -49,7 +49,7 @@ def test_steering_reaches_the_angle_within_its_speed(curvature: float) -> None:
             angles = angles + rates * PERIOD / 5
         fastest = max(fastest, np.abs(rates[:2]).max())
     assert angles[:2] == pytest.approx(CAR.steering(curvature), abs=2e-3)
-    assert fastest <= CAR.limits[STEER_JOINTS[0]].velocity
+    assert fastest <= CAR.limits[CAR.steer_joints[0]].velocity
 
 
 def test_a_missing_steering_joint_gets_no_torque() -> None:
@@ -64,8 +64,8 @@ def test_limits_are_those_of_the_joints_per_period() -> None:
         effort = CAR.limits[name].effort
         drive = vehicle.drive_effort_max if name in vehicle.driven else 0.0
         assert actuation.low[index] == -effort
-        assert actuation.high[index] == (effort if name in STEER_JOINTS else drive)
-        rate = vehicle.steer_effort_rate if name in STEER_JOINTS else vehicle.wheel_effort_rate
+        assert actuation.high[index] == (effort if name in CAR.steer_joints else drive)
+        rate = vehicle.steer_effort_rate if name in CAR.steer_joints else vehicle.wheel_effort_rate
         assert actuation.step[index] == pytest.approx(rate * PERIOD)
 
 
@@ -104,9 +104,9 @@ def test_forces_go_to_the_driven_wheels_and_braking_to_all() -> None:
     resting = measured(np.zeros(6), np.zeros(6))
     for force in (1500.0, -3000.0):
         actuation.reset()
-        wheels = actuation.efforts(force, 0.0, resting, 0)[len(STEER_JOINTS) :]
+        wheels = actuation.efforts(force, 0.0, resting, 0)[len(CAR.steer_joints) :]
         assert wheels.sum() / CAR.wheel_radius == pytest.approx(force)
-        pulling = [name in CAR.vehicle.driven or force < 0 for name in WHEEL_JOINTS]
+        pulling = [name in CAR.vehicle.driven or force < 0 for name in CAR.wheel_joints]
         assert (wheels != 0).tolist() == pulling
 
 

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from scipy.integrate import solve_ivp
 
 from tidegate.errors import RobotError
-from tidegate.robot import WHEEL_JOINTS, Car
+from tidegate.robot import Car
 from tidegate.settings import load_settings
 from tidegate.share import share_path
 
@@ -44,7 +44,7 @@ def test_wheel_efforts_sum_to_the_force_and_stay_inside_limits(force: float) -> 
     efforts = CAR.wheel_efforts(force)
     assert CAR.wheel_force(efforts) == pytest.approx(force)
     assert efforts.sum() / CAR.wheel_radius == pytest.approx(force)
-    for name, effort in zip(WHEEL_JOINTS, efforts, strict=True):
+    for name, effort in zip(CAR.wheel_joints, efforts, strict=True):
         assert abs(effort) <= CAR.limits[name].effort * (1 + 1e-12)
         if effort > 0:
             assert name in SETTINGS.vehicle.driven
@@ -93,6 +93,10 @@ def test_road_motion_matches_a_car_integrated_in_the_plane() -> None:
         ({"speed_max": 21.7}, ["vehicle.speed_max is 21.7 m/s", "70 rad/s", "front_left_wheel_joint", "65"]),
         ({"driven": ("tail_joint",)}, ["vehicle.driven", "tail_joint", "rear_left_wheel_joint"]),
         ({"driven": ()}, ["vehicle.driven", "empty"]),
+        ({"wheel_joints": ("a", "b", "c")}, ["vehicle.wheel_joints names 3 joints (a, b, c)", "4", "rear left"]),
+        ({"steer_joints": ()}, ["vehicle.steer_joints names 0 joints", "2, left and right"]),
+        ({"steer_joints": ("front_left_steer_joint",) * 2}, ["'front_left_steer_joint' more than once"]),
+        ({"wheel_joints": ("a", "b", "c", "d"), "driven": ("a",)}, ["car.urdf.xacro", "a"]),
         ({"urdf": "none.urdf"}, ["none.urdf"]),
     ],
 )

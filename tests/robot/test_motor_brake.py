@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from tidegate.records import Floats, JointStates
-from tidegate.robot import STEER_JOINTS, Actuation, Car, MotorBrake, motor_torques
+from tidegate.robot import Actuation, Car, MotorBrake, motor_torques
 from tidegate.settings import load_settings
 from tidegate.share import share_path
 
@@ -21,7 +21,7 @@ SETTINGS = load_settings(share_path("config/car.yaml"))
 FADE, PERIOD = 1.0, 1 / SETTINGS.safety.rate_hz
 FRICTION = Car.from_settings(SETTINGS)
 MOTORS = Car.from_settings(replace(SETTINGS, vehicle=replace(SETTINGS.vehicle, brake_fade=FADE)))
-WHEELS = slice(len(STEER_JOINTS), None)
+WHEELS = slice(len(MOTORS.steer_joints), None)
 efforts = arrays(np.float64, 6, elements=st.floats(-1500, 1500))
 spins = arrays(np.float64, 6, elements=st.floats(-65, 65))
 
@@ -39,7 +39,7 @@ def test_friction_brakes_get_the_command_as_it_is(effort: Floats, spin: Floats) 
 def test_a_brake_request_only_takes_power_and_no_more_than_asked(effort: Floats, spin: Floats) -> None:
     torque = motor_torques(MOTORS, effort, turning(spin))
     asked = effort < 0
-    asked[: len(STEER_JOINTS)] = False
+    asked[: len(MOTORS.steer_joints)] = False
     assert (torque[~asked] == effort[~asked]).all()
     assert (torque[asked] * spin[asked] <= 0).all()
     assert (np.abs(torque) <= np.abs(effort)).all()
@@ -96,7 +96,7 @@ def test_in_the_long_run_it_only_takes_power_and_no_more_than_motors_would(effor
     for _ in range(130):
         torque = brake(effort, turning(spin))
     asked = effort < 0
-    asked[: len(STEER_JOINTS)] = False
+    asked[: len(MOTORS.steer_joints)] = False
     assert (torque[asked] * spin[asked] <= 0).all()
     assert (np.abs(torque[asked]) <= np.abs(rest[asked]) + 1e-9).all()
 

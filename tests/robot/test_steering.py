@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from scipy.integrate import solve_ivp
 
 from tidegate.records import JointStates
-from tidegate.robot import STEER_JOINTS, Actuation, Car
+from tidegate.robot import Actuation, Car
 from tidegate.robot.steering import SteeringServo
 from tidegate.settings import load_settings
 from tidegate.share import share_path
@@ -22,14 +22,14 @@ from tidegate.share import share_path
 SETTINGS = load_settings(share_path("config/car.yaml"))
 CAR, SHARE = Car.from_settings(SETTINGS), SETTINGS.safety.steering_share
 VEHICLE = CAR.vehicle
-FASTEST = CAR.limits[STEER_JOINTS[0]].velocity
-FRICTION = CAR.description.joint(STEER_JOINTS[0]).damping
+FASTEST = CAR.limits[CAR.steer_joints[0]].velocity
+FRICTION = CAR.description.joint(CAR.steer_joints[0]).damping
 PERIOD = 0.005
 TICK = 5_000_000
 
 
 def measured(stamp: int, angles: np.ndarray, rates: np.ndarray) -> JointStates:
-    return JointStates(stamp, STEER_JOINTS, np.asarray(angles, float), np.asarray(rates, float), np.zeros(2))
+    return JointStates(stamp, CAR.steer_joints, np.asarray(angles, float), np.asarray(rates, float), np.zeros(2))
 
 
 def swung(age: int, inertia: float, side_to_side_s: float, pause: int = 0) -> tuple[float, float, float]:
@@ -63,7 +63,7 @@ def swung(age: int, inertia: float, side_to_side_s: float, pause: int = 0) -> tu
 def test_late_joint_states_do_not_make_it_swing(age: int, heavier: float, side_to_side_s: float) -> None:
     fastest, widest, error = swung(age, heavier * VEHICLE.steer_inertia, side_to_side_s)
     assert fastest < FASTEST
-    assert widest < CAR.limits[STEER_JOINTS[0]].upper
+    assert widest < CAR.limits[CAR.steer_joints[0]].upper
     assert error < 0.05
 
 
@@ -150,7 +150,7 @@ def test_each_wheel_is_predicted_by_its_own_torque_and_a_joint_that_is_not_heard
     left, right = servo.torques((0.0, 0.0), (0.0, 0.0), measured(0, [0, 0], [0, 0]), 2 * TICK)
     assert left < 0
     assert right == 0
-    only = JointStates(0, STEER_JOINTS[1:], np.zeros(1), np.zeros(1), np.zeros(1))
+    only = JointStates(0, CAR.steer_joints[1:], np.zeros(1), np.zeros(1), np.zeros(1))
     assert servo.torques((0.0, 0.01), (0.0, 0.0), only, 0) == [0.0, pytest.approx(0.01 * VEHICLE.steer_stiffness)]
 
 

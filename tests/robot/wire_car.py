@@ -10,7 +10,7 @@ from collections import deque
 import numpy as np
 
 from tidegate.records import Command, JointStates, Twist, seconds
-from tidegate.robot import STEER_JOINTS, Car
+from tidegate.robot import Car
 from tidegate.simulation import Observation, Simulator
 
 LAG_S = 0.1
@@ -78,7 +78,7 @@ class WireCar:
         rate = min(max(STEER_GAIN * (self._target - self._angle), -STEER_RATE), STEER_RATE)
         self._angle += rate * period
         wanted = self.car.steering(math.tan(self._angle) / length)
-        places = [joints.names.index(name) for name in STEER_JOINTS]
+        places = [joints.names.index(name) for name in self.car.steer_joints]
         return [
             STIFFNESS * (angle - joints.position.item(at)) - DAMPING * (joints.velocity.item(at) - rate)
             for angle, at in zip(wanted, places, strict=True)
@@ -91,5 +91,5 @@ class WireCar:
 
 def front_wheel(car: Car, joints: JointStates) -> float:
     """The angle [rad] of one wheel in the middle, of the measured ones."""
-    left, right = (joints.position.item(joints.names.index(name)) for name in STEER_JOINTS)
+    left, right = (joints.position.item(joints.names.index(name)) for name in car.steer_joints)
     return math.atan(car.wheelbase * car.curvature(left, right))

@@ -19,7 +19,7 @@ from tidegate.evaluation.log import DriveLog
 from tidegate.evaluation.pilot import Pilot
 from tidegate.evaluation.rollout import drive_tick
 from tidegate.records import Command, LaneEstimate, Mode, Received, SafetyInputs
-from tidegate.robot import GRAVITY, WHEEL_JOINTS
+from tidegate.robot import GRAVITY
 from tidegate.safety import Supervisor
 from tidegate.simulation import Simulator
 
@@ -117,7 +117,7 @@ def slow_by(share: float, offset: float) -> Change:
         assert joints is not None
         assert odometry is not None
         lost = share * odometry.record.speed + min(offset, odometry.record.speed)
-        spins = np.where(np.isin(joints.record.names, WHEEL_JOINTS), lost / car().wheel_radius, 0.0)
+        spins = np.where(np.isin(joints.record.names, car().wheel_joints), lost / car().wheel_radius, 0.0)
         slow_joints = dataclasses.replace(joints.record, velocity=joints.record.velocity - spins)
         slow_odometry = dataclasses.replace(odometry.record, speed=odometry.record.speed - lost)
         return dataclasses.replace(inputs, joints=Received(slow_joints, 0), odometry=Received(slow_odometry, 0))
@@ -207,7 +207,7 @@ def off_lane_on(friction: float | None) -> float:
         for tick in range(round(10.0 / PERIOD)):
             drive_tick(simulator, pilot, log)
             if friction is not None and tick == round(6.0 / PERIOD):
-                for index in range(len(WHEEL_JOINTS)):
+                for index in range(len(car().wheel_joints)):
                     simulator.world.model.geom(f"tyre_{index}").friction[0] = friction
         trace = log.trace()
         return float(trace.off_lane.sum() * trace.period)

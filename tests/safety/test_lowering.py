@@ -18,7 +18,7 @@ from safety_plant import PERIOD, Plant, car, settings
 
 from tidegate.errors import SettingsError
 from tidegate.records import Floats, Mode
-from tidegate.robot import GRAVITY, STEER_JOINTS, DriveByWire, MotionLimits
+from tidegate.robot import GRAVITY, DriveByWire, MotionLimits
 from tidegate.safety import Supervisor
 from tidegate.safety.filter import Filter
 from tidegate.safety.ladder import Rung
@@ -242,7 +242,7 @@ def test_whatever_sequence_is_accepted_no_command_is_above_the_limits_in_force_o
             assert asked.acceleration * car().effective_mass <= limits.force * (1 + 1e-9)
             assert limits.speed <= max(changed.get("vehicle.speed_max", math.inf), speed + SAFETY.speed_margin)
             last, before = effort, asked.speed
-    assert len(last) == len(STEER_JOINTS) + 4
+    assert len(last) == len(car().steer_joints) + 4
 
 
 def test_limits_that_a_drive_by_wire_car_is_told_never_exceed_its_own() -> None:

@@ -13,7 +13,7 @@ from scipy.spatial.transform import Rotation
 
 from tidegate.errors import RobotError, SceneError
 from tidegate.records import Command
-from tidegate.robot import WHEEL_JOINTS, Actuation
+from tidegate.robot import Actuation
 from tidegate.settings import load_settings
 from tidegate.share import share_path
 from tidegate.simulation import SCENES, Expert, Simulator, Truth
@@ -86,7 +86,7 @@ def test_acceleration_is_force_over_mass():
     truths = drive.follow(force, 2.5)
     gained = truths[-1].speed - truths[99].speed
     took = (truths[-1].stamp - truths[99].stamp) * 1e-9
-    damping = drive.car.description.joint(WHEEL_JOINTS[0]).damping
+    damping = drive.car.description.joint(drive.car.wheel_joints[0]).damping
     mean_speed = (truths[-1].speed + truths[99].speed) / 2
     drag = 4 * damping * mean_speed / drive.car.wheel_radius**2
     assert gained / took == pytest.approx((force - drag) / drive.car.effective_mass, rel=0.03)
@@ -100,7 +100,7 @@ def test_braking_reaches_what_was_asked_and_stands_without_rolling_back():
     decelerated = (window[0].speed - window[-1].speed) / ((window[-1].stamp - window[0].stamp) * 1e-9)
     assert decelerated == pytest.approx(5.0, rel=0.06)
     assert min(truth.speed for truth in truths) > -0.15  # the body nods back on its springs, the wheels do not turn
-    wheels = np.array([drive.sim._model.joint(name).dofadr[0] for name in WHEEL_JOINTS])
+    wheels = np.array([drive.sim._model.joint(name).dofadr[0] for name in drive.car.wheel_joints])
     assert np.abs(drive.sim._data.qvel[wheels]).max() < 0.01
     assert abs(truths[-1].speed) < 0.01
 

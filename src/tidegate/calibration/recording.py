@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from tidegate.bag import BagReader
 from tidegate.errors import BagError
 from tidegate.records import Floats
-from tidegate.robot import STEER_JOINTS, WHEEL_JOINTS, Car
+from tidegate.robot import Car
 
 GAP = 0.1
 """A longer silence [s] of any input is a gap: nothing is fitted across it."""
@@ -70,9 +70,9 @@ class Series:
                 raise BagError(f"{self._source}: '{topic}' lacks joint '{absent[0]}'; it has {', '.join(record.names)}")
         if topic == "command":
             efforts = dict(zip(record.names, record.effort.tolist(), strict=True))
-            return (car.wheel_force(np.array([efforts[name] for name in WHEEL_JOINTS])),)
+            return (car.wheel_force(np.array([efforts[name] for name in car.wheel_joints])),)
         if topic == "joint_states":
-            angles = [record.position.item(record.names.index(name)) for name in STEER_JOINTS]
+            angles = [record.position.item(record.names.index(name)) for name in car.steer_joints]
             return car.curvature(*angles), car.rim_speed(record)
         if topic == "safety_node/barriers":
             return (record.allowed[1],)

@@ -14,7 +14,7 @@ from tidegate.insight.drive import JOIN
 from tidegate.insight.moment import TickView
 from tidegate.insight.prediction import Prediction, nearest, predict
 from tidegate.records import seconds
-from tidegate.robot import WHEEL_JOINTS, Car
+from tidegate.robot import Car
 from tidegate.settings import Settings
 
 AHEAD, SIDES, SPEEDS = ("distance",), ("lane", "edge"), ("speed", "curve", "sight")
@@ -118,7 +118,7 @@ def facts(one: Account, start: int, settings: Settings, car: Car) -> Facts:
 
 def _efforts(view: TickView, car: Car) -> Facts:
     """By joint what went out, and for wheels what the asked force would be; a servo steers, of no asked torque."""
-    asked = dict(zip(WHEEL_JOINTS, car.wheel_efforts(view.tick.wanted[0]).tolist(), strict=True))
+    asked = dict(zip(car.wheel_joints, car.wheel_efforts(view.tick.wanted[0]).tolist(), strict=True))
     command = view.tick.command
     return {
         name: {"asked": asked.get(name), "out": effort}

@@ -3,7 +3,7 @@
 
 from tidegate.robot.actuation import Actuation
 from tidegate.robot.camera import camera_view
-from tidegate.robot.car import GRAVITY, STEER_JOINTS, WHEEL_JOINTS, Car
+from tidegate.robot.car import GRAVITY, Car
 from tidegate.robot.control import check_controllers, control_description
 from tidegate.robot.drive_by_wire import DriveByWire, MotionLimits
 from tidegate.robot.gazebo import gazebo_description
@@ -12,8 +12,6 @@ from tidegate.robot.urdf import Description, Joint, JointLimits, Link, load_desc
 
 __all__ = [
     "GRAVITY",
-    "STEER_JOINTS",
-    "WHEEL_JOINTS",
     "Actuation",
     "Car",
     "Description",

@@ -6,7 +6,7 @@ from __future__ import annotations
 import numpy as np
 
 from tidegate.records import Floats, JointStates
-from tidegate.robot.car import STEER_JOINTS, WHEEL_JOINTS, Car
+from tidegate.robot.car import Car
 from tidegate.robot.steering import SteeringServo
 
 
@@ -28,15 +28,16 @@ class Actuation:
         effort = np.array([car.limits[name].effort for name in car.joint_names])
         self._low, self._high = -effort, effort.copy()
         self.limit_drive(vehicle.drive_effort_max)
-        rates = [vehicle.steer_effort_rate] * len(STEER_JOINTS) + [vehicle.wheel_effort_rate] * len(WHEEL_JOINTS)
-        self._step = np.array(rates) * period
+        rates = [vehicle.steer_effort_rate, vehicle.wheel_effort_rate]
+        self._step = np.repeat(rates, [len(car.steer_joints), len(car.wheel_joints)]) * period
         self._servo = SteeringServo(car)
         self.reset()
 
     def limit_drive(self, effort: float) -> None:
         """Largest driving torque [N·m] per driven wheel from the next call on; a higher one falls at its rate."""
-        driven = self._car.vehicle.driven
-        self._high[len(STEER_JOINTS) :] = [effort if name in driven else 0.0 for name in WHEEL_JOINTS]
+        car = self._car
+        drives = [effort if name in car.vehicle.driven else 0.0 for name in car.wheel_joints]
+        self._high[len(car.steer_joints) :] = drives
 
     def reset(self) -> None:
         """Forget the last command: no effort, wheels straight."""
@@ -68,7 +69,7 @@ class Actuation:
         """
         car = self._car
         if self._stamp is not None:
-            self._servo.commanded(self._stamp, self.effort[: len(STEER_JOINTS)])
+            self._servo.commanded(self._stamp, self.effort[: len(car.steer_joints)])
         self._stamp = now
         most = car.curvature_rate * self._period
         curvature = min(max(curvature, -car.curvature_max), car.curvature_max)

@@ -15,13 +15,6 @@ from tidegate.robot.urdf import Description, JointLimits, load_description
 from tidegate.settings import Settings
 from tidegate.settings.vehicle import VehicleSettings
 
-STEER_JOINTS = ("front_left_steer_joint", "front_right_steer_joint")
-WHEEL_JOINTS = (
-    "front_left_wheel_joint",
-    "front_right_wheel_joint",
-    "rear_left_wheel_joint",
-    "rear_right_wheel_joint",
-)
 GRAVITY = 9.81
 
 
@@ -36,7 +29,7 @@ class Car:
         wheelbase, track, wheel_radius, width: [m]; ``front`` and ``rear`` are the bumpers' x in ``base_link`` [m].
         curvature_max: tightest path of the rear axle [1/m] at the steering limit; ``curvature_rate`` [1/(m·s)].
         force_max: strongest drive [N]; ``force_min``: strongest braking [N], negative.
-        brake_shares: share of the braking force that each wheel takes, in the order of ``WHEEL_JOINTS``.
+        brake_shares: share of the braking force that each wheel takes, in the order of ``wheel_joints``.
     """
 
     description: Description
@@ -58,6 +51,16 @@ class Car:
     brake_shares: tuple[float, ...]
 
     @property
+    def steer_joints(self) -> tuple[str, ...]:
+        """(left, right)."""
+        return self.vehicle.steer_joints
+
+    @property
+    def wheel_joints(self) -> tuple[str, ...]:
+        """(front left, front right, rear left, rear right)."""
+        return self.vehicle.wheel_joints
+
+    @property
     def loaded_mass(self) -> float:
         """Effective mass [kg] of the heaviest car that counts: what its brakes are asked for."""
         return self.effective_mass * (1 + self.vehicle.mass_margin)
@@ -67,15 +70,18 @@ class Car:
         """Read the URDF that the settings name and tighten its limits.
 
         Raises:
-            RobotError: the URDF lacks a joint or limit, or the settings would loosen a limit.
+            RobotError: the URDF lacks a joint or limit, or the settings would loosen a limit or name other joints
+                than two that steer and four wheels.
         """
         vehicle = settings.vehicle
+        steer_joints, wheel_joints = _joints(vehicle)
         description = load_description(vehicle.urdf)
-        (front_x, left_y, _), _ = description.origin("front_left_knuckle")
-        (rear_x, _, _), _ = description.origin("rear_left_wheel")
+        rear_wheel = description.joint(wheel_joints[2]).child
+        (front_x, left_y, _), _ = description.origin(description.joint(steer_joints[0]).child)
+        (rear_x, _, _), _ = description.origin(rear_wheel)
         if abs(rear_x) > 1e-6:
             raise RobotError(f"{description.source}: rear wheels at x = {rear_x:g} m; base_link must be the rear axle")
-        wheel, body = description.link("rear_left_wheel"), description.link("base_link")
+        wheel, body = description.link(rear_wheel), description.link("base_link")
         if wheel.shape != "cylinder" or body.shape != "box":
             raise RobotError(f"{description.source}: wheels need a cylinder and base_link a box as collision geometry")
         radius, track = wheel.size[0], 2 * left_y
@@ -88,17 +94,17 @@ class Car:
             raise RobotError(f"{description.source}: total mass is {mass:g} kg; it must be 0 to 1e6, from <inertial>")
         front = vehicle.brake_front_share / 2
         brake_shares = (front, front, 0.5 - front, 0.5 - front)
-        widest = min(limits[name].upper for name in STEER_JOINTS)
+        widest = min(limits[name].upper for name in steer_joints)
         if not 0 < widest < math.pi / 2:
             raise RobotError(f"{description.source}: steering turns to {widest:g} rad; it must be 0 to 1.57")
         steepest = math.tan(widest)
         return cls(
             description=description,
             vehicle=vehicle,
-            joint_names=STEER_JOINTS + WHEEL_JOINTS,
+            joint_names=steer_joints + wheel_joints,
             limits=limits,
             mass=mass,
-            effective_mass=mass + len(WHEEL_JOINTS) * wheel.inertia[1] / radius**2,
+            effective_mass=mass + len(wheel_joints) * wheel.inertia[1] / radius**2,
             wheelbase=front_x,
             track=track,
             wheel_radius=radius,
@@ -127,8 +133,8 @@ class Car:
         return (left / (self.wheelbase + left * half) + right / (self.wheelbase - right * half)) / 2
 
     def wheel_spins(self, joints: JointStates) -> list[float]:
-        """Measured rate of each wheel [rad/s], in the order of ``WHEEL_JOINTS``, all of which ``joints`` must hold."""
-        return [joints.velocity.item(joints.names.index(name)) for name in WHEEL_JOINTS]
+        """Measured rate of each wheel [rad/s], in the order of ``wheel_joints``, all of which ``joints`` must hold."""
+        return [joints.velocity.item(joints.names.index(name)) for name in self.wheel_joints]
 
     def rim_speed(self, joints: JointStates) -> float:
         """Median speed of the wheels' rims [m/s]: one wheel that slips or locks does not count."""
@@ -140,7 +146,7 @@ class Car:
         torque, driven = force * self.wheel_radius, self.vehicle.driven
         if force < 0:
             return torque * np.array(self.brake_shares)
-        return np.array([torque / len(driven) if name in driven else 0.0 for name in WHEEL_JOINTS])
+        return np.array([torque / len(driven) if name in driven else 0.0 for name in self.wheel_joints])
 
     def wheel_force(self, efforts: Floats) -> float:
         """Longitudinal force [N] of wheel torques (4,) [N·m]; undoes ``wheel_efforts``."""
@@ -156,7 +162,7 @@ class Car:
         step = self.vehicle.wheel_effort_rate * period / self.wheel_radius  # of one wheel's force
         drive, brake = 1 / len(self.vehicle.driven), max(self.brake_shares)
         # a driven wheel passes through zero on its way from driving to braking; the others begin there
-        passing = max(self.brake_shares[WHEEL_JOINTS.index(name)] for name in self.vehicle.driven)
+        passing = max(self.brake_shares[self.wheel_joints.index(name)] for name in self.vehicle.driven)
         if force > 0:
             left = step - force * drive
             low = -min(left / passing, step / brake) if left > 0 else force - step / drive
@@ -178,14 +184,33 @@ class Car:
         return drift, control
 
 
+def _joints(vehicle: VehicleSettings) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Joints that steer and joints of the wheels, as the settings name them.
+
+    Raises:
+        RobotError: another number of them than a car has, or one that is named twice.
+    """
+    for key, names, what in (
+        ("steer_joints", vehicle.steer_joints, "2, left and right"),
+        ("wheel_joints", vehicle.wheel_joints, "4, front left, front right, rear left, rear right"),
+    ):
+        if len(names) != int(what[0]):
+            raise RobotError(f"vehicle.{key} names {len(names)} joints ({', '.join(names)}); it must name {what}")
+    every = vehicle.steer_joints + vehicle.wheel_joints
+    for name in every:
+        if every.count(name) > 1:
+            raise RobotError(f"vehicle.steer_joints and vehicle.wheel_joints name '{name}' more than once")
+    return vehicle.steer_joints, vehicle.wheel_joints
+
+
 def _tightened(description: Description, vehicle: VehicleSettings, radius: float) -> dict[str, JointLimits]:
     """Limits by joint: the URDF's, with the settings' tighter efforts; ``radius`` [m] of the wheels.
 
     Raises:
         RobotError: a setting lies above the URDF's limit, or names a wheel that does not exist.
     """
-    tightest = dict.fromkeys(STEER_JOINTS, ("vehicle.steer_effort_max", vehicle.steer_effort_max))
-    tightest |= dict.fromkeys(WHEEL_JOINTS, ("vehicle.brake_effort_max", vehicle.brake_effort_max))
+    tightest = dict.fromkeys(vehicle.steer_joints, ("vehicle.steer_effort_max", vehicle.steer_effort_max))
+    tightest |= dict.fromkeys(vehicle.wheel_joints, ("vehicle.brake_effort_max", vehicle.brake_effort_max))
     made = {}
     for name, (key, effort) in tightest.items():
         limits = description.limits(name)
@@ -195,8 +220,8 @@ def _tightened(description: Description, vehicle: VehicleSettings, radius: float
             )
         made[name] = dataclasses.replace(limits, effort=effort)
     for name in vehicle.driven:
-        if name not in WHEEL_JOINTS:
-            raise RobotError(f"vehicle.driven names '{name}'; wheels are {', '.join(WHEEL_JOINTS)}")
+        if name not in vehicle.wheel_joints:
+            raise RobotError(f"vehicle.driven names '{name}'; wheels are {', '.join(vehicle.wheel_joints)}")
         if vehicle.drive_effort_max > description.limits(name).effort:
             raise RobotError(
                 f"vehicle.drive_effort_max is {vehicle.drive_effort_max:g} N·m; joint '{name}' in "
@@ -204,9 +229,9 @@ def _tightened(description: Description, vehicle: VehicleSettings, radius: float
             )
     if not vehicle.driven:
         raise RobotError("vehicle.driven is empty; name at least one wheel joint")
-    turning = dict.fromkeys(STEER_JOINTS, ("steer_velocity_max is", vehicle.steer_velocity_max))
+    turning = dict.fromkeys(vehicle.steer_joints, ("steer_velocity_max is", vehicle.steer_velocity_max))
     rolling = f"speed_max is {vehicle.speed_max:g} m/s, of the wheels", vehicle.speed_max / radius
-    for name, (told, velocity) in (turning | dict.fromkeys(WHEEL_JOINTS, rolling)).items():
+    for name, (told, velocity) in (turning | dict.fromkeys(vehicle.wheel_joints, rolling)).items():
         if velocity > description.limits(name).velocity:
             raise RobotError(
                 f"vehicle.{told} {velocity:g} rad/s; joint '{name}' in {description.source} allows at most "

@@ -7,7 +7,7 @@ import math
 from typing import NamedTuple
 
 from tidegate.records import Command, MotionRequest
-from tidegate.robot.car import GRAVITY, STEER_JOINTS, Car
+from tidegate.robot.car import GRAVITY, Car
 from tidegate.settings.vehicle import VehicleSettings
 
 UNMODELLED = 0.5
@@ -130,7 +130,7 @@ class DriveByWire:
             speed: as the filter has it [m/s]; None = it believes no sensor.
         """
         car, limiter = self._car, self._limiter
-        force = car.wheel_force(command.effort[len(STEER_JOINTS) :])
+        force = car.wheel_force(command.effort[len(car.steer_joints) :])
         acceleration = limiter(force / car.effective_mass, curvature, speed)
         angle = math.atan(car.wheelbase * limiter.curvature)
         return MotionRequest(command.stamp, limiter.speed, acceleration, angle, limiter.speed * limiter.curvature)

@@ -9,7 +9,7 @@ import numpy as np
 
 from tidegate.records import Floats, JointStates
 from tidegate.robot.actuation import Actuation
-from tidegate.robot.car import STEER_JOINTS, WHEEL_JOINTS, Car
+from tidegate.robot.car import Car
 
 
 def motor_torques(car: Car, effort: Floats, joints: JointStates | None) -> Floats:
@@ -20,11 +20,11 @@ def motor_torques(car: Car, effort: Floats, joints: JointStates | None) -> Float
     a car on a slope creeps. ``joints`` holds all wheels; where it is None nobody knows their rotation, and no motor
     brakes.
     """
-    fade, first = car.vehicle.brake_fade, len(STEER_JOINTS)
+    fade, first = car.vehicle.brake_fade, len(car.steer_joints)
     if fade == 0:
         return effort
     torque = effort.copy()
-    spins = [0.0] * len(WHEEL_JOINTS) if joints is None else car.wheel_spins(joints)
+    spins = [0.0] * len(car.wheel_joints) if joints is None else car.wheel_spins(joints)
     for index, spin in enumerate(spins, first):
         if effort[index] < 0:
             torque[index] = effort[index] * min(max(spin / fade, -1.0), 1.0)
@@ -54,7 +54,8 @@ class MotorBrake:
         if self._car.vehicle.brake_fade == 0:
             return effort
         eased = effort.copy()
-        for index, (spin, soft) in enumerate(zip(self._spins(joints), self._soft, strict=True), len(STEER_JOINTS)):
+        first = len(self._car.steer_joints)
+        for index, (spin, soft) in enumerate(zip(self._spins(joints), self._soft, strict=True), first):
             if effort[index] < 0:
                 eased[index] = -self._brake(-effort.item(index), spin, soft)
         held = np.minimum(np.maximum(eased, -self._most), self._most)
@@ -63,7 +64,8 @@ class MotorBrake:
 
     def _spins(self, joints: JointStates | None) -> list[float]:
         """Rotation of each wheel [rad/s]; one that is no number counts as none."""
-        spins = [0.0] * len(WHEEL_JOINTS) if joints is None else self._car.wheel_spins(joints)
+        car = self._car
+        spins = [0.0] * len(car.wheel_joints) if joints is None else car.wheel_spins(joints)
         return [spin if math.isfinite(spin) else 0.0 for spin in spins]
 
     def _brake(self, asked: float, spin: float, soft: float) -> float:

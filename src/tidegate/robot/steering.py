@@ -6,7 +6,7 @@ from __future__ import annotations
 from collections import deque
 
 from tidegate.records import Floats, JointStates, seconds
-from tidegate.robot.car import STEER_JOINTS, Car
+from tidegate.robot.car import Car
 
 REMEMBERED = 64
 """Commands that are kept while no joint states come."""
@@ -27,9 +27,10 @@ class SteeringServo:
     def __init__(self, car: Car) -> None:
         vehicle = car.vehicle
         self._stiffness, self._damping = vehicle.steer_stiffness, vehicle.steer_damping
+        self._joints = car.steer_joints
         self._inertia, self._hold = vehicle.steer_inertia, vehicle.command_hold_s
-        self._friction = [car.description.joint(name).damping for name in STEER_JOINTS]
-        self._fastest = [car.limits[name].velocity for name in STEER_JOINTS]
+        self._friction = [car.description.joint(name).damping for name in car.steer_joints]
+        self._fastest = [car.limits[name].velocity for name in car.steer_joints]
         self._acted: deque[tuple[int, list[float]]] = deque(maxlen=REMEMBERED)
 
     def reset(self) -> None:
@@ -43,7 +44,7 @@ class SteeringServo:
     def torques(
         self, angles: tuple[float, float], rates: tuple[float, float], joints: JointStates, now: int
     ) -> list[float]:
-        """Torques (2,) [N·m] in the order of ``STEER_JOINTS``; zero for a joint that ``joints`` does not hold.
+        """Torques (2,) [N·m] in the order of ``car.steer_joints``; zero for a joint that ``joints`` does not hold.
 
         Args:
             angles, rates: wanted [rad], [rad/s].
@@ -52,8 +53,8 @@ class SteeringServo:
         """
         while len(self._acted) > 1 and self._acted[1][0] <= joints.stamp:
             self._acted.popleft()  # over before the joints were measured
-        servo = [0.0] * len(STEER_JOINTS)
-        for side, name in enumerate(STEER_JOINTS):
+        servo = [0.0] * len(self._joints)
+        for side, name in enumerate(self._joints):
             if name in joints.names:
                 at = joints.names.index(name)
                 angle, rate = self._predicted(

@@ -80,5 +80,5 @@ class Lane(Barrier):
 
 def room(settings: Settings, car: Car) -> float:
     """Distance [m] from the car's side to the lane's edge while it drives in the middle."""
-    tyre = car.description.links["rear_left_wheel"].size[1]
+    tyre = car.description.links[car.description.joint(car.wheel_joints[2]).child].size[1]
     return settings.safety.lane.half_width - max(car.width, car.track + tyre) / 2

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from tidegate.records import Imu, JointStates, Odometry, Points, nanoseconds, seconds
-from tidegate.robot import STEER_JOINTS, Car
+from tidegate.robot import Car
 from tidegate.safety.watchdog import Watchdog
 from tidegate.settings import Settings
 
@@ -118,7 +118,7 @@ class Plausibility:
     def _steered(self, before: JointStates, record: JointStates, interval: float) -> list[str]:
         """Where a steering angle changed by more than its rates tell in ``interval`` [s]."""
         found = []
-        for name in STEER_JOINTS:
+        for name in self._car.steer_joints:
             was, at = before.names.index(name), record.names.index(name)
             turned = abs(record.position.item(at) - before.position.item(was))
             fastest = max(abs(before.velocity.item(was)), abs(record.velocity.item(at)))

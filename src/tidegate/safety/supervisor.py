@@ -21,7 +21,7 @@ from tidegate.records import (
     nanoseconds,
     seconds,
 )
-from tidegate.robot import WHEEL_JOINTS, Actuation, Car, MotionLimits
+from tidegate.robot import Actuation, Car, MotionLimits
 from tidegate.safety.backup import Backup
 from tidegate.safety.barrier import State
 from tidegate.safety.budget import Clock
@@ -87,7 +87,7 @@ class Supervisor:
         self._backup = Backup(settings, car)
         self._surroundings = Surroundings(settings, car)
         self._actuation = Actuation(car, self._period)
-        steering = np.zeros(len(car.joint_names) - len(WHEEL_JOINTS))
+        steering = np.zeros(len(car.steer_joints))
         safe = np.concatenate((steering, car.wheel_efforts(self._backup.guaranteed)))
         self._limiter = Limiter(self._actuation.low, self._actuation.high, self._actuation.step, safe)
         self._last_resort: Floats = np.concatenate((steering, car.wheel_efforts(self._backup.hardest)))
@@ -156,7 +156,8 @@ class Supervisor:
             effort = self._limiter(self._braking(inputs))
             state, actuation = self._state, self._actuation
             actuation.effort = effort
-            state.force, state.curvature = self._car.wheel_force(effort[-len(WHEEL_JOINTS) :]), actuation.curvature
+            state.force = self._car.wheel_force(effort[len(self._car.steer_joints) :])
+            state.curvature = actuation.curvature
             backup = self._backup.hardest, actuation.curvature
             command = Command(inputs.now, self._car.joint_names, effort)
             return Tick(command, Mode.STOPPING, backup, backup, (), "", (reason,), solve=FAULT)
@@ -231,7 +232,7 @@ class Supervisor:
         """After a pause the last command is not what acts: the actuators have braked by themselves, ``silent`` [s]."""
         if silent > 0:
             self._actuation.effort = effort = self._limiter.rest(silent / self._period)
-            self._state.force = self._car.wheel_force(effort[-len(WHEEL_JOINTS) :])
+            self._state.force = self._car.wheel_force(effort[len(self._car.steer_joints) :])
 
     def _move(self, step: int) -> None:
         """Speed, pose and lane from odometry; speed from the wheels where odometry is late."""

@@ -14,6 +14,14 @@ class VehicleSettings:
 
     name: str = setting("car", "", "name of the robot; a bundle made for another one is refused")
     urdf: str = setting("../urdf/car.urdf.xacro", "", "robot description, relative to the settings file")
+    steer_joints: tuple[str, ...] = setting(
+        ("front_left_steer_joint", "front_right_steer_joint"), "", "joints of the URDF that steer: left, right"
+    )
+    wheel_joints: tuple[str, ...] = setting(
+        ("front_left_wheel_joint", "front_right_wheel_joint", "rear_left_wheel_joint", "rear_right_wheel_joint"),
+        "",
+        "joints of the URDF that roll: front left, front right, rear left, rear right",
+    )
     driven: tuple[str, ...] = setting(
         ("rear_left_wheel_joint", "rear_right_wheel_joint"), "", "wheel joints that can drive; all wheels brake"
     )

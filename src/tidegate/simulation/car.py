@@ -13,26 +13,25 @@ from typing import Any
 
 import numpy as np
 
-from tidegate.robot import GRAVITY, STEER_JOINTS, WHEEL_JOINTS, Car
+from tidegate.robot import GRAVITY, Car
 from tidegate.robot.urdf import Joint, Link
 from tidegate.simulation.engine import mujoco
 
-SPRING = 35000.0
-"""Suspension stiffness per wheel [N/m]."""
-DAMPER = 3200.0
-"""Suspension damping per wheel [N·s/m]."""
+SPRING, DAMPER, SPRUNG = 35000.0, 3200.0, 1200.0
+"""Suspension's stiffness [N/m] and damping [N·s/m] per wheel of a car of so many [kg]; others in proportion."""
 TRAVEL = 0.12
 STEERING_INERTIA = 4.0
 """Rack and motor as felt at the knuckle [kg·m²]."""
-CABIN = ((1.05, 0.0, 1.115), (1.0, 0.76, 0.305))
-"""Centre and half sizes [m] of the cabin in ``base_link``; the URDF's box ends at the bonnet."""
+CABIN = np.array([[-0.25, 0.0, 0.585], [1.0, 0.76, 0.305]])
+"""Centre, from that of the URDF's box (it ends at the bonnet), and half sizes [m] of the cabin on a box of ``BODY``."""
+BODY = np.array([4.1, 1.68, 0.56])
 CHASSIS_BIT = 1 << 8
 GROUP_SELF = 4
 """Drawn only from outside: the car does not see itself."""
 
 
 def pad_name(wheel: int) -> str:
-    """Body of the ground plane under one wheel, in the order of ``WHEEL_JOINTS``."""
+    """Body of the ground plane under one wheel, in the order of ``wheel_joints``."""
     return f"pad_{wheel}"
 
 
@@ -52,27 +51,28 @@ def add_car(spec: Any, car: Car, *, friction: float, load: float) -> None:
     look = {"contype": CHASSIS_BIT, "conaffinity": 0, "group": GROUP_SELF, "rgba": [0.65, 0.08, 0.08, 1], "mass": 0}
     box = mujoco.mjtGeom.mjGEOM_BOX
     body.add_geom(name="chassis", type=box, pos=chassis.shape_xyz, size=half, **look)
-    body.add_geom(name="cabin", type=box, pos=CABIN[0], size=CABIN[1], **look)
+    cabin = CABIN * (chassis.size / BODY)
+    body.add_geom(name="cabin", type=box, pos=chassis.shape_xyz + cabin[0], size=cabin[1], **look)
     _mounts(body, car)
     front_share = chassis.com[0] / car.wheelbase
-    for index, name in enumerate(WHEEL_JOINTS):
+    for index, name in enumerate(car.wheel_joints):
         spin = description.joint(name)
-        front = name.startswith("front")
+        front = index < len(car.steer_joints)
         share = (front_share if front else 1 - front_share) / 2
         preload = load * chassis.mass * GRAVITY * share
         mount = body
         if front:
-            steer = description.joint(STEER_JOINTS[index])
+            steer = description.joint(car.steer_joints[index])
             mount = body.add_body(name=steer.child, pos=steer.xyz)
             knuckle = description.links[steer.child]
             _inertial(mount, knuckle, 1.0)
-            _suspension(mount, steer.name, preload)
+            _suspension(mount, steer.name, preload, car.mass / SPRUNG)
             _hinge(mount, steer).armature = STEERING_INERTIA
         wheel = mount.add_body(name=spin.child, pos=spin.xyz)
         link = description.links[spin.child]
         _inertial(wheel, link, 1.0)
         if not front:
-            _suspension(wheel, spin.name, preload)
+            _suspension(wheel, spin.name, preload, car.mass / SPRUNG)
         _hinge(wheel, spin)
         _tyre(spec, wheel, link, index, friction)
     for name in car.joint_names:
@@ -93,9 +93,10 @@ def _inertial(body: Any, link: Link, scale: float) -> None:
     body.explicitinertial = True
 
 
-def _suspension(body: Any, name: str, preload: float) -> None:
+def _suspension(body: Any, name: str, preload: float, scale: float) -> None:
     joint = body.add_joint(name=f"{name}_suspension", type=mujoco.mjtJoint.mjJNT_SLIDE, axis=[0, 0, 1])
-    joint.stiffness[0], joint.damping[0], joint.springref = SPRING, DAMPER, -preload / SPRING
+    stiffness = SPRING * scale
+    joint.stiffness[0], joint.damping[0], joint.springref = stiffness, DAMPER * scale, -preload / stiffness
     joint.range, joint.limited = [-TRAVEL, TRAVEL], mujoco.mjtLimited.mjLIMITED_TRUE
 
 

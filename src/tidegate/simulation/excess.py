@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from tidegate.robot import STEER_JOINTS, Car
+from tidegate.robot import Car
 
 ROUNDING = 1e-9
 """Relative excess that is arithmetic."""
@@ -23,7 +23,7 @@ class Excess:
         limits = car.limits
         velocities = [(f"velocity {name}", limits[name].velocity) for name in car.joint_names]
         self._limits = [(name, -most, most, most) for name, most in [*velocities, ("speed", speed_max)]]
-        for name in STEER_JOINTS:
+        for name in car.steer_joints:
             low, high = limits[name].lower, limits[name].upper
             self._limits.append((f"position {name}", low, high, high - low))
         self.found: dict[str, float] = {}

@@ -21,7 +21,7 @@ import numpy as np
 
 from tidegate.errors import RobotError, SceneError
 from tidegate.records import Command, Floats, Frame, JointStates, Odometry, nanoseconds, seconds
-from tidegate.robot import STEER_JOINTS, Actuation, Car, gazebo_description, motor_torques
+from tidegate.robot import Actuation, Car, gazebo_description, motor_torques
 from tidegate.security.parse import parse_xml
 from tidegate.settings import Settings
 from tidegate.simulation.gazebo import read_start, write_world
@@ -159,7 +159,7 @@ class GazeboWorld:
     def _settle(self, camera: bool) -> None:
         """Brake until the car stands and every sensor has spoken; drawing begins when Gazebo is ready for it."""
         self._efforts = np.maximum(
-            self._limits.low, np.concatenate([np.zeros(len(STEER_JOINTS)), self.car.wheel_efforts(-1e9)])
+            self._limits.low, np.concatenate([np.zeros(len(self.car.steer_joints)), self.car.wheel_efforts(-1e9)])
         )
         began, missing = time.monotonic(), {"imu", "points", *(["frame"] if camera else [])}
         moved = self._run(np.zeros(len(self._efforts)))

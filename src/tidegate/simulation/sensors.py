@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from tidegate.records import Floats, Imu, JointStates, Odometry, Points
-from tidegate.robot import STEER_JOINTS, Car, rotation
+from tidegate.robot import Car, rotation
 from tidegate.settings import Settings
 from tidegate.simulation.engine import mujoco
 from tidegate.simulation.traffic import GROUP_SOLID
@@ -26,11 +26,11 @@ class Proprioception:
         model = world.model
         self._qpos = np.array([model.joint(name).qposadr[0] for name in car.joint_names])
         self._dof = np.array([model.joint(name).dofadr[0] for name in car.joint_names])
-        self._encoder = np.where(np.isin(car.joint_names, STEER_JOINTS), self._noise.encoder_noise, 0.0)
+        self._encoder = np.where(np.isin(car.joint_names, car.steer_joints), self._noise.encoder_noise, 0.0)
         self._gyro, self._accelerometer = (model.sensor(name).adr[0] for name in ("gyro", "accelerometer"))
         self._bias = self._noise.gyro_bias * self._rng.standard_normal(3)
         self._radius = car.wheel_radius * (1 + self._noise.odometry_scale * self._rng.standard_normal())
-        self._rear = [car.joint_names.index(name) for name in ("rear_left_wheel_joint", "rear_right_wheel_joint")]
+        self._rear = [car.joint_names.index(name) for name in car.wheel_joints[2:]]
         self._pose = (0.0, 0.0, 0.0)
         self._first = True
 

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from tidegate.errors import SceneError
 from tidegate.records import NANOSECONDS, Command, Frame, Imu, JointStates, Odometry, Points, nanoseconds, seconds
-from tidegate.robot import STEER_JOINTS, WHEEL_JOINTS, Car
+from tidegate.robot import Car
 from tidegate.settings import Settings
 from tidegate.simulation.camera import Camera
 from tidegate.simulation.car import pad_name
@@ -230,11 +230,11 @@ class Simulator:
         """Look up the addresses of joints, pads and vehicles once."""
         model = self._model
         self._joint_dofs = np.array([model.joint(name).dofadr[0] for name in self.car.joint_names])
-        self._steering = np.array([model.joint(name).qposadr[0] for name in STEER_JOINTS])
-        self._wheel_dofs = np.array([model.joint(name).dofadr[0] for name in WHEEL_JOINTS])
-        bodies = (self.car.description.joint(name).child for name in WHEEL_JOINTS)
+        self._steering = np.array([model.joint(name).qposadr[0] for name in self.car.steer_joints])
+        self._wheel_dofs = np.array([model.joint(name).dofadr[0] for name in self.car.wheel_joints])
+        bodies = (self.car.description.joint(name).child for name in self.car.wheel_joints)
         self._wheel_bodies = np.array([model.body(name).id for name in bodies])
-        self._pads = np.array([model.body(pad_name(index)).mocapid[0] for index in range(len(WHEEL_JOINTS))])
+        self._pads = np.array([model.body(pad_name(index)).mocapid[0] for index in range(len(self.car.wheel_joints))])
         actors = range(len(self.scene.actors))
         self._vehicles = np.array([model.body(VEHICLE.format(index)).mocapid[0] for index in actors], dtype=int)
         self._shell = {model.geom(name).id for name in ("chassis", "cabin")}

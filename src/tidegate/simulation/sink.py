@@ -11,7 +11,7 @@ import numpy as np
 
 from tidegate.errors import RobotError
 from tidegate.records import Command, Floats, nanoseconds
-from tidegate.robot import STEER_JOINTS, WHEEL_JOINTS, Actuation, Car
+from tidegate.robot import Actuation, Car
 from tidegate.settings import Settings
 from tidegate.simulation.excess import ROUNDING
 
@@ -29,13 +29,13 @@ class Sink:
         limits = Actuation(car, self._period)
         self._low, self._high, self._step = limits.low, limits.high, limits.step
         self._most = np.where(self._high > 0, self._high, np.inf)
-        self._motor = np.concatenate((self._low[: len(STEER_JOINTS)], np.zeros(len(WHEEL_JOINTS))))
+        self._motor = np.concatenate((self._low[: len(car.steer_joints)], np.zeros(len(car.wheel_joints))))
         names = car.joint_names
         self._actuator = np.array([model.actuator(name).id for name in names])
-        self._steer, self._wheels = slice(0, len(STEER_JOINTS)), slice(len(STEER_JOINTS), len(names))
-        self._steer_qpos = np.array([model.joint(name).qposadr[0] for name in STEER_JOINTS])
-        self._steer_dof = np.array([model.joint(name).dofadr[0] for name in STEER_JOINTS])
-        self._wheel_dof = np.array([model.joint(name).dofadr[0] for name in WHEEL_JOINTS])
+        self._steer, self._wheels = slice(0, len(car.steer_joints)), slice(len(car.steer_joints), len(names))
+        self._steer_qpos = np.array([model.joint(name).qposadr[0] for name in car.steer_joints])
+        self._steer_dof = np.array([model.joint(name).dofadr[0] for name in car.steer_joints])
+        self._wheel_dof = np.array([model.joint(name).dofadr[0] for name in car.wheel_joints])
         braking = car.wheel_efforts(-car.effective_mass * settings.vehicle.brake_guaranteed)
         self._own_brake = np.maximum(braking, -settings.vehicle.brake_effort_max)
         self._latched: Floats = np.zeros(len(names))

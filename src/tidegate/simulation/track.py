@@ -9,7 +9,7 @@ import numpy as np
 
 from tidegate.errors import SceneError
 from tidegate.records import JointStates, seconds
-from tidegate.robot import STEER_JOINTS, Car
+from tidegate.robot import Car
 from tidegate.settings import Settings
 from tidegate.simulation.excess import Excess
 from tidegate.simulation.road import unpaved
@@ -65,7 +65,7 @@ class Track:
         self._index = place.index
         self._excess.look(
             [joints.velocity.item(joints.names.index(name)) for name in self._car.joint_names],
-            [joints.position.item(joints.names.index(name)) for name in STEER_JOINTS],
+            [joints.position.item(joints.names.index(name)) for name in self._car.steer_joints],
             speed,
         )
         worst = max(self._excess.found, key=self._excess.found.__getitem__, default="")
