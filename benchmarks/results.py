@@ -15,6 +15,7 @@ import compiled_drive
 import emulated
 import exported
 import gains
+import liquid_epoch
 import liquid_memory
 import liquid_step
 import liquid_training
@@ -345,6 +346,7 @@ TABLES: dict[str, Callable[[dict[str, Any]], str]] = {
     "large_frames": large_frames,
     "liquid_step": liquid_step.tell,
     "liquid_training": liquid_training.tell,
+    "liquid_epoch": liquid_epoch.tell,
     "liquid_memory": liquid_memory.tell,
     "substeps": substeps.tell,
     "closed_form": closed_form,

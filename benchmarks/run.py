@@ -16,6 +16,7 @@ import gains
 import jitter
 import large_frames
 import latency
+import liquid_epoch
 import liquid_memory
 import liquid_step
 import liquid_training
@@ -32,6 +33,7 @@ def main() -> None:
     """Run everything with its defaults."""
     liquid_step.main([])
     liquid_training.main([])
+    liquid_epoch.main([])
     liquid_memory.main([])
     substeps.main([])
     closed_form.main([])
