@@ -117,7 +117,9 @@ def test_what_the_page_says_works_as_it_stands(tmp_path: Path) -> None:
     shipped = shipped.replace("../urdf/car.urdf.xacro", str(share_path("urdf/car.urdf.xacro")))
     added = blocks("yaml")[0].partition("ros__parameters:\n")[2] + "        gentle: {type: gentle}\n"
     (tmp_path / "my_car.yaml").write_text(shipped + added, encoding="utf-8")
-    bends = contract.replace('"keep_time", speeds=(1.0, 12.0), margin=0.4', '"gentle", reserve=0.05')
+    bends = contract.replace(
+        '"keep_time", speeds=(1.0, 12.0), margin=0.4, start=nothing_comes, reserve=5.0', '"gentle", reserve=0.05'
+    )
     assert bends != contract
     (tmp_path / "test_gap.py").write_text(contract, encoding="utf-8")
     (tmp_path / "test_bends.py").write_text(bends, encoding="utf-8")
