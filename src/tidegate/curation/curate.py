@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -80,11 +81,8 @@ class Seen:
 
     def names(self) -> list[str]:
         """What the bags are called: the folder's name, with its parent's where two have the same."""
-        short = [path.name for path in self.bags]
-        return [
-            name if short.count(name) == 1 else f"{path.parent.name}/{name}"
-            for path, name in zip(self.bags, short, strict=True)
-        ]
+        count = Counter(path.name for path in set(self.bags))
+        return [path.name if count[path.name] == 1 else f"{path.parent.name}/{path.name}" for path in self.bags]
 
 
 def curate(

@@ -72,7 +72,7 @@ def duplicates(table: WindowTable, among: NDArray[np.int64], rules: Rules, bags:
                 if (apart := math.sqrt(inside[row, closest])) < near:
                     at, near = rows.start + closest, apart
             if near <= rules.duplicate:
-                found[int(among[rows.start + row])] = f"duplicate: of {_name(table, bags, among[at])}, {near:.2f} apart"
+                found[int(among[rows.start + row])] = f"duplicate: of {_name(table, bags, among[at])}, {near:.1f} apart"
             else:
                 fresh.append(row)
         kept += [rows.start + row for row in fresh]
@@ -103,7 +103,7 @@ def spread(
         chosen.append(at)
         left -= lasts[at]
         taken[number] += lasts[at]
-        far = "the first of its kind" if math.isinf(apart) else f"{apart:.2f} from what of its kind was kept before it"
+        far = "the first of its kind" if math.isinf(apart) else f"{apart:.1f} from what of its kind was kept before it"
         verdicts[int(among[at])] = f"kept: {far}"
     over = np.setdiff1d(np.arange(len(among)), chosen)
     if not chosen:
@@ -111,7 +111,7 @@ def spread(
     closest, apart_from = nearest(points[over], points[chosen])
     for at, near, distance in zip(over, closest, apart_from, strict=True):
         verdicts[int(among[at])] = (
-            f"budget: {distance:.2f} from {_name(table, bags, among[chosen[near]])}, which is kept"
+            f"budget: {distance:.1f} from {_name(table, bags, among[chosen[near]])}, which is kept"
         )
     return verdicts
 
