@@ -4,6 +4,7 @@
 from tidegate.bag.align import Drive, align, labelled, tells_of_lane
 from tidegate.bag.background import BackgroundWriter
 from tidegate.bag.files import bag_hash, bags_in, is_bag, kept_drive
+from tidegate.bag.frames import frames_at
 from tidegate.bag.reader import BagReader, remappings
 from tidegate.bag.rescue import rescue
 from tidegate.bag.snapshots import Snapshots
@@ -25,6 +26,7 @@ __all__ = [
     "bag_hash",
     "bags_in",
     "folder_named",
+    "frames_at",
     "is_bag",
     "kept_drive",
     "labelled",
