@@ -3,12 +3,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import pytest
+from curated import TOPICS, Altered, Change, See
 
 from tidegate.bag import BagReader, BagWriter
 from tidegate.curation.curate import Seen
@@ -20,12 +19,6 @@ pytest.importorskip("mujoco")
 
 from tidegate.learning.collect import Plan, record_drive
 from tidegate.learning.recipe import CollectRecipe
-
-TOPICS = ["camera/image_raw", "odom", "expert/nominal", "expert/lane"]
-Change = Callable[[str, Any, int], Any]
-"""Of topic, record and number of the frame: another record, or None = it is left out."""
-Altered = Callable[[str, Change], Path]
-See = Callable[..., Seen]
 
 
 @pytest.fixture(scope="session")

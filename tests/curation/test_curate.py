@@ -9,8 +9,8 @@ from typing import Any
 
 import numpy as np
 import pytest
+from curated import Altered, See
 
-from conftest import Altered, See
 from tidegate.bag import BagReader, bag_hash
 from tidegate.curation.curate import curate
 from tidegate.curation.plan import Plan, PlannedBag, verdict_of

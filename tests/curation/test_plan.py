@@ -10,12 +10,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 import yaml
-from typer.testing import CliRunner
+from curated import See, run
 
-from conftest import See
 from tidegate.bag import BagReader, BagWriter
 from tidegate.bundle import Bundle
-from tidegate.cli.app import app
 from tidegate.cli.curate import seconds_of
 from tidegate.curation.curate import curate
 from tidegate.curation.plan import Plan, verdict_of
@@ -168,10 +166,12 @@ def test_the_commands_of_the_page(
     bags: list[Path], config: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     pytest.importorskip("torch")
+    pytest.importorskip("matplotlib")
     monkeypatch.chdir(tmp_path)
     shutil.copytree(bags[0].parent, "out/bags")
     recipe = {"threads": 1, "train": {"lane_frames": 8, "lane_steps": 1, "policy_steps": 1, "all_steps": 1, "batch": 2}}
     Path("recipe.yaml").write_text(yaml.safe_dump(recipe), "utf-8")
+    assert "page: out/data.html, and data.json beside it" in run("inspect", "out/bags", "--html", "out/data.html")
     told = run("curate", "out/bags", "--budget", "20min", "--out", "out/plan.yaml")
     assert [line.split()[:2] for line in told.splitlines() if line.startswith(("kept", "held", "short"))] == [
         ["kept", "2"],
@@ -184,11 +184,3 @@ def test_the_commands_of_the_page(
     assert Bundle.load(Path("models/mine"), "car").training["plan"]["windows"] == 2
     with pytest.raises(SettingsError, match="give one of --bags, --plan and --from-scratch"):
         run("train", "--plan", "out/plan.yaml", "--from-scratch")
-
-
-def run(*words: str) -> str:
-    done = CliRunner().invoke(app, words)
-    if done.exception is not None and not isinstance(done.exception, SystemExit):
-        raise done.exception
-    assert done.exit_code == 0, done.output
-    return done.output

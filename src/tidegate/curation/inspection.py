@@ -87,7 +87,7 @@ class Inspection:
     """What is in bags.
 
     Attributes:
-        bags: by name; ``refused`` those that cannot be used at all, and why.
+        bags: by name; ``refused`` those that cannot be used at all, by path, and why.
         verdicts: windows of all bags by what is wrong with them; ``usable`` the rest.
         kinds: usable windows by turn, light and speed.
         leaks: the same stretch in two bags, the worst first.
@@ -164,7 +164,7 @@ def inspect(seen: Seen, notes: Notes, rules: Rules) -> Inspection:
     labels = list(bags)
     return Inspection(
         bags=bags,
-        refused={path.name: why for path, why in seen.refused.items()},
+        refused={str(path): why for path, why in seen.refused.items()},
         verdicts=_counted(told),
         kinds={name: len(places) for name, places in kinds.items()},
         leaks=leaks(table, notes.pictures, labels, rules),

@@ -24,7 +24,15 @@ TIMING = (
     "repeated",
     "blind",
 )
-CONTENT = ("bag", "speed [m/s]", "standing", "curvature [1/m]", "acceleration [m/s²]", "light (of 255)", "label noise")
+CONTENT = (
+    "bag",
+    "speed [m/s]",
+    "standing",
+    "curvature [1/m]",
+    "acceleration [m/s²]",
+    "light (of 255)",
+    "noise [1/m, m/s²]",
+)
 WINDOWS = ("windows", "count", "what")
 KINDS = ("turn, light, speed", "windows", "share")
 LEAKS = ("windows of", "are also in", "windows", "share")
@@ -60,7 +68,7 @@ def content(found: Inspection) -> Rows:
             _three(bag.curvature, "+.4f"),
             _three(bag.acceleration, "+.2f"),
             _three(bag.light, ".0f"),
-            f"{_number(bag.noise[0], '.1g')} 1/m, {_number(bag.noise[1], '.1g')} m/s²",
+            f"{_number(bag.noise[0], '.1g')}, {_number(bag.noise[1], '.1g')}",
         )
         for name, bag in found.bags.items()
     ]
