@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import shutil
+import tempfile
 from dataclasses import replace
 from pathlib import Path
 
@@ -11,12 +12,14 @@ import numpy as np
 import pytest
 import yaml
 from curated import See, run
+from hypothesis import given
+from hypothesis import strategies as st
 
 from tidegate.bag import BagReader, BagWriter
 from tidegate.bundle import Bundle
 from tidegate.cli.curate import seconds_of
 from tidegate.curation.curate import curate
-from tidegate.curation.plan import Plan, verdict_of
+from tidegate.curation.plan import VERDICTS, Plan, PlannedBag, verdict_of
 from tidegate.curation.rules import Rules, load_rules
 from tidegate.errors import BagError, SettingsError
 from tidegate.learning.recipe import Recipe
@@ -45,6 +48,18 @@ def test_a_plan_is_read_as_it_was_written_and_travels_with_its_bags(plan: Path, 
         (moved / "bags" / bag.path.name).resolve() for bag in first.bags
     ]
     assert str(tmp_path) not in plan.read_text("utf-8")
+
+
+REASONS = st.text(st.characters(categories=("L", "M", "N", "P", "S", "Zs")), max_size=30)
+
+
+@given(st.dictionaries(st.integers(0, 10**7), st.tuples(st.sampled_from(sorted(VERDICTS)), REASONS), min_size=1))
+def test_whatever_is_said_of_windows_is_read_as_it_was_written(windows: dict[int, tuple[str, str]]) -> None:
+    told = {frame: f"{verdict}: {why}" for frame, (verdict, why) in windows.items()}
+    with tempfile.TemporaryDirectory() as folder:
+        bag = PlannedBag(Path(folder) / "bag", "0" * 64, False, told)
+        Plan(60.0, 0, Rules(), {}, (bag,)).save(Path(folder) / "plan.yaml")
+        assert Plan.load(Path(folder) / "plan.yaml").bags[0].windows == told
 
 
 @pytest.mark.parametrize(

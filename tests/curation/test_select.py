@@ -15,7 +15,7 @@ from tidegate.curation.distance import nearest, squared
 from tidegate.curation.plan import VERDICTS, verdict_of
 from tidegate.curation.rules import Rules
 from tidegate.curation.select import duplicates, inconsistent, joint, select, spread, strata_of
-from tidegate.curation.windows import WindowTable
+from tidegate.curation.windows import WindowTable, tile
 
 RULES = Rules()
 FEW = settings(max_examples=60, deadline=None)
@@ -46,6 +46,17 @@ def drawn(count: int, seed: int) -> WindowTable:
     figures = random.normal(0, (0.01, 0.01, 1, 1, 5, 5, 60), (count, 7)).astype(np.float32)
     out = tuple("stationary: drawn" if one < 0.2 else "" for one in random.random(count))
     return WindowTable(made.bag, made.frame, made.length, made.at, made.lasts, made.view, made.action, figures, out)
+
+
+@given(st.lists(st.sampled_from([0.05, 0.1, 0.6]), min_size=1, max_size=80), st.integers(4, 20))
+def test_every_frame_is_in_exactly_one_window_and_no_window_has_a_pause(steps: list[float], window: int) -> None:
+    stamp = np.concatenate([[0], np.cumsum(np.rint(np.array(steps) * 1e9))]).astype(np.int64)
+    places = list(tile(stamp, window))
+    frames = [np.arange(first, first + length) for first, length, _ in places]
+    assert np.concatenate(frames).tolist() == list(range(len(stamp)))
+    for inside, (_, length, short) in zip(frames, places, strict=True):
+        assert (np.diff(stamp[inside]) <= 500_000_000).all()
+        assert (length == window) == (short == "")
 
 
 @FEW

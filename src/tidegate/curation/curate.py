@@ -80,9 +80,10 @@ class Seen:
         return joined(self.tables)
 
     def names(self) -> list[str]:
-        """What the bags are called: the folder's name, with its parent's where two have the same."""
+        """What the bags are called, on one line: the folder's name, with its parent's where two have the same."""
         count = Counter(path.name for path in set(self.bags))
-        return [path.name if count[path.name] == 1 else f"{path.parent.name}/{path.name}" for path in self.bags]
+        names = (path.name if count[path.name] == 1 else f"{path.parent.name}/{path.name}" for path in self.bags)
+        return ["".join(one if one.isprintable() else "?" for one in name) for name in names]
 
 
 def curate(

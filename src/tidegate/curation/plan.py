@@ -175,7 +175,7 @@ def _bag(told: Any, key: str, path: Path) -> PlannedBag:
     if not isinstance(held, bool):
         raise SettingsError(f"{path}: '{key}.held' is {held!r}; it must be true or false")
     windows: dict[int, str] = {}
-    for line in str(lines).splitlines():
+    for line in str(lines).rstrip("\n").split("\n"):
         frame, _, verdict = line.partition(" ")
         if not frame.isdecimal() or verdict_of(verdict) not in VERDICTS or int(frame) in windows:
             raise SettingsError(
