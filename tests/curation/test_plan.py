@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import yaml
-from curated import See, run
+from curated import Altered, See, run
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -199,3 +199,17 @@ def test_the_commands_of_the_page(
     assert Bundle.load(Path("models/mine"), "car").training["plan"]["windows"] == 2
     with pytest.raises(SettingsError, match="give one of --bags, --plan and --from-scratch"):
         run("train", "--plan", "out/plan.yaml", "--from-scratch")
+
+
+def test_a_held_out_bag_that_shares_a_stretch_with_the_others_is_told(
+    bags: list[Path], altered: Altered, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("rules.yaml").write_text("window: 12", "utf-8")
+    later = altered("later", lambda topic, record, n: record if n >= 29 else None)
+    words = ("curate", str(bags[0]), str(later), "--budget", "1min", "--out", "plan.yaml", "--rules", "rules.yaml")
+    told = run(*words)
+    held = next(bag.path.name for bag in Plan.load(Path("plan.yaml")).bags if bag.held)
+    shared = {"later": "4 of 4 windows with road-1000", "road-1000": "3 of 6 windows with later"}[held]
+    assert f"leak: {held}, which is held out, shares {shared}" in told
+    assert "leak:" not in run(*words, "--held", "0")

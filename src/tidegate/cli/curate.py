@@ -18,11 +18,13 @@ from tidegate.bag import Drive, bags_in, remappings
 from tidegate.cli.common import Remap, campaign_bar
 from tidegate.curation.curate import Seen
 from tidegate.curation.curate import curate as choose
+from tidegate.curation.inspection import Notes, leaks
 from tidegate.curation.plan import VERDICTS, Plan, verdict_of
 from tidegate.curation.rules import Rules, load_rules
 from tidegate.curation.select import strata_of
 from tidegate.curation.split import HELD_SHARE
 from tidegate.errors import SettingsError
+from tidegate.robot import Car
 from tidegate.settings import Settings, load_settings
 from tidegate.share import share_path
 
@@ -46,14 +48,19 @@ def curate(
     """Drop what teaches nothing, contradicts or repeats, balance the rest, fill the budget; say why of every window."""
     longest, given, named = seconds_of(budget), load_rules(rules), remappings(remap or ())
     console = Console(soft_wrap=True, highlight=False)
-    seen = look_at(console, bags_in(bags), load_settings(config or share_path("config/car.yaml")), given, work, named)
+    settings = load_settings(config or share_path("config/car.yaml"))
+    notes = Notes(given, settings.perception, Car.from_settings(settings).effective_mass)
+    seen = look_at(console, bags_in(bags), settings, given, work, named, notes.keep)
     plan = choose(seen, given, longest, seed, held, named)
     plan.save(out)
     console.print(_verdicts(plan, seen))
     console.print(_kinds(plan, seen))
-    for bag in plan.bags:
-        if bag.held:
-            console.print(f"held out to measure the training: {escape(str(bag.path))}")
+    measuring = [index for index, bag in enumerate(plan.bags) if bag.held]
+    for index in measuring:
+        console.print(f"held out to measure the training: {escape(str(plan.bags[index].path))}")
+    for leak in leaks(seen.table(), notes.pictures, seen.names(), given, measuring):
+        told = f"{leak.one}, which is held out, shares {leak.windows} of {leak.of} windows with {leak.other}"
+        console.print(f"[yellow]leak: {escape(told)}: what measures the training is trained on[/]")
     console.print(f"plan: {escape(str(out))}")
 
 

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -174,13 +174,20 @@ def inspect(seen: Seen, notes: Notes, rules: Rules) -> Inspection:
 
 
 def leaks(
-    table: WindowTable, pictures: Sequence[NDArray[np.uint8]], names: Sequence[str], rules: Rules
+    table: WindowTable,
+    pictures: Sequence[NDArray[np.uint8]],
+    names: Sequence[str],
+    rules: Rules,
+    of: Collection[int] | None = None,
 ) -> tuple[Leak, ...]:
     """The same stretch in two bags: of each window that can be used, is its first picture nearly one of ``pictures``
-    (T, PIXELS) of another bag? The worst first."""
+    (T, PIXELS) of another bag? The worst first. ``of``: numbers of the bags whose windows are looked for; None = all.
+    """
     found = []
     usable = table.usable()
     for one, name in enumerate(names):
+        if of is not None and one not in of:
+            continue
         mine = usable[table.bag[usable] == one]
         if not len(mine):
             continue
