@@ -177,6 +177,7 @@ def test_a_window_that_somebody_wrote_into_the_plan_and_cannot_be_learnt_from_is
         Pipeline(config, tmp_path / "work", small(Recipe())).from_plan(plan, tmp_path / "tiny")
 
 
+@pytest.mark.slow
 def test_the_commands_of_the_page(
     bags: list[Path], config: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

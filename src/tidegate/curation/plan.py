@@ -20,7 +20,7 @@ from tidegate.settings.schema import build, mapping
 
 FORMAT = 1
 LARGEST = 1 << 28
-"""Bytes; a plan of a hundred hours has about 20 million."""
+"""Bytes; a plan of a hundred hours has about 14 million."""
 VERDICTS = {
     "kept": "learnt from",
     "held": "of a bag that measures the training",
