@@ -33,6 +33,7 @@ LEVEL = {
     "export": 5,
     "doctor": 5,
     "data": 5,
+    "curation": 5,
     "operate": 5,
     "learning": 6,
     "evaluation": 6,

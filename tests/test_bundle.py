@@ -177,7 +177,7 @@ def test_a_wiring_that_does_not_fit_the_weights_is_refused(
 
 
 def test_inspect_tells_the_network_and_draws_it(original: Path, tmp_path: Path, capsys: Any) -> None:
-    inspect(original, tmp_path / "wiring.svg")
+    inspect([original], tmp_path / "wiring.svg")
     told = capsys.readouterr().out
     for words in (
         "car-test",

@@ -16,11 +16,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tubs import CAR, HEIGHT, WIDTH, Take, jpeg, manifest, steering, tub, views
 
-from tidegate.bag import BagReader, align
+from tidegate.bag import BagReader, align, labelled
 from tidegate.data.recording import Tally
 from tidegate.data.tub import parse, records
 from tidegate.errors import DataError
-from tidegate.learning.dataset import labelled, load_drive
+from tidegate.learning.dataset import load_drive
 from tidegate.messages.compressed import decompress
 from tidegate.settings import load_settings
 from tidegate.share import share_path

@@ -9,9 +9,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from tidegate.bag import BagReader, Drive
+from tidegate.bag import BagReader, Drive, bag_hash
 from tidegate.learning.collect import Disturbance, Plan, collect, plan_drives, record_drive, set_down
-from tidegate.learning.dataset import bag_hash, load_drive
+from tidegate.learning.dataset import load_drive
 from tidegate.learning.recipe import CollectRecipe, Recipe
 from tidegate.records import Command
 from tidegate.robot import Actuation

@@ -10,9 +10,10 @@ import numpy as np
 import pytest
 from made import RECIPE, drive
 
-from tidegate.bag import BagReader, BagWriter
+from tidegate.bag import BagReader, BagWriter, bags_in, labelled
+from tidegate.curation.split import split
 from tidegate.errors import BagError
-from tidegate.learning.dataset import Windows, bags_in, labelled, load_drive, split
+from tidegate.learning.dataset import Windows, load_drive
 from tidegate.settings import Settings
 
 

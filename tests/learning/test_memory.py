@@ -8,7 +8,8 @@ import pytest
 import torch
 from made import RECIPE, drive
 
-from tidegate.learning.dataset import GAP_MAX_S, Windows
+from tidegate.bag.align import PAUSE_MAX_S
+from tidegate.learning.dataset import Windows
 from tidegate.learning.memory import Memory
 from tidegate.settings import Settings
 from tidegate.stack import Stack
@@ -61,7 +62,7 @@ def test_unlabelled_frames_and_pauses_are_driven_through(stack: Stack) -> None:
     windows = Windows([drive(30, stamp=stamp, speed=speed, images=codes)], RECIPE, 1.0, 0.05)
     whole = windows.whole()
     assert np.isfinite(whole.speed).all()
-    assert whole.dt.max() == np.float32(GAP_MAX_S)
+    assert whole.dt.max() == np.float32(PAUSE_MAX_S)
     memory = Memory(windows, stack.wiring.neurons)
     memory.refresh(stack, np.random.default_rng(0))
     assert torch.isfinite(memory.ends).all()

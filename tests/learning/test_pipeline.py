@@ -9,11 +9,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from tidegate.bag import Drive
+from tidegate.bag import Drive, bag_hash
 from tidegate.bundle import Bundle
 from tidegate.errors import BagError
 from tidegate.learning.calibrate import calibrate, read_lane
-from tidegate.learning.dataset import bag_hash
 from tidegate.learning.pipeline import Listener, Pipeline
 from tidegate.learning.recipe import Recipe
 from tidegate.liquid import LiquidPolicy

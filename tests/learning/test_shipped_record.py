@@ -9,9 +9,9 @@ from typing import Any
 
 import pytest
 
+from tidegate.bag import bag_hash
 from tidegate.bundle import Bundle
 from tidegate.learning.collect import plan_drives, record_drive
-from tidegate.learning.dataset import bag_hash
 from tidegate.learning.recipe import CollectRecipe
 from tidegate.machine import processor
 from tidegate.share import share_path

@@ -17,6 +17,8 @@ from tidegate.records import LaneEstimate, Nominal, Odometry, nanoseconds
 
 GAP_MAX = nanoseconds(0.5)
 """Odometry older than this [ns] is not paired with a frame."""
+PAUSE_MAX_S = 0.5
+"""A drive is cut where its camera paused for longer than this [s]."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -39,17 +41,18 @@ class Drive:
     interrupted: bool
 
 
-def align(reader: BagReader, prepare: Any, labels: bool = True) -> Drive:
+def align(reader: BagReader, prepare: Any, labels: bool | None = True) -> Drive:
     """Read a drive.
 
     Args:
         reader: of the bag.
         prepare: image (H, W, 3) uint8 → the array that is kept, called once per frame so that no bag is held whole.
-        labels: the expert's command is read too, and the lane where the bag tells of it.
+        labels: the expert's command is read too, and the lane where the bag tells of it; None = where there is one.
 
     Raises:
         BagError: no camera, no odometry, no labels, or no time series.
     """
+    needed, labels = labels is True, labels is True or (labels is None and reader.held("expert/nominal") is not None)
     topics = ["camera/image_raw", "odom", *(["expert/nominal"] if labels else [])]
     seen = labels and any("expert/lane" in (relative(name), reader.stands_for(name)) for name in reader.topics)
     topics += ["expert/lane"] if seen else []
@@ -78,7 +81,7 @@ def align(reader: BagReader, prepare: Any, labels: bool = True) -> Drive:
         raise BagError(f"{reader.path}: odometry starts after the camera, {int((paired < 0).sum())} frames have none")
     knots = max((len(item.curvature) for item in lanes.values()), default=0)
     unlabelled = Nominal(0, np.nan, np.nan), np.full(2 + knots if seen or not labels else 0, np.nan)
-    if labels and not any(at in nominal and (at in lanes or not seen) for at in stamps):
+    if needed and not any(at in nominal and (at in lanes or not seen) for at in stamps):
         raise BagError(f"{reader.path}: no camera frame has the stamp of an expert's label")
     commands = [nominal.get(at, unlabelled[0]) for at in stamps]
     return Drive(
@@ -91,6 +94,18 @@ def align(reader: BagReader, prepare: Any, labels: bool = True) -> Drive:
         lane=np.stack([_lane(lanes[at]) if at in lanes else unlabelled[1] for at in stamps]),
         interrupted=reader.interrupted or bool(reader.problems),
     )
+
+
+def labelled(drive: Drive) -> NDArray[np.bool_]:
+    """Frames (T,) whose labels are known; the force may be missing, or the lane in the whole drive: then it is no
+    lesson."""
+    known = np.isfinite(drive.curvature) & np.isfinite(drive.speed)
+    return np.asarray(known & (np.isfinite(drive.lane).all(axis=1) | (not tells_of_lane(drive))))
+
+
+def tells_of_lane(drive: Drive) -> bool:
+    """Whether any frame says where the lane is; other people's data do not."""
+    return bool(np.isfinite(drive.lane).any())
 
 
 def check_series(path: Path, stamps: Sequence[int], moved: bool) -> None:

@@ -29,6 +29,7 @@ EXTRA = {  # command → the extra of the package that it needs
     "import": "data",
     "export-dataset": "data",
     "inspect": "",
+    "curate": "",
     "info": "",
     "doctor": "",
     "watch": "ros",

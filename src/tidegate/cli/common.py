@@ -31,8 +31,13 @@ def campaign_bar(console: Console) -> Progress:
 
 
 def print_json(value: Any) -> None:
-    """One JSON document on standard output; NaN and infinity, which JSON has not, become null."""
-    typer.echo(json.dumps(_plain(value), indent=1, ensure_ascii=False))
+    """One JSON document on standard output, as ``json_text``."""
+    typer.echo(json_text(value))
+
+
+def json_text(value: Any) -> str:
+    """One JSON document; NaN and infinity, which JSON has not, become null."""
+    return json.dumps(_plain(value), indent=1, ensure_ascii=False)
 
 
 def _plain(value: Any) -> Any:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""``tidegate inspect``: what is in a bundle."""
+"""``tidegate inspect``: what is in a bundle, or in bags as data to learn from."""
 
 from __future__ import annotations
 
@@ -12,23 +12,51 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
+from tidegate.bag import bags_in, is_bag, remappings
 from tidegate.bundle import DESCRIPTION, Bundle, CameraView
+from tidegate.cli.common import Remap
+from tidegate.cli.curate import WORK, RulesFile, Work
+from tidegate.cli.inspect_bags import inspect_bags
+from tidegate.curation.rules import load_rules
 from tidegate.errors import BundleError
 from tidegate.liquid.drawing import draw_policy
 from tidegate.liquid.live import CfcStep, LtcStep
 from tidegate.liquid.policy import make_step
 from tidegate.liquid.wiring import Wiring
 from tidegate.security.manifest import MANIFEST, digest, read_sealed, write_manifest
+from tidegate.settings import load_settings
+from tidegate.share import share_path
 
 
 def inspect(
-    bundle: Annotated[Path, typer.Argument(help="Folder of the bundle, such as models/car-ltc19.")],
-    svg: Annotated[Path | None, typer.Option(help="Write the wiring as a picture to this file.")] = None,
+    what: Annotated[list[Path], typer.Argument(help="a bundle, such as models/car-ltc19, or bags or folders of bags")],
+    svg: Annotated[Path | None, typer.Option(help="bundle: write the wiring as a picture to this file")] = None,
     renewed: Annotated[
-        bool, typer.Option("--write-manifest", help="First state the files as they are now: you trust them.")
+        bool, typer.Option("--write-manifest", help="bundle: first state the files as they are now: you trust them")
     ] = False,
+    html: Annotated[
+        Path | None, typer.Option(help="bags: write one page with pictures to this file, and a JSON beside it")
+    ] = None,
+    rules: RulesFile = None,
+    work: Work = WORK,
+    config: Annotated[Path | None, typer.Option(help="bags: robot's settings")] = None,
+    remap: Remap = None,
 ) -> None:
-    """Show the network, its files, how it was trained, and draw its wiring."""
+    """Show what is in a bundle: its network, files, training; or in bags: timing, content, repetition, leaks."""
+    if len(what) == 1 and (svg or renewed or not _holds_bags(what[0])):
+        _inspect_bundle(what[0], svg, renewed)
+        return
+    if svg or renewed:
+        raise BundleError("--svg and --write-manifest are of one bundle; bags have neither")
+    settings = load_settings(config or share_path("config/car.yaml"))
+    inspect_bags(bags_in(what), settings, load_rules(rules), work, remappings(remap or ()), html)
+
+
+def _holds_bags(path: Path) -> bool:
+    return is_bag(path) or any(True for pattern in ("*.mcap", "*.db3") for _ in path.rglob(pattern))
+
+
+def _inspect_bundle(bundle: Path, svg: Path | None, renewed: bool) -> None:
     if renewed:
         if not (bundle / DESCRIPTION).is_file():
             raise BundleError(f"{bundle}: is no bundle (it has no {DESCRIPTION})")

@@ -20,6 +20,9 @@ from tidegate.share import share_path
 
 def train(
     bags: Annotated[list[Path] | None, typer.Option(help="bag, or folder of bags; may be given more than once")] = None,
+    plan: Annotated[
+        Path | None, typer.Option(help="plan of tidegate curate: its windows alone, of bags that have not changed")
+    ] = None,
     from_scratch: Annotated[bool, typer.Option(help="record the bags too, and let the network drive for more")] = False,
     out: Annotated[Path, typer.Option(help="bundle to write")] = Path("models/car-ltc19"),
     work: Annotated[Path, typer.Option(help="folder for bags, cache, checkpoints; continues what it finds")] = Path(
@@ -30,8 +33,10 @@ def train(
     remap: Remap = None,
 ) -> None:
     """Train the stack: camera, nineteen liquid neurons, command."""
-    if bool(bags) == from_scratch:
-        raise SettingsError("give either --bags or --from-scratch")
+    if bool(bags) + bool(plan) + from_scratch != 1:
+        raise SettingsError("give one of --bags, --plan and --from-scratch")
+    if plan and remap:
+        raise SettingsError("--remap: a plan has the names of topics that it was made with")
     named = remappings(remap or ())
     from tidegate.learning.pipeline import Listener, Pipeline  # torch takes seconds to import
 
@@ -59,7 +64,10 @@ def train(
         )
         path = (config or share_path("config/car.yaml")).resolve()
         pipeline = Pipeline(path, work, load_recipe(recipe), out.name, listener, remap=named)
-        bundle = pipeline.from_scratch(out) if from_scratch else pipeline.from_bags(bags or [], out)
+        if plan:
+            bundle = pipeline.from_plan(plan, out)
+        else:
+            bundle = pipeline.from_scratch(out) if from_scratch else pipeline.from_bags(bags or [], out)
     errors = bundle.training["metrics"]["calibration"]
     lane = "no held-out bag tells of the lane: its bounds are unknown"
     if errors:

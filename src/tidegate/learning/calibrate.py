@@ -10,9 +10,8 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from tidegate.bag import Drive
+from tidegate.bag import Drive, labelled, tells_of_lane
 from tidegate.learning.augment import to_tensor
-from tidegate.learning.dataset import labelled, tells_of_lane
 from tidegate.perception.health import Training, saturated_share
 from tidegate.perception.lane import conformal_factors, error_scale
 from tidegate.records import Floats

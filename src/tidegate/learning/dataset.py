@@ -6,29 +6,22 @@ from __future__ import annotations
 import copy
 import dataclasses
 import hashlib
-import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
-from zipfile import BadZipFile
 
 import numpy as np
 from numpy.typing import NDArray
 
-from tidegate.bag import BagReader, Drive, align
+from tidegate.bag import Drive, kept_drive, labelled
+from tidegate.bag.align import PAUSE_MAX_S
 from tidegate.bag.reader import AS_IT_IS
 from tidegate.errors import BagError
 from tidegate.learning.recipe import TrainRecipe
 from tidegate.perception.image import shrink
 from tidegate.records import NANOSECONDS
 from tidegate.settings.perception import PerceptionSettings
-
-GAP_MAX_S = 0.5
-"""A drive is cut where its camera paused for longer than this [s]."""
-
-_ARRAYS = ("stamp", "images", "speed", "force", "curvature", "lane")
-_CACHE_VERSION = 1
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -57,44 +50,25 @@ class Whole:
     length: NDArray[np.int64]
 
 
-def bag_hash(path: Path) -> str:
-    """SHA-256 of what a bag holds: its storage files in the order of their names."""
-    found = hashlib.sha256()
-    files = [path] if path.is_file() else sorted([*path.glob("*.mcap"), *path.glob("*.db3")])
-    for file in files:
-        with file.open("rb") as stream:
-            while block := stream.read(1 << 20):
-                found.update(block)
-    return found.hexdigest()
-
-
 def load_drive(
-    path: Path, shape: PerceptionSettings, cache: Path | None = None, remap: Mapping[str, str] = AS_IT_IS
+    path: Path,
+    shape: PerceptionSettings,
+    cache: Path | None = None,
+    remap: Mapping[str, str] = AS_IT_IS,
+    sha256: str | None = None,
 ) -> tuple[Drive, str]:
     """A labelled drive with its images as the network sees them, and the bag's hash.
 
     Args:
         path: of the bag.
         shape: crop and size of the images.
-        cache: folder that keeps what was made of each bag; its files may be deleted at any time.
-        remap: as ``BagReader`` takes it.
+        cache, remap, sha256: as ``kept_drive`` takes them.
 
     Raises:
-        BagError: no bag, no time series, or a missing topic.
+        BagError: as ``kept_drive``, or its lane is another robot's.
     """
-    digest = bag_hash(path)
     look = {name: value for name, value in asdict(shape).items() if name.startswith(("crop_", "input_"))}
-    made_from = [_CACHE_VERSION, digest, look, *([dict(remap)] if remap else [])]
-    key = hashlib.sha256(json.dumps(made_from, sort_keys=True).encode()).hexdigest()[:24]
-    file = cache / f"{key}.npz" if cache else None
-    if file is not None and file.exists():
-        try:
-            with np.load(file, allow_pickle=False) as kept:
-                return Drive(path=path, interrupted=False, **{name: kept[name] for name in _ARRAYS}), digest
-        except (OSError, KeyError, ValueError, BadZipFile):
-            file.unlink()  # half written
-    reader = BagReader(path, remap)
-    drive = align(reader, lambda image: shrink(image, shape))
+    drive, digest = kept_drive(path, lambda image: shrink(image, shape), look, cache, remap, sha256=sha256)
     if drive.lane.shape[1] == 0:  # no lesson about the lane, in every frame
         drive = dataclasses.replace(drive, lane=np.full((len(drive.stamp), 2 + len(shape.preview_m)), np.nan))
     elif drive.lane.shape[1] != 2 + len(shape.preview_m):
@@ -102,17 +76,20 @@ def load_drive(
             f"{path}: its lane labels have {drive.lane.shape[1] - 2} curvatures; perception.preview_m has "
             f"{len(shape.preview_m)}"
         )
-    if file is not None and not drive.interrupted:
-        file.parent.mkdir(parents=True, exist_ok=True)
-        with file.open("wb") as stream:
-            np.savez(stream, **{name: getattr(drive, name) for name in _ARRAYS})
     return drive, digest
 
 
 class Windows:
     """Draws windows of T frames from drives."""
 
-    def __init__(self, drives: Sequence[Drive], recipe: TrainRecipe, mass_kg: float, period: float) -> None:
+    def __init__(
+        self,
+        drives: Sequence[Drive],
+        recipe: TrainRecipe,
+        mass_kg: float,
+        period: float,
+        planned: Sequence[Sequence[int]] | None = None,
+    ) -> None:
         """List every window.
 
         Args:
@@ -120,9 +97,10 @@ class Windows:
             recipe: batch, window.
             mass_kg: turns the labels' force into acceleration.
             period: of the camera [s], the time step of a drive's first frame.
+            planned: first frames of the only windows to draw, for each drive; None = all that there are.
 
         Raises:
-            BagError: no drive is as long as a window.
+            BagError: no drive is as long as a window, or a planned one cannot be learnt from.
         """
         self._drives, self._recipe, self._mass = list(drives), recipe, mass_kg
         self._steps: list[NDArray[np.float32]] = []
@@ -131,10 +109,19 @@ class Windows:
             gaps = np.diff(drive.stamp) / NANOSECONDS
             self._steps.append(np.concatenate([[period], gaps]).astype(np.float32))
             usable = labelled(drive)
-            usable[1:] &= gaps <= GAP_MAX_S
+            usable[1:] &= gaps <= PAUSE_MAX_S
+            possible: list[int] = []
             if len(usable) >= recipe.window:
                 run = np.convolve(usable, np.ones(recipe.window, int), "valid")
-                starts += [(index, int(first)) for first in np.flatnonzero(run == recipe.window)]
+                possible = np.flatnonzero(run == recipe.window).tolist()
+            if planned is not None:
+                if absent := sorted(set(planned[index]) - set(possible)):
+                    raise BagError(
+                        f"{drive.path}: the planned window of {recipe.window} frames at frame {absent[0]} cannot be "
+                        "learnt from"
+                    )
+                possible = sorted(planned[index])
+            starts += [(index, first) for first in possible]
         if not starts:
             longest = max((len(drive.stamp) for drive in drives), default=0)
             raise BagError(
@@ -146,6 +133,14 @@ class Windows:
     def __len__(self) -> int:
         """How many windows there are, overlapping ones included."""
         return len(self._starts)
+
+    def fingerprint(self) -> str:
+        """SHA-256 of what is drawn from, pictures aside: stamps, commands, and where windows begin."""
+        found = hashlib.sha256(self._starts.astype(np.int64).tobytes())
+        for drive in self._drives:
+            for values in (drive.stamp, drive.force, drive.curvature):
+                found.update(values.tobytes())
+        return found.hexdigest()
 
     def coded(self, code: Callable[[NDArray[np.uint8]], NDArray[np.float32]]) -> Windows:
         """The same windows with ``code`` of each drive's images, (T, h, w, 3) → (T, C), in their place."""
@@ -187,7 +182,7 @@ class Windows:
         )
 
     def whole(self) -> Whole:
-        """The drives themselves, unlabelled frames and pauses (as ``GAP_MAX_S``) included."""
+        """The drives themselves, unlabelled frames and pauses (as ``PAUSE_MAX_S``) included."""
         length = np.array([len(drive.stamp) for drive in self._drives])
 
         def pad(values: Iterable[NDArray[Any]]) -> NDArray[Any]:
@@ -196,7 +191,7 @@ class Windows:
         return Whole(
             images=pad(drive.images for drive in self._drives),
             speed=pad(np.nan_to_num(drive.speed).astype(np.float32) for drive in self._drives),
-            dt=pad(np.minimum(steps, np.float32(GAP_MAX_S)) for steps in self._steps),
+            dt=pad(np.minimum(steps, np.float32(PAUSE_MAX_S)) for steps in self._steps),
             length=length,
         )
 
@@ -210,41 +205,3 @@ class Windows:
                 last = (drive, first)
         size = self._recipe.batch
         return [self.batch(places[at : at + size]) for at in range(0, len(places), size)]
-
-
-def labelled(drive: Drive) -> NDArray[np.bool_]:
-    """Frames (T,) whose labels are known; the force may be missing, or the lane in the whole drive: then it is no
-    lesson."""
-    known = np.isfinite(drive.curvature) & np.isfinite(drive.speed)
-    return np.asarray(known & (np.isfinite(drive.lane).all(axis=1) | (not tells_of_lane(drive))))
-
-
-def tells_of_lane(drive: Drive) -> bool:
-    """Whether any frame says where the lane is; other people's data do not."""
-    return bool(np.isfinite(drive.lane).any())
-
-
-def split(paths: Sequence[Path], share: float, seed: int) -> tuple[list[Path], list[Path]]:
-    """Bags for training and for validation; a bag is never in both."""
-    order = np.random.default_rng([seed, 17]).permutation(len(paths))
-    held = set(order[: max(1, round(share * len(paths)))].tolist()) if len(paths) > 1 else set()
-    train = [path for index, path in enumerate(paths) if index not in held]
-    return train, [path for index, path in enumerate(paths) if index in held]
-
-
-def bags_in(paths: Sequence[Path]) -> list[Path]:
-    """The bags in ``paths``: each a bag or a folder of bags.
-
-    Raises:
-        BagError: nothing there.
-    """
-    found: list[Path] = []
-    for path in paths:
-        if path.is_file() or any(path.glob("*.mcap")) or any(path.glob("*.db3")):
-            found.append(path)
-            continue
-        inside = {file.parent for pattern in ("*.mcap", "*.db3") for file in path.rglob(pattern)}
-        if not inside:
-            raise BagError(f"{path}: holds no bag (a folder with a file of .mcap or .db3)")
-        found += sorted(folder for folder in inside if folder.parent.suffix != ".partial")
-    return found

@@ -15,11 +15,14 @@ from typing import Any
 import numpy as np
 import torch
 
-from tidegate.bag import Drive
+from tidegate.bag import Drive, bags_in, tells_of_lane
 from tidegate.bundle import Bundle
+from tidegate.curation.plan import Plan, plan_hash
+from tidegate.curation.split import HELD_SHARE, split
+from tidegate.errors import SettingsError
 from tidegate.learning.calibrate import Calibration, calibrate
 from tidegate.learning.collect import collect, plan_drives
-from tidegate.learning.dataset import Windows, bags_in, load_drive, split, tells_of_lane
+from tidegate.learning.dataset import Windows, load_drive
 from tidegate.learning.gains import learn_gains
 from tidegate.learning.loss import baselines
 from tidegate.learning.recipe import Recipe
@@ -29,9 +32,6 @@ from tidegate.machine import processor
 from tidegate.robot import Car
 from tidegate.settings import load_settings
 from tidegate.stack import Stack
-
-HELD_SHARE = 0.08
-"""Share of the bags that measure the training instead of feeding it."""
 
 
 @dataclass(slots=True)
@@ -52,6 +52,8 @@ class Pipeline:
         work: folder for bags, cache and checkpoints; a run that was broken off continues from it.
         name: of the model.
         remap: names of topics in given bags, as ``BagReader`` takes them.
+        planned: first frames of the windows to learn from, for each of ``drives``; None = all.
+        plan_record: what the bundle tells of the plan.
     """
 
     config: Path
@@ -65,6 +67,8 @@ class Pipeline:
     hashes: dict[str, str] = field(default_factory=dict)
     drives: list[Drive] = field(default_factory=list)
     held: list[Drive] = field(default_factory=list)
+    planned: list[list[int]] | None = None
+    plan_record: dict[str, Any] = field(default_factory=dict)
 
     def from_scratch(self, out: Path) -> Bundle:
         """Record the expert, train, let the network drive and learn from the expert's answers, calibrate."""
@@ -101,6 +105,35 @@ class Pipeline:
         trainer = self._first_training()
         return self._finish(self._calibrate(trainer.stack, self.held), out, began)
 
+    def from_plan(self, path: Path, out: Path) -> Bundle:
+        """Train on exactly the windows that a plan of ``tidegate curate`` keeps; the bags that it holds out measure and
+        calibrate.
+
+        Raises:
+            SettingsError: no plan, or its windows are not the recipe's.
+            BagError: a bag has changed since, or is not there.
+        """
+        began, plan = time.perf_counter(), Plan.load(path)
+        if plan.rules.window != self.recipe.train.window:
+            raise SettingsError(
+                f"{path}: its windows have {plan.rules.window} frames; train.window of the recipe is "
+                f"{self.recipe.train.window}"
+            )
+        self.remap = plan.remap
+        feeding = [bag for bag in plan.bags if bag.kept() and not bag.held]
+        measuring = [bag for bag in plan.bags if bag.held]
+        if not feeding:
+            raise SettingsError(f"{path}: keeps no window to learn from")
+        with self._timed("read bags", len(feeding) + len(measuring)):
+            for bags, drives in ((feeding, self.drives), (measuring, self.held)):
+                for bag in bags:
+                    drives.append(self._load(bag.path, bag.sha256))
+                    self.listener.advance(bag.path.name)
+        self.planned = [bag.kept() for bag in feeding]
+        self.plan_record = {"sha256": plan_hash(path), "windows": sum(map(len, self.planned))}
+        trainer = self._first_training()
+        return self._finish(self._calibrate(trainer.stack, self.held), out, began)
+
     def _record(self, stage: str, first: int, count: int, **driver: str | float | None) -> list[Path]:
         recipe = self.recipe.collect
         if stage == "calibration":
@@ -111,8 +144,9 @@ class Pipeline:
         with self._timed(f"record {stage}", count):
             return collect(plans, self.recipe.threads, lambda path: self.listener.advance(path.name))
 
-    def _load(self, path: Path) -> Drive:
-        drive, digest = load_drive(path, load_settings(self.config).perception, self.work / "cache", self.remap)
+    def _load(self, path: Path, sha256: str | None = None) -> Drive:
+        shape = load_settings(self.config).perception
+        drive, digest = load_drive(path, shape, self.work / "cache", self.remap, sha256)
         self.hashes[f"{path.parent.name}/{path.name}"] = digest
         if drive.interrupted:
             self.listener.note(f"{path}: the recording was interrupted or is damaged; what can be read is used")
@@ -133,14 +167,14 @@ class Pipeline:
         self._train(trainer, 0)
         return trainer
 
-    def _windows(self, drives: list[Drive]) -> Windows:
+    def _windows(self, drives: list[Drive], planned: list[list[int]] | None = None) -> Windows:
         settings = load_settings(self.config)
         mass = Car.from_settings(settings).effective_mass
-        return Windows(drives, self.recipe.train, mass, 1 / settings.camera.rate_hz)
+        return Windows(drives, self.recipe.train, mass, 1 / settings.camera.rate_hz, planned)
 
     def _train(self, trainer: Trainer, phase: int) -> None:
         """The three stages on all drives so far."""
-        recipe, windows = self.recipe.train, self._windows(self.drives)
+        recipe, windows = self.recipe.train, self._windows(self.drives, self.planned)
         share = self.recipe.dagger.effort if phase else 1.0
         lane = any(tells_of_lane(drive) for drive in self.drives)
         if not lane:
@@ -222,6 +256,7 @@ class Pipeline:
         return {
             "recipe": dataclasses.asdict(self.recipe),
             "frames": int(sum(len(drive.stamp) for drive in self.drives)),
+            **({"plan": self.plan_record} if self.plan_record else {}),
             "data_sha256": dict(sorted(self.hashes.items())),
             "metrics": self.metrics,
             "durations_s": {key: round(value, 1) for key, value in self.durations.items()},

@@ -72,7 +72,7 @@ class Trainer:
         """
         recipe = self._recipe.train
         optimiser = torch.optim.AdamW(self._groups(stage), weight_decay=0.0)
-        identity = self._identity(stage, steps, phase)
+        identity = self._identity(windows, stage, steps, phase)
         memory = None
         if stage != "lane":
             coded = windows.coded(lambda images: self._code(images, phase))
@@ -217,8 +217,8 @@ class Trainer:
         roots = {name for name in means if name.startswith("lane_") or name.endswith("_error")}
         return {name: math.sqrt(value) if name in roots else value for name, value in means.items()}
 
-    def _identity(self, stage: Stage, steps: int, phase: int) -> str:
-        made = [asdict(self._recipe), self.stack.wiring.to_dict(), stage, steps, phase]
+    def _identity(self, windows: Windows, stage: Stage, steps: int, phase: int) -> str:
+        made = [asdict(self._recipe), self.stack.wiring.to_dict(), windows.fingerprint(), stage, steps, phase]
         return hashlib.sha256(json.dumps(made, sort_keys=True).encode()).hexdigest()
 
     def _keep(
@@ -242,7 +242,9 @@ class Trainer:
         except Exception as error:  # torch has no error class of its own for a file that is no checkpoint
             raise BundleError(f"{path}: is no checkpoint ({error}); delete it to begin anew") from error
         if known != identity:
-            raise BundleError(f"{path}: belongs to another training (recipe, wiring or phase); delete it to begin anew")
+            raise BundleError(
+                f"{path}: belongs to another training (recipe, wiring, data or phase); delete it to begin anew"
+            )
         self.stack.load_state_dict(state["stack"])
         optimiser.load_state_dict(state["optimiser"])
         if memory is not None:
