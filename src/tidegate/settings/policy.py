@@ -34,7 +34,11 @@ class PolicySettings:
         SOLVERS[0], "", "how the LTC's equation is solved over a sub-step; a CfC has no solver", choices=SOLVERS
     )
     substeps: int = setting(
-        3, "1", "solver sub-steps per frame; with one per layer a frame moves its own command", low=1, high=32
+        3,
+        "1",
+        "solver sub-steps per frame; with one per layer (of the midpoint rule, per two) a frame moves its own command",
+        low=1,
+        high=32,
     )
     dt_max_s: float = setting(0.5, "s", "a longer gap between frames, or time going back, resets the state", low=0.01)
     gain_names: tuple[str, ...] = setting(
