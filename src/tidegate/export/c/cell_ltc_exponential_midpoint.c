@@ -9,9 +9,11 @@
 
 void tidegate_cell_step(const float inputs[TIDEGATE_INPUTS], float neurons[TIDEGATE_NEURONS], float dt)
 {
+    float elastance[TIDEGATE_NEURONS]; /* of a sub-step: h/C */
     float held[TIDEGATE_NEURONS];
     float held_total[TIDEGATE_NEURONS];
     for (int i = 0; i < TIDEGATE_NEURONS; i++) {
+        elastance[i] = dt / tidegate_inertia[i];
         held[i] = tidegate_rest[i];
         held_total[i] = tidegate_leak[i];
     }
@@ -22,7 +24,7 @@ void tidegate_cell_step(const float inputs[TIDEGATE_INPUTS], float neurons[TIDEG
             start[i] = neurons[i];
         }
         for (int stage = 1; stage <= 2; stage++) {
-            const float time = 0.5F * (float)stage * dt;
+            const float time = 0.5F * (float)stage; /* in sub-steps */
             float top[TIDEGATE_NEURONS];
             float total[TIDEGATE_NEURONS];
             for (int i = 0; i < TIDEGATE_NEURONS; i++) {
@@ -31,7 +33,7 @@ void tidegate_cell_step(const float inputs[TIDEGATE_INPUTS], float neurons[TIDEG
             }
             tidegate_add_pull(tidegate_recurrent, TIDEGATE_RECURRENT, neurons, top, total);
             for (int i = 0; i < TIDEGATE_NEURONS; i++) {
-                const float way = tidegate_relaxed((time * total[i]) / tidegate_inertia[i]);
+                const float way = tidegate_relaxed(total[i] * (time * elastance[i]));
                 neurons[i] = start[i] + (way * ((top[i] / total[i]) - start[i]));
             }
         }
