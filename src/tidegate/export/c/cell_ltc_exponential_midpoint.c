@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Liquid time-constant network (Hasani et al. 2021, AAAI): sub-steps of length h by the exponential midpoint rule
-   (Hochbruck and Ostermann 2010, Acta Numerica). With z = sigmoid(slope x + shift), conductance G = leak + sum of weight
-   z, current I = rest + sum of current z, and y the middle,
+   (Hochbruck and Ostermann 2010, Acta Numerica). With z = sigmoid(slope x + shift), conductance G = leak + sum of
+   weight z, current I = rest + sum of current z, and y the middle,
 
        y <- x + (1 - e^(-h/2 G(x)/C)) (I(x)/G(x) - x),  x <- x + (1 - e^(-h G(y)/C)) (I(y)/G(y) - x)                */
 #include "cell.h"

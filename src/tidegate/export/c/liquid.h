@@ -28,8 +28,8 @@ typedef struct { /* e^-x = power (1 + rise) */
     float rise;
 } tidegate_decay;
 
-/* e^-x; NaN stays NaN. No call and no branch, so that a loop over it becomes vector instructions under strict rules too.
-   e^-x = 2^n e^r with |r| <= ln(2) / 2; polynomial of Cephes' expf. */
+/* e^-x; NaN stays NaN. No call and no branch, so that a loop over it becomes vector instructions under strict rules
+   too. e^-x = 2^n e^r with |r| <= ln(2) / 2; polynomial of Cephes' expf. */
 static inline tidegate_decay tidegate_decayed(float x)
 {
     tidegate_bits y;

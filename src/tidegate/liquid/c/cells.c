@@ -131,7 +131,8 @@ static int pull_all(const ltc *cell, const pull held[], const double values[], d
     return broken;
 }
 
-static void fused_euler(const ltc *cell, const pull held[], double rate, double state[], pull pulled[], double opening[])
+static void fused_euler(const ltc *cell, const pull held[], double rate, double state[], pull pulled[],
+                        double opening[])
 {
     const int broken = pull_all(cell, held, state, opening, pulled);
     for (size_t i = 0; i < cell->neurons; i++) {
@@ -173,6 +174,8 @@ void ltc_step(const ltc *cell, const double inputs[], double state[], double rat
     for (size_t i = 0; i < neurons; i++) {
         held[i].conductance = cell->membranes[i].leak;
         held[i].current = cell->membranes[i].rest;
+    }
+    for (size_t i = 0; (cell->midpoint != 0) && (i < neurons); i++) {
         elastance[i] = 1.0 / (cell->membranes[i].capacitance * rate);
     }
     add_pull(cell->sensory, cell->sensory_count, inputs, opening, held);
