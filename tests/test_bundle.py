@@ -88,6 +88,17 @@ def test_a_bundle_tells_its_camera_and_one_of_before_does_not(folder: Path) -> N
     assert Bundle.load(folder).camera is None
 
 
+def test_a_bundle_tells_its_solver_and_one_of_before_has_fused_euler(folder: Path, capsys: Any) -> None:
+    assert Bundle.load(folder).policy.solver == "fused_euler"
+    edit(folder, lambda manifest: manifest["policy"].update(solver="exponential_midpoint", substeps=2))
+    bundle = Bundle.load(folder)
+    assert Stack.from_bundle(bundle).policy.cell.solver == bundle.policy.solver == "exponential_midpoint"
+    inspect(folder)
+    assert "exponential_midpoint, 2 sub-steps a frame" in capsys.readouterr().out
+    edit(folder, lambda manifest: manifest["policy"].pop("solver"))
+    assert Bundle.load(folder).policy.solver == "fused_euler"
+
+
 def test_what_is_missing_is_named(folder: Path) -> None:
     with pytest.raises(BundleError, match="nowhere: no such bundle"):
         Bundle.load(folder / "nowhere")
@@ -141,6 +152,8 @@ def test_a_manifest_that_is_none_is_refused(folder: Path, text: str) -> None:
         lambda manifest: manifest.update(training=5),
         lambda manifest: manifest["policy"].update(substeps=0),
         lambda manifest: manifest["policy"].update(gear=3),
+        lambda manifest: manifest["policy"].update(solver="rk4"),
+        lambda manifest: manifest["policy"].update(solver="exponential_midpoint", cell="cfc"),
         lambda manifest: manifest["perception"].update(features="many"),
         lambda manifest: manifest.update(camera=7),
         lambda manifest: manifest["camera"].pop("rpy"),

@@ -23,7 +23,8 @@ from tidegate.share import share_path
 from tidegate.stack import Stack
 
 CONFIG, MODEL = share_path("config/car.yaml"), share_path("models/car-ltc19")
-CELLS = ("ltc", "cfc")
+CELLS = ("ltc", "midpoint", "cfc")
+"""The shipped network; the same by the exponential midpoint rule; a closed form."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -39,9 +40,12 @@ class Drive:
 
 
 def bundle_of(cell: str, settings: Settings) -> Bundle:
-    """The shipped network; for the closed form one with random weights everywhere."""
+    """The shipped network's weights; for the closed form random ones everywhere."""
+    shipped = Bundle.load(MODEL)
     if cell == "ltc":
-        return Bundle.load(MODEL)
+        return shipped
+    if cell == "midpoint":
+        return replace(shipped, policy=replace(shipped.policy, solver="exponential_midpoint", substeps=2))
     closed = replace(settings, policy=replace(settings.policy, cell="cfc"))
     stack = Stack.from_settings(closed, 4)
     random = torch.Generator().manual_seed(5)

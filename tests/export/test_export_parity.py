@@ -111,8 +111,7 @@ EMULATED = pytest.mark.slow  # for as long; the recorded bag, which is shorter, 
 @pytest.mark.parametrize(
     ("build", "cell"),
     [
-        ("native", "ltc"),
-        ("native", "cfc"),
+        *(("native", cell) for cell in CELLS),
         *(pytest.param(build, cell, marks=EMULATED) for build in ("aarch64", "armhf") for cell in CELLS),
     ],
 )
@@ -178,7 +177,8 @@ def test_other_sizes_of_everything(target, cell, car_settings, tmp_path):
         ),
         policy=replace(
             car_settings.policy,
-            cell=cell,
+            cell="cfc" if cell == "cfc" else "ltc",
+            solver="exponential_midpoint" if cell == "midpoint" else "fused_euler",
             inter_neurons=7,
             command_neurons=5,
             motor_fanin=4,

@@ -15,9 +15,11 @@ from torch import Tensor
 from tidegate.liquid.generators import auto_ncp, fully_connected, random_sparse
 from tidegate.liquid.ltc import LTC
 from tidegate.liquid.wiring import Wiring
+from tidegate.settings.policy import SOLVERS
 
 INPUTS = 4
 
+each_solver = pytest.mark.parametrize("solver", SOLVERS)
 over_networks = pytest.mark.parametrize("count", [100, pytest.param(1000, marks=pytest.mark.slow)])
 
 
@@ -42,12 +44,13 @@ def moved(net: Any, seed: int) -> Any:
     return net.double()
 
 
-def ltcs(count: int, substeps: int | None = None) -> Iterator[tuple[int, LTC]]:
+def ltcs(count: int, solver: str, substeps: int | None = None) -> Iterator[tuple[int, LTC]]:
     """Random LTCs with their number."""
     for seed in range(count):
         random = np.random.default_rng(seed)
         steps = int(random.integers(1, 7)) if substeps is None else substeps
-        yield seed, moved(LTC(wiring_of(random), steps, torch.Generator().manual_seed(seed)), seed)
+        generator = torch.Generator().manual_seed(seed)
+        yield seed, moved(LTC(wiring_of(random), steps, generator, solver=solver), seed)
 
 
 def samples(batch: int, steps: int, seed: int, scale: float = 1.0) -> tuple[Tensor, Tensor]:

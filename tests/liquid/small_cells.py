@@ -4,12 +4,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 
 import numpy as np
 
 from tidegate.liquid.compiled import CompiledCfcStep, CompiledLtcStep
 from tidegate.liquid.live import CfcStep, LtcStep, Step, closed_form_reads, dense_time_reads
 from tidegate.liquid.wiring import Wiring
+from tidegate.settings.policy import SOLVERS
 
 Pair = tuple[Step, Step]
 """NumPy's and C's."""
@@ -26,7 +28,7 @@ def wiring_of(random: np.random.Generator, inputs: int, layers: tuple[int, int, 
     return Wiring(*layers, drawn(inputs), drawn(neurons), bool(random.integers(2)))
 
 
-def ltc_pair(wiring: Wiring, random: np.random.Generator) -> Pair:
+def ltc_pair(wiring: Wiring, random: np.random.Generator, solver: str) -> Pair:
     def normal(size: int) -> np.ndarray:
         return random.normal(size=size).astype(np.float32)
 
@@ -35,7 +37,7 @@ def ltc_pair(wiring: Wiring, random: np.random.Generator) -> Pair:
     arrays = {f"{end}.{name}": normal(count) for end, count in ends.items() for name in names}
     arrays |= {name: normal(wiring.neurons) for name in ("raw_leak", "rest", "raw_capacitance")}
     substeps = int(random.integers(1, 7))
-    return LtcStep(wiring, arrays, substeps), CompiledLtcStep(wiring, arrays, substeps)
+    return LtcStep(wiring, arrays, substeps, solver), CompiledLtcStep(wiring, arrays, substeps, solver)
 
 
 def cfc_pair(wiring: Wiring, random: np.random.Generator) -> Pair:
@@ -45,4 +47,7 @@ def cfc_pair(wiring: Wiring, random: np.random.Generator) -> Pair:
     return CfcStep(wiring, arrays), CompiledCfcStep(wiring, arrays)
 
 
-PAIRS: dict[str, Callable[[Wiring, np.random.Generator], Pair]] = {"ltc": ltc_pair, "cfc": cfc_pair}
+PAIRS: dict[str, Callable[[Wiring, np.random.Generator], Pair]] = {
+    **{f"ltc {solver}": partial(ltc_pair, solver=solver) for solver in SOLVERS},
+    "cfc": cfc_pair,
+}

@@ -22,13 +22,15 @@ WIRING = auto_ncp(INPUTS, NEURONS, 2, 0)
 CELLS: dict[str, Callable[[torch.Generator], Cell]] = {
     "ltc": lambda random: LTC(WIRING, 3, random),
     "ltc eager": lambda random: LTC(WIRING, 3, random, compiled=False),
+    "ltc midpoint": lambda random: LTC(WIRING, 2, random, solver="exponential_midpoint"),
+    "ltc midpoint eager": lambda random: LTC(WIRING, 2, random, compiled=False, solver="exponential_midpoint"),
     "ltc full": lambda random: LTC(fully_connected(INPUTS, NEURONS, 2, 0), 2, random),
     **{f"cfc {form}": lambda random, form=form: CfC(WIRING, random, form) for form in MAPS},
     "cfc eager": lambda random: CfC(WIRING, random, compiled=False),
     "cfc sparse": lambda random: CfC(random_sparse(INPUTS, NEURONS, 2, 0, 0.6), random),
     "dense": lambda random: DenseCfC(INPUTS, NEURONS, random, hidden=8),
 }
-KERNELS = ["ltc", "ltc full", "cfc default", "cfc sparse"]
+KERNELS = ["ltc", "ltc midpoint", "ltc full", "cfc default", "cfc sparse"]
 
 
 def cell_of(kind: str, seed: int = 0) -> Cell:
@@ -81,7 +83,7 @@ def test_a_ragged_batch_is_each_sequence_by_itself_whatever_fills_the_gaps(kind:
         torch.testing.assert_close(found, wanted, atol=1e-5, rtol=1e-4)
 
 
-@pytest.mark.parametrize("kind", ["ltc", "ltc eager", "cfc default", "dense"])
+@pytest.mark.parametrize("kind", ["ltc", "ltc eager", "ltc midpoint", "ltc midpoint eager", "cfc default", "dense"])
 def test_a_gap_holds_the_state_bit_for_bit(kind: str) -> None:
     cell = cell_of(kind)
     inputs, dt = samples(5, 50)

@@ -30,7 +30,7 @@ ROOT = Path(__file__).parents[2]
 SHIPPED = Bundle.load(share_path("models/car-ltc19"))
 
 built = pytest.mark.skipif(compiled.native is None, reason="the C step is not built here")
-cells = pytest.mark.parametrize("cell", ["ltc", "cfc"])
+cells = pytest.mark.parametrize("cell", PAIRS)
 anywhere = given(
     seed=st.integers(0, 2**32 - 1),
     inputs=st.integers(0, 6),
@@ -43,8 +43,8 @@ def shipped_pair(cell: str) -> Pair:
     wiring, random = Wiring.from_dict(SHIPPED.wiring), np.random.default_rng(0)
     if cell == "cfc":
         return cfc_pair(wiring, random)
-    arrays = SHIPPED.part("liquid.cell")
-    return LtcStep(wiring, arrays, SHIPPED.policy.substeps), CompiledLtcStep(wiring, arrays, SHIPPED.policy.substeps)
+    given = SHIPPED.part("liquid.cell"), SHIPPED.policy.substeps, cell.removeprefix("ltc ")
+    return LtcStep(wiring, *given), CompiledLtcStep(wiring, *given)
 
 
 def drawn(
@@ -109,8 +109,9 @@ def test_over_a_thousand_steps_of_unsteady_time_they_stay_together(cell: str) ->
 
 
 @built
-def test_time_constants_and_a_step_of_no_time_are_those_of_numpy() -> None:
-    ours, theirs = shipped_pair("ltc")
+@pytest.mark.parametrize("cell", [name for name in PAIRS if name != "cfc"])
+def test_time_constants_and_a_step_of_no_time_are_those_of_numpy(cell: str) -> None:
+    ours, theirs = shipped_pair(cell)
     np.testing.assert_array_equal(theirs.time_constants(), ours.time_constants())  # type: ignore[attr-defined]
     for step in (ours, theirs):
         with pytest.raises(ZeroDivisionError):
@@ -141,13 +142,13 @@ def test_a_synapse_outside_the_network_is_refused(wrong: tuple[int, int]) -> Non
     reading = np.array([(wrong[0] + (wrong[0] == 2) * 3, wrong[1], [0.0] * 4)], compiled.READING).tobytes()
     membranes, bias, layers = np.ones((3, 3)).tobytes(), np.ones((3, 4)).tobytes(), np.array([3, 1]).tobytes()
     with pytest.raises(ValueError, match="outside the network"):
-        compiled.native.ltc(2, 1, membranes, synapse, b"")
+        compiled.native.ltc(2, 1, False, membranes, synapse, b"")
     with pytest.raises(ValueError, match="outside the network"):
         compiled.native.cfc(2, bias, reading, layers)
     with pytest.raises(ValueError, match="outside the network"):
         compiled.native.cfc(2, bias, b"", np.array([4, 0]).tobytes())
     with pytest.raises(ValueError, match="outside the network"):
-        compiled.native.ltc(2, 1, membranes[:-1], b"", b"")
+        compiled.native.ltc(2, 1, False, membranes[:-1], b"", b"")
 
 
 STRICT = ["-std=c99", "-Wall", "-Wextra", "-Werror", "-Wconversion", "-pedantic"]
@@ -198,7 +199,7 @@ for _ in range(100):
             assert not wiring.inputs and wrong.size == 0, "accepted"
 synapse = np.array([(2, 0, 1.0, 0.0, 1.0, 1.0)], compiled.SYNAPSE).tobytes()
 try:
-    compiled.native.ltc(2, 1, np.ones((3, 3)).tobytes(), synapse, b"")
+    compiled.native.ltc(2, 1, False, np.ones((3, 3)).tobytes(), synapse, b"")
 except ValueError:
     print("clean")
 """

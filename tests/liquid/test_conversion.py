@@ -159,6 +159,8 @@ def test_what_the_public_package_cannot_hold_is_refused() -> None:
     wiring = auto_ncp(3, 12, 2, 0)
     assert "input map is Affine" in refused(LiquidNetwork(CfC(wiring, random), Affine(3)))
     assert "output map is Linear" in refused(LiquidNetwork(LTC(wiring, 3, random), None, nn.Linear(2, 1)))
+    midpoint = LTC(wiring, 3, random, solver="exponential_midpoint")
+    assert "solver is 'exponential_midpoint'; an ncps LTC has fused_euler alone" in refused(LiquidNetwork(midpoint))
     assert "output map is Affine" in refused(LiquidNetwork(DenseCfC(3, 4, random), None, Affine(4)))
     with pytest.raises(ConversionError, match="Linear: must be an LTC or a CfC"):
         from_ncps(nn.Linear(1, 1))

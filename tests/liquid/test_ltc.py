@@ -6,19 +6,22 @@ import pytest
 import torch
 from ncps.torch import LTC as PublicLTC
 from ncps.wirings import Wiring as PublicWiring
+from random_networks import each_solver
 from torch.nn.functional import softplus
 
 from tidegate.liquid.generators import fully_connected, ncp, random_sparse
 from tidegate.liquid.live import LtcStep
-from tidegate.liquid.ltc import LTC, TAU_FAST, TAU_SLOW, _Sequence
+from tidegate.liquid.ltc import KERNELS, LTC, TAU_FAST, TAU_SLOW, _Sequence
 from tidegate.liquid.wiring import Wiring
-from tidegate.settings.policy import PolicySettings
+from tidegate.settings.policy import SOLVERS, PolicySettings
 
 WIRING = ncp(5, PolicySettings(), 1)
 
 
-def network(substeps: int = 3, compiled: bool = True, seed: int = 0, wiring: Wiring = WIRING) -> LTC:
-    return LTC(wiring, substeps, torch.Generator().manual_seed(seed), compiled)
+def network(
+    substeps: int = 3, compiled: bool = True, seed: int = 0, wiring: Wiring = WIRING, solver: str = SOLVERS[0]
+) -> LTC:
+    return LTC(wiring, substeps, torch.Generator().manual_seed(seed), compiled, solver=solver)
 
 
 def samples(batch: int, steps: int, seed: int = 0, inputs: int = 5) -> tuple[torch.Tensor, torch.Tensor]:
@@ -62,8 +65,9 @@ def test_it_agrees_with_ncps_where_dt_is_one() -> None:
 @pytest.mark.parametrize("substeps", [1, 3, 6])
 @pytest.mark.parametrize("ragged", [False, True])
 @pytest.mark.parametrize("precision", [torch.float32, torch.float64])
+@each_solver
 def test_the_kernels_agree_with_the_eager_form_in_values_and_gradients(
-    wiring: Wiring, substeps: int, ragged: bool, precision: torch.dtype
+    wiring: Wiring, substeps: int, ragged: bool, precision: torch.dtype, solver: str
 ) -> None:
     random = torch.Generator().manual_seed(0)
     mask = torch.rand(8, 12, generator=random) < 0.7 if ragged else None
@@ -74,7 +78,7 @@ def test_the_kernels_agree_with_the_eager_form_in_values_and_gradients(
     }
     found: list[tuple[torch.Tensor, dict[str, torch.Tensor]]] = []
     for compiled in (True, False):
-        net = network(substeps, compiled, wiring=wiring).to(precision)
+        net = network(substeps, compiled, wiring=wiring, solver=solver).to(precision)
         with torch.no_grad():
             for parameter in net.parameters():
                 parameter.add_(0.3 * torch.randn(parameter.shape, generator=torch.Generator().manual_seed(1)))
@@ -94,7 +98,8 @@ def test_the_kernels_agree_with_the_eager_form_in_values_and_gradients(
         assert not gradients["dt"][~mask].any()
 
 
-def test_the_adjoint_passes_gradcheck_in_double_precision() -> None:
+@each_solver
+def test_the_adjoint_passes_gradcheck_in_double_precision(solver: str) -> None:
     random = torch.Generator().manual_seed(0)
 
     def draw(*shape: int, low: float = -1.0, high: float = 1.0) -> torch.Tensor:
@@ -115,12 +120,20 @@ def test_the_adjoint_passes_gradcheck_in_double_precision() -> None:
         *synapses(4),
         *synapses(5),
     ]
-    assert torch.autograd.gradcheck(lambda *given: _Sequence.apply(sensory, recurrent, 2, *given), tensors)
+    assert torch.autograd.gradcheck(lambda *given: _Sequence.apply(solver, sensory, recurrent, 2, *given), tensors)
 
 
+def test_the_solvers_of_the_cell_are_those_of_the_settings_and_another_is_refused() -> None:
+    assert tuple(KERNELS) == SOLVERS
+    assert network().solver == PolicySettings().solver == "fused_euler"
+    with pytest.raises(ValueError, match="the solver is 'rk4'; must be one of fused_euler, exponential_midpoint"):
+        network(solver="rk4")
+
+
+@each_solver
 @pytest.mark.parametrize("compiled", [True, False])
-def test_samples_do_not_mix_even_when_the_batch_is_as_large_as_the_network(compiled: bool) -> None:
-    net = network(compiled=compiled)
+def test_samples_do_not_mix_even_when_the_batch_is_as_large_as_the_network(compiled: bool, solver: str) -> None:
+    net = network(compiled=compiled, solver=solver)
     inputs, dt = samples(19, 6)
     together = net(inputs, dt)
     order = torch.randperm(19, generator=torch.Generator().manual_seed(0))
@@ -129,8 +142,9 @@ def test_samples_do_not_mix_even_when_the_batch_is_as_large_as_the_network(compi
     torch.testing.assert_close(alone, together, atol=1e-6, rtol=1e-5)
 
 
-def test_the_past_does_not_hear_the_future_and_a_carried_state_is_enough() -> None:
-    net = network()
+@each_solver
+def test_the_past_does_not_hear_the_future_and_a_carried_state_is_enough(solver: str) -> None:
+    net = network(solver=solver)
     inputs, dt = samples(3, 10)
     states = net(inputs, dt)
     changed = inputs.clone()
@@ -142,14 +156,15 @@ def test_the_past_does_not_hear_the_future_and_a_carried_state_is_enough() -> No
     torch.testing.assert_close(torch.cat([first, second], 1), states, atol=1e-6, rtol=1e-5)
 
 
-def test_three_substeps_carry_a_frame_to_its_own_command() -> None:
+@pytest.mark.parametrize(("solver", "enough"), [("fused_euler", 3), ("exponential_midpoint", 2)])
+def test_three_evaluations_of_the_synapses_carry_a_frame_to_its_own_command(solver: str, enough: int) -> None:
+    """As many as there are layers; the midpoint rule has two to a sub-step."""
     wiring = ncp(5, PolicySettings(), 4)
     inputs, dt = torch.zeros(2, 1, 5), torch.full((2, 1), 0.05)
     inputs[1] = 3.0
-    motors = {substeps: network(substeps, wiring=wiring)(inputs, dt)[:, 0, wiring.layers[2]] for substeps in (1, 2, 3)}
-    assert torch.equal(motors[1][0], motors[1][1])
-    assert torch.equal(motors[2][0], motors[2][1])
-    assert not torch.equal(motors[3][0], motors[3][1])
+    for substeps in range(1, enough + 1):
+        motors = network(substeps, wiring=wiring, solver=solver)(inputs, dt)[:, 0, wiring.layers[2]]
+        assert torch.equal(motors[0], motors[1]) == (substeps < enough)
 
 
 def test_time_constants_start_between_a_frame_and_a_second_and_only_real_synapses_have_parameters() -> None:

@@ -62,6 +62,11 @@ def test_every_entry_is_declared_with_meaning_and_a_default_inside_its_range() -
         ({"camera": {"rate_hz": 10}}, ["safety.camera_timeout_s", "0.09", "longer", "0.1 s", "camera.rate_hz"]),
         ({"safety": {"filter": {"gain_default": 4.1}}}, ["safety.filter.gain_default", "4.1", "0.5 to 4"]),
         ({"safety": {"filter": {"gain_default": 0.4}}}, ["safety.filter.gain_default", "0.4", "0.5 to 4"]),
+        ({"policy": {"solver": "rk4"}}, ["policy.solver", "'rk4'", "one of fused_euler, exponential_midpoint"]),
+        (
+            {"policy": {"cell": "cfc", "solver": "exponential_midpoint"}},
+            ["'policy.solver' is 'exponential_midpoint'", "it must be fused_euler", "no solver"],
+        ),
         ({"policy": {"gain_low": 4.1}}, ["policy.gain_high", "is 4", "policy.gain_low", "4.1"]),
         ({"policy": {"gain_high": 10}, "safety": {"rate_hz": 10}}, ["policy.gain_high", "is 10", "rate_hz"]),
     ],

@@ -98,6 +98,7 @@ def _summary(bundle: Bundle, wiring: Wiring, step: LtcStep | CfcStep) -> Table:
     for name, words in rows.items():
         table.add_row(name, words)
     if isinstance(step, LtcStep):
+        table.add_row("solver", f"{bundle.policy.solver}, {bundle.policy.substeps} sub-steps a frame")
         fast, slow = step.time_constants()
         for name, part in zip(("inter", "command", "motor"), wiring.layers, strict=True):
             table.add_row(f"time constants, {name}", f"{fast[part].min():.3f} s to {slow[part].max():.2f} s")

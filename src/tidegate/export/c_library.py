@@ -24,9 +24,11 @@ def export_c(network: Network, parity: Parity) -> dict[str, str]:
     """
     written = files("tidegate.export") / "c"
     cell = network.facts["cell"]
+    source = f"cell_ltc_{network.facts['solver']}.c" if cell == "ltc" else "cell_cfc.c"
     return {
         **{name: (written / name).read_text("utf-8") for name in SOURCES},
-        **{f"cell.{kind}": (written / f"cell_{cell}.{kind}").read_text("utf-8") for kind in "hc"},
+        "cell.h": (written / f"cell_{cell}.h").read_text("utf-8"),
+        "cell.c": (written / source).read_text("utf-8"),
         "sizes.h": _sizes(network),
         "liquid_weights.c": _liquid_weights(network),
         "camera_weights.c": camera_weights(network),

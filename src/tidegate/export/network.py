@@ -87,6 +87,7 @@ def _facts(
         "robot": bundle.robot,
         "mass_kg": bundle.mass_kg,
         "cell": policy.cell,
+        **({"solver": policy.solver} if policy.cell == "ltc" else {}),
         "substeps": policy.substeps,
         "image": {"height": camera.height, "width": camera.width, "layout": "rows from the top, RGB, uint8"},
         "input": {"height": bundle.perception.input_height, "width": bundle.perception.input_width},

@@ -118,16 +118,33 @@ def floats(name: Value, *shape: int) -> onnx.ValueInfoProto:
 
 
 def _ltc(add: Graph, network: Network, inputs: Value, neurons: Value, dt: Value) -> Value:
-    """The fused Euler steps of ``liquid.live.LtcStep``, one after the other."""
+    """The sub-steps of ``liquid.live.LtcStep``, one after the other."""
     arrays = network.arrays
     held, held_total = _currents(add, network, "sensory", inputs)
     inertia = add("Div", add.constant(arrays["inertia"]), dt)
     held = add("Add", held, add.constant(arrays["rest"]))
-    held_total = add("Add", add("Add", held_total, add.constant(arrays["leak"])), inertia)
+    held_total = add("Add", held_total, add.constant(arrays["leak"]))
+    if network.facts["solver"] == "exponential_midpoint":
+        return _midpoints(add, network, held, held_total, inertia, neurons)
+    held_total = add("Add", held_total, inertia)
     for _ in range(network.facts["substeps"]):
         current, total = _currents(add, network, "recurrent", neurons)
         top = add("Add", add("Add", add("Mul", inertia, neurons), held), current)
         neurons = add("Div", top, add("Add", held_total, total))
+    return neurons
+
+
+def _midpoints(add: Graph, network: Network, held: Value, held_total: Value, inertia: Value, neurons: Value) -> Value:
+    """The same by the exponential midpoint rule: each half a sub-step, then all of it with what pulled there."""
+    one = add.constant(1.0)
+    for _ in range(network.facts["substeps"]):
+        start = neurons
+        for share in (0.5, 1.0):
+            current, total = _currents(add, network, "recurrent", neurons)
+            conductance = add("Add", held_total, total)
+            away = add("Sub", add("Div", add("Add", held, current), conductance), start)
+            left = add("Exp", add("Mul", add.constant(-share), add("Div", conductance, inertia)))
+            neurons = add("Add", start, add("Mul", add("Sub", one, left), away))
     return neurons
 
 

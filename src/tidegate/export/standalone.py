@@ -108,10 +108,20 @@ class Model:
         return np.asarray(low + (high - low) * share)
 
     def _ltc(self, inputs: Array, neurons: Array, dt: float) -> Array:
-        """Fused Euler steps of the liquid time-constant network (Hasani et al. 2021, AAAI)."""
+        """Sub-steps of the liquid time-constant network (Hasani et al. 2021, AAAI): fused Euler, or the exponential
+        midpoint rule (Hochbruck and Ostermann 2010, Acta Numerica)."""
         a = self.arrays
         held, held_total = self._currents("sensory", inputs)
         inertia = a["inertia"] / dt
+        if self.facts["solver"] == "exponential_midpoint":
+            for _ in range(self.facts["substeps"]):
+                start = neurons
+                for share in (0.5, 1.0):
+                    current, total = self._currents("recurrent", neurons)
+                    conductance = a["leak"] + held_total + total
+                    asymptote = (a["rest"] + held + current) / conductance
+                    neurons = start - np.expm1(-share * conductance / inertia) * (asymptote - start)
+            return neurons
         for _ in range(self.facts["substeps"]):
             current, total = self._currents("recurrent", neurons)
             top = inertia * neurons + a["rest"] + held + current

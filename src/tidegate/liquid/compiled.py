@@ -22,9 +22,13 @@ READING = [("source", "i8"), ("target", "i8"), ("weight", "f8", (BRANCHES,))]
 """Structures of ``c/cells.h``."""
 
 
-def ltc_step(wiring: Wiring, arrays: Arrays, substeps: int) -> LtcStep:
-    """The step of an LTC as this installation has it."""
-    return LtcStep(wiring, arrays, substeps) if native is None else CompiledLtcStep(wiring, arrays, substeps)
+def ltc_step(wiring: Wiring, arrays: Arrays, substeps: int, solver: str = "fused_euler") -> LtcStep:
+    """The step of an LTC as this installation has it.
+
+    Raises:
+        KeyError: there is no such ``solver``, or a parameter is missing.
+    """
+    return (LtcStep if native is None else CompiledLtcStep)(wiring, arrays, substeps, solver)
 
 
 def cfc_step(wiring: Wiring, arrays: Arrays) -> CfcStep:
@@ -37,15 +41,16 @@ class CompiledLtcStep(LtcStep):
 
     runs_in = "C"
 
-    def __init__(self, wiring: Wiring, arrays: Arrays, substeps: int) -> None:
-        super().__init__(wiring, arrays, substeps)
+    def __init__(self, wiring: Wiring, arrays: Arrays, substeps: int, solver: str = "fused_euler") -> None:
+        super().__init__(wiring, arrays, substeps, solver)
         membranes = np.stack([self._capacitance, self._leak, self._leak * arrays["rest"]], axis=1)
 
         def synapses(adjacency: Polarity, prefix: str) -> bytes:
             return np.rec.fromarrays(fold_synapses(wiring, adjacency, arrays, prefix), dtype=SYNAPSE).tobytes()
 
         sensory, recurrent = synapses(wiring.sensory, "sensory"), synapses(wiring.recurrent, "recurrent")
-        self._cell = native.ltc(wiring.inputs, substeps, membranes.tobytes(), sensory, recurrent)
+        midpoint = solver == "exponential_midpoint"
+        self._cell = native.ltc(wiring.inputs, substeps, midpoint, membranes.tobytes(), sensory, recurrent)
 
     def __call__(self, inputs: Floats, state: Floats, dt: float) -> Floats:
         """State (N,) after ``dt`` [s] with ``inputs`` (I,) held.

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn.functional import softplus
 
-from tidegate.liquid import ltc_kernels
+from tidegate.liquid import ltc_kernels, ltc_midpoint_kernels
 from tidegate.liquid.live import FoldedSynapses
 from tidegate.liquid.ragged import first_derivatives_only, present, samples_first, samples_last, traced
 from tidegate.liquid.wiring import Wiring
@@ -26,6 +26,9 @@ from tidegate.liquid.wiring import Wiring
 Array = NDArray[Any]
 Wires = tuple[Array, Array]
 Folded = tuple[Tensor, Tensor, Tensor, Tensor]
+
+KERNELS = {"fused_euler": ltc_kernels, "exponential_midpoint": ltc_midpoint_kernels}
+"""By solver."""
 
 TAU_FAST, TAU_SLOW = 0.05, 1.0
 """Time constants at the start of training [s]: one camera frame to one second."""
@@ -82,11 +85,15 @@ class LTC(nn.Module):
 
     Args:
         wiring: who is wired to whom.
-        substeps: fused Euler sub-steps per step.
+        substeps: solver sub-steps per step.
         random: source of the initial parameters.
         compiled: run the numba kernels on the CPU; otherwise, and under ``torch.compile`` and ``torch.func``, the
             eager reference, several times slower. Second derivatives need the latter.
         tau: time constants at the start [s], fastest and slowest: about one step and the memory that the data ask for.
+        solver: of a sub-step: ``fused_euler``, or ``exponential_midpoint``, twice the work and of second order in dt.
+
+    Raises:
+        ValueError: there is no such solver.
     """
 
     def __init__(
@@ -96,10 +103,14 @@ class LTC(nn.Module):
         random: torch.Generator,
         compiled: bool = True,
         tau: tuple[float, float] = (TAU_FAST, TAU_SLOW),
+        solver: str = "fused_euler",
     ) -> None:
         super().__init__()
+        if solver not in KERNELS:
+            raise ValueError(f"the solver is {solver!r}; must be one of {', '.join(KERNELS)}")
         self.wiring = wiring
         self.substeps = substeps
+        self.solver = solver
         self.compiled = compiled
         self.neurons, self.motor = wiring.neurons, wiring.motor
         self.sensory = Synapses(wiring, wiring.sensory, random)
@@ -149,7 +160,8 @@ class LTC(nn.Module):
         sensory, recurrent = self.sensory.folded(), self.recurrent.folded()
         if self.compiled and inputs.device.type == "cpu" and not traced(inputs):
             given = inputs, inertia, state, leak, leak * self.rest, *sensory, *recurrent
-            states: Tensor = _Sequence.apply(self.sensory.wires, self.recurrent.wires, self.substeps, *given)  # type: ignore[no-untyped-call]
+            wires = self.sensory.wires, self.recurrent.wires
+            states: Tensor = _Sequence.apply(self.solver, *wires, self.substeps, *given)  # type: ignore[no-untyped-call]
             return states
         return self._eager(inputs, inertia, leak, sensory, recurrent, state)
 
@@ -163,36 +175,57 @@ class LTC(nn.Module):
         conductance = opening @ (self.sensory.scatter * weight[:, None]) + leak
         slope, shift, weight, current = recurrent
         to_top, to_total = self.recurrent.scatter * current[:, None], self.recurrent.scatter * weight[:, None]
+
+        def opened(state: Tensor) -> Tensor:
+            return torch.sigmoid(slope * state[:, self.recurrent.source] + shift)
+
+        def fused_euler(state: Tensor, t: int) -> Tensor:
+            opening = opened(state)
+            top = inertia[:, t] * state + drive[:, t] + opening @ to_top
+            return top / (inertia[:, t] + conductance[:, t] + opening @ to_total)
+
+        def exponential_midpoint(state: Tensor, t: int) -> Tensor:
+            reached = state
+            for share in (0.5, 1.0):
+                opening = opened(reached)
+                total = conductance[:, t] + opening @ to_total
+                asymptote = (drive[:, t] + opening @ to_top) / total
+                reached = state - torch.expm1(-share * total / inertia[:, t]) * (asymptote - state)
+            return reached
+
+        substep = {"fused_euler": fused_euler, "exponential_midpoint": exponential_midpoint}[self.solver]
         states = []
         for t in range(drive.shape[1]):
             for _ in range(self.substeps):
-                opening = torch.sigmoid(slope * state[:, self.recurrent.source] + shift)
-                top = inertia[:, t] * state + drive[:, t] + opening @ to_top
-                state = top / (inertia[:, t] + conductance[:, t] + opening @ to_total)
+                state = substep(state, t)
             states.append(state)
         return torch.stack(states, dim=1)
 
 
 class _Sequence(torch.autograd.Function):
-    """``ltc_kernels.forward`` and ``ltc_kernels.backward`` as one differentiable operation."""
+    """``forward`` and ``backward`` of a solver's kernels as one differentiable operation."""
 
     @staticmethod
-    def forward(ctx: Any, sensory_wires: Wires, recurrent_wires: Wires, substeps: int, *tensors: Tensor) -> Tensor:
+    def forward(
+        ctx: Any, solver: str, sensory_wires: Wires, recurrent_wires: Wires, substeps: int, *tensors: Tensor
+    ) -> Tensor:
+        kernels = KERNELS[solver]
         inputs, inertia, start = (samples_last(each) for each in tensors[:3])
         leak, rest, *parameters = (each.detach().numpy() for each in tensors[3:])
         sensory = FoldedSynapses(*sensory_wires, *parameters[:4])
         recurrent = FoldedSynapses(*recurrent_wires, *parameters[4:])
         steps, neurons, batch = inertia.shape
 
-        def empty(count: int, size: int) -> Array:
-            return np.empty((count, size, batch), inertia.dtype)
+        def empty(*shape: int) -> Array:
+            return np.empty((*shape, batch), inertia.dtype)
 
-        states, totals = empty(steps * substeps + 1, neurons), empty(steps * substeps, neurons)
-        sensed, opened = empty(steps, len(sensory.source)), empty(steps * substeps, len(recurrent.source))
+        stages = substeps * kernels.STAGES
+        states, kept = empty(steps * stages + 1, neurons), empty(steps * stages, *kernels.KEPT, neurons)
+        sensed, opened = empty(steps, len(sensory.source)), empty(steps * stages, len(recurrent.source))
         states[0] = start
-        ctx.kept = (inputs, inertia, sensory, recurrent, substeps, states, totals, sensed, opened)
-        ltc_kernels.forward(inputs, inertia, leak, rest, *ctx.kept[2:])
-        return samples_first(states[substeps::substeps])
+        ctx.kernels, ctx.kept = kernels, (inputs, inertia, sensory, recurrent, substeps, states, kept, sensed, opened)
+        kernels.forward(inputs, inertia, leak, rest, *ctx.kept[2:])
+        return samples_first(states[stages::stages])
 
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:
@@ -205,7 +238,7 @@ class _Sequence(torch.autograd.Function):
             np.zeros((4, len(synapses.source), inertia.shape[-1]), inertia.dtype) for synapses in (sensory, recurrent)
         )
         found = to_inputs, to_inertia, to_leak, to_rest, to_sensory, to_recurrent, to_start
-        ltc_kernels.backward(samples_last(gradients[0]), *ctx.kept, *found)
+        ctx.kernels.backward(samples_last(gradients[0]), *ctx.kept, *found)
         shared = to_leak, to_rest, *to_sensory, *to_recurrent
         of_samples = (samples_first(each) for each in (to_inputs, to_inertia, to_start))
-        return (None, None, None, *of_samples, *(torch.from_numpy(each.sum(axis=-1)) for each in shared))
+        return (None, None, None, None, *of_samples, *(torch.from_numpy(each.sum(axis=-1)) for each in shared))

@@ -22,9 +22,12 @@ from tidegate.liquid.live import FoldedSynapses
 
 Array = NDArray[Any]  # float32 in training, float64 in the gradient check
 
+STAGES, KEPT = 1, ()
+"""States that a sub-step goes through; what each keeps for the adjoint besides one array."""
+
 
 @njit(cache=True)  # type: ignore[untyped-decorator]
-def _open(synapses: FoldedSynapses, values: Array, opening: Array, top: Array, total: Array) -> None:
+def open_synapses(synapses: FoldedSynapses, values: Array, opening: Array, top: Array, total: Array) -> None:
     """Fill ``opening`` (E, B) at the sources' ``values``; add the currents to ``top`` and ``total`` (N, B)."""
     one = values.dtype.type(1)
     synapse_count, batch = opening.shape
@@ -41,7 +44,7 @@ def _open(synapses: FoldedSynapses, values: Array, opening: Array, top: Array, t
 
 
 @njit(cache=True)  # type: ignore[untyped-decorator]
-def _open_adjoint(
+def open_synapses_adjoint(
     synapses: FoldedSynapses,
     values: Array,
     opening: Array,
@@ -53,7 +56,7 @@ def _open_adjoint(
     to_current: Array,
     to_values: Array,
 ) -> None:
-    """Adjoint of ``_open``: ``by_*`` (N, B) are the gradients by its sums, ``to_*`` are added to."""
+    """Adjoint of ``open_synapses``: ``by_*`` (N, B) are the gradients by its sums, ``to_*`` are added to."""
     one = values.dtype.type(1)
     synapse_count, batch = opening.shape
     for e in range(synapse_count):
@@ -100,14 +103,14 @@ def forward(
             for b in range(batch):
                 held[i, b] = rest[i]
                 held_total[i, b] = inertia[t, i, b] + leak[i]
-        _open(sensory, inputs[t], sensed[t], held, held_total)
+        open_synapses(sensory, inputs[t], sensed[t], held, held_total)
         for _ in range(substeps):
             x, y, total = states[k], states[k + 1], totals[k]
             for i in range(neurons):
                 for b in range(batch):
                     y[i, b] = inertia[t, i, b] * x[i, b] + held[i, b]
                     total[i, b] = held_total[i, b]
-            _open(recurrent, x, opened[k], y, total)
+            open_synapses(recurrent, x, opened[k], y, total)
             for i in range(neurons):
                 for b in range(batch):
                     y[i, b] /= total[i, b]
@@ -163,7 +166,7 @@ def backward(
                     by_held_total[i, b] += by_total[i, b]
                     to_inertia[t, i, b] += top * x[i, b] + by_total[i, b]
                     flow[i, b] = top * inertia[t, i, b]
-            _open_adjoint(
+            open_synapses_adjoint(
                 recurrent,
                 x,
                 opened[k],
@@ -180,7 +183,7 @@ def backward(
             for b in range(batch):
                 to_rest[i, b] += by_held[i, b]
                 to_leak[i, b] += by_held_total[i, b]
-        _open_adjoint(
+        open_synapses_adjoint(
             sensory,
             inputs[t],
             sensed[t],

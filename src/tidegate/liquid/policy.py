@@ -124,4 +124,4 @@ def make_step(bundle: Bundle, wiring: Wiring) -> LtcStep | CfcStep:
     arrays = bundle.part("liquid.cell")
     if bundle.policy.cell == "cfc":
         return cfc_step(wiring, arrays)
-    return ltc_step(wiring, arrays, bundle.policy.substeps)
+    return ltc_step(wiring, arrays, bundle.policy.substeps, bundle.policy.solver)

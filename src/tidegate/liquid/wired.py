@@ -34,7 +34,7 @@ class WiredPolicy(nn.Module):
         self.input_bias = nn.Parameter(torch.zeros(wiring.inputs))
         self.cell: LTC | CfC
         if settings.cell == "ltc":
-            self.cell = LTC(wiring, settings.substeps, random)
+            self.cell = LTC(wiring, settings.substeps, random, solver=settings.solver)
         else:
             self.cell = CfC(wiring, random)
         self.output_weight = nn.Parameter(torch.ones(wiring.motor))

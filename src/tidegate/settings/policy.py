@@ -5,7 +5,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from tidegate.errors import SettingsError
 from tidegate.settings.schema import setting
+
+SOLVERS = ("fused_euler", "exponential_midpoint")
+"""How an LTC's equation is solved over a sub-step; the first is the default."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,8 +30,15 @@ class PolicySettings:
     acceleration_scale: float = setting(4.0, "m/s²", "acceleration of a motor output of one", low=0.1, high=20)
     curvature_scale: float = setting(0.1, "1/m", "path curvature of a motor output of one", low=0.001, high=2)
     speed_scale: float = setting(15.0, "m/s", "speed that is one at the network's input", low=0.1, high=100)
+    solver: str = setting(
+        SOLVERS[0], "", "how the LTC's equation is solved over a sub-step; a CfC has no solver", choices=SOLVERS
+    )
     substeps: int = setting(
-        3, "1", "solver sub-steps per frame; with one per layer a frame moves its own command", low=1, high=32
+        3,
+        "1",
+        "solver sub-steps per frame; with one per layer (of the midpoint rule, per two) a frame moves its own command",
+        low=1,
+        high=32,
     )
     dt_max_s: float = setting(0.5, "s", "a longer gap between frames, or time going back, resets the state", low=0.01)
     gain_names: tuple[str, ...] = setting(
@@ -35,3 +46,15 @@ class PolicySettings:
     )
     gain_low: float = setting(0.5, "1/s", "smallest outermost barrier gain", low=0.01, high=50)
     gain_high: float = setting(4.0, "1/s", "largest outermost barrier gain", low=0.01, high=50)
+
+    def __post_init__(self) -> None:
+        """Refuse a solver where nothing is solved.
+
+        Raises:
+            SettingsError: of a closed form.
+        """
+        if self.cell == "cfc" and self.solver != SOLVERS[0]:
+            raise SettingsError(
+                f"'policy.solver' is '{self.solver}'; where 'policy.cell' is 'cfc' it must be {SOLVERS[0]}: "
+                "a closed form has no solver"
+            )

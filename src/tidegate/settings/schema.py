@@ -96,7 +96,8 @@ def build(section: type, values: Mapping[str, Any], source: str, prefix: str = "
     """Make a settings section from nested plain values; absent keys take their defaults.
 
     Raises:
-        SettingsError: unknown key, wrong type or value out of range, naming ``source`` (a file), key, value, allowed.
+        SettingsError: unknown key, wrong type, value out of range or beside another that it does not go with, naming
+            ``source`` (a file), key, value, allowed.
     """
     hints = _hints(section)
     known = {item.name: item for item in dataclasses.fields(section)}
@@ -117,7 +118,10 @@ def build(section: type, values: Mapping[str, Any], source: str, prefix: str = "
             made[name] = known[name].metadata["build"]({}, source, f"{prefix}{name}")
         elif name not in made and dataclasses.is_dataclass(kind):
             made[name] = build(cast(type, kind), {}, source, f"{prefix}{name}.")
-    return section(**made)
+    try:
+        return section(**made)
+    except SettingsError as error:  # of values that do not go together
+        raise SettingsError(f"{source}: {error}") from error
 
 
 def mapping(value: Any, key: str, source: str) -> Mapping[str, Any]:

@@ -23,9 +23,14 @@ typedef union {
     uint32_t bits;
 } tidegate_bits;
 
-/* 1 / (1 + e^-x), off by 1.5e-7 of itself at most; NaN stays NaN. No call and no branch, so that a loop over it becomes
-   vector instructions under strict rules too. e^-x = 2^n e^r with |r| <= ln(2) / 2; polynomial of Cephes' expf. */
-static inline float tidegate_sigmoid(float x)
+typedef struct { /* e^-x = power (1 + rise) */
+    float power;
+    float rise;
+} tidegate_decay;
+
+/* e^-x; NaN stays NaN. No call and no branch, so that a loop over it becomes vector instructions under strict rules
+   too. e^-x = 2^n e^r with |r| <= ln(2) / 2; polynomial of Cephes' expf. */
+static inline tidegate_decay tidegate_decayed(float x)
 {
     tidegate_bits y;
     tidegate_bits power;
@@ -45,8 +50,21 @@ static inline float tidegate_sigmoid(float x)
     p = (p * r) + 4.1665795894e-2F;
     p = (p * r) + 1.6666665459e-1F;
     p = (p * r) + 5.0000001201e-1F;
-    p = ((p * r) * r) + r + 1.0F;
-    return 1.0F / (1.0F + (p * power.value));
+    return (tidegate_decay){power.value, ((p * r) * r) + r};
+}
+
+/* 1 / (1 + e^-x), off by 1.5e-7 of itself at most. */
+static inline float tidegate_sigmoid(float x)
+{
+    const tidegate_decay e = tidegate_decayed(x);
+    return 1.0F / (1.0F + ((e.rise + 1.0F) * e.power));
+}
+
+/* 1 - e^-x, for small x too. */
+static inline float tidegate_relaxed(float x)
+{
+    const tidegate_decay e = tidegate_decayed(x);
+    return (1.0F - e.power) - (e.power * e.rise);
 }
 
 #endif

@@ -17,10 +17,16 @@ static inline double limited(double x)
     return (low < -700.0) ? -700.0 : low;
 }
 
-/* 1 / (1 + e^-x) of a limited x, off by 4e-16 at most; NaN stays NaN. No call and no branch, so that a loop over it
-   becomes vector instructions. e^-x = 2^n e^r with |r| <= ln(2) / 2, and e^r = (even + odd) / (even - odd), the Pade
-   approximant [5/5], off by 9e-16 of itself there at most: one division in all. */
-static inline double sigmoid(double x)
+typedef struct { /* e^-x = power (even + odd) / (even - odd) */
+    double power;
+    double even;
+    double odd;
+} decay;
+
+/* e^-x of a limited x; NaN stays NaN. No call, no branch and no division, so that a loop over it becomes vector
+   instructions. e^-x = 2^n e^r with |r| <= ln(2) / 2, and e^r = (even + odd) / (even - odd), the Pade approximant
+   [5/5], off by 9e-16 of itself there at most. */
+static inline decay decayed(double x)
 {
     number shifted;
     number power;
@@ -32,17 +38,28 @@ static inline double sigmoid(double x)
     const double square = r * r;
     const double even = (((30.0 * square) + 3360.0) * square) + 30240.0;
     const double odd = r * (((square + 420.0) * square) + 15120.0);
-    const double below = even - odd;
-    return below / (below + ((even + odd) * power.value));
+    return (decay){power.value, even, odd};
+}
+
+/* 1 / (1 + e^-x) of a limited x, off by 4e-16 at most. */
+static inline double sigmoid(double x)
+{
+    const decay e = decayed(x);
+    const double below = e.even - e.odd;
+    return below / (below + ((e.even + e.odd) * e.power));
 }
 
 /* Four at a time where the processor has AVX2: the same bits, as no operation sees its neighbours. */
 #if defined(__x86_64__) && defined(__GLIBC__) && defined(__has_attribute)
 #if __has_attribute(target_clones)
-__attribute__((target_clones("avx2", "default")))
+#define FOUR_AT_A_TIME __attribute__((target_clones("avx2", "default")))
 #endif
 #endif
-static void open_all(double opening[], size_t count)
+#ifndef FOUR_AT_A_TIME
+#define FOUR_AT_A_TIME
+#endif
+
+FOUR_AT_A_TIME static void open_all(double opening[], size_t count)
 {
     for (size_t e = 0; e < count; e++) {
         opening[e] = sigmoid(opening[e]);
@@ -54,9 +71,14 @@ static int inside(int64_t index, size_t size)
     return ((index >= 0) && ((uint64_t)index < size)) ? 1 : 0;
 }
 
-/* Liquid time-constant network: fused Euler sub-steps (Hasani et al. 2021, AAAI). With z = sigmoid(slope x + shift),
+/* Liquid time-constant network (Hasani et al. 2021, AAAI). With z = sigmoid(slope x + shift), conductance G = leak +
+   sum of weight z and current I = rest + sum of current z, a sub-step of length h by fused Euler is
 
-       x <- (C/h x + rest + sum of current z) / (C/h + leak + sum of weight z)                                      */
+       x <- (C/h x + I) / (C/h + G)
+
+   and by the exponential midpoint rule (Hochbruck and Ostermann 2010, Acta Numerica), with y the middle,
+
+       y <- x + (1 - e^(-h/2 G(x)/C)) (I(x)/G(x) - x),  x <- x + (1 - e^(-h G(y)/C)) (I(y)/G(y) - x)                */
 
 static int synapses_fit(const synapse synapses[], size_t count, size_t sources, size_t targets)
 {
@@ -76,7 +98,7 @@ int ltc_fits(const ltc *cell)
 size_t ltc_scratch(const ltc *cell)
 {
     const size_t most = (cell->sensory_count > cell->recurrent_count) ? cell->sensory_count : cell->recurrent_count;
-    return (4 * cell->neurons) + most;
+    return (6 * cell->neurons) + most;
 }
 
 typedef struct { /* on one neuron */
@@ -97,28 +119,73 @@ static void add_pull(const synapse synapses[], size_t count, const double values
     }
 }
 
+/* Pulls with the openings at ``values``; 1 if one is NaN, and then no neuron may stay a number. */
+static int pull_all(const ltc *cell, const pull held[], const double values[], double opening[], pull pulled[])
+{
+    memcpy(pulled, held, cell->neurons * sizeof(pull));
+    add_pull(cell->recurrent, cell->recurrent_count, values, opening, pulled);
+    int broken = 0;
+    for (size_t i = 0; i < cell->neurons; i++) {
+        broken |= (isnan(pulled[i].conductance) != 0) ? 1 : 0;
+    }
+    return broken;
+}
+
+static void fused_euler(const ltc *cell, const pull held[], double rate, double state[], pull pulled[],
+                        double opening[])
+{
+    const int broken = pull_all(cell, held, state, opening, pulled);
+    for (size_t i = 0; i < cell->neurons; i++) {
+        const double inertia = cell->membranes[i].capacitance * rate;
+        const double moved = ((inertia * state[i]) + pulled[i].current) / (inertia + pulled[i].conductance);
+        state[i] = (broken != 0) ? (double)NAN : moved;
+    }
+}
+
+/* ``state`` as it is a ``time`` [sub-steps] after ``start``, if what pulls does not change; ``elastance``: h/C. */
+FOUR_AT_A_TIME static void relax_all(const double start[restrict], const double elastance[restrict],
+                                     const pull pulled[restrict], double time, size_t count, double state[restrict])
+{
+    for (size_t i = 0; i < count; i++) {
+        const decay e = decayed(limited(pulled[i].conductance * (time * elastance[i])));
+        const double gone = (e.even * (1.0 - e.power)) - (e.odd * (1.0 + e.power)); /* 1 - e^-x = gone / below */
+        const double below = e.even - e.odd;
+        const double away = pulled[i].current - (pulled[i].conductance * start[i]);
+        state[i] = start[i] + ((gone * away) / (below * pulled[i].conductance));
+    }
+}
+
+/* The same with what pulls at ``state`` as it was. */
+static void relax(const ltc *cell, const pull held[], const double start[], const double elastance[], double time,
+                  double state[], pull pulled[], double opening[])
+{
+    const int broken = pull_all(cell, held, state, opening, pulled);
+    relax_all(start, elastance, pulled, (broken != 0) ? (double)NAN : time, cell->neurons, state);
+}
+
 void ltc_step(const ltc *cell, const double inputs[], double state[], double rate, double scratch[])
 {
     const size_t neurons = cell->neurons;
     pull *held = (pull *)scratch;
     pull *pulled = &held[neurons];
-    double *opening = &scratch[4 * neurons];
+    double *start = &scratch[4 * neurons];
+    double *elastance = &start[neurons]; /* of a sub-step */
+    double *opening = &elastance[neurons];
     for (size_t i = 0; i < neurons; i++) {
         held[i].conductance = cell->membranes[i].leak;
         held[i].current = cell->membranes[i].rest;
     }
+    for (size_t i = 0; (cell->midpoint != 0) && (i < neurons); i++) {
+        elastance[i] = 1.0 / (cell->membranes[i].capacitance * rate);
+    }
     add_pull(cell->sensory, cell->sensory_count, inputs, opening, held);
     for (size_t k = 0; k < cell->substeps; k++) {
-        memcpy(pulled, held, neurons * sizeof(pull));
-        add_pull(cell->recurrent, cell->recurrent_count, state, opening, pulled);
-        int broken = 0;
-        for (size_t i = 0; i < neurons; i++) {
-            broken |= (isnan(pulled[i].conductance) != 0) ? 1 : 0;
-        }
-        for (size_t i = 0; i < neurons; i++) {
-            const double inertia = cell->membranes[i].capacitance * rate;
-            const double moved = ((inertia * state[i]) + pulled[i].current) / (inertia + pulled[i].conductance);
-            state[i] = (broken != 0) ? (double)NAN : moved;
+        if (cell->midpoint == 0) {
+            fused_euler(cell, held, rate, state, pulled, opening);
+        } else {
+            memcpy(start, state, neurons * sizeof(double));
+            relax(cell, held, start, elastance, 0.5, state, pulled, opening);
+            relax(cell, held, start, elastance, 1.0, state, pulled, opening);
         }
     }
 }

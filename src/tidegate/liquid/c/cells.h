@@ -31,6 +31,7 @@ typedef struct {
     size_t inputs;
     size_t neurons;
     size_t substeps;
+    int midpoint; /* how a sub-step is solved: 1 exponential midpoint, 0 fused Euler */
     size_t sensory_count;
     size_t recurrent_count;
     const membrane *membranes; /* [neurons] */

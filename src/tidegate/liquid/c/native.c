@@ -70,7 +70,8 @@ static PyObject *make_ltc(PyObject *module, PyObject *arguments)
     PyObject **given = made.parameters;
     Py_ssize_t inputs = 0;
     Py_ssize_t substeps = 0;
-    if (PyArg_ParseTuple(arguments, "nnSSS", &inputs, &substeps, &given[0], &given[1], &given[2]) == 0) {
+    int midpoint = 0;
+    if (PyArg_ParseTuple(arguments, "nnpSSS", &inputs, &substeps, &midpoint, &given[0], &given[1], &given[2]) == 0) {
         return NULL;
     }
     int whole = ((inputs >= 0) && (substeps >= 0)) ? 1 : 0;
@@ -78,6 +79,7 @@ static PyObject *make_ltc(PyObject *module, PyObject *arguments)
     made.inputs = cell->inputs = (size_t)inputs;
     made.neurons = cell->neurons = count(given[0], sizeof(membrane), &whole);
     cell->substeps = (size_t)substeps;
+    cell->midpoint = midpoint;
     cell->sensory_count = count(given[1], sizeof(synapse), &whole);
     cell->recurrent_count = count(given[2], sizeof(synapse), &whole);
     cell->membranes = (const void *)PyBytes_AS_STRING(given[0]);
@@ -163,7 +165,8 @@ static PyObject *step(PyObject *module, PyObject *const *arguments, Py_ssize_t g
 }
 
 static PyMethodDef functions[] = {
-    {"ltc", make_ltc, METH_VARARGS, "ltc(inputs, substeps, membranes, sensory, recurrent): a cell, of the structures' bytes"},
+    {"ltc", make_ltc, METH_VARARGS,
+     "ltc(inputs, substeps, midpoint, membranes, sensory, recurrent): a cell, of the structures' bytes"},
     {"cfc", make_cfc, METH_VARARGS, "cfc(inputs, bias, readings, layers): a cell, of the structures' bytes"},
     {"step", (PyCFunction)(void (*)(void))step, METH_FASTCALL, "step(cell, inputs, state, time, after): fills after"},
     {NULL, NULL, 0, NULL},

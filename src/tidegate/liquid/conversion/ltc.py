@@ -62,8 +62,10 @@ def sent(network: LiquidNetwork, cell: LTC, public: Any) -> nn.Module:
     """Our ``network`` around ``cell`` as an ``ncps.torch.LTC``.
 
     Raises:
-        ConversionError: its maps are not elementwise.
+        ConversionError: its maps are not elementwise, or it has another solver than fused Euler.
     """
+    if cell.solver != "fused_euler":
+        raise ConversionError(f"the solver is '{cell.solver}'; an ncps LTC has fused_euler alone")
     from ncps.wirings import Wiring as PublicWiring
 
     wiring = cell.wiring
