@@ -77,6 +77,7 @@ def test_an_attack_counts_camera_episodes_in_a_row_of_their_own(attacked: tuple[
     assert (out / OUTCOMES).read_text().count("\n") == 3
 
 
+@pytest.mark.slow
 def test_the_worst_episodes_are_bags_that_replay_bit_for_bit(attacked: tuple[Path, str]) -> None:
     out, _ = attacked
     for bag in sorted((out / "bags").iterdir()):

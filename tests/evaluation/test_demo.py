@@ -13,6 +13,7 @@ from tidegate.cli.explain import explanations, sheet
 from tidegate.evaluation.survey import survey_task
 
 
+@pytest.mark.slow
 def test_explanations_from_a_watched_drive(task, car_settings):
     watched = survey_task(task)
     assert watched.state.shape == (len(watched.output), 5)

@@ -61,6 +61,7 @@ def test_a_quantity_that_vanished_is_caught() -> None:
     assert "nominal: 0 records here alone" in said
 
 
+@pytest.mark.slow
 def test_what_is_ignored_is_no_difference(tmp_path: Path) -> None:
     """Of the reference health and the bounds of the lane are changed, and nothing else."""
     bag, page = shutil.copytree(GOLDEN / "road", tmp_path / "road"), tmp_path / "page.html"

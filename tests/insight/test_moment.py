@@ -268,6 +268,7 @@ def test_what_a_bag_lacks_is_left_out(tmp_path: Path) -> None:
     assert titles == ["What it saw", what_if, "Neurons", "Verdict", "How exact this is", "Data"]
 
 
+@pytest.mark.slow
 def test_two_bundles_are_told_side_by_side(tmp_path: Path) -> None:
     """The other one asks for a little more force; its camera network is the same."""
     other = Path(shutil.copytree(share_path("models/car-ltc19"), tmp_path / "other"))

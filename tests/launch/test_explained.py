@@ -39,6 +39,7 @@ def test_the_arguments_explain_themselves(environment: dict[str, str], name: str
     assert "no description given" not in shown
 
 
+@pytest.mark.slow
 def test_a_missing_bundle_ends_the_launch_with_its_reason(launch: Callable[..., Launched], tmp_path: Path) -> None:
     launched = launch("robot.launch.py", f"bundle:={tmp_path}/nothing")
     assert launched.process.wait(PATIENCE_S) == 1

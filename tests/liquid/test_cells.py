@@ -53,6 +53,7 @@ def samples(batch: int, steps: int, seed: int = 0) -> tuple[Tensor, Tensor]:
     return torch.randn(batch, steps, INPUTS, generator=random), 0.02 + 0.2 * torch.rand(batch, steps, generator=random)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", CELLS)
 @pytest.mark.parametrize("whole", [False, True], ids=["cell", "network"])
 def test_a_ragged_batch_is_each_sequence_by_itself_whatever_fills_the_gaps(kind: str, whole: bool) -> None:

@@ -120,6 +120,7 @@ def test_the_kernels_agree_with_the_eager_form_in_values_and_gradients(wiring: W
         assert error < 1e-5, (name, error)
 
 
+@pytest.mark.slow
 def test_the_adjoint_passes_gradcheck_in_double_precision() -> None:
     net = CfC(with_feedback(1), torch.Generator().manual_seed(0)).double()
     random = torch.Generator().manual_seed(1)

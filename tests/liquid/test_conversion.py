@@ -136,6 +136,7 @@ def networks() -> dict[str, LiquidNetwork]:
     return made
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", networks())
 def test_our_networks_give_the_same_outputs_in_the_public_package(kind: str) -> None:
     network = networks()[kind].double()

@@ -127,6 +127,7 @@ def spun(executor: Executor, observer: Observer, node: Any, expected: Rights) ->
     return seen
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("space", "clock"), [("", "system"), ("/car", "shared")])
 def test_on_a_robot_every_node_has_what_the_policy_allows_and_nothing_else(
     ros: EventsExecutor, observer: Observer, bundle: Path, space: str, clock: Time

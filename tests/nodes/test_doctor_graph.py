@@ -90,6 +90,7 @@ def test_healthy_sensors_give_no_warning_but_that_the_stack_is_not_up(sensors: A
     assert "+0.0° off the way" in mount.said
 
 
+@pytest.mark.slow
 def test_a_camera_by_another_name_is_looked_at_there(sensors: Any, settings: Settings) -> None:
     """And where the settings do not name it, the doctor names what there is."""
     own = "/front/image_raw/compressed"

@@ -133,6 +133,7 @@ def test_the_clock_is_that_of_the_stamps_where_these_are_simulated(
     assert len(times) > 10
 
 
+@pytest.mark.slow
 def test_compressed_images_are_played_as_images(ros: Executor, tmp_path: Path) -> None:
     """And topics of other names as ours."""
     done, data = cv2.imencode(".png", np.full((8, 16, 3), (10, 20, 30), np.uint8))  # blue, green, red

@@ -136,6 +136,7 @@ def test_a_recorder_that_stood_still_warns_for_it_may_be_deaf(ros: Executor, rec
     assert said.count("held up for") == 1
 
 
+@pytest.mark.slow
 def test_splits_snapshots_and_contract_come_by_parameters(ros: Executor, recorder: Start, tmp_path: Path) -> None:
     process = recorder(
         f"path:={tmp_path}/bag", "max_bag_duration:=1", f"snapshots:={tmp_path}/snapshots", "snapshot_before_s:=0.5",

@@ -72,6 +72,7 @@ def loop() -> Loop:
     return Loop(1003)
 
 
+@pytest.mark.slow
 def test_it_drives_in_its_lane_and_a_stop_stands(loop: Loop) -> None:
     loop.drive(1.0)
     assert set(loop.drive(11.0)) == {Mode.NORMAL}
