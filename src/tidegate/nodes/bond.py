@@ -22,11 +22,12 @@ LAST_WORDS_S = 1.0
 """For a node that hangs to say where, before it is killed."""
 
 
-def bond(context: LaunchContext, action: Node) -> None:
-    """Watch the lifecycle node of ``action`` from now on, if the argument ``bond_timeout`` says so."""
+def bond(context: LaunchContext, action: Node, *, starting: bool = False) -> None:
+    """Watch the lifecycle node of ``action`` from now on, if the argument ``bond_timeout`` says so; of one that is
+    ``starting`` nothing is counted before its first answer."""
     limit_s = float(LaunchConfiguration("bond_timeout").perform(context))
     if limit_s > 0:
-        _Bond(context, action, math.ceil(limit_s / PERIOD_S))
+        _Bond(context, action, math.ceil(limit_s / PERIOD_S), met=not starting)
 
 
 class _Bond:
@@ -36,13 +37,13 @@ class _Bond:
     was stopped by the safety filter's watchdogs, or by the actuators' time-out where the safety node hangs.
     """
 
-    def __init__(self, context: LaunchContext, action: Node, looks: int) -> None:
-        """``looks``: so many questions in a row may stay without answer."""
+    def __init__(self, context: LaunchContext, action: Node, looks: int, *, met: bool) -> None:
+        """``looks``: so many questions in a row may stay without answer; ``met``: it has answered somebody already."""
         self._context, self._action, self._looks = context, action, looks
         self._node = get_ros_node(context)
         self._client = self._node.create_client(GetState, f"{action.node_name}/get_state")
         self._asked: list[Any] = []
-        self._met, self._silent = False, 0
+        self._met, self._silent = met, 0
         self._timer = self._node.create_timer(PERIOD_S, self._look, clock=Clock(clock_type=ClockType.STEADY_TIME))
 
     def _look(self) -> None:
@@ -53,7 +54,7 @@ class _Bond:
         if any(question.done() for question in self._asked):
             self._met, self._silent = True, 0
             self._forget()
-        elif self._met:  # before, it starts
+        elif self._met and self._asked:
             self._silent += 1
         if self._silent > self._looks:
             self._end()

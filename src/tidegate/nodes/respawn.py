@@ -83,7 +83,7 @@ class Respawn:
 
     def _begin(self, context: LaunchContext, name: str, node: Node) -> list[Action] | None:
         if not is_true("autostart", context):
-            bond(context, node)
+            bond(context, node, starting=True)
             return [LogInfo(msg=f"{name} is started again and waits for 'ros2 lifecycle set'")]
         remote = Remote(get_ros_node(context), name)
         return self._poll(context, name, node, remote, bring_back(remote))
