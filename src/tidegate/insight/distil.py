@@ -81,7 +81,7 @@ class Round:
     r2_met: list[float]
 
 
-def distil(
+def distil_policy(
     task: Task,
     seeds: list[int],
     rounds: int,

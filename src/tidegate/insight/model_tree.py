@@ -207,7 +207,7 @@ class _Growing:
         )
 
     def _formula(self, samples: Indices) -> Floats:
-        """Weights (1 + T,) of the constant and of the standardised terms; those that do next to nothing are left out."""
+        """Weights (1 + T,) of the constant and of the standardised terms; slight ones are left out."""
         table, kept = self._table[samples], np.ones(1 + len(self._terms), bool)
         design, target = table[:, :-1], table[:, -1]
         weights = np.zeros(len(kept))
