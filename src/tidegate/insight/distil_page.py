@@ -122,19 +122,30 @@ def _neurons(told: Facts) -> Section:
             number(one["gap"], 2),
             number(one["modularity"], 2),
             number(one["accuracy"], 2),
+            number(one["usual"], 2),
         )
         for one in made["neurons"]
     ]
     mean = ["mean", ""]
-    for key in ("r2", "variance", "gap", "modularity", "accuracy"):
+    for key in ("r2", "variance", "gap", "modularity", "accuracy", "usual"):
         mean.append(number(float(np.mean([one[key] for one in made["neurons"]])), 2))
-    head = ("neuron", "leaves", "R²", "variance within a path", "information gap", "modularity", "path accuracy")
+    head = (
+        "neuron",
+        "leaves",
+        "R²",
+        "variance within a path",
+        "information gap",
+        "modularity",
+        "path accuracy",
+        "usual path",
+    )
     note = (
         "A tree of at most 16 leaves for each neuron, from the same state to its response (Wang et al., CoRL 2023), "
         f"measured on {made['frames']} held-out states. Variance within a path: 0 = the path says all of the response. "
         "Information gap: how much more the neuron tells of its own path than any other does; below zero another tells "
         "more. Modularity: 1 = it tells of one neuron's paths alone. Path accuracy: how often the path can be read off "
-        f"the response. Logic conflict: paths read off two neurons contradict one another in {made['conflict']:.1%} of "
+        "the response; usual path: how often guessing the most frequent one would be right. Logic conflict: paths "
+        f"read off two neurons contradict one another in {made['conflict']:.1%} of "
         "states and pairs."
     )
     return Section("One tree per neuron", note, table(head, [*rows, mean]))

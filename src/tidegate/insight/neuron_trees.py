@@ -36,8 +36,9 @@ class NeuronTree:
     ``r2``: share of its variance that its tree explains. ``variance``: what is left of it within a path, of 1.
     ``gap``: I(own response; own path) less the most that another neuron's response tells of that path, over H(path);
     below zero = another neuron tells more of it. ``modularity``: 1 − Σ I(response; other's path)² / ((N − 1) most²):
-    1 = it tells of one neuron's paths alone. ``accuracy``: how often the path can be read off the response.
-    ``asks``: features by how much of the tree's fit they make, largest first.
+    1 = it tells of one neuron's paths alone. ``accuracy``: how often the path can be read off the response;
+    ``usual``: how often guessing the most frequent path would be right. ``asks``: features by how much of the tree's
+    fit they make, largest first.
     """
 
     name: str
@@ -47,6 +48,7 @@ class NeuronTree:
     gap: float
     modularity: float
     accuracy: float
+    usual: float
     asks: list[tuple[str, float]]
 
 
@@ -102,6 +104,7 @@ def explain_neurons(
                 gap=float((told[column, column] - others.max()) / max(mutual_info_score(path, path), 1e-12)),
                 modularity=float(1 - (rest**2).mean() / max(most**2, 1e-12)),
                 accuracy=float((read[column] == path).mean()),
+                usual=float(np.bincount(path).max() / len(path)),
                 asks=_asks(tree, features),
             )
         )
