@@ -12,19 +12,20 @@ from numpy.typing import NDArray
 
 from tidegate.evaluation.metrics import Run
 from tidegate.insight.distil import Driven, Round, r2, stacked
-from tidegate.insight.neuron_trees import NeuronTrees, explain_neurons
+from tidegate.insight.neuron_trees import explain_neurons
 from tidegate.insight.policy_tree import (
     LEAF_KINDS,
     OUTPUTS,
     PolicyTree,
     feature_quantities,
     features_of,
-    state_quantities,
 )
-from tidegate.insight.tree_source import formula, question, text
+from tidegate.insight.tree_source import state_names, taken, text
 from tidegate.records import Floats
 
 Facts = dict[str, Any]
+MEASURES = ("r2", "variance", "gap", "modularity", "accuracy", "usual")
+"""Of a neuron's tree, each with a mean over the neurons."""
 SHOWN = 6
 """Frames in which tree and network differ most, of all held-out drives."""
 
@@ -72,35 +73,21 @@ def distil_facts(
                 "seed": one.seed,
                 "time_s": one.time_s,
                 "standard_deviations": one.size,
-                "state": dict(zip(names(tree), one.state.tolist(), strict=True)),
+                "state": dict(zip(state_names(tree), one.state.tolist(), strict=True)),
                 "network": named(one.network.tolist()),
                 "tree": named(one.tree.tolist()),
                 "path": taken(tree, one.state),
             }
             for one in apart
         ],
-        "neurons": asdict(_neurons(tree, fitted, held_out, neurons)),
+        "neurons": _neurons(tree, fitted, held_out, neurons),
     }
     return facts, [one.image for one in apart]
-
-
-def names(tree: PolicyTree) -> list[str]:
-    """Of the state, with units."""
-    return [f"{one.words} [{one.unit}]" for one in state_quantities(tree.preview)]
 
 
 def named(values: Sequence[float]) -> dict[str, float]:
     """A value for the force and one for the curvature; none where there are none."""
     return {one.name: value for one, value in zip(OUTPUTS, values, strict=False)}
-
-
-def taken(tree: PolicyTree, state: Floats) -> dict[str, list[str]]:
-    """The way through the tree in words: for each output its questions with their answers, then the leaf."""
-    ways = {}
-    for quantity, (asked, leaf) in zip(OUTPUTS, tree.taken(state), strict=True):
-        said = [f"{question(tree, split)}: {'yes' if yes else 'no'}" for split, yes in asked]
-        ways[quantity.name] = [*said, *(line.strip() for line in formula(tree, quantity, leaf))]
-    return ways
 
 
 def drives_facts(runs: list[Run]) -> Facts:
@@ -115,10 +102,12 @@ def drives_facts(runs: list[Run]) -> Facts:
     }
 
 
-def _neurons(tree: PolicyTree, fitted: list[Driven], held_out: list[Driven], neurons: Sequence[str]) -> NeuronTrees:
+def _neurons(tree: PolicyTree, fitted: list[Driven], held_out: list[Driven], neurons: Sequence[str]) -> Facts:
     words = [f"{one.words} [{one.unit}]" for one in feature_quantities(tree.preview)]
     given, measured = (_responses(drives) for drives in (fitted, held_out))
-    return explain_neurons(given, measured, words, neurons)
+    found = explain_neurons(given, measured, words, neurons)
+    mean = {key: float(np.mean([getattr(one, key) for one in found.neurons])) for key in MEASURES}
+    return asdict(found) | {"mean": mean}
 
 
 def _responses(drives: list[Driven]) -> tuple[Floats, Floats]:

@@ -9,7 +9,7 @@ from html import escape
 import numpy as np
 from numpy.typing import NDArray
 
-from tidegate.insight.distil_facts import Facts
+from tidegate.insight.distil_facts import MEASURES, Facts
 from tidegate.insight.moment_parts import number
 from tidegate.insight.page import Section, Tile, page, picture, table
 
@@ -113,38 +113,15 @@ def _apart(told: Facts, pictures: Sequence[NDArray[np.uint8]]) -> Section | None
 
 def _neurons(told: Facts) -> Section:
     made = told["neurons"]
-    rows = [
-        (
-            one["name"],
-            str(one["leaves"]),
-            number(one["r2"], 2),
-            number(one["variance"], 2),
-            number(one["gap"], 2),
-            number(one["modularity"], 2),
-            number(one["accuracy"], 2),
-            number(one["usual"], 2),
-        )
-        for one in made["neurons"]
-    ]
-    mean = ["mean", ""]
-    for key in ("r2", "variance", "gap", "modularity", "accuracy", "usual"):
-        mean.append(number(float(np.mean([one[key] for one in made["neurons"]])), 2))
-    head = (
-        "neuron",
-        "leaves",
-        "R²",
-        "variance within a path",
-        "information gap",
-        "modularity",
-        "path accuracy",
-        "usual path",
-    )
+    rows = [(one["name"], str(one["leaves"]), *(number(one[key], 2) for key in MEASURES)) for one in made["neurons"]]
+    mean = ["mean", "", *(number(made["mean"][key], 2) for key in MEASURES)]
+    head = ("neuron", "leaves", "R²", "variance within a path", "information gap", "modularity", "path read", "usual")
     note = (
         "A tree of at most 16 leaves for each neuron, from the same state to its response (Wang et al., CoRL 2023), "
         f"measured on {made['frames']} held-out states. Variance within a path: 0 = the path says all of the response. "
         "Information gap: how much more the neuron tells of its own path than any other does; below zero another tells "
-        "more. Modularity: 1 = it tells of one neuron's paths alone. Path accuracy: how often the path can be read off "
-        "the response; usual path: how often guessing the most frequent one would be right. Logic conflict: paths "
+        "more. Modularity: 1 = it tells of one neuron's paths alone. Path read: how often the path can be read off "
+        "the response; usual: how often guessing the most frequent one would be right. Logic conflict: paths "
         f"read off two neurons contradict one another in {made['conflict']:.1%} of "
         "states and pairs."
     )

@@ -134,20 +134,23 @@ class PolicyTree:
         file.write_text(json.dumps({**document, **trees}, indent=1) + "\n", encoding="utf-8")
 
     @classmethod
-    def load(cls, file: Path) -> PolicyTree:
-        """Read what ``save`` wrote.
+    def load(cls, file: Path, preview: Sequence[float] | None = None) -> PolicyTree:
+        """Read what ``save`` wrote; ``preview`` [m] are the distances that it must go by, None = any.
 
         Raises:
-            BundleError: the file cannot be read as a tree.
+            BundleError: the file cannot be read as a tree, or the tree goes by other distances.
         """
         try:
             told = json.loads(file.read_text(encoding="utf-8"))
-            preview = tuple(float(distance) for distance in told["preview_m"])
-            features = len(feature_quantities(preview))
+            known = tuple(float(distance) for distance in told["preview_m"])
+            features = len(feature_quantities(known))
             force, curvature = (_node(told[quantity.name], features) for quantity in OUTPUTS)
-            return cls(str(told["bundle"]), preview, force, curvature)
+            tree = cls(str(told["bundle"]), known, force, curvature)
         except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
             raise BundleError(f"{file}: is no tree of 'tidegate distil' ({type(error).__name__}: {error})") from error
+        if preview is not None and tuple(preview) != known:
+            raise BundleError(f"{file}: its tree goes by the lane {known} m ahead, the bundle by {tuple(preview)} m")
+        return tree
 
 
 def _node(told: dict[str, Any], features: int) -> Node:

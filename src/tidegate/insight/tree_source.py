@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from tidegate.insight.model_tree import Leaf, Node, Split
 from tidegate.insight.policy_tree import OUTPUTS, PolicyTree, Quantity, feature_quantities, state_quantities
+from tidegate.records import Floats
 
 TAB = "    "
 FUNCTION = "tidegate_tree"
@@ -65,6 +66,20 @@ def formula(tree: PolicyTree, quantity: Quantity, leaf: Leaf) -> list[str]:
         lines.append(f"{TAB}at least {_signed(leaf.low)} and at most {_signed(leaf.high)} {quantity.unit}")
     lines[-1] += f"  ({leaf.share:.1%} of states)"
     return lines
+
+
+def state_names(tree: PolicyTree) -> list[str]:
+    """What a tree is given, with units."""
+    return [f"{one.words} [{one.unit}]" for one in state_quantities(tree.preview)]
+
+
+def taken(tree: PolicyTree, state: Floats) -> dict[str, list[str]]:
+    """The way of one state (3 + P,) in words: for each output its questions with their answers, then the leaf."""
+    ways = {}
+    for quantity, (asked, leaf) in zip(OUTPUTS, tree.taken(state), strict=True):
+        said = [f"{question(tree, split)}: {'yes' if yes else 'no'}" for split, yes in asked]
+        ways[quantity.name] = [*said, " ".join(line.strip() for line in formula(tree, quantity, leaf))]
+    return ways
 
 
 def _signed(value: float) -> str:
