@@ -15,7 +15,9 @@ pytest.importorskip("mujoco")
 from tidegate.cli.app import app
 from tidegate.errors import SceneError, SettingsError
 from tidegate.evaluation.rollout import Task
-from tidegate.insight.distil import APART_S, Driven, Job, drive_job
+from tidegate.insight.distil import APART_S, Driven, Job, Round, drive_job
+from tidegate.insight.distil_facts import distil_facts, drives_facts
+from tidegate.insight.distil_page import distil_page
 from tidegate.insight.model_tree import Leaf
 from tidegate.insight.policy_tree import PolicyTree
 from tidegate.share import share_path
@@ -46,7 +48,7 @@ def test_the_tree_drives_and_the_network_labels(driven: Driven) -> None:
     assert np.median(driven.commands[:, 0]) > 1500.0
     assert np.ptp(driven.neurons, axis=0).max() > 0.1
     assert driven.run is not None
-    assert driven.run.end == "time_limit"
+    assert driven.run.end == "time limit"
 
 
 def test_the_frames_that_are_furthest_apart_are_kept_with_their_pictures(driven: Driven) -> None:
@@ -60,6 +62,17 @@ def test_the_frames_that_are_furthest_apart_are_kept_with_their_pictures(driven:
         np.testing.assert_array_equal(driven.commands[row], one.network)
         assert one.tree[0] == 600.0
         assert one.image.shape == (80, 160, 3)
+
+
+def test_the_page_tells_how_drives_went(driven: Driven) -> None:
+    names = [f"neuron {index}" for index in range(19)]
+    told, pictures = distil_facts(SLOW, "constant", 16, [driven], [Round(80, 2, [])], [driven], names)
+    assert driven.run is not None
+    told |= {"scene": "road", "drives": {"behind the filter": drives_facts([driven.run])}}
+    page = distil_page(told, pictures)
+    assert "<td>behind the filter</td><td>0/1</td><td>0</td><td>0</td>" in page
+    assert page.count("data:image/png") == len(pictures) == 3
+    assert json.loads(json.dumps(told, allow_nan=False))["r2"]["constant"]["leaves"] == 2
 
 
 def distilled(*words: str) -> None:

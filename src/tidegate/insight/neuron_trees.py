@@ -98,7 +98,7 @@ def explain_neurons(
         made.append(
             NeuronTree(
                 name=name,
-                leaves=tree.get_n_leaves(),
+                leaves=int(tree.get_n_leaves()),
                 r2=float(r2_score(response, tree.predict(state))),
                 variance=within(response, path),
                 gap=float((told[column, column] - others.max()) / max(mutual_info_score(path, path), 1e-12)),
