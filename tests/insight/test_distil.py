@@ -12,6 +12,8 @@ from typer.testing import CliRunner
 
 pytest.importorskip("mujoco")
 
+from chromium import BROWSER, look
+
 from tidegate.cli.app import app
 from tidegate.errors import SceneError, SettingsError
 from tidegate.evaluation.rollout import Task
@@ -64,15 +66,32 @@ def test_the_frames_that_are_furthest_apart_are_kept_with_their_pictures(driven:
         assert one.image.shape == (80, 160, 3)
 
 
-def test_the_page_tells_how_drives_went(driven: Driven) -> None:
+@pytest.fixture(scope="module")
+def page(driven: Driven, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Of a drive that is its own judge, which no command would allow."""
     names = [f"neuron {index}" for index in range(19)]
     told, pictures = distil_facts(SLOW, "constant", 16, [driven], [Round(80, 2, [])], [driven], names)
     assert driven.run is not None
     told |= {"scene": "road", "drives": {"behind the filter": drives_facts([driven.run])}}
-    page = distil_page(told, pictures)
-    assert "<td>behind the filter</td><td>0/1</td><td>0</td><td>0</td>" in page
-    assert page.count("data:image/png") == len(pictures) == 3
     assert json.loads(json.dumps(told, allow_nan=False))["r2"]["constant"]["leaves"] == 2
+    file = tmp_path_factory.mktemp("page") / "page.html"
+    file.write_text(distil_page(told, pictures), "utf-8")
+    return file
+
+
+def test_the_page_tells_how_drives_went(page: Path) -> None:
+    text = page.read_text("utf-8")
+    assert "<td>behind the filter</td><td>0/1</td><td>0</td><td>0</td>" in text
+    assert text.count("data:image/png") == 3
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(BROWSER is None, reason="no Chromium: apt-get install chromium")
+@pytest.mark.parametrize("width", [1100, 500])
+def test_in_a_browser_all_is_shown_and_nothing_is_wider_than_the_screen(page: Path, width: int, tmp_path: Path) -> None:
+    found = look(page, tmp_path, width)
+    assert (found["failed"], found["images"]) == ([], [])
+    assert found["wide"] <= 0
 
 
 def distilled(*words: str) -> None:

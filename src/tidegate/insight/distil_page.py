@@ -131,7 +131,7 @@ def _neurons(told: Facts) -> Section:
 def _neuron_trees(told: Facts) -> Section:
     rows = []
     for one in told["neurons"]["neurons"]:
-        asked = ", ".join(f"{name.split(' [')[0]} {share:.0%}" for name, share in one["asks"][:4])
+        asked = ", ".join(f"{name.split(' [')[0]} {share:.0%}" for name, share in one["asks"][:2])
         rows.append((one["name"], asked))
-    note = "Features by how much of each neuron's tree they make. They go together: one can stand for another."
+    note = "The two features that make most of each neuron's tree. They go together: one can stand for another."
     return Section("What each neuron goes by", note, table(("neuron", "asks for"), rows))
