@@ -57,6 +57,7 @@ def explain(
         typer.Option(help="--at: take nominal commands from the bag, somebody else than the policy asked for them"),
     ] = False,
     against: Annotated[Path | None, typer.Option(help="--at: another model on the same bag, side by side")] = None,
+    tree: Annotated[Path | None, typer.Option(help="--at: tree.json of tidegate distil; tells the way taken")] = None,
     roll_out: Annotated[
         bool, typer.Option(help="--at: drive a bag of the embedded simulator on without the row that acted")
     ] = True,
@@ -71,7 +72,7 @@ def explain(
         moment, around = _seconds("--at", at, 0.0), _seconds("--window", window, 0.1)
         off = frozenset(names(disable))
         check_disabled(off, load_settings(path))
-        told = Question(subject, moment, around, model, path, off, asked, roll_out, against)
+        told = Question(subject, moment, around, model, path, off, asked, roll_out, against, tree)
         _explain_moment(console, told, out)
         return
     model = subject or share_path("models/car-ltc19")

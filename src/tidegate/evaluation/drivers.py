@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Callable
 from typing import Protocol
 
 import numpy as np
@@ -35,6 +36,10 @@ Seen = tuple[Percept | None, Decision | None]
 """What a tick added: both None where no frame came."""
 
 
+Decide = Callable[[Percept, Odometry], Decision]
+"""Who decides on one frame: what perception made of it, and the newest odometry that is not later than it."""
+
+
 class Driver(Protocol):
     """Turns what the sensors deliver into a percept and a decision whenever a frame arrives."""
 
@@ -49,14 +54,14 @@ class BundleDriver:
     one not earlier has always arrived by then, because the camera is the slowest sensor.
     """
 
-    def __init__(self, bundle: Bundle, settings: Settings) -> None:
-        """Load both.
+    def __init__(self, bundle: Bundle, settings: Settings, decide: Decide | None = None) -> None:
+        """Load both; ``decide`` takes the place of the bundle's network, None = that network.
 
         Raises:
             BundleError: the bundle cannot be run.
         """
         self._perception = Perception(bundle, settings)
-        self._policy = LiquidPolicy(bundle, settings)
+        self._decide = decide or network_of(bundle, settings)
         self._odometry: deque[Odometry] = deque(maxlen=round(2 * settings.safety.rate_hz))
 
     def look(self, sensors: Observation) -> Seen:
@@ -67,7 +72,17 @@ class BundleDriver:
         percept = self._perception.process(sensors.frame)
         stamp = percept.features.stamp
         known = next((one for one in reversed(self._odometry) if one.stamp <= stamp), None)
-        return percept, None if known is None else self._policy.step(percept.features, known)
+        return percept, None if known is None else self._decide(percept, known)
+
+
+def network_of(bundle: Bundle, settings: Settings) -> Decide:
+    """The bundle's network at rest.
+
+    Raises:
+        BundleError: the bundle cannot be run.
+    """
+    policy = LiquidPolicy(bundle, settings)
+    return lambda percept, odometry: policy.step(percept.features, odometry)
 
 
 class ExpertDriver:

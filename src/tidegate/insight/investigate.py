@@ -24,6 +24,8 @@ from tidegate.insight.counterfactual import drive_without, recorded_course, reru
 from tidegate.insight.intervention import Account, Facts, accounts
 from tidegate.insight.moment import FrameView, Moment, observe
 from tidegate.insight.moment_facts import moment_facts, roll_out_facts, what_if_facts
+from tidegate.insight.moment_tree import tree_facts
+from tidegate.insight.policy_tree import PolicyTree
 from tidegate.insight.whatif import grid
 from tidegate.liquid import LiquidPolicy, Wiring
 from tidegate.perception import Perception
@@ -47,7 +49,7 @@ class Question:
 
     ``bundle`` and ``config`` are what drove, ``disable`` the parts that were switched off; ``asked``: the nominal
     commands are the bag's, somebody else than the policy asked. ``roll_out``: drive on without the row that acted.
-    ``against``: another bundle to run on the same bag.
+    ``against``: another bundle to run on the same bag. ``tree``: of ``tidegate distil``, to tell the way through it.
     """
 
     bag: Path
@@ -59,6 +61,7 @@ class Question:
     asked: bool = False
     roll_out: bool = True
     against: Path | None = None
+    tree: Path | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +82,7 @@ def investigate(question: Question, told: Told = lambda done, total: None) -> An
     """
     settings = load_settings(question.config)
     bundle, reader = Bundle.load(question.bundle, settings.vehicle.name), BagReader(question.bag)
+    tree = None if question.tree is None else PolicyTree.load(question.tree, bundle.perception.preview_m)
     rival = None if question.against is None else Bundle.load(question.against, settings.vehicle.name)
     if rival is not None and not reader.held(FRAMES):
         raise BagError(f"{question.bag}: has no camera images; without them bundles make no difference")
@@ -109,6 +113,8 @@ def investigate(question: Question, told: Told = lambda done, total: None) -> An
         cells = grid(perception, LiquidPolicy(bundle, settings), frame, moment.before(frame), odometry)
         facts["what_if"] = what_if_facts(cells, settings)
         altered = [address(cell.image, WIDEST_ALTERED) for cell in cells]
+        if tree is not None:
+            facts["tree"] = tree_facts(tree, frame, moment.odometry(frame.stamp))
     row = _in_question(moment, accounted)
     if question.roll_out and row is not None and reader.held("truth"):
         facts["roll_out"] = _rolled(question, reader, settings, row)

@@ -13,6 +13,7 @@ from tidegate.insight.intervention import Facts, around
 from tidegate.insight.moment_otherwise import against, roll_out, what_if
 from tidegate.insight.moment_parts import acting, column, drawn, heat, number
 from tidegate.insight.moment_script import SCRIPT, STYLE
+from tidegate.insight.moment_tree import way
 from tidegate.insight.page import Section, Tile, page, table
 
 
@@ -21,7 +22,7 @@ def moment_page(told: Facts, frames: Sequence[Sequence[str]], altered: Sequence[
 
     Args:
         told: as ``moment_facts`` makes it, with ``bag`` and ``bundle``, ``replay``, and, as far as there are any,
-            ``what_if``, ``roll_out`` and ``against``, another bundle on the same bag.
+            ``what_if``, ``roll_out``, ``tree`` and ``against``, another bundle on the same bag.
         frames: of each of its frames the picture, with its saliency, and with that of the other bundle, as addresses
             (``data:``).
         altered: the picture of each of its what-ifs.
@@ -32,6 +33,7 @@ def moment_page(told: Facts, frames: Sequence[Sequence[str]], altered: Sequence[
         _pictures(told, frames),
         against(told),
         what_if(told, altered),
+        way(told),
         _commands(told),
         _barriers(told),
         _neurons(told),
