@@ -25,6 +25,7 @@ EXTRA = {  # command → the extra of the package that it needs
     "drill": "sim",
     "calibrate": "sim,calibrate",
     "explain": "sim,insight",
+    "lesion": "sim,insight",
     "demo": "ros,sim,insight",
     "import": "data",
     "export-dataset": "data",

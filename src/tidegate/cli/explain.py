@@ -20,7 +20,7 @@ from tidegate.errors import BagError, SceneError
 from tidegate.evaluation.campaign import parse_seeds
 from tidegate.evaluation.rollout import Task, check_task
 from tidegate.evaluation.survey import Survey, survey
-from tidegate.insight.explain import neuron_names, saliency_section, tree_sections, wiring_section
+from tidegate.insight.explain import saliency_section, tree_sections, wiring_section
 from tidegate.insight.intervention import around as those_around
 from tidegate.insight.investigate import Question, investigate
 from tidegate.insight.load import load_drive
@@ -29,6 +29,7 @@ from tidegate.insight.page import Section, page
 from tidegate.insight.report import Bounds, report
 from tidegate.insight.tree import Sheet
 from tidegate.liquid import Wiring
+from tidegate.liquid.wiring import neuron_names
 from tidegate.perception import Perception
 from tidegate.robot import Car
 from tidegate.safety.supervisor import check_disabled

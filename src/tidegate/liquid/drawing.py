@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from tidegate.liquid.wiring import MOTORS, Polarity, Wiring
+from tidegate.liquid.wiring import MOTORS, Polarity, Wiring, input_names
 
 EXCITATORY, INHIBITORY = "#2a78b8", "#d1593b"
 INK, QUIET, PAPER = "#22303c", "#6b7a86", "#ffffff"
@@ -20,8 +20,7 @@ Place = tuple[float, float, float]
 
 def draw_policy(wiring: Wiring, title: str) -> str:
     """The circuit that drives: its last input is the speed, the others are features, its motor neurons the command."""
-    features = [f"feature {index}" for index in range(wiring.inputs - 1)]
-    return draw_wiring(wiring, title, [*features, "speed"], MOTORS)
+    return draw_wiring(wiring, title, input_names(wiring), MOTORS)
 
 
 def draw_wiring(
