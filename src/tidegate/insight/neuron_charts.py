@@ -6,7 +6,15 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from tidegate.insight.charts import CORAL, FOAM, INK, SEA, figure, legend, svg
+import numpy as np
+from matplotlib.collections import LineCollection
+from numpy.typing import NDArray
+
+from tidegate.insight.charts import CORAL, FOAM, GRID, INK, MUTED, SEA, figure, legend, svg
+from tidegate.records import Floats
+
+COLUMNS = 5
+"""Small charts side by side."""
 
 
 def lesion_bars(rows: Sequence[dict[str, Any]]) -> str:
@@ -26,4 +34,64 @@ def lesion_bars(rows: Sequence[dict[str, Any]]) -> str:
         for axes in (left, right):
             axes.grid(axis="y", visible=False)
             legend(axes)
+        return svg(made)
+
+
+def on_the_map(position: Floats, values: Floats, names: Sequence[str], label: str, signed: bool) -> str:
+    """The way (T, 2) [m] once per neuron, in the colour of its value (T, N); ``signed`` = zero is the middle."""
+    every = max(1, len(position) // 400)
+    position, values = position[::every], values[::every]
+    pieces = np.stack([position[:-1], position[1:]], axis=1)
+    rows = -(-len(names) // COLUMNS)
+    high = float(np.quantile(np.abs(values), 0.995)) + 1e-12
+    low = -high if signed else float(np.quantile(values, 0.005))
+    with figure(1.35 * rows + 0.3, rows, COLUMNS, squeeze=False, sharex=True, sharey=True, dpi=150) as (made, grid):
+        for axes in grid.flat:
+            axes.axis("off")
+        for column, (axes, name) in enumerate(zip(grid.flat, names, strict=False)):
+            lines = LineCollection(list(pieces), cmap="RdBu_r" if signed else "viridis", linewidth=2.6, rasterized=True)
+            lines.set(array=values[:-1, column], clim=(low, high), capstyle="round")
+            axes.add_collection(lines)
+            axes.plot(*position[0], "o", color=INK, markersize=3)
+            axes.set_title(name, fontsize=8)
+            axes.set_aspect("equal", adjustable="datalim")
+            axes.autoscale_view()
+        made.colorbar(lines, ax=grid, label=label, shrink=0.6, pad=0.02).outline.set_visible(False)
+        return svg(made)
+
+
+def phase_portraits(neurons: Floats, command: Floats, names: Sequence[str], titles: Sequence[str], label: str) -> str:
+    """Each neuron (T, N) against a command (T,) that ``label`` names, in the colour of time; ``titles`` say more."""
+    every = max(1, len(command) // 500)
+    neurons, command = neurons[::every], command[::every]
+    rows = -(-len(names) // COLUMNS)
+    with figure(1.5 * rows + 0.3, rows, COLUMNS, squeeze=False, sharey=True, dpi=150) as (made, grid):
+        for axes in grid.flat[len(names) :]:
+            axes.axis("off")
+        for column, axes in enumerate(grid.flat[: len(names)]):
+            axes.plot(neurons[:, column], command, color=GRID, linewidth=0.7, rasterized=True)
+            axes.scatter(
+                neurons[:, column], command, c=range(len(command)), cmap="viridis", s=3, rasterized=True, zorder=3
+            )
+            axes.set_title(names[column], fontsize=8)
+            axes.set_title(titles[column], loc="right", fontsize=7, color=MUTED, fontweight="normal")
+            axes.tick_params(labelsize=6.5)
+        made.supylabel(label, color=MUTED, fontsize=9)
+        made.supxlabel("state; dark is early, bright is late", color=MUTED, fontsize=9)
+        return svg(made)
+
+
+def encoding_heat(bits: Floats, told: NDArray[np.bool_], neurons: Sequence[str], known: Sequence[str]) -> str:
+    """Mutual information (N, K) as colour and number; in grey what is no more than the baseline (``told`` is false)."""
+    with figure(0.27 * len(neurons) + 0.9) as (made, axes):
+        picture = axes.imshow(np.where(told, bits, np.nan), aspect="auto", cmap="YlGnBu", vmin=0)
+        axes.grid(False)
+        for row, column in np.ndindex(bits.shape):
+            dark = told[row, column] and bits[row, column] > 0.6 * np.nanmax(np.where(told, bits, np.nan))
+            colour = "white" if dark else INK if told[row, column] else "#aab6bc"
+            axes.text(column, row, f"{bits[row, column]:.2f}", ha="center", va="center", fontsize=7, color=colour)
+        axes.set_yticks(range(len(neurons)), neurons, fontsize=7.5)
+        axes.set_xticks(range(len(known)), [name.split(" [")[0] for name in known], fontsize=7.5)
+        axes.xaxis.tick_top()
+        made.colorbar(picture, ax=axes, label="bits", shrink=0.8, pad=0.02).outline.set_visible(False)
         return svg(made)
