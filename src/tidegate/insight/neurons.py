@@ -145,8 +145,8 @@ def _encoding(found: Study) -> Section:
         f"Mutual information in bits on held-out drives ({found.drives[1]}; one frame in {EVERY}). Grey: no more than "
         f"the largest of {SHIFTS} pairs that were shifted against each other in time; of {told.size} fields "
         f"{told.size / (SHIFTS + 1):.0f} would exceed theirs by chance, {told.sum()} do. What a neuron tells most of "
-        f"was chosen on the other drives ({found.drives[0]}) and exceeds its baseline here for {confirmed} of {len(known)} "
-        "neurons. The quantities go together (a bend is slow), so one may stand in for another."
+        f"was chosen on the other drives ({found.drives[0]}) and exceeds its baseline here for {confirmed} of "
+        f"{len(known)} neurons. The quantities go together (a bend is slow), so one may stand in for another."
     )
     rows = [
         (
