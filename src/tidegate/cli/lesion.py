@@ -59,7 +59,7 @@ def lesion(
     wiring = Wiring.from_dict(loaded.wiring)
     neurons = neuron_lesions(wiring)
     lesioned(loaded, next(iter(neurons.values())))
-    roads = list(product(names(scene), parse_seeds(seeds)))
+    roads = [(one, seed) for seed, one in product(parse_seeds(seeds), names(scene))]
     for one in names(scene):
         check_task(Task(str(path), str(model), one, roads[0][1]))
     facts = shared_facts(str(path), str(model))
