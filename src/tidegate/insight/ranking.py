@@ -81,10 +81,10 @@ def _agreements(rows: list[dict[str, Any]], outcomes: Sequence[Outcome]) -> dict
     neurons = [row for row in rows if row["kind"] == "neuron" and row["damage"] is not None]
     most = max((len(row["damage_by_drive"]) for row in neurons), default=0)
     neurons = [row for row in neurons if len(row["damage_by_drive"]) == most]
-    damages = np.array([list(row["damage_by_drive"].values()) for row in neurons]).reshape(len(neurons), -1)
+    damages = np.array([list(row["damage_by_drive"].values()) for row in neurons]).reshape(len(neurons), most)
     tables = [{name: max(pair) for name, pair in one.replayed.items()} for one in outcomes if one.replayed]
     names = list(tables[0]) if tables else []
-    changes = np.array([[table[name] for table in tables] for name in names]).reshape(len(names), -1)
+    changes = np.array([[table[name] for table in tables] for name in names]).reshape(len(names), len(tables))
     cut = np.array([">" in name for name in names], bool)
     told = [row for row in neurons if row["lesion"] in names]
     mean = dict(zip(names, changes.mean(axis=1), strict=True)) if names else {}
