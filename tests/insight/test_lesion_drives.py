@@ -14,8 +14,10 @@ from typer.testing import CliRunner
 from tidegate.evaluation.metrics import Trace
 from tidegate.insight.lesion import INTACT, STEP_M, Outcome, by_way, command_change, damage
 from tidegate.insight.ranking import agreement, findings, heaviest
+from tidegate.share import share_path
 
 HALF_WIDTH = 1.75
+MODEL = share_path("models/car-ltc19")
 
 
 def outcome(lesion: str = INTACT, seed: int = 1, filtered: bool = False, **changed) -> Outcome:
@@ -134,7 +136,20 @@ def test_a_campaign_is_driven_told_and_gone_on_with(tmp_path: Path) -> None:
     from tidegate.cli.app import app
 
     out = tmp_path / "lesion"
-    words = ["lesion", "--scene", "road", "--seeds", "1000", "--seconds", "2", "--synapses", "1", "--processes", "1"]
+    words = [
+        "lesion",
+        str(MODEL),
+        "--scene",
+        "road",
+        "--seeds",
+        "1000",
+        "--seconds",
+        "2",
+        "--synapses",
+        "1",
+        "--processes",
+        "1",
+    ]
     words += ["--filter", "off", "--out", str(out)]
     first = CliRunner().invoke(app, words)
     assert first.exit_code == 0, first.output
