@@ -4,13 +4,13 @@
 from __future__ import annotations
 
 from collections import deque
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 import numpy as np
 from numpy.typing import NDArray
 
 from tidegate.evaluation.pilot import Moment
-from tidegate.records import Decision, Features, Floats, Odometry
+from tidegate.records import Decision, Features, Floats, Odometry, nanoseconds
 from tidegate.simulation import Truth
 
 KNOWN = (
@@ -45,6 +45,11 @@ class Circuit:
     command: Floats
     known: Floats
     position: Floats
+
+    def after(self, start_s: float) -> Circuit:
+        """The drive from ``start_s`` [s] after its first frame on."""
+        kept = self.stamp >= self.stamp[0] + nanoseconds(start_s)
+        return Circuit(*(getattr(self, item.name)[kept] for item in fields(self)))
 
 
 class CircuitWatch:

@@ -37,26 +37,25 @@ def lesion_bars(rows: Sequence[dict[str, Any]]) -> str:
         return svg(made)
 
 
-def on_the_map(position: Floats, values: Floats, names: Sequence[str], label: str, signed: bool) -> str:
-    """The way (T, 2) [m] once per neuron, in the colour of its value (T, N); ``signed`` = zero is the middle."""
+def on_the_map(position: Floats, values: Floats, names: Sequence[str], unit: str = "") -> str:
+    """The way (T, 2) [m] once per neuron, from dark to bright as its value (T, N) goes from least to largest."""
     every = max(1, len(position) // 400)
     position, values = position[::every], values[::every]
     pieces = np.stack([position[:-1], position[1:]], axis=1)
     rows = -(-len(names) // COLUMNS)
-    high = float(np.quantile(np.abs(values), 0.995)) + 1e-12
-    low = -high if signed else float(np.quantile(values, 0.005))
-    with figure(1.35 * rows + 0.3, rows, COLUMNS, squeeze=False, sharex=True, sharey=True, dpi=150) as (made, grid):
+    with figure(1.35 * rows + 0.3, rows, COLUMNS, squeeze=False, dpi=150) as (made, grid):
         for axes in grid.flat:
             axes.axis("off")
         for column, (axes, name) in enumerate(zip(grid.flat, names, strict=False)):
-            lines = LineCollection(list(pieces), cmap="RdBu_r" if signed else "viridis", linewidth=2.6, rasterized=True)
-            lines.set(array=values[:-1, column], clim=(low, high), capstyle="round")
+            lines = LineCollection(list(pieces), cmap="viridis", linewidth=2.6, rasterized=True, capstyle="round")
+            lines.set_array(values[:-1, column])
             axes.add_collection(lines)
             axes.plot(*position[0], "o", color=INK, markersize=3)
             axes.set_title(name, fontsize=8)
+            reach = f"{values[:, column].min():.3g} … {values[:, column].max():.3g}{unit}"
+            axes.set_title(reach, loc="right", fontsize=7, color=MUTED, fontweight="normal")
             axes.set_aspect("equal", adjustable="datalim")
             axes.autoscale_view()
-        made.colorbar(lines, ax=grid, label=label, shrink=0.6, pad=0.02).outline.set_visible(False)
         return svg(made)
 
 

@@ -24,6 +24,8 @@ from tidegate.records import NANOSECONDS, Floats
 COMMANDS = ("path curvature [1/m]", "acceleration [m/s²]")
 SHOWN = 12
 """Synapses whose currents are shown."""
+SETTLED_S = 2.0
+"""The neurons start at zero: what they do before this time [s] tells of that."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -80,10 +82,13 @@ class Study:
 def study(bundle: Bundle, circuits: Sequence[Circuit], held_out: int) -> Study:
     """Study the neurons of ``bundle`` on drives of it, the last ``held_out`` of which nothing is chosen on.
 
+    The first ``SETTLED_S`` of each drive are left out.
+
     Raises:
         ValueError: no drives of one kind.
     """
-    fitted, others = circuits[: len(circuits) - held_out], circuits[len(circuits) - held_out :]
+    settled = [one.after(SETTLED_S) for one in circuits]
+    fitted, others = settled[: len(settled) - held_out], settled[len(settled) - held_out :]
     wiring, shown = Wiring.from_dict(bundle.wiring), others[-1]
     return Study(
         wiring=wiring,
@@ -116,9 +121,12 @@ def neuron_sections(found: Study) -> list[Section]:
 
 
 def _activity(found: Study) -> Section:
-    note = "State of every neuron along a watched drive, painted on its way; the dot is the start."
+    note = (
+        "State of every neuron along a watched drive, painted on its way: dark is its least there, bright its largest. "
+        "The dot is the start."
+    )
     state = found.shown.neurons.astype(np.float64)
-    body = neuron_charts.on_the_map(found.shown.position, state, neuron_names(found.wiring), "state", signed=True)
+    body = neuron_charts.on_the_map(found.shown.position, state, neuron_names(found.wiring))
     return Section("Neurons on the map", note, body)
 
 
@@ -187,8 +195,7 @@ def _time_constants(found: Study, flow: Currents) -> Section:
         (name, *(f"{one:.3f}" for one in row), f"{row[2] / row[0]:.2f}")
         for name, row in zip(names, time_constants(flow), strict=True)
     ]
-    scale = np.log10(flow.time_constant)
-    body = neuron_charts.on_the_map(found.shown.position, scale, names, "log₁₀ τ [s]", signed=False)
+    body = neuron_charts.on_the_map(found.shown.position, flow.time_constant, names, " s")
     head = ("neuron", "τ 5 % [s]", "median [s]", "95 % [s]", "95 % / 5 %")
     return Section("Time constants", note, body + table(head, rows))
 
@@ -201,7 +208,7 @@ def time_constants(flow: Currents) -> list[list[float]]:
 def _currents(found: Study, flow: Currents) -> Section:
     size = np.abs(flow.current).mean(axis=0)
     chosen = np.argsort(-size)[:SHOWN]
-    time = (found.shown.stamp - found.shown.stamp[0]) / NANOSECONDS
+    time = SETTLED_S + (found.shown.stamp - found.shown.stamp[0]) / NANOSECONDS
     body = charts.heat(time, flow.current[:, chosen], [flow.synapses[one] for one in chosen], label="current")
     share = size[chosen].sum() / size.sum()
     note = (
@@ -212,14 +219,17 @@ def _currents(found: Study, flow: Currents) -> Section:
 
 
 def _moment(found: Study, flow: Currents) -> Section:
+    time = SETTLED_S + (found.shown.stamp - found.shown.stamp[0]) / NANOSECONDS
     at = int(np.abs(found.shown.command[:, 0]).argmax())
-    wanted, when = found.shown.command[at, 0], (found.shown.stamp[at] - found.shown.stamp[0]) / NANOSECONDS
-    most = np.abs(flow.current).max()
-    activity = Activity(_share(flow.inputs)[at], _share(found.shown.neurons)[at], flow.current[at] / most)
+    wanted, when = found.shown.command[at, 0], time[at]
+    targets = np.concatenate([found.wiring.edges(one)[1] for one in (found.wiring.sensory, found.wiring.recurrent)])
+    most = np.zeros(found.wiring.neurons)
+    np.maximum.at(most, targets, np.abs(flow.current).max(axis=0))
+    activity = Activity(_share(flow.inputs)[at], _share(found.shown.neurons)[at], flow.current[at] / most[targets])
     note = (
-        f"{when:.1f} s after its first frame, where the network asks for its sharpest bend of the drive "
-        f"({wanted:+.3f} 1/m, left positive). Blue is above zero or pushes up, orange below or down: inputs and "
-        "neurons as a share of their own largest in the drive, currents of the largest of all."
+        f"{when:.1f} s into the drive, where the network asks for its sharpest bend of the drive "
+        f"({wanted:+.3f} 1/m, left positive). Red is above zero or pushes up, blue below or down: inputs and neurons "
+        "as a share of their own largest in the drive, currents of the largest into the same neuron."
     )
     return Section("The wiring at work", note, draw_policy(found.wiring, "", activity))
 

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -18,8 +19,8 @@ WIDTH, HEIGHT, TOP, BOTTOM = 960, 720, 90, 56
 COLUMNS = (150.0, 370.0, 610.0, 800.0)
 RADII = (4.5, 9.0, 12.0, 15.0)
 
-UP, DOWN, NEUTRAL = (42, 120, 184), (209, 89, 59), (247, 247, 247)
-"""Colours (RGB) of what is above zero, below it, and of zero."""
+UP, DOWN, NEUTRAL = (178, 24, 43), (33, 102, 172), (247, 247, 247)
+"""Colours (RGB) of what is above zero, below it, and of zero, as in the charts."""
 
 Place = tuple[float, float, float]
 """x, y and radius of a drawn neuron."""
@@ -124,11 +125,11 @@ def _curves(
         else:  # within a layer or back: an arc beside the column, upward ones further out so that pairs stay apart
             out = x + r + (22 if to_y > y else 44) + 0.22 * abs(to_y - y)
             path = f"M{x + r:.1f} {y:.1f}C{out:.1f} {y:.1f} {out:.1f} {to_y:.1f} {to_x + to_r:.1f} {to_y:.1f}"
-        push, thick, opacity = polarity, width, 0.6
+        colour, thick, opacity = EXCITATORY if polarity > 0 else INHIBITORY, width, 0.6
         if len(currents):
-            push = currents[place]
-            thick, opacity = round(0.5 + 4 * min(abs(push), 1.0), 2), round(0.05 + 0.85 * min(abs(push), 1.0), 2)
-        colour = EXCITATORY if push > 0 else INHIBITORY
+            strength = min(abs(currents[place]), 1.0)
+            colour = _shade(math.copysign(1.0, currents[place]))
+            thick, opacity = round(0.5 + 3 * strength, 2), round(0.05 + 0.8 * strength, 2)
         stroke = f'stroke="{colour}" stroke-width="{thick}" stroke-opacity="{opacity}"'
         curves.append(f'<path d="{path}" fill="none" {stroke}/>')
     return curves
@@ -137,8 +138,10 @@ def _curves(
 def _legend(wiring: Wiring, live: bool) -> list[str]:
     y = HEIGHT - 22
     parts = []
-    up, down = ("pushes up", "pushes down") if live else ("excitatory", "inhibitory")
-    for x, colour, word in ((28, EXCITATORY, up), (150, INHIBITORY, down)):
+    signs = (EXCITATORY, "excitatory"), (INHIBITORY, "inhibitory")
+    if live:
+        signs = (_shade(1.0), "pushes up"), (_shade(-1.0), "pushes down")
+    for x, (colour, word) in zip((28, 150), signs, strict=True):
         parts.append(f'<line x1="{x}" y1="{y}" x2="{x + 26}" y2="{y}" stroke="{colour}" stroke-width="3"/>')
         parts.append(_text(x + 34, y + 4, word, size=13))
     counted = f"{wiring.neurons} neurons, {wiring.synapses} synapses"
