@@ -52,8 +52,8 @@ def on_the_map(position: Floats, values: Floats, names: Sequence[str], unit: str
             axes.add_collection(lines)
             axes.plot(*position[0], "o", color=INK, markersize=3)
             axes.set_title(name, fontsize=8)
-            reach = f"{values[:, column].min():.3g} … {values[:, column].max():.3g}{unit}"
-            axes.set_title(reach, loc="right", fontsize=7, color=MUTED, fontweight="normal")
+            reach = f"{values[:, column].min():.2g} … {values[:, column].max():.2g}{unit}"
+            axes.set_title(reach, loc="right", fontsize=6.5, color=MUTED, fontweight="normal")
             axes.set_aspect("equal", adjustable="datalim")
             axes.autoscale_view()
         return svg(made)

@@ -44,12 +44,14 @@ def currents(bundle: Bundle, features: NDArray[np.float32], speed: Floats, neuro
         raise BundleError(f"bundle '{bundle.name}': a {bundle.policy.cell} has neither currents nor time constants")
     wiring, arrays, liquid = Wiring.from_dict(bundle.wiring), bundle.part("liquid.cell"), bundle.part("liquid")
     raw = np.column_stack([features.astype(np.float64), speed / bundle.policy.speed_scale])
-    inputs = raw * liquid["input_weight"] + liquid["input_bias"]
+    inputs: Floats = raw * liquid["input_weight"] + liquid["input_bias"]
     state = neurons.astype(np.float64)
     conductance = np.tile(softplus(arrays["raw_leak"]), (len(state), 1))
     parts, names = [], []
-    heard = (("sensory", wiring.sensory, inputs, input_names(wiring)),)
-    heard += (("recurrent", wiring.recurrent, state, neuron_names(wiring)),)
+    heard = [
+        ("sensory", wiring.sensory, inputs, input_names(wiring)),
+        ("recurrent", wiring.recurrent, state, neuron_names(wiring)),
+    ]
     for prefix, adjacency, values, sources in heard:
         folded = fold_synapses(wiring, adjacency, arrays, prefix)
         opening = sigmoid(folded.slope * values[:, folded.source] + folded.shift)

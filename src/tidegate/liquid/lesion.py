@@ -67,12 +67,14 @@ def lesioned(bundle: Bundle, lesion: Lesion) -> Bundle:
         if wiring.dense_time:
             raise BundleError(f"bundle '{bundle.name}': its time branches are dense; cutting synapses silences nobody")
         sensors, arrays = wiring.inputs, dict(bundle.arrays)
-        left = {
-            "sensory": np.where(lesion.cut[:sensors], 0, wiring.sensory).astype(np.int8),
-            "recurrent": np.where(lesion.cut[sensors:], 0, wiring.recurrent).astype(np.int8),
-        }
+        left = replace(
+            wiring,
+            sensory=np.where(lesion.cut[:sensors], 0, wiring.sensory).astype(np.int8),
+            recurrent=np.where(lesion.cut[sensors:], 0, wiring.recurrent).astype(np.int8),
+        )
         if bundle.policy.cell == "cfc":
-            kept = ~(lesion.cut & ~np.eye(*lesion.cut.shape, k=-sensors, dtype=bool))  # its memory is no synapse
+            own = np.eye(wiring.neurons, dtype=bool)  # a neuron's memory is no synapse
+            kept = ~np.concatenate([lesion.cut[:sensors], lesion.cut[sensors:] & ~own])
             arrays["liquid.cell.weight"] = arrays["liquid.cell.weight"][:, kept[closed_form_reads(wiring)]]
         else:
             for name, cut in (("sensory", lesion.cut[:sensors]), ("recurrent", lesion.cut[sensors:])):
@@ -85,7 +87,7 @@ def lesioned(bundle: Bundle, lesion: Lesion) -> Bundle:
             arrays[name][lesion.unread[layer]] = 0.0
     except (KeyError, ValueError, IndexError, TypeError) as error:
         raise BundleError(f"bundle '{bundle.name}': its network is corrupt ({error})") from error
-    return replace(bundle, wiring=replace(wiring, **left).to_dict(), arrays=arrays)
+    return replace(bundle, wiring=left.to_dict(), arrays=arrays)
 
 
 def _synapses(wiring: Wiring) -> NDArray[np.bool_]:
