@@ -55,7 +55,7 @@ def driven(bundle, seed: int, frames: int = 160) -> Circuit:
 @pytest.mark.parametrize(("cell", "titles"), [("ltc", TITLES + OF_CURRENTS), ("cfc", TITLES)])
 def test_the_sections_are_valid_and_their_figures_are_in_the_json(cell, titles):
     bundle = bundle_of(cell)
-    found = study(bundle, [driven(bundle, seed) for seed in (1, 2, 3)], 1)
+    found = study(bundle, [driven(bundle, seed) for seed in (1, 2, 3)], 1, shifts=3)
     sections = neuron_sections(found)
     assert [section.title for section in sections] == titles
     text = page("neurons", "", [], sections)
@@ -81,7 +81,7 @@ def test_the_sections_are_valid_and_their_figures_are_in_the_json(cell, titles):
 
 def test_motor_neurons_go_with_their_commands():
     bundle = bundle_of("ltc")
-    found = study(bundle, [driven(bundle, seed) for seed in (1, 2)], 1)
+    found = study(bundle, [driven(bundle, seed) for seed in (1, 2)], 1, shifts=3)
     correlation = found.as_dict()["correlation"]
     assert abs(correlation["curvature"]["path curvature [1/m]"]) == pytest.approx(1.0, abs=1e-3)
     assert abs(correlation["acceleration"]["acceleration [m/s²]"]) == pytest.approx(1.0, abs=1e-3)

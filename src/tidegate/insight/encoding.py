@@ -31,7 +31,7 @@ SHIFTS = 39
 class Encoding:
     """Bits (N, K) by neuron and known quantity: ``fitted`` on some drives, ``held_out`` and its ``baseline`` on others.
 
-    ``baseline`` is the largest of ``SHIFTS`` shifted pairs. ``best`` (N,) is the quantity that each neuron tells most
+    ``baseline`` is the largest of ``shifts`` shifted pairs. ``best`` (N,) is the quantity that each neuron tells most
     of above its baseline on the fitted drives; -1 = none.
     """
 
@@ -39,6 +39,7 @@ class Encoding:
     held_out: Floats
     baseline: Floats
     best: NDArray[np.int64]
+    shifts: int
 
     @property
     def told(self) -> NDArray[np.bool_]:
@@ -59,7 +60,7 @@ def encoding(fitted: Sequence[Circuit], held_out: Sequence[Circuit], shifts: int
     bits, baseline = _with_baseline(held_out, shifts)
     excess = chosen_on - chosen_baseline
     best = np.where(excess.max(axis=1) > 0, excess.argmax(axis=1), -1)
-    return Encoding(chosen_on, bits, baseline, best)
+    return Encoding(chosen_on, bits, baseline, best, shifts)
 
 
 def _with_baseline(circuits: Sequence[Circuit], shifts: int) -> tuple[Floats, Floats]:

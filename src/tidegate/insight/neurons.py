@@ -79,10 +79,10 @@ class Study:
         }
 
 
-def study(bundle: Bundle, circuits: Sequence[Circuit], held_out: int) -> Study:
+def study(bundle: Bundle, circuits: Sequence[Circuit], held_out: int, shifts: int = SHIFTS) -> Study:
     """Study the neurons of ``bundle`` on drives of it, the last ``held_out`` of which nothing is chosen on.
 
-    The first ``SETTLED_S`` of each drive are left out.
+    The first ``SETTLED_S`` of each drive are left out; ``shifts`` as in ``encoding``.
 
     Raises:
         ValueError: no drives of one kind.
@@ -94,7 +94,7 @@ def study(bundle: Bundle, circuits: Sequence[Circuit], held_out: int) -> Study:
         wiring=wiring,
         shown=shown,
         flow=currents(bundle, shown.features, shown.speed, shown.neurons) if bundle.policy.cell == "ltc" else None,
-        encoded=encoding(fitted, others),
+        encoded=encoding(fitted, others, shifts),
         shares=components(fitted, others, wiring.layers[2].start),
         correlation=_correlation(others),
         drives=(len(fitted), len(others)),
@@ -146,16 +146,18 @@ def _phase(found: Study) -> Section:
 
 
 def _encoding(found: Study) -> Section:
-    names, told, best = neuron_names(found.wiring), found.encoded.told, found.encoded.best
-    known = [at for at in range(len(names)) if best[at] >= 0]
+    encoded, told, best = found.encoded, found.encoded.told, found.encoded.best
+    known = [at for at in range(len(best)) if best[at] >= 0]
     confirmed = sum(bool(told[at, best[at]]) for at in known)
+    by_chance = told.size / (encoded.shifts + 1)
     note = (
         f"Mutual information in bits on held-out drives ({found.drives[1]}; one frame in {EVERY}). Grey: no more than "
-        f"the largest of {SHIFTS} pairs that were shifted against each other in time; of {told.size} fields "
-        f"{told.size / (SHIFTS + 1):.0f} would exceed theirs by chance, {told.sum()} do. What a neuron tells most of "
-        f"was chosen on the other drives ({found.drives[0]}) and exceeds its baseline here for {confirmed} of "
-        f"{len(known)} neurons. The quantities go together (a bend is slow), so one may stand in for another."
+        f"the largest of {encoded.shifts} pairs that were shifted against each other in time; of {told.size} fields "
+        f"{by_chance:.0f} would exceed theirs by chance, {told.sum()} do. What a neuron tells most of was chosen on "
+        f"the other drives ({found.drives[0]}) and exceeds its baseline here for {confirmed} of {len(known)} neurons. The "
+        "quantities go together (a bend is slow), so one may stand in for another."
     )
+    names = neuron_names(found.wiring)
     rows = [
         (
             name,
