@@ -154,8 +154,8 @@ def _encoding(found: Study) -> Section:
         f"Mutual information in bits on held-out drives ({found.drives[1]}; one frame in {EVERY}). Grey: no more than "
         f"the largest of {encoded.shifts} pairs that were shifted against each other in time; of {told.size} fields "
         f"{by_chance:.0f} would exceed theirs by chance, {told.sum()} do. What a neuron tells most of was chosen on "
-        f"the other drives ({found.drives[0]}) and exceeds its baseline here for {confirmed} of {len(known)} neurons. The "
-        "quantities go together (a bend is slow), so one may stand in for another."
+        f"the other drives ({found.drives[0]}) and exceeds its baseline here for {confirmed} of {len(known)} neurons. "
+        "The quantities go together (a bend is slow), so one may stand in for another."
     )
     names = neuron_names(found.wiring)
     rows = [
