@@ -147,7 +147,7 @@ def test_any_line_of_the_code_that_drives_counts(monkeypatch: pytest.MonkeyPatch
         (folder / name).write_text(text)
         (folder / "notes.txt").write_text(name + text)
         monkeypatch.setattr(campaign, "__file__", str(folder / "attack" / "campaign.py"))
-        digests.append(campaign._shared(SETTINGS)["code"])
+        digests.append(campaign.shared_facts(SETTINGS)["code"])
     assert len(set(digests)) == 3
 
 

@@ -16,7 +16,7 @@ from ncps.wirings import AutoNCP
 from random_networks import on_examples, over_networks
 
 from tidegate.errors import SettingsError
-from tidegate.liquid.drawing import EXCITATORY, INHIBITORY, draw_policy, draw_wiring
+from tidegate.liquid.drawing import EXCITATORY, INHIBITORY, Activity, draw_policy, draw_wiring
 from tidegate.liquid.generators import auto_ncp, fully_connected, ncp, random_sparse
 from tidegate.liquid.wiring import Wiring, load_wiring
 from tidegate.settings.policy import PolicySettings
@@ -248,6 +248,23 @@ def test_the_picture_shows_every_neuron_and_every_synapse_in_the_colour_of_its_s
     assert strokes.count(INHIBITORY) == np.count_nonzero(signs == -1)
     assert len(list(root.iter(f"{space}circle"))) == 33 + 19
     assert "a <b> & c" in [text.text for text in root.iter(f"{space}text")]
+
+
+def test_a_picture_of_a_moment_shows_who_is_active_and_what_flows() -> None:
+    wiring = ncp(33, PolicySettings(), 3)
+    neurons, currents = np.zeros(19), np.full(wiring.synapses, 0.01)
+    neurons[[2, 18]], currents[[0, -1]] = (1.0, -1.0), (-1.0, 0.5)
+    root = ElementTree.fromstring(draw_policy(wiring, "now", Activity(np.zeros(33), neurons, currents)))
+    space = "{http://www.w3.org/2000/svg}"
+    fills = [circle.get("fill") for circle in root.iter(f"{space}circle")]
+    up, down = fills[33 + 2], fills[33 + 18]
+    assert len({up, down, *fills}) == 3, "all others are at zero"
+    paths = list(root.iter(f"{space}path"))
+    assert [paths[0].get("stroke"), paths[-1].get("stroke")] == [down, up], "whatever its polarity"
+    widths = [float(path.get("stroke-width", "")) for path in paths]
+    assert widths[0] > widths[-1] > max(widths[1:-1])
+    told = [text.text for text in root.iter(f"{space}text")]
+    assert {"pushes up", "pushes down"} <= set(told)
 
 
 @pytest.mark.parametrize(

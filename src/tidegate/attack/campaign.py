@@ -51,10 +51,7 @@ def run_attack(
     episodes: Sequence[Episode], folder: Path, processes: int = 2, heard: Callable[[Outcome], None] = lambda one: None
 ) -> list[Outcome]:
     """Drive the ``episodes``, all of one robot and one bundle, that ``folder`` does not hold yet, as ``run_jobs``."""
-    facts = {}
-    if episodes:
-        manifest = Path(episodes[0].bundle) / MANIFEST  # holds the hashes of all its files
-        facts = _shared(episodes[0].settings) | {"bundle": _digest(manifest.read_bytes())}
+    facts = shared_facts(episodes[0].settings, episodes[0].bundle) if episodes else {}
     return run_jobs(episodes, run_episode, Outcome, folder / OUTCOMES, facts, processes, heard)
 
 
@@ -94,7 +91,7 @@ def run_drills(
     heard: Callable[[DrillOutcome], None] = lambda one: None,
 ) -> list[DrillOutcome]:
     """Drive the ``drills`` that ``folder`` does not hold yet, as ``run_jobs``."""
-    facts = _shared(drills[0].settings) if drills else {}
+    facts = shared_facts(drills[0].settings) if drills else {}
     return run_jobs(drills, run_drill, DrillOutcome, folder / DRILLS, facts, processes, heard)
 
 
@@ -163,12 +160,16 @@ def _differing(line: str, facts: dict[str, str]) -> list[str]:
     return [name for name in sorted(facts | found) if facts.get(name) != found.get(name)]
 
 
-def _shared(settings: str) -> dict[str, str]:
-    """Digests of what every drive depends on: the robot's settings and this package's sources."""
+def shared_facts(settings: str, bundle: str | None = None) -> dict[str, str]:
+    """Digests of what every drive depends on: the robot's settings, this package's sources, and the bundle if any."""
     loaded, package = load_settings(settings), Path(__file__).parents[1]
     sources = sorted(path for path in package.rglob("*") if path.suffix in SOURCES)
     code = b"\0".join(part for path in sources for part in (str(path.relative_to(package)).encode(), path.read_bytes()))
-    return {"settings": _digest(repr(loaded).encode()), "code": _digest(code)}
+    facts = {"settings": _digest(repr(loaded).encode()), "code": _digest(code)}
+    if bundle is None:
+        return facts
+    manifest = Path(bundle) / MANIFEST  # holds the hashes of all its files
+    return facts | {"bundle": _digest(manifest.read_bytes())}
 
 
 def _digest(data: bytes) -> str:

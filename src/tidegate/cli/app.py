@@ -26,6 +26,7 @@ EXTRA = {  # command → the extra of the package that it needs
     "calibrate": "sim,calibrate",
     "explain": "sim,insight",
     "distil": "sim,insight",
+    "lesion": "sim,insight",
     "demo": "ros,sim,insight",
     "import": "data",
     "export-dataset": "data",

@@ -26,11 +26,11 @@ from tidegate.evaluation.recorded import judge_bag, road_outline, survey_bag
 from tidegate.evaluation.rollout import Task, check_task
 from tidegate.evaluation.survey import survey_task
 from tidegate.insight.drive import Drive
-from tidegate.insight.explain import neuron_names
 from tidegate.insight.load import load_drive
 from tidegate.insight.report import report
 from tidegate.insight.video import Painter, write_video
 from tidegate.liquid import Wiring
+from tidegate.liquid.wiring import neuron_names
 from tidegate.perception import Perception
 from tidegate.records import Frame
 from tidegate.settings import Settings, load_settings

@@ -20,15 +20,17 @@ from tidegate.errors import BagError, SceneError
 from tidegate.evaluation.campaign import parse_seeds
 from tidegate.evaluation.rollout import Task, check_task
 from tidegate.evaluation.survey import Survey, survey
-from tidegate.insight.explain import neuron_names, saliency_section, tree_sections, wiring_section
+from tidegate.insight.explain import saliency_section, tree_sections, wiring_section
 from tidegate.insight.intervention import around as those_around
 from tidegate.insight.investigate import Question, investigate
 from tidegate.insight.load import load_drive
 from tidegate.insight.moment_page import moment_page
+from tidegate.insight.neurons import neuron_sections, study
 from tidegate.insight.page import Section, page
 from tidegate.insight.report import Bounds, report
 from tidegate.insight.tree import Sheet
 from tidegate.liquid import Wiring
+from tidegate.liquid.wiring import neuron_names
 from tidegate.perception import Perception
 from tidegate.robot import Car
 from tidegate.safety.supervisor import check_disabled
@@ -86,6 +88,8 @@ def explain(
         watched = survey(tasks, processes)
     held_out = max(1, len(watched) // 3)
     sections = explanations(loaded, settings, watched, [sheet(one) for one in watched[-held_out:]], held_out)
+    found = study(loaded, [one.circuit for one in watched if one.circuit is not None], held_out)
+    sections += neuron_sections(found)
     if bag is None:
         text = page(f"tidegate: {loaded.name}", f"scene {scene} · seeds {seeds}", [], sections)
     else:
@@ -94,7 +98,9 @@ def explain(
     out.mkdir(parents=True, exist_ok=True)
     written = out / "report.html"
     written.write_text(text, encoding="utf-8")
-    console.print(f"report: {written}", soft_wrap=True)
+    beside = out / "neurons.json"
+    beside.write_text(json.dumps(found.as_dict(), indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+    console.print(f"report: {written}, numbers of the neurons: {beside}", soft_wrap=True)
 
 
 def _seconds(option: str, text: str, least: float) -> float:

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tidegate.bundle import Bundle
+from tidegate.evaluation.circuit import Circuit, CircuitWatch
 from tidegate.evaluation.drivers import BundleDriver, Driver
 from tidegate.evaluation.pilot import Moment
 from tidegate.evaluation.rollout import Task, roll
@@ -27,12 +28,14 @@ class Survey:
     """One drive, one row per frame (F,): ``state`` (F, 5) and ``output`` (F, 2) as ``insight.tree`` names them.
 
     ``images`` (P, H, W, 3) RGB and ``masks``, one mapping of surface → (H, W) per picture, come from fewer frames.
+    ``circuit`` is what the network heard and did; None where it is not known.
     """
 
     state: Floats
     output: Floats
     images: list[NDArray[np.uint8]]
     masks: list[dict[str, NDArray[np.bool_]]]
+    circuit: Circuit | None = None
 
 
 def state_of(truth: Truth) -> tuple[float, ...]:
@@ -61,6 +64,7 @@ def survey_task(task: Task, longest_s: float = math.inf) -> Survey:
     states: dict[int, Truth] = {}
     surfaces: dict[int, dict[str, NDArray[np.bool_]]] = {}
     every = round(settings.safety.rate_hz / settings.camera.rate_hz)
+    circuit = CircuitWatch(bundle.mass_kg, round(settings.safety.rate_hz))
     ticks = 0
     world: list[Simulator] = []
 
@@ -71,6 +75,7 @@ def survey_task(task: Task, longest_s: float = math.inf) -> Survey:
     def watch(moment: Moment) -> None:
         """At a frame's exposure keep the truth, at its arrival what the network made of it."""
         nonlocal ticks
+        circuit(moment)
         now = moment.step.inputs.now
         if ticks % every == 0:
             states[now] = moment.truth
@@ -89,4 +94,5 @@ def survey_task(task: Task, longest_s: float = math.inf) -> Survey:
     roll(settings, task, driver, watch, longest_s, camera=True)
     table = np.array(rows).reshape(-1, 7)
     table = table[np.isfinite(table[:, 5:]).all(axis=1)]
-    return Survey(table[:, :5], table[:, 5:], images, masks)
+    heard = circuit.circuit() if circuit.heard else None
+    return Survey(table[:, :5], table[:, 5:], images, masks, heard)

@@ -234,8 +234,14 @@ def histogram(values: Floats, xlabel: str, marks: Mapping[str, float]) -> str:
         return svg(made)
 
 
-def heat(time: Floats, neurons: NDArray[np.float32], names: Sequence[str], at: float | None = None) -> str:
-    """State of each neuron (T, N) over time."""
+def heat(
+    time: Floats,
+    neurons: NDArray[np.floating[Any]],
+    names: Sequence[str],
+    at: float | None = None,
+    label: str = "state",
+) -> str:
+    """State of each neuron (T, N), or what else ``label`` says, over time."""
     every = max(1, len(time) // 800)
     shown = neurons[::every].T
     most = max(1e-6, float(np.quantile(np.abs(shown), 0.995)))
@@ -248,7 +254,7 @@ def heat(time: Floats, neurons: NDArray[np.float32], names: Sequence[str], at: f
         mark(axes, at)
         axes.set_yticks(range(len(names)), names, fontsize=7.5)
         axes.set_xlabel("time [s]")
-        made.colorbar(picture, ax=axes, label="state", shrink=0.8, pad=0.02).outline.set_visible(False)
+        made.colorbar(picture, ax=axes, label=label, shrink=0.8, pad=0.02).outline.set_visible(False)
         return svg(made)
 
 

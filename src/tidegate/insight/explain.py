@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from tidegate.insight import attribution, tree
 from tidegate.insight.page import Section, picture, table
 from tidegate.liquid.drawing import draw_policy
-from tidegate.liquid.wiring import MOTORS, Wiring
+from tidegate.liquid.wiring import Wiring
 from tidegate.perception import Perception
 from tidegate.records import Floats, Frame
 
@@ -26,12 +26,6 @@ def wiring_section(wiring: Wiring) -> Section:
     """The circuit that computes: every synapse drawn is one that exists, and no other does."""
     note = f"{wiring.neurons} liquid neurons, {wiring.synapses} synapses; each neuron is a differential equation."
     return Section("Wiring", note, draw_policy(wiring, ""))
-
-
-def neuron_names(wiring: Wiring) -> list[str]:
-    """Names in the order of the state vector."""
-    inter = [f"inter {index}" for index in range(wiring.inter)]
-    return [*inter, *(f"command {index}" for index in range(wiring.command)), *MOTORS]
 
 
 def saliency_section(

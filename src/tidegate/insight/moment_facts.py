@@ -12,12 +12,12 @@ from typing import Any
 
 from tidegate.insight.counterfactual import APART_M, Course
 from tidegate.insight.drive import JOIN
-from tidegate.insight.explain import neuron_names
 from tidegate.insight.intervention import Account, Facts, facts, sentence
 from tidegate.insight.moment import FrameView, Moment, TickView
 from tidegate.insight.prediction import HORIZON_S, MODEL
 from tidegate.insight.whatif import AXES, PLAIN, UNITS, Cell
 from tidegate.liquid import Wiring
+from tidegate.liquid.wiring import neuron_names
 from tidegate.records import ImageHealth, Level
 from tidegate.robot import Car
 from tidegate.settings import Settings

@@ -128,6 +128,17 @@ class Wiring:
         return cls(inter, command, motor, sensory, recurrent, bool(values.get("dense_time", False)))
 
 
+def input_names(wiring: Wiring) -> list[str]:
+    """What a policy hears, in the order of its inputs: features of the picture, and last the speed."""
+    return [*(f"feature {index}" for index in range(wiring.inputs - 1)), "speed"]
+
+
+def neuron_names(wiring: Wiring) -> list[str]:
+    """Names of a policy's neurons in the order of the state vector; the motor neurons are called by their command."""
+    inter = [f"inter {index}" for index in range(wiring.inter)]
+    return [*inter, *(f"command {index}" for index in range(wiring.command)), *MOTORS]
+
+
 def load_wiring(path: str | Path) -> Wiring:
     """Read a wiring that was written by hand or saved: YAML (or JSON) of what ``Wiring.to_dict`` gives.
 
