@@ -19,9 +19,9 @@ from tidegate.insight import tree_source
 from tidegate.insight.distil import Job, distil_policy, drive_all, judgement
 from tidegate.insight.distil_facts import distil_facts, drives_facts
 from tidegate.insight.distil_page import distil_page
-from tidegate.insight.explain import neuron_names
 from tidegate.insight.policy_tree import LEAF_KINDS, MOST_LEAVES
 from tidegate.liquid import Wiring
+from tidegate.liquid.wiring import neuron_names
 from tidegate.settings import load_settings
 from tidegate.share import share_path
 
