@@ -93,7 +93,7 @@ def test_a_bundle_tells_its_solver_and_one_of_before_has_fused_euler(folder: Pat
     edit(folder, lambda manifest: manifest["policy"].update(solver="exponential_midpoint", substeps=2))
     bundle = Bundle.load(folder)
     assert Stack.from_bundle(bundle).policy.cell.solver == bundle.policy.solver == "exponential_midpoint"
-    inspect(folder)
+    inspect([folder])
     assert "exponential_midpoint, 2 sub-steps a frame" in capsys.readouterr().out
     edit(folder, lambda manifest: manifest["policy"].pop("solver"))
     assert Bundle.load(folder).policy.solver == "fused_euler"
