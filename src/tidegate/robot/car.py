@@ -74,7 +74,8 @@ class Car:
                 than two that steer and four wheels.
         """
         vehicle = settings.vehicle
-        steer_joints, wheel_joints = _joints(vehicle)
+        _check_joints(vehicle)
+        steer_joints, wheel_joints = vehicle.steer_joints, vehicle.wheel_joints
         description = load_description(vehicle.urdf)
         rear_wheel = description.joint(wheel_joints[2]).child
         (front_x, left_y, _), _ = description.origin(description.joint(steer_joints[0]).child)
@@ -184,8 +185,8 @@ class Car:
         return drift, control
 
 
-def _joints(vehicle: VehicleSettings) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """Joints that steer and joints of the wheels, as the settings name them.
+def _check_joints(vehicle: VehicleSettings) -> None:
+    """Refuse joints that are not two that steer and four of wheels.
 
     Raises:
         RobotError: another number of them than a car has, or one that is named twice.
@@ -200,7 +201,6 @@ def _joints(vehicle: VehicleSettings) -> tuple[tuple[str, ...], tuple[str, ...]]
     for name in every:
         if every.count(name) > 1:
             raise RobotError(f"vehicle.steer_joints and vehicle.wheel_joints name '{name}' more than once")
-    return vehicle.steer_joints, vehicle.wheel_joints
 
 
 def _tightened(description: Description, vehicle: VehicleSettings, radius: float) -> dict[str, JointLimits]:
