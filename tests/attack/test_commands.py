@@ -140,9 +140,9 @@ def test_a_violation_counts_apart_only_where_every_one_of_an_episode_has_an_assu
     attacked: tuple[Path, str],
 ) -> None:
     first = Outcome(**json.loads((attacked[0] / OUTCOMES).read_text().splitlines()[1]))
-    apart = replace(first, violations={"lane": ["backwards"]})
+    apart = replace(first, violations={"lane": ["lane bound"]})
     assert (first.excused, apart.excused) == (False, True)
-    assert not replace(first, violations={"lane": ["backwards"], "contact": []}).excused
+    assert not replace(first, violations={"lane": ["lane bound"], "contact": []}).excused
     console = Console(width=WIDTH)
     with console.capture() as capture:
         attacking._sum_up(console, [first, apart, replace(first, violations={"contact": []})])

@@ -21,6 +21,7 @@ from tidegate.evaluation.rollout import drive_tick
 from tidegate.records import Command, LaneEstimate, Mode, Received, SafetyInputs
 from tidegate.robot import GRAVITY
 from tidegate.safety import Supervisor
+from tidegate.safety.ladder import Rung
 from tidegate.simulation import Simulator
 
 Change = Callable[[SafetyInputs], SafetyInputs]
@@ -60,6 +61,18 @@ def rolling(plant: Plant, speed: float, change: Change = lambda inputs: inputs, 
     assert drive.tick.mode == Mode.NORMAL
     plant.speed = speed
     return drive
+
+
+def rolled_back(slope: float, wish: float, speed: float = 0.0) -> tuple[float, Drive]:
+    """How far [m] a car at ``speed`` [m/s] that asks for the force ``wish`` [N] rolls back on a ``slope`` until it is
+    STOPPED."""
+    drive, farthest, most = Drive(Plant(speed=speed, slope=slope)), 0.0, 0.0
+    drive.supervisor.rung = Rung(Mode.NORMAL)
+    while drive.modes[-1:] != [Mode.STOPPED] and len(drive.modes) < 20_000:
+        drive.run(PERIOD, (wish, 0.0))
+        farthest = max(farthest, drive.plant.rolled)
+        most = max(most, farthest - drive.plant.rolled)
+    return most, drive
 
 
 def gap_to_a_wall(plant: Plant, change: Change = lambda inputs: inputs, ahead: float = 60.0, **then: float) -> float:

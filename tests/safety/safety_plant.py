@@ -72,12 +72,14 @@ class Plant:
             curvature = car().curvature(*self.steer)
             force = self._force(command.effort[2:])
             drift = -GRAVITY * self.slope
-            if self.speed <= 1e-3 and force < 0:
+            if abs(self.speed) <= 1e-3 and force < 0:
                 self.speed = 0.0
             else:
-                before = self.speed
+                before, brakes = self.speed, force < 0
+                if brakes and before < 0:  # they act against the motion
+                    force = -force
                 self.speed += dt * (force / car().effective_mass + drift)
-                if force < 0 and before > 0 > self.speed:
+                if brakes and before * self.speed < 0:
                     self.speed = 0.0
             self.rolled += dt * self.speed
             self.x += dt * self.speed * math.cos(self.yaw)

@@ -13,6 +13,7 @@ from broken import (
     beyond_when_blind,
     gap_to_a_wall,
     off_lane_on,
+    rolled_back,
     shifted,
     slalom,
     slow_by,
@@ -54,6 +55,10 @@ def test_a_slope_steeper_than_stated_leads_into_the_wall() -> None:
 
 def test_brakes_later_than_stated_hit_the_wall() -> None:
     assert gap_to_a_wall(Worse(wheel_delay=1.2)) < 0
+
+
+def test_a_slope_steeper_than_stated_rolls_the_car_farther_back() -> None:
+    assert rolled_back(settings().vehicle.slope_max, 0.0)[0] < 0.3 < rolled_back(0.25, 0.0)[0]
 
 
 def test_ice_is_too_slippery_to_stop_on() -> None:

@@ -46,6 +46,28 @@ def test_the_way_driven_is_speed_times_time_and_old_samples_are_ignored() -> Non
     assert moving.driven == pytest.approx(2.5)
 
 
+def test_rolling_back_adds_up_and_driving_on_takes_off() -> None:
+    moving, tick = motion(), 0.01
+    assert moving.rolled_back == 0.0
+    for step, speed in enumerate([1.0] * 10 + [-0.5] * 191):
+        moving.update(sample(step * tick, speed), 0.0, 0.0)
+    assert moving.rolled_back < 0.5 * 101 * tick  # no wheel stops at once: the first of these were not believed
+    before = moving.rolled_back
+    moving.update(sample(2.01, -0.5), 0.0, 0.0)
+    assert moving.rolled_back - before == pytest.approx(0.49 * tick)  # slower than CREEP is noise
+    moving.update(sample(2.02, 0.3), 0.0, 0.0)
+    assert moving.rolled_back - before == pytest.approx((0.49 - 0.31) * tick)
+
+
+def test_the_noise_of_a_standing_car_does_not_add_up() -> None:
+    moving, noise = motion(), np.random.default_rng(3)
+    most = 0.0
+    for step, speed in enumerate(0.05 * noise.standard_normal(360_000)):
+        moving.update(sample(step * 0.01, speed), 0.0, 0.0)
+        most = max(most, moving.rolled_back)
+    assert most < 0.1 * settings().safety.ladder.roll_back_m
+
+
 @pytest.mark.parametrize("force", [-5.0 * MASS, 0.0, 3.0 * MASS])
 def test_speed_falls_no_faster_than_brakes_and_slope_explain(force: float) -> None:
     """Wheels that slip tell 6 of 10 m/s at once; what drives the car is not counted on to hold it."""

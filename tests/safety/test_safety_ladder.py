@@ -16,6 +16,7 @@ HOLD, SHARE = 300, 0.1
 FINE = Conditions()
 OUT = Conditions(camera=("lane is late",))
 BLIND = Conditions(trusted=("odometry is late",))
+ROLLS = Conditions(rolling=("the car rolls backwards",))
 STOP = Conditions(stop=("emergency stop",))
 DRIVER = Conditions(manual=True)
 HANDED = Conditions(hand_back=True)
@@ -26,6 +27,8 @@ TABLE = [
     (Rung(N), OUT, H),
     (Rung(N), BLIND, S),
     (Rung(N), STOP, S),
+    (Rung(N), ROLLS, S),
+    (Rung(N, manual=True), ROLLS._replace(manual=True), S),
     (Rung(N), OUT._replace(manual=True), N),
     (Rung(N, manual=True), DRIVER, N),
     (Rung(N, manual=True), FINE, S),
@@ -44,6 +47,7 @@ TABLE = [
     (Rung(H), OUT._replace(manual=True), N),
     (Rung(H), BLIND, S),
     (Rung(H), STOP, S),
+    (Rung(H), ROLLS, S),
     (Rung(S), FINE, S),
     (Rung(S), FINE._replace(reset=True), S),
     (Rung(S), FINE._replace(standing=True), D),
@@ -52,6 +56,7 @@ TABLE = [
     (Rung(S), DRIVER._replace(camera=("lane is late",)), N),
     (Rung(S), DRIVER._replace(trusted=("joints is late",)), S),
     (Rung(S), DRIVER._replace(stop=("emergency stop",)), S),
+    (Rung(S), ROLLS._replace(manual=True), S),
     (Rung(S, latched=True), DRIVER, S),
     (Rung(S, latched=True), FINE._replace(standing=True), D),
     (Rung(D), FINE, D),
@@ -63,6 +68,7 @@ TABLE = [
     (Rung(D), OUT._replace(reset=True, standing=True, manual=True), N),
     (Rung(D), BLIND._replace(reset=True, standing=True), D),
     (Rung(D), STOP._replace(reset=True, standing=True), D),
+    (Rung(D), ROLLS._replace(reset=True, standing=True), D),
     (Rung(D), DRIVER._replace(standing=True), D),
 ]
 
@@ -96,10 +102,11 @@ def test_hold_of_zero_stops_at_once() -> None:
 
 
 def test_no_way_from_any_state_to_normal_past_a_stop() -> None:
-    """All combinations: with a stop asked for or a trusted input out, NORMAL and HOLD are never reached."""
+    """All combinations: with a stop asked for, a trusted input out or a car that rolls back,
+    NORMAL and HOLD are never reached."""
     flags = (False, True)
     for mode, latched, was, camera, manual, standing, reset, halt in itertools.product(
-        Mode, flags, flags, flags, flags, flags, flags, ("stop", "trusted")
+        Mode, flags, flags, flags, flags, flags, flags, ("stop", "trusted", "rolling")
     ):
         seen = Conditions(("x",) if camera else (), manual=manual, standing=standing, reset=reset)
         seen = seen._replace(**{halt: ("y",)})
@@ -112,7 +119,7 @@ def test_it_starts_stopped_since_ever_and_says_what_it_waits_for() -> None:
     rung = Rung()
     assert (rung.mode, rung.since, rung.latched, rung.manual) == (D, 0, False, False)
     assert rung.reasons == ("started; waiting for a reset",)
-    assert Conditions() == Conditions((), (), (), False, False, False, False)
+    assert Conditions() == Conditions((), (), (), (), False, False, False, False)
 
 
 @pytest.mark.parametrize("manual", [False, True])

@@ -11,6 +11,7 @@ from functools import cache
 
 import numpy as np
 import pytest
+from broken import rolled_back
 from hypothesis import given
 from hypothesis import settings as profile
 from hypothesis import strategies as st
@@ -33,7 +34,7 @@ from tidegate.records import (
     Received,
     SafetyInputs,
 )
-from tidegate.robot import Actuation
+from tidegate.robot import GRAVITY, Actuation
 from tidegate.safety import Supervisor
 from tidegate.safety.ladder import LET_GO
 from tidegate.safety.lane_tracker import LaneTracker
@@ -177,6 +178,28 @@ def test_blind_and_deaf_it_brakes_anyway() -> None:
     tick = drive.run(8.0, change=lambda inputs: SafetyInputs(now=inputs.now))
     assert drive.plant.speed == 0.0
     assert tick.mode == Mode.STOPPED
+
+
+@pytest.mark.parametrize("share", [0.0, 0.5, 0.95])
+@pytest.mark.parametrize("start", [0.0, 3.0])
+def test_a_wish_too_weak_for_the_steepest_slope_rolls_back_no_farther_than_a_foot(start: float, share: float) -> None:
+    slope = settings().vehicle.slope_max
+    back, drive = rolled_back(slope, share * car().effective_mass * GRAVITY * slope, start)
+    tick = drive.tick
+    assert tick is not None
+    assert back < 0.3
+    assert (tick.mode, tick.reasons) == (Mode.STOPPED, ("the car rolls backwards",))
+    assert drive.plant.speed == 0.0
+
+
+def test_a_driver_whose_car_rolled_back_drives_on_once_it_stands() -> None:
+    slope = settings().vehicle.slope_max
+    drive = Drive(Plant(slope=slope), manual=Manual(0, True, 0.0, 0.0)).started(0.0)
+    drive.run(1.0)
+    assert Mode.STOPPING in drive.modes
+    tick = drive.run(3.0, manual=Manual(0, True, FORCE, 0.0))
+    assert tick.mode == Mode.NORMAL
+    assert drive.plant.speed > 1.0
 
 
 def test_emergency_stop_is_latched_until_a_reset() -> None:

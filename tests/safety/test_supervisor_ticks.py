@@ -173,6 +173,15 @@ def test_a_filter_that_slept_stops_the_car_though_all_it_hears_is_young() -> Non
     assert ticks(drive, 5).mode == Mode.STOPPING
 
 
+def test_a_car_that_has_rolled_back_farther_than_is_tolerated_stops_hard_and_says_so() -> None:
+    drive = driving(-0.5)
+    tick = drive.run((LADDER.roll_back_m - 0.01) / 0.5, (0.0, 0.0))
+    assert tick.mode == Mode.NORMAL
+    tick = drive.run(0.04, (0.0, 0.0))
+    assert (tick.mode, tick.reasons) == (Mode.STOPPING, ("the car rolls backwards",))
+    assert tick.wanted[0] == -settings().vehicle.brake_guaranteed * car().loaded_mass
+
+
 @pytest.mark.parametrize("speed", [0.99 * LADDER.standstill_speed, -0.99 * LADDER.standstill_speed])
 def test_standing_is_slow_for_long_enough(speed: float) -> None:
     def crawling(inputs: SafetyInputs) -> SafetyInputs:

@@ -85,6 +85,14 @@ class FullThrottle(Adversary):
         return replace(asked, force=self.car.force_max)
 
 
+@ADVERSARIES.register("coast")
+class Coast(Adversary):
+    """Steers as it should and asks for no force at all, so that a car on a slope rolls back."""
+
+    def wish(self, asked: Nominal, truth: Truth) -> Nominal | None:
+        return replace(asked, force=0.0)
+
+
 @ADVERSARIES.register("outward")
 class Outward(Adversary):
     """Full throttle towards the edge of the lane that is nearer."""

@@ -13,11 +13,11 @@ from tidegate.safety.braking import Braking
 from tidegate.settings import Settings
 from tidegate.simulation import Truth
 
-NEARER, LANE_BOUND, BACKWARDS, FEEDBACK = "nearer than S", "lane bound", "backwards", "steering feedback"
+NEARER, LANE_BOUND, FEEDBACK = "nearer than S", "lane bound", "steering feedback"
 RESTS_ON = {
     "contact": (NEARER,),
-    "lane": (LANE_BOUND, BACKWARDS, FEEDBACK),
-    "road": (LANE_BOUND, BACKWARDS, FEEDBACK),
+    "lane": (LANE_BOUND, FEEDBACK),
+    "road": (LANE_BOUND, FEEDBACK),
     "limit": (FEEDBACK,),
     "fault": (),
 }
@@ -34,12 +34,11 @@ class Assumptions:
 
     *nearer than S*: a thing entered the lane ahead where the distance barrier's h was negative at once.
     *lane bound*: the lane estimate was off by more than its bound, or than ``lane.bound_cap``, at either axle.
-    *backwards*: the car rolled backwards.
     *steering feedback*: the joints were silent or frozen; told through ``blind``.
     """
 
     def __init__(self, settings: Settings, car: Car) -> None:
-        self._cap, self._standstill = settings.safety.lane.bound_cap, settings.safety.ladder.standstill_speed
+        self._cap = settings.safety.lane.bound_cap
         distance = settings.safety.distance
         self._reserve = distance.standstill_gap + distance.noise_m
         self._wheelbase, self._braking = car.wheelbase, Braking(settings, car)
@@ -55,7 +54,6 @@ class Assumptions:
         broken = {
             NEARER: self._appeared_too_near(truth, moment.step.tick.allowed[0]),
             LANE_BOUND: self._lane_lied(moment),
-            BACKWARDS: truth.speed < -self._standstill,
             FEEDBACK: blind,
         }
         for name, now in broken.items():

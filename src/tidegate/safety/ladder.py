@@ -17,12 +17,14 @@ class Conditions(NamedTuple):
 
     ``camera``: what depends on the camera (nominal, lane, image health) and is late or not to be trusted.
     ``trusted``: inputs that the guarantees rest on and that are late or broken.
-    ``stop``: an emergency stop or a stop request. ``manual``: a driver holds the dead-man switch. ``hand_back``: the
-    driver let go of it and says that the car may drive itself.
+    ``rolling``: the car rolls backwards. ``stop``: an emergency stop or a stop request.
+    ``manual``: a driver holds the dead-man switch. ``hand_back``: the driver let go of it and says that the car may
+    drive itself.
     """
 
     camera: tuple[str, ...] = ()
     trusted: tuple[str, ...] = ()
+    rolling: tuple[str, ...] = ()
     stop: tuple[str, ...] = ()
     manual: bool = False
     hand_back: bool = False
@@ -53,7 +55,7 @@ def advance(rung: Rung, seen: Conditions, now: int, hold: int, share: float) -> 
 
     | from | to | when |
     | --- | --- | --- |
-    | NORMAL, HOLD | STOPPING | stop asked for, or a trusted input late |
+    | NORMAL, HOLD | STOPPING | stop asked for, a trusted input late, or the car rolls backwards |
     | NORMAL | STOPPING | a driver lets go or falls silent, and does not hand back or the camera is out |
     | NORMAL | HOLD | camera out and no driver; STOPPING where the bucket is full |
     | HOLD | NORMAL | camera back, or a driver takes over |
@@ -63,7 +65,7 @@ def advance(rung: Rung, seen: Conditions, now: int, hold: int, share: float) -> 
     | STOPPED | NORMAL | reset asked for, standing, trusted inputs fine, no stop, camera fine or a driver present |
     """
     out = () if seen.manual else seen.camera
-    halt = seen.stop + seen.trusted
+    halt = seen.stop + seen.trusted + seen.rolling
     if rung.mode == Mode.STOPPED:
         if seen.reset and seen.standing and not halt and not out:
             return Rung(Mode.NORMAL, now, _driver(seen), manual=seen.manual)

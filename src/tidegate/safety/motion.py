@@ -14,6 +14,8 @@ CURVATURE_SPEED = 2.0
 """Below this speed [m/s] yaw rate over speed says little about the path."""
 CURVATURE_TIME = 0.05
 OBSERVER_TIME = 0.15
+CREEP = 0.01
+"""Rolling back slower than this [m/s] is noise."""
 
 
 class Motion:
@@ -22,6 +24,7 @@ class Motion:
     Attributes:
         speed: [m/s], as odometry has it, or as it was less what the commanded brakes and the steepest slope can have
             taken off since, where that is more: wheels that slip while braking tell too little.
+        rolled_back: [m], how far the car is behind where it was farthest; whoever brakes it to a stand sets it back.
     """
 
     def __init__(self, settings: Settings, car: Car) -> None:
@@ -32,6 +35,7 @@ class Motion:
         self.curvature = 0.0
         self.disturbance = 0.0
         self.driven = 0.0
+        self.rolled_back = 0.0
         self._expected = 0.0
         self._history: deque[tuple[int, float, float, float, float]] = deque(maxlen=HISTORY)
 
@@ -48,6 +52,7 @@ class Motion:
         else:  # nothing is known of the time before
             self.speed = odometry.speed
         self.driven += self.speed * step
+        self.rolled_back = max(self.rolled_back - (self.speed + CREEP) * step, 0.0)
         self._history.append((odometry.stamp, odometry.x, odometry.y, odometry.yaw, self.driven))
         if self.speed > CURVATURE_SPEED:
             measured = odometry.yaw_rate / self.speed

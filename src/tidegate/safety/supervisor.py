@@ -244,6 +244,8 @@ class Supervisor:
             motion.from_wheels(joints)
         slow = abs(motion.speed) < self._settings.safety.ladder.standstill_speed
         blind = odometry is None and joints is None
+        if slow and self.rung.mode in (Mode.STOPPING, Mode.STOPPED):  # on its brakes: whoever drives on begins anew
+            motion.rolled_back = 0.0
         self._standing = self._standing + step / 1e9 if slow and not blind else 0.0
 
     def _camera(self) -> tuple[str, ...]:
@@ -299,6 +301,7 @@ class Supervisor:
         return Conditions(
             camera=camera,
             trusted=self._held(trusted, step),
+            rolling=("the car rolls backwards",) if self._motion.rolled_back > ladder.roll_back_m else (),
             stop=stop,
             manual=manual is not None and bool(manual.engaged),
             hand_back=manual is not None and bool(manual.hand_back),
@@ -338,6 +341,6 @@ class Supervisor:
             )
         state = self._state
         lane = self._tracker.lane() if self._watchdog.usable("odometry") is not None else None
-        hard = bool(conditions.trusted) or self.rung.latched
+        hard = bool(conditions.trusted or conditions.rolling) or self.rung.latched
         blind = bool(conditions.camera)
         return self._backup.command(mode, state.speed, lane, state.curvature, state.disturbance, blind=blind, hard=hard)

@@ -31,6 +31,7 @@ class LadderSettings:
     hold_deceleration: float = setting(2.0, "m/s²", "brake request that holds the standing car", low=1, high=8)
     standstill_speed: float = setting(0.1, "m/s", "slower than this is standing", low=0.001, high=1)
     standstill_s: float = setting(0.2, "s", "how long the car must stand before STOPPED", low=0, high=5)
+    roll_back_m: float = setting(0.15, "m", "a car that has rolled farther back than this is stopped", low=0.02, high=5)
     blind_stop_s: float = setting(
         6.0, "s", "STOPPING without any speed measurement counts as STOPPED after this time", low=1, high=60
     )
