@@ -10,9 +10,9 @@ from typing import Any, cast
 import numpy as np
 import pytest
 
-from tidegate.attack.assumption import FEEDBACK, LANE_BOUND, NEARER, Assumptions
+from tidegate.attack.assumption import FEEDBACK, LANE_BOUND, NEARER, REMEMBERED, Assumptions
 from tidegate.evaluation.pilot import Moment
-from tidegate.records import LaneEstimate, Received
+from tidegate.records import ImageHealth, LaneEstimate, Level, Mode, Received
 from tidegate.robot import Car
 from tidegate.safety.braking import Braking
 from tidegate.settings import load_settings
@@ -23,6 +23,7 @@ from tidegate.simulation.adversarial import stated_gap
 SETTINGS = load_settings(share_path("config/car.yaml"))
 CAR = Car.from_settings(SETTINGS)
 RESERVE = SETTINGS.safety.distance.standstill_gap + SETTINGS.safety.distance.noise_m
+COUNTED = SETTINGS.safety.lane
 PERIOD = 5_000_000
 
 
@@ -32,9 +33,16 @@ def truth() -> Truth:
         return replace(simulator.truth(), speed=10.0, stamp=0)
 
 
-def moment(truth: Truth, lane: LaneEstimate | None = None, force: float = 0.0) -> Moment:
-    inputs = SimpleNamespace(lane=None if lane is None else Received(lane, 0))
-    step: Any = SimpleNamespace(tick=SimpleNamespace(allowed=(force, 0.0)), inputs=inputs)
+def moment(
+    truth: Truth,
+    lane: LaneEstimate | None = None,
+    force: float = 0.0,
+    mode: Mode = Mode.NORMAL,
+    health: ImageHealth | None = None,
+) -> Moment:
+    received = (None if record is None else Received(record, 0) for record in (lane, health))
+    inputs = SimpleNamespace(**dict(zip(("lane", "health"), received, strict=True)))
+    step: Any = SimpleNamespace(tick=SimpleNamespace(allowed=(force, 0.0), mode=mode), inputs=inputs)
     return Moment(cast(Any, None), step, truth)
 
 
@@ -94,3 +102,51 @@ def test_a_breach_explains_what_rests_on_it_for_some_seconds(truth: Truth) -> No
     assert seen.behind("limit", 10**9) == [FEEDBACK]
     assert seen.behind("contact", 10**9) == seen.behind("fault", 10**9) == []
     assert seen.behind("lane", 7 * 10**9) == seen.behind("lane", 10**9 - 1) == []
+
+
+@pytest.mark.parametrize(
+    ("heading", "bend", "driven", "broken"),
+    [
+        (0.0, 0.0, 30.0, False),
+        (0.0, 0.95 * COUNTED.sight_cap, 30.0, False),  # what drifts besides is counted as well
+        (0.0, 2.0 * COUNTED.sight_cap, 30.0, True),
+        (0.02, 0.0, 1.0, True),  # more than the lever of the front axle makes of it
+        (0.02, 0.0, 0.0, False),  # not driven on yet
+        (0.003, 0.9 * COUNTED.sight_cap, 30.0, False),
+    ],
+)
+def test_the_lane_that_is_remembered_is_held_to_what_sight_counts(
+    truth: Truth, heading: float, bend: float, driven: float, broken: bool
+) -> None:
+    bound = np.array([0.1, 0.02, *[0.004] * len(truth.curvature)])
+    lane = LaneEstimate(0, truth.offset, truth.heading + heading, truth.curvature - bend, bound)
+    health = ImageHealth(0, Level.OK)
+    later = replace(truth, stamp=10**9, distance=truth.distance + driven)
+    seen = Assumptions(SETTINGS, CAR)
+    seen.watch(moment(truth, lane, health=health), blind=False)
+    seen.watch(moment(later, lane, health=health), blind=False)
+    assert REMEMBERED not in seen.broken  # in NORMAL the camera sees
+    seen.watch(moment(later, lane, mode=Mode.STOPPING), blind=False)
+    assert (REMEMBERED in seen.broken) is broken
+
+
+def test_a_lane_that_image_health_has_not_passed_is_not_what_is_remembered(truth: Truth) -> None:
+    right, wrong = (
+        LaneEstimate(
+            stamp, truth.offset, truth.heading + error, truth.curvature, np.full(2 + len(truth.curvature), 0.1)
+        )
+        for stamp, error in ((0, 0.0), (PERIOD, 0.05))
+    )
+    later = replace(truth, stamp=PERIOD)
+    gone = replace(truth, stamp=10**9, distance=truth.distance + 20.0)
+    for health, broken in (
+        (ImageHealth(0, Level.OK), False),
+        (ImageHealth(PERIOD, Level.ERROR), False),
+        (None, False),
+        (ImageHealth(PERIOD, Level.OK), True),
+    ):
+        seen = Assumptions(SETTINGS, CAR)
+        seen.watch(moment(truth, right, health=ImageHealth(0, Level.OK)), blind=False)
+        seen.watch(moment(later, wrong, health=health), blind=False)
+        seen.watch(moment(gone, wrong, mode=Mode.HOLD), blind=False)
+        assert (REMEMBERED in seen.broken) is broken
