@@ -6,9 +6,10 @@ from __future__ import annotations
 import math
 from typing import Any
 
-from tidegate.robot import GRAVITY, Car
+from tidegate.robot import Car
 from tidegate.safety.barrier import Barrier, Priority, Rows, State, barriers
 from tidegate.safety.braking import Braking
+from tidegate.safety.traction import Grip
 from tidegate.settings import Settings
 from tidegate.settings.barriers import DistanceParameters
 
@@ -45,7 +46,8 @@ class Distance(Barrier):
         self._gap = self._distance.standstill_gap + self.parameters.extra_gap
         self._mass = car.effective_mass
         self._braking = Braking(settings, car)
-        self._hardest = settings.vehicle.tyre_friction * GRAVITY * settings.safety.traction_share * 0.9
+        self._grip, self._lateral = Grip(settings, car), settings.vehicle.lateral_acceleration_max
+        self._hardest = 0.9 * self._grip.share
         self._hold = settings.safety.ladder.hold_deceleration
         self._standstill = settings.safety.ladder.standstill_speed
 
@@ -77,7 +79,7 @@ class Distance(Barrier):
             # free − chord (F − low) ≥ h − p T h
             fixed = (h - free) * scale - low / self._mass
             gain = self.settings.policy.gain_high if row == 0 else 1.0
-            backup = self._backup(h, state.speed)
+            backup = self._backup(h, state)
             cap = -max(backup, low / self._mass)
             if row == 0:  # the arc is trusted and needs no caution beyond the fastest gain
                 rows.set(row, -1.0 / self._mass, 0.0, fixed - gain * self.period * h * scale, 0.0, cap)
@@ -85,5 +87,11 @@ class Distance(Barrier):
                 rows.set(row, -1.0 / self._mass, 0.0, fixed, self.period * h * scale, cap)
         return h_least
 
-    def _backup(self, h: float, speed: float) -> float:
-        return -self._hardest if h < 0 and speed >= self._standstill else self._braking.backup(speed)
+    def _backup(self, h: float, state: State) -> float:
+        """Acceleration [m/s²]; where it is late already, harder than guaranteed, as far as the bend leaves grip."""
+        guaranteed = self._braking.backup(state.speed)
+        if h >= 0 or state.speed < self._standstill:
+            return guaranteed
+        bend = abs(state.curvature) if state.lane is None else abs(state.lane.curvature[0]) + state.lane.curvature_bound
+        left = self._grip.hardest(state.speed, min(bend, self._lateral / max(state.speed, 1.0) ** 2)) / self._mass
+        return min(guaranteed, max(left, -self._hardest))

@@ -131,14 +131,15 @@ class LaneTracker:
         kept = self._now
         if kept is None:
             return None
-        offset, heading, along = kept.offset, kept.heading, kept.along
+        offset, heading, along, driven = kept.offset, kept.heading, kept.along, kept.driven
         if ahead_s and self._samples:
             _, speed, yaw_rate = self._samples[-1]
+            driven += abs(speed) * ahead_s
             offset, heading, along = self._moved(kept, ahead_s, speed, yaw_rate)
         if not (abs(offset) < 10.0 and abs(heading) < 1.2):
             return None
         later = bisect_right(self._preview, along)
-        wider, askew = self._growth(kept)
+        wider, askew = self._growth(kept, driven)
         return TrackedLane(
             offset,
             heading,
@@ -150,15 +151,15 @@ class LaneTracker:
             kept.curvature_bound,
         )
 
-    def _growth(self, kept: _Reckoning) -> tuple[float, float]:
-        """By how much the bounds of offset [m] and heading [rad] have grown since the frame."""
-        counted, driven = self._settings, kept.driven
+    def _growth(self, kept: _Reckoning, driven: float) -> tuple[float, float]:
+        """By how much the bounds of offset [m] and heading [rad] have grown once the car has ``driven`` [m]."""
+        counted = self._settings
         doubt = min(kept.heading_bound, counted.heading_cap) + counted.drift_offset
         bend = min(kept.curvature_bound, counted.curvature_cap) + counted.drift_heading
         return driven * (doubt + driven * bend / 2), driven * bend
 
     def _agrees(self, offered: _Reckoning, known: _Reckoning) -> bool:
-        gate, (wider, askew) = self._settings, self._growth(known)
+        gate, (wider, askew) = self._settings, self._growth(known, known.driven)
         here, before = (interpolate(part.along, self._preview, part.curvature) for part in (offered, known))
         return (
             abs(offered.offset - known.offset) <= gate.gate_offset + wider

@@ -11,14 +11,15 @@ from tidegate.safety.barrier import Barrier, Priority, Rows, State, barriers
 from tidegate.safety.dual import hypot
 from tidegate.settings import Settings
 
-SIDES = 8
+SIDES = 12
+"""So many leave a car of the shipped file its whole lateral limit beside the braking that is guaranteed."""
 
 
 class Grip:
-    """What may be asked of the tyres, (F/m, v² κ), as an octagon in the friction circle.
+    """What may be asked of the tyres, (F/m, v² κ), as a polygon in the friction circle.
 
     Attributes:
-        share: the circle's radius [m/s²]; ``inner``: that of the octagon's sides.
+        share: the circle's radius [m/s²]; ``inner``: that of its sides.
         normals: of each side, by force [1/kg] and by lateral acceleration.
     """
 
@@ -30,16 +31,16 @@ class Grip:
         self.inner = self.share * math.cos(math.pi / SIDES)
 
     def hardest(self, speed: float, curvature: float) -> float:
-        """The strongest braking force [N] that the octagon leaves beside a path; 0 where it leaves none."""
+        """The strongest braking force [N] that the polygon leaves beside a path; 0 where it leaves none."""
         lateral = max(speed, 1.0) ** 2 * curvature
         return min(max((-self.inner - across * lateral) / along for along, across in self.normals if along > 0), 0.0)
 
 
 @barriers.register("traction")
 class Traction(Barrier):
-    """The friction circle, as an inscribed octagon.
+    """The friction circle, as an inscribed polygon.
 
-    h = share · μ_f g − ‖(F/m, v² κ)‖, relative degree 0: eight rows linear in u at the measured speed.
+    h = share · μ_f g − ‖(F/m, v² κ)‖, relative degree 0: ``SIDES`` rows linear in u at the measured speed.
     Trusted inputs: wheel speed.
     Guarantee: never more than the stated share of the grip is asked for.
     Assumption: the road grips with at least ``tyre_friction``; load transfer and the unloading on a crest are inside

@@ -191,7 +191,7 @@ class SafetySettings:
     )
     barriers: Mapping[str, BarrierParameters] = named(build_barriers)
     steering_share: float = setting(
-        0.97, "1", "share of the steering range that is asked for; the servo overshoots into the rest", low=0.1, high=1
+        0.95, "1", "share of the steering range that is asked for; the servo overshoots into the rest", low=0.1, high=1
     )
     speed_margin: float = setting(0.2, "m/s", "error of the measured speed that the speed barrier covers", low=0)
     disturbance_margin: float = setting(
