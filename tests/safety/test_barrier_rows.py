@@ -18,6 +18,7 @@ from tidegate.safety.barrier import Priority, Row, Rows, State, barriers
 from tidegate.safety.braking import Braking
 from tidegate.safety.lane import room
 from tidegate.safety.lane_tracker import TrackedLane
+from tidegate.safety.traction import SIDES
 from tidegate.settings import Settings
 
 MASS = car().effective_mass
@@ -214,17 +215,25 @@ def test_sight_never_allows_more_than_the_limit_nor_less_than_the_unsure_speed()
 
 
 @pytest.mark.parametrize("speed", [0.3, 12.0])
-def test_the_octagon_touches_the_circle_of_grip_at_its_corners(speed: float) -> None:
+def test_the_polygon_touches_the_circle_of_grip_at_its_corners(speed: float) -> None:
     state = State(speed=speed, force=2000.0, curvature=0.01)
     h, rows = rows_of("traction", state)
     square, grip = max(speed, 1.0) ** 2, SAFETY.traction_share * VEHICLE.tyre_friction * GRAVITY
     assert h == pytest.approx(grip - math.hypot(2000.0 / MASS, square * 0.01))
     for share, broken in ((1 - 1e-9, 0), (1 + 1e-9, 2)):
-        for corner in range(8):
-            angle = corner * math.pi / 4
+        for corner in range(SIDES):
+            angle = corner * 2 * math.pi / SIDES
             force, curvature = share * grip * math.cos(angle) * MASS, share * grip * math.sin(angle) / square
             over = sum(row[0] * force + row[1] * curvature < bound(row) for row in rows if row is not None)
             assert over == broken  # a corner is where two sides meet
+
+
+def test_the_guaranteed_braking_of_the_lightest_car_leaves_the_whole_lateral_limit() -> None:
+    _, rows = rows_of("traction", State(speed=10.0))
+    force = Braking(settings(), car()).backup(10.0) * MASS
+    for side in (1.0, -1.0):
+        curvature = side * VEHICLE.lateral_acceleration_max / 100.0
+        assert all(row[0] * force + row[1] * curvature >= bound(row) for row in rows if row is not None)
 
 
 @pytest.mark.parametrize("speed", [0.3, 12.0])

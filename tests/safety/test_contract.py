@@ -86,7 +86,7 @@ BUILT_IN = {
     "edge": Contract(settings(), "edge", speeds=(0.0, 5.5), reserve=0.05),
     # the limit falls with the square of a speed that grows during the hold
     "lateral": Contract(settings(), "lateral", reserve=0.05),
-    # the octagon's sides lie inside the circle
+    # the polygon's sides lie inside the circle
     "traction": Contract(settings(), "traction", margin=0.6, reserve=0.05),
     "distance": Contract(settings(), "distance", speeds=(0.0, 16.0)),
 }

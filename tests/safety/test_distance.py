@@ -13,6 +13,8 @@ from tidegate.robot import GRAVITY
 from tidegate.safety.barrier import Ahead, Row, Rows, State
 from tidegate.safety.braking import Braking
 from tidegate.safety.distance import Distance
+from tidegate.safety.lane_tracker import TrackedLane
+from tidegate.safety.traction import Grip
 
 MASS, LOADED = car().effective_mass, car().loaded_mass
 DISTANCE, VEHICLE, LADDER = settings().safety.distance, settings().vehicle, settings().safety.ladder
@@ -87,10 +89,26 @@ def test_no_more_braking_is_asked_for_than_the_backup_gives(distance: float) -> 
 
 
 def test_h_of_exactly_zero_is_still_kept_by_guaranteed_braking() -> None:
-    barrier = Distance(settings(), car())
-    assert barrier._backup(0.0, 10.0) == pytest.approx(-BACKUP)
-    assert barrier._backup(-1e-9, 10.0) < -BACKUP
-    assert barrier._backup(0.0, LADDER.standstill_speed) == barrier._backup(0.0, 10.0)
+    barrier, now, slow = Distance(settings(), car()), State(speed=10.0), State(speed=LADDER.standstill_speed)
+    assert barrier._backup(0.0, now) == pytest.approx(-BACKUP)
+    assert barrier._backup(-1e-9, now) < -BACKUP
+    assert barrier._backup(0.0, slow) == barrier._backup(0.0, now)
+
+
+@pytest.mark.parametrize("bend", [0.0, 0.01, 0.025, -0.025, 0.1])
+@pytest.mark.parametrize("error", [0.0, 0.005, math.inf])
+def test_a_late_brake_leaves_the_bend_its_grip(bend: float, error: float) -> None:
+    """The bend of the lane, or of the car's own path where there is no lane; never less than is guaranteed."""
+    barrier, speed = Distance(settings(), car()), 12.0
+    lane = TrackedLane(0.0, 0.0, 0.1, 0.01, (0.0, 20.0), (bend, bend), 40.0, error)
+    states = [State(speed=speed, lane=lane)] + ([State(speed=speed, curvature=bend)] if error == 0.0 else [])
+    most = min(abs(bend) + error, settings().vehicle.lateral_acceleration_max / speed**2)
+    left = Grip(settings(), car()).hardest(speed, most) / car().effective_mass
+    for now in states:
+        braking = barrier._backup(-5.0, now)
+        assert braking <= -BACKUP
+        assert braking >= min(left, -BACKUP)
+        assert (braking == -0.9 * barrier._grip.share) == (left <= -0.9 * barrier._grip.share)
 
 
 def test_a_free_road_restrains_nothing_and_each_corridor_counts_by_itself() -> None:
