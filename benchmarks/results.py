@@ -97,8 +97,31 @@ def closed_loop(figures: dict[str, Any]) -> str:
     )
     return (
         f"## Closed loops\n\nSeeds {figures['seeds']} (the end excluded), roads that no training run saw, "
-        f"{figures['processes']} processes.\n\n{table(head, rows)}"
+        f"{figures['processes']} processes.\n\n{table(head, rows)}\n\n"
+        f'Comfort, the median drive ([learning.md](learning.md), "What a passenger feels"):\n\n{comfort(figures)}'
     )
+
+
+def comfort(figures: dict[str, Any]) -> str:
+    """What a passenger feels, by scene."""
+    names = {
+        "lateral_jerk_rms": "lateral jerk, rms [m/s³]",
+        "lateral_jerk_peak": "peak [m/s³]",
+        "steering_reversals": "steering reversals [1/min]",
+        "pedal_reversals": "pedal reversals [1/min]",
+        "hardest_braking": "hardest braking [m/s²]",
+    }
+    rows = [
+        (
+            row["scene"],
+            row["off"],
+            f"{row['comfort']['in_centre']:.0%}",
+            *(f"{row['comfort'][name]:.2g}" for name in names),
+        )
+        for row in figures["rows"]
+        if "comfort" in row
+    ]
+    return table(("scene", "switched off", "in the lane's centre", *names.values()), rows)
 
 
 def latency(figures: dict[str, Any]) -> str:

@@ -3,6 +3,8 @@
 
 Every record carries ``stamp`` [ns], the moment its content was measured. What is computed from a camera frame keeps
 the stamp of that frame. Frames of reference are REP 103: x forward, y left, z up; angles counter-clockwise [rad].
+
+Long because all kinds stand here, in the order in which they flow: none does more than hold its fields.
 """
 
 from __future__ import annotations

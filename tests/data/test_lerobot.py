@@ -27,7 +27,7 @@ from foreign_lerobot import CAMERA, DATA, FPS, VIDEO, action, info, lerobot, sav
 
 from tidegate.data.bags import write_bags
 from tidegate.data.detect import read
-from tidegate.data.lerobot_writer import export_lerobot
+from tidegate.data.lerobot_export import export_lerobot
 from tidegate.data.mapping import DataMap, Source, VehicleMap
 
 CHANNELS = {"steering": {"key": "action", "fields": ["steering"]}, "speed": "observation.speed"}

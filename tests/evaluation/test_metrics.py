@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tidegate.evaluation.metrics import End, Trace, completed, limit_violations, mean_speed, rises, rms, smallest_gap
+from tidegate.evaluation.metrics import End, Trace, completed, limit_violations, mean_speed, rises, smallest_gap
 from tidegate.settings.evaluation import EvaluationSettings
 
 RULES = EvaluationSettings()
@@ -23,6 +23,7 @@ def drive(length: float = 700.0, speed: float = 10.0, period: float = 0.1, **cha
         distance=rows * speed * period,
         lane_error=np.zeros(count),
         speed=np.full(count, speed),
+        yaw_rate=np.zeros(count),
         gap=np.full(count, math.inf),
         contact=np.zeros(count, bool),
         wheels_off=np.zeros(count, bool),
@@ -82,8 +83,7 @@ def test_rises_equals_the_text_s_count(flags: list[bool]):
     assert rises(np.array(flags, bool)) == len(text.split())
 
 
-def test_figures_of_a_drive():
-    assert rms(np.array([3.0, -4.0])) == pytest.approx(math.sqrt(12.5))
+def test_the_smallest_gap_is_that_of_the_whole_drive():
     assert smallest_gap(drive()) is None
     gap = np.full(len(drive()), math.inf)
     gap[7] = 4.25

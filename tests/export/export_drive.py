@@ -14,8 +14,8 @@ from tidegate.bag import BagReader
 from tidegate.bag.align import newest_before
 from tidegate.bundle import Bundle
 from tidegate.evaluation.pilot import Moment
-from tidegate.evaluation.replay import small_records
 from tidegate.evaluation.rollout import Task, driver_of, roll
+from tidegate.evaluation.topics import small_records
 from tidegate.export.parity import live
 from tidegate.records import Floats, seconds
 from tidegate.settings import Settings

@@ -15,8 +15,8 @@ import pytest
 pytest.importorskip("mujoco")
 
 from tidegate.bag import BagReader
-from tidegate.evaluation.replay import small_records
 from tidegate.evaluation.rollout import Task, run_task
+from tidegate.evaluation.topics import small_records
 from tidegate.insight.counterfactual import Course, Rerun, drive_without, recorded_course, rerun_of
 from tidegate.records import Values, nanoseconds
 from tidegate.settings import load_settings

@@ -67,6 +67,7 @@ def test_drives_are_compared_by_place_and_not_by_time() -> None:
             distance=way,
             lane_error=np.sin(way / 10),
             speed=np.full(len(way), 10.0),
+            yaw_rate=none,
             gap=none + math.inf,
             contact=none > 0,
             wheels_off=none > 0,

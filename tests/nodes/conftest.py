@@ -14,10 +14,13 @@ os.environ["ROS_DOMAIN_ID"] = random_domain()
 os.environ["ROS_AUTOMATIC_DISCOVERY_RANGE"] = "LOCALHOST"
 
 import rclpy
-from plant import Plant
+from plant import LOCK_STEP, Plant, let_go
 from rclpy.experimental import EventsExecutor
+from rclpy.lifecycle import TransitionCallbackReturn
 from rclpy.signals import SignalHandlerOptions
 
+from tidegate.nodes import safety_node
+from tidegate.nodes.safety_node import SafetyNode
 from tidegate.robot import Car
 from tidegate.settings import Settings, load_settings
 from tidegate.share import share_path
@@ -54,3 +57,20 @@ def plant(ros: EventsExecutor, settings: Settings) -> Iterator[Plant]:
     made = Plant(ros, settings)
     yield made
     made.close()
+
+
+@pytest.fixture
+def node(
+    request: pytest.FixtureRequest, ros: EventsExecutor, plant: Plant, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[SafetyNode]:
+    """In lock-step and active; a test may give it parameters."""
+    made = SafetyNode([*LOCK_STEP, *(part for flag in getattr(request, "param", ()) for part in ("-p", flag))])
+    ros.add_node(made)
+    assert made.trigger_configure() == TransitionCallbackReturn.SUCCESS
+    assert made.trigger_activate() == TransitionCallbackReturn.SUCCESS
+    yield made
+    plant.close()
+    monkeypatch.setattr(safety_node, "BLIND_S", 0.0)  # nobody is left to see it brake
+    made.close()
+    let_go(ros, made)
+    made.destroy_node()

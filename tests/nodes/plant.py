@@ -12,6 +12,7 @@ import numpy as np
 import rclpy
 from rclpy.experimental import EventsExecutor
 from rclpy.serialization import deserialize_message
+from std_srvs.srv import Trigger
 
 from tidegate.messages import TOPICS, decode, encode
 from tidegate.nodes.topics import make, message_class, offered_qos, requested_qos, ros_name
@@ -39,6 +40,8 @@ ARGUMENTS = ["--ros-args", "--params-file", str(CAR_YAML)]
 LOCK_STEP = [*ARGUMENTS, "-p", "lock_step:=true", "-p", "auto_reset:=true"]
 """Of the safety node; the second in lock-step, released by itself."""
 PATIENCE_S = 20.0
+STANDS = 300
+"""Ticks after which a plant that stood at once is believed: no stop is that its brakes cannot make."""
 
 
 def until(executor: EventsExecutor, done: Callable[[], Any], what: str) -> None:
@@ -188,3 +191,34 @@ class Plant:
 def poisoned(record: Any, field: str, value: Any) -> Any:
     """The record with one field replaced."""
     return replace(record, **{field: value})
+
+
+def call(plant: Plant, name: str) -> Any:
+    """Ask the service ``name`` of a node."""
+    client = plant.node.create_client(Trigger, name)
+    until(plant.executor, client.service_is_ready, f"service {name}")
+    future = client.call_async(Trigger.Request())
+    until(plant.executor, future.done, f"answer of {name}")
+    return future.result()
+
+
+def told_of(plant: Plant, go_on: Callable[[], object], words: str) -> tuple[str, dict[str, str]]:
+    """Message and values of the first diagnostics that tell ``words``; the car goes on until then."""
+
+    def found() -> list[Any]:
+        go_on()
+        return [one.status[0] for one in plant.diagnostics if words in one.status[0].message]
+
+    until(plant.executor, found, f"diagnostics that say: {words}")
+    status = found()[0]
+    return status.message, {pair.key: pair.value for pair in status.values}
+
+
+def finite(plant: Plant) -> None:
+    """Every command so far names the joints and holds numbers inside the actuators' limits."""
+    low = np.array([-plant.car.limits[name].effort for name in plant.car.joint_names])
+    assert plant.commands
+    for command in plant.commands:
+        assert command.names == plant.car.joint_names
+        assert (command.effort >= low).all()
+        assert (command.effort <= -low).all()

@@ -20,8 +20,9 @@ from tidegate.bag import BagReader, BagWriter, typestore
 from tidegate.bundle import Bundle
 from tidegate.errors import BagError
 from tidegate.evaluation.difference import Tolerances, against_record, agreement, compare, full_scales
-from tidegate.evaluation.replay import replay, small_records
+from tidegate.evaluation.replay import replay
 from tidegate.evaluation.rollout import Task, run_task
+from tidegate.evaluation.topics import small_records
 from tidegate.messages import TOPICS, decode
 from tidegate.nodes.perception_node import PerceptionNode
 from tidegate.nodes.player_node import SENSORS, PlayerNode

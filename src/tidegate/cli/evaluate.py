@@ -72,6 +72,7 @@ def evaluate(
         runs, totals = run_campaign(tasks, processes, heard)
     written = write_evaluation(out, tasks[0], runs, totals)
     console.print(runs_table(runs))
+    console.print(comfort_table(runs))
     console.print(
         f"[bold]{totals['completed']}/{totals['total']}[/] completed · {totals['collisions']} collisions · "
         f"{totals['limit_violations']} limit violations · {totals['real_time_factor']:.1f} × real time per process"
@@ -102,5 +103,25 @@ def runs_table(runs: list[Run]) -> Table:
             str(run.collisions),
             str(run.limit_violations),
             f"{run.intervened_s:.1f}",
+        )
+    return table
+
+
+def comfort_table(runs: list[Run]) -> Table:
+    """One row per drive: what a passenger feels."""
+    table = Table(title="comfort", title_justify="left", box=None, padding=(0, 1, 0, 0), pad_edge=False)
+    table.add_column("seed", no_wrap=True)
+    for name in ("in centre", "jerk m/s³", "peak", "steering/min", "pedals/min", "braking m/s²"):
+        table.add_column(name, justify="right")
+    for run in runs:
+        felt = run.comfort
+        table.add_row(
+            str(run.seed),
+            f"{felt.in_centre:.0%}",
+            f"{felt.lateral_jerk_rms:.2f}",
+            f"{felt.lateral_jerk_peak:.1f}",
+            f"{felt.steering_reversals:.0f}",
+            f"{felt.pedal_reversals:.0f}",
+            f"{felt.hardest_braking:.1f}",
         )
     return table

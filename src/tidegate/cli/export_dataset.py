@@ -10,7 +10,7 @@ import typer
 from rich.console import Console
 from rich.markup import escape
 
-from tidegate.data.lerobot_writer import export_lerobot
+from tidegate.data.lerobot_export import export_lerobot
 from tidegate.robot import Car
 from tidegate.settings import load_settings
 from tidegate.share import share_path

@@ -14,7 +14,8 @@ from numpy.typing import NDArray
 from tidegate.bundle import Bundle
 from tidegate.errors import SettingsError
 from tidegate.evaluation.note import Note
-from tidegate.evaluation.replay import OUTPUTS, Records, Replay
+from tidegate.evaluation.replay import Replay
+from tidegate.evaluation.topics import OUTPUTS, Records
 from tidegate.records import Command, Features, Floats, Gains, ImageHealth, LaneEstimate, Nominal, SafetyState, seconds
 from tidegate.robot import Car
 from tidegate.settings import Settings

@@ -8,6 +8,7 @@ import math
 import numpy as np
 
 from tidegate.evaluation import metrics
+from tidegate.evaluation.comfort import comfort, rms
 from tidegate.evaluation.drivers import expert_speed
 from tidegate.evaluation.metrics import End, Run, Trace
 from tidegate.records import Floats, Mode
@@ -82,6 +83,7 @@ class DriveLog:
             distance=np.array([truth.distance for truth in truths]),
             lane_error=np.array([truth.offset for truth in truths]),
             speed=speed,
+            yaw_rate=np.array([truth.yaw_rate for truth in truths]),
             gap=np.array([truth.gap for truth in truths]),
             contact=np.array([truth.contact for truth in truths]),
             wheels_off=np.array([truth.wheels_off for truth in truths]),
@@ -119,7 +121,7 @@ class DriveLog:
             mean_speed=metrics.mean_speed(trace),
             expert_speed=expert,
             max_abs_lane_error_m=float(np.abs(trace.lane_error).max()),
-            rms_lane_error_m=metrics.rms(trace.lane_error),
+            rms_lane_error_m=rms(trace.lane_error),
             off_lane_s=float(trace.off_lane.sum() * trace.period),
             off_road_s=float(trace.wheels_off.sum() * trace.period),
             collisions=last.contacts,
@@ -129,6 +131,7 @@ class DriveLog:
             interventions=metrics.rises(rows != ""),
             intervened_s=float((rows != "").sum() * trace.period),
             interventions_by_row={row: metrics.rises(rows == row) for row in sorted(set(self._rows) - {""})},
+            comfort=comfort(trace.period, trace.speed, trace.yaw_rate, trace.lane_error, self._car.wheelbase),
             state_hash=state_hash,
             wall_s=wall_s,
         )

@@ -4,13 +4,15 @@
 from __future__ import annotations
 
 import math
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from enum import Enum
+from statistics import median
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from tidegate.evaluation.comfort import Comfort
 from tidegate.records import Floats
 from tidegate.settings.evaluation import EvaluationSettings
 
@@ -35,6 +37,7 @@ class Trace:
         distance: way along the lane since the start [m].
         lane_error: lateral distance of ``base_link`` from the lane centre, left positive [m].
         speed: [m/s].
+        yaw_rate: [rad/s].
         gap: to the nearest thing in the car's way [m]; inf where there is none.
         contact: whether the car touches something.
         wheels_off: whether a wheel is beyond the paved edge.
@@ -46,6 +49,7 @@ class Trace:
     distance: Floats
     lane_error: Floats
     speed: Floats
+    yaw_rate: Floats
     gap: Floats
     contact: NDArray[np.bool_]
     wheels_off: NDArray[np.bool_]
@@ -89,6 +93,7 @@ class Run:
     interventions: int
     intervened_s: float
     interventions_by_row: dict[str, int]
+    comfort: Comfort
     state_hash: str
     wall_s: float
 
@@ -105,11 +110,6 @@ def rises(flags: NDArray[np.bool_]) -> int:
 def mean_speed(trace: Trace) -> float:
     """Way over time [m/s]; zero for an empty drive."""
     return float(trace.distance[-1] / (len(trace) * trace.period)) if len(trace) else 0.0
-
-
-def rms(values: Floats) -> float:
-    """Root of the mean square; zero for an empty drive."""
-    return math.sqrt(float(np.mean(np.square(values)))) if len(values) else 0.0
 
 
 def stands_safely(trace: Trace, still_speed: float, excused: bool) -> bool:
@@ -166,6 +166,11 @@ def limit_violations(
     return broken
 
 
+def typical(drives: list[Comfort]) -> dict[str, float]:
+    """The median of each figure."""
+    return {item.name: median(getattr(drive, item.name) for drive in drives) for item in fields(Comfort) if drives}
+
+
 def summary(runs: list[Run], wall_s: float) -> dict[str, Any]:
     """Totals of a campaign that took ``wall_s`` [s] by the clock.
 
@@ -183,6 +188,7 @@ def summary(runs: list[Run], wall_s: float) -> dict[str, Any]:
         "min_gap_m": min(gaps, default=None),
         "max_abs_lane_error_m": max((run.max_abs_lane_error_m for run in runs), default=0.0),
         "distance_m": sum(run.distance_m for run in runs),
+        "comfort": typical([run.comfort for run in runs]),
         "real_time_factor": driven / computed if computed else 0.0,
         "throughput": driven / wall_s if wall_s else 0.0,
     }

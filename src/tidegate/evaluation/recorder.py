@@ -11,7 +11,7 @@ from typing import Any
 
 from tidegate.bag import BagWriter
 from tidegate.evaluation.pilot import Moment
-from tidegate.evaluation.replay import FIELDS
+from tidegate.evaluation.topics import FIELDS
 from tidegate.messages import camera_info
 from tidegate.records import Neurons, SafetyInputs, SafetyState, UsedInputs, Values
 from tidegate.settings import Settings

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from tidegate.bag import BagReader, BagWriter
 from tidegate.errors import BagError
-from tidegate.evaluation.replay import OUTPUTS, Records, small_records
+from tidegate.evaluation.topics import OUTPUTS, Records, small_records
 
 FOLDER, FACTS = "reference", "reference.json"
 BUNDLE = "bundle"

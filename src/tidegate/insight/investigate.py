@@ -18,7 +18,8 @@ from tidegate.bag import BagReader
 from tidegate.bundle import Bundle, bundle_identity
 from tidegate.errors import BagError, ImageError
 from tidegate.evaluation.difference import Tolerances, against_record, agreement, compare, full_scales
-from tidegate.evaluation.replay import FRAMES, LENS, Replay, small_records
+from tidegate.evaluation.replay import Replay
+from tidegate.evaluation.topics import FRAMES, LENS, small_records
 from tidegate.insight.comparison import INNER
 from tidegate.insight.counterfactual import drive_without, recorded_course, rerun_of
 from tidegate.insight.intervention import Account, Facts, accounts

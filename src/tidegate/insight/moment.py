@@ -11,7 +11,8 @@ from itertools import islice
 from tidegate.bag import BagReader
 from tidegate.bundle import Bundle
 from tidegate.errors import BagError
-from tidegate.evaluation.replay import FRAMES, TICKS, Replay, replay, small_records
+from tidegate.evaluation.replay import Replay, replay
+from tidegate.evaluation.topics import FRAMES, TICKS, small_records
 from tidegate.records import Decision, Frame, Odometry, Percept, SafetyInputs, Tick, nanoseconds, seconds
 from tidegate.safety import State, Supervisor
 from tidegate.settings import Settings

@@ -54,7 +54,7 @@ class Scene:
         self.build()
 
     def draw_start(self, straight: Floats) -> float:
-        """Draw the start [m] from places on the road, the straightest first."""
+        """Draw the start [m] from places (N,) [m] along the road, the straightest first."""
         return float(straight[self.rng.integers(len(straight) // 3)])
 
     def build(self) -> None:

@@ -1,5 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The embedded world, one control period at a time: sensors out, joint efforts in. Same seed, same bytes."""
+"""The embedded world, one control period at a time: sensors out, joint efforts in. Same seed, same bytes.
+
+Long because one object owns the physics' state; camera, sensors, actuators and traffic are modules of their own.
+"""
 
 from __future__ import annotations
 
@@ -21,7 +24,7 @@ from tidegate.simulation.camera import Camera
 from tidegate.simulation.car import pad_name
 from tidegate.simulation.engine import mujoco
 from tidegate.simulation.excess import Excess
-from tidegate.simulation.road import Place, unpaved
+from tidegate.simulation.road import unpaved
 from tidegate.simulation.scene import CameraFault
 from tidegate.simulation.sensors import Proprioception, RangeSensor
 from tidegate.simulation.sink import Sink
@@ -309,6 +312,3 @@ class Simulator:
 def _due(tick: int, every: float) -> bool:
     """Whether something that happens each ``every`` ticks, starting with tick 0, happens at ``tick``."""
     return math.floor(tick / every + 1e-9) > math.floor((tick - 1) / every + 1e-9)
-
-
-__all__ = ["EPOCH", "Observation", "Place", "Simulator"]

@@ -1,5 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The contract of a barrier, one check a part."""
+"""The contract of a barrier, one check a part.
+
+Long because the five checks share what they draw, compare and say; each is short by itself.
+"""
 
 from __future__ import annotations
 
