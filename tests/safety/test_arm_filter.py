@@ -12,7 +12,7 @@ import pytest
 pytest.importorskip("pinocchio")
 
 import cvxpy
-from arm_plant import ELBOW_UP, PERIOD, arm, changed, closed_loop, drawn, dynamics, settings, unfiltered
+from arm_plant import ELBOW_UP, PERIOD, arm, closed_loop, drawn, dynamics, settings, unfiltered
 from hypothesis import example, given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
@@ -93,7 +93,7 @@ def test_where_rows_contradict_the_lower_priority_gives_way(monkeypatch: pytest.
     made = faked(
         monkeypatch,
         ahigh=(ArmPriority.POSITION, [minus], [-most]),
-        blow=(ArmPriority.POWER, [FIRST], [middle + 5.0]),
+        blow=(ArmPriority.VELOCITY, [FIRST], [middle + 5.0]),
     )
     told = made(state, state.torque)
     assert told.solved
@@ -242,11 +242,11 @@ def test_a_surface_that_is_stiffer_than_told_breaks_the_force_limit(guard: ArmGu
 
 
 def test_a_payload_beyond_the_bound_breaks_limits() -> None:
-    """Two kilograms that nobody was told of, at the end of an outstretched arm that swings down."""
-    outstretched = np.array([0.0, 1.2, 0.0, 0.3, 0.0, 0.1, 0.0])
-    wish = lambda *_: arm().effort * np.array([0, 1.0, 0, 1.0, 0, 1.0, 0])  # noqa: E731
-    lifted = changed("surface", enabled=False)
-    kept = closed_loop(ArmGuard(lifted), wish, seconds=1.2, position=outstretched)
-    broken = closed_loop(ArmGuard(lifted), wish, seconds=1.2, position=outstretched, payload=2.25)
+    """Two kilograms that nobody was told of, pressed down."""
+    guard = ArmGuard(settings())
+    kept = closed_loop(guard, push, seconds=1.0, payload=0.5)
+    broken = closed_loop(guard, push, seconds=1.0, payload=2.25)
     assert (np.abs(kept.velocity) <= arm().velocity).all()
+    assert kept.force.max() <= 60
     assert (np.abs(broken.velocity) > arm().velocity).any()
+    assert broken.force.max() > 60

@@ -13,6 +13,7 @@ from arm_plant import arm, changed, dynamics, settings
 from tidegate.errors import RobotError
 from tidegate.robot.arm import Arm
 from tidegate.safety.arm import ArmGuard, check_promises, promises
+from tidegate.safety.arm.promises import power_drift
 
 
 @pytest.mark.parametrize("samples", [400, pytest.param(20000, marks=pytest.mark.slow)])
@@ -37,6 +38,17 @@ def test_a_promise_that_cannot_be_kept_is_refused(values: dict[str, tuple[float,
         ArmGuard(changed("motion", **values))
     for word in ("safety.motion.", "at most 1", *words):
         assert word in str(caught.value)
+
+
+def test_a_power_that_changes_faster_than_promised_is_refused() -> None:
+    assert 0.2 < power_drift(arm(), 400, seed=1) <= 1
+    with pytest.raises(RobotError, match=r"'safety\.limits\.power_drift' cannot be kept: .* must be at most 1"):
+        ArmGuard(changed("limits", power_drift=50.0))
+
+
+@pytest.mark.slow
+def test_the_shipped_power_drift_is_kept_anywhere() -> None:
+    assert power_drift(arm(), 20000, seed=1) <= 1
 
 
 def test_a_payload_that_is_known_too_badly_is_refused() -> None:

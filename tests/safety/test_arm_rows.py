@@ -198,19 +198,6 @@ def test_without_a_surface_and_far_from_it_there_are_no_rows() -> None:
     assert len(arm_barriers["tool_speed"](arm()).rows(at(ELBOW_UP, np.zeros(7))).lower) == 0
 
 
-def test_power_is_bounded_now_and_ahead() -> None:
-    rng = np.random.default_rng(5)
-    state = drawn(rng)
-    rows = arm_barriers["power"](arm()).rows(state)
-    margins = rows.matrix @ state.torque - rows.lower
-    power = float(state.torque @ state.velocity)
-    soon = float(state.torque @ (state.velocity + 0.02 * state.acceleration))
-    assert margins[0] + power == pytest.approx(margins[1] - power)
-    assert margins[2] + soon == pytest.approx(margins[3] - soon)
-    assert 50 < margins[0] + power < 100
-    assert rows.h == pytest.approx(100 - abs(power))
-
-
 def test_the_blow_of_touching_is_as_the_speed_row_says() -> None:
     """Free flight onto the spring with the allowed speed, pressing with the static share: the peak is the limit's."""
     barrier = arm_barriers["approach"](arm())

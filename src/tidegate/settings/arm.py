@@ -78,8 +78,12 @@ class ArmLimitSettings:
     """Limits beyond the joints' own, and what the measured state may be wrong by."""
 
     power_max: float = setting(100.0, "W", "largest |τ·q̇|, driving or braking", low=1, high=1e5)
-    power_horizon_s: float = setting(
-        0.02, "s", "power is looked at so far ahead, for it comes down no faster than the torques", low=0, high=0.5
+    power_drift: float = setting(
+        700.0,
+        "W/s",
+        "fastest change of the power that braking takes, beyond what accelerations do to it",
+        low=1,
+        high=1e5,
     )
     tool_speed_max: float = setting(1.5, "m/s", "largest speed of the tool point", low=0.01, high=20)
     tool_braking: float = setting(2.0, "m/s²", "deceleration of the tool that its rows count on", low=0.1, high=50)

@@ -27,11 +27,11 @@ class ArmPriority(IntEnum):
     """The order in which rows give way, lowest first, where not all can hold; the torque window never does."""
 
     ACCELERATION = 0
-    POWER = 1
-    TOOL_SPEED = 2
-    VELOCITY = 3
-    POSITION = 4
-    FORCE = 5
+    TOOL_SPEED = 1
+    VELOCITY = 2
+    POSITION = 3
+    FORCE = 4
+    POWER = 5
 
 
 @dataclass(frozen=True, slots=True)

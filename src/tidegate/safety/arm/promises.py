@@ -16,6 +16,7 @@ from tidegate.errors import RobotError
 from tidegate.records import Floats
 from tidegate.robot.arm import Arm
 from tidegate.robot.dynamics import Dynamics, Motion
+from tidegate.safety.arm.power import power_demand
 
 STEP = 1e-4
 """Time [s] over which drift is a difference."""
@@ -67,8 +68,27 @@ def promises(arm: Arm, samples: int, seed: int = 0) -> Promises:
     return Promises(*(np.max(part, axis=0) for part in zip(*found, strict=True)))
 
 
+def power_drift(arm: Arm, samples: int, seed: int = 0) -> float:
+    """Largest share of ``power_drift`` that was used, over so many states as ``promises`` draws where braking takes all
+    of ``power_max``, or as fast as the joints may be."""
+    rng, told = np.random.default_rng(seed), Dynamics(arm)
+    limits, most = arm.settings.safety.limits, np.array(arm.settings.safety.motion.acceleration)
+    worst = 0.0
+    for number in range(samples):
+        position = rng.uniform(arm.lower, arm.upper)
+        velocity = (rng.uniform(-1, 1, len(most)) if number % 2 else rng.integers(-1, 2, len(most))) * arm.velocity
+        demand, _ = power_demand(told(position, velocity), velocity, most)
+        velocity = velocity * min(1.0, limits.power_max / float(demand.max()))
+        acceleration = rng.choice((-1.0, 1.0), len(most)) * most
+        demand, slope = power_demand(told(position, velocity), velocity, most)
+        moved, faster = position + STEP * (velocity + STEP / 2 * acceleration), velocity + STEP * acceleration
+        later, _ = power_demand(told(moved, faster), faster, most)
+        worst = max(worst, float(((later - demand) / STEP - slope @ acceleration).max()))
+    return worst / limits.power_drift
+
+
 def check_promises(arm: Arm, samples: int) -> Promises:
-    """``promises``, if all of them can be kept.
+    """``promises``, if all of them and ``power_drift`` can be kept.
 
     Raises:
         RobotError: one cannot, naming it, the joint and by how much.
@@ -86,6 +106,12 @@ def check_promises(arm: Arm, samples: int) -> Promises:
                 f"{arm.description.source}: 'safety.motion.{key}' of {arm.joint_names[worst]} cannot be kept: the "
                 f"{name} is {shares[worst]:.2f} of what is there (drawn states); it must be at most 1"
             )
+    share = power_drift(arm, samples)
+    if not share <= 1:
+        raise RobotError(
+            f"{arm.description.source}: 'safety.limits.power_drift' cannot be kept: the power that braking takes "
+            f"changes {share:.2f} times as fast (drawn states); it must be at most 1"
+        )
     return found
 
 
