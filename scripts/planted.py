@@ -30,6 +30,7 @@ LEFT_OUT = shutil.ignore_patterns(
 TESTS = {
     "messages": ["tests/test_messages.py", "tests/nodes"],
     "bag": ["tests/bag", "tests/learning"],
+    "learning": ["tests/learning", "tests/curation"],
     "security": ["tests/security", "tests/test_bundle.py"],
     "safety": ["tests/safety", "tests/robot"],
 }
