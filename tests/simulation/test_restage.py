@@ -81,6 +81,19 @@ def test_the_picture_without_a_change_differs_from_the_cameras_by_noise_alone(si
     assert not np.array_equal(plain, simulator.restaged(Change(noise=1)))
 
 
+@pytest.mark.parametrize("along", [0.0, 0.3, 0.6])
+def test_everything_that_stands_there_is_seen_wherever_the_car_was_when_it_was_first_restaged(along):
+    with Simulator(SETTINGS, "road", 1003) as made:
+        made.observe()
+        made.place(along * made.road.length)
+        made.observe()
+        made.restaged(Change())
+        made.place((along + 0.5) * made.road.length)
+        frame = made._eyes().capture(made._data, made.scene.camera_fault(made._ego))
+        apart = np.abs(frame.astype(int) - made.restaged(Change())).max(axis=2)
+    assert (apart > 60).mean() < 0.001, "noise alone"
+
+
 def test_a_drive_does_not_notice_that_it_was_restaged():
     def drive(look):
         with Simulator(SETTINGS, "traffic", 1003) as made:

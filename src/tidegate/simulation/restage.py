@@ -62,6 +62,7 @@ class Stage:
         season = others[int(np.random.default_rng([seed, 21]).integers(len(others)))]
         self.look = dataclasses.replace(world.look, season=season)
         self._names = [world.model.geom(index).name for index in range(world.model.ngeom)]
+        self._groups = world.model.geom_group.copy()  # now, before a camera hides what stands beside its picture
         self._cameras: dict[tuple[str, ...], Camera] = {}
 
     def picture(self, data: Any, place: Place, change: Change, tick: int) -> NDArray[np.uint8]:
@@ -97,6 +98,7 @@ class Stage:
     def _camera(self, painted: tuple[str, ...]) -> Camera:
         if painted not in self._cameras:
             model = copy.copy(self._world.model)
+            model.geom_group[:] = self._groups
             _paint(model, self._world.look, self.look, self._seed, painted)
             world = dataclasses.replace(self._world, model=model)
             self._cameras[painted] = Camera(self._settings, world, self._seed)
