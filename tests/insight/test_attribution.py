@@ -31,6 +31,13 @@ def test_a_true_map_beats_chance_and_a_false_one_does_not(images):
     assert np.all(np.diff(true.random) > 0)
 
 
+def test_chance_does_not_paint_where_the_network_does_not_look(images):
+    maps = [map_of(slice(0, 12), slice(0, 12))] * 6
+    whole = deletion(corner, images, maps)
+    looked_at = deletion(corner, images, maps, rows=slice(0, 24))
+    assert np.all(looked_at.random[2:] > whole.random[2:])
+
+
 def test_a_network_that_looks_nowhere_gives_no_figure(images):
     assert np.isnan(deletion(lambda image: np.array([1.0]), images, [np.ones((48, 96))] * 6).advantage)
 

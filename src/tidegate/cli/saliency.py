@@ -59,10 +59,10 @@ def saliency(
     with (out / "shares.csv").open("w", newline="", encoding="utf-8") as file:
         table = csv.writer(file)
         table.writerow(("scene", "seed", "moment", "class", "picture", *METHODS))
-        for one in judged:
-            for kind, area in one.areas.items():
-                shares = (one.shares[name][kind] for name in METHODS)
-                table.writerow((one.scene, one.seed, one.moment, kind, area, *shares))
+        for moment in judged:
+            for kind, area in moment.areas.items():
+                shares = (moment.shares[name][kind] for name in METHODS)
+                table.writerow((moment.scene, moment.seed, moment.moment, kind, area, *shares))
     write_png(out / "saliency.png", pictures([worlds[job][0] for job in todo[:SHOWN]]))
     console.print(shares_table(told))
     console.print(faith_table(told))

@@ -186,7 +186,7 @@ def findings(effects: Sequence[Effect], full: tuple[float, float]) -> dict[str, 
     ``ratios``: the change by removing all vegetation over that by removing the lane lines, and over that by removing
     road and lines, at the moments where both are seen.
     """
-    told = []
+    told: list[dict[str, Any]] = []
     for way in dict.fromkeys(one.way for one in effects):
         counted = [one for one in effects if one.way == way and one.altered >= VISIBLE]
         if not counted:

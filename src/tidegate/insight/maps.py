@@ -53,7 +53,8 @@ class Probe:
                 self._policy.resume(*glance.before)
             features = self._perception.process(Frame(glance.frame.stamp, image)).features
             nominal = self._policy.step(features, glance.odometry).nominal
-            return np.array([nominal.force, nominal.curvature]) / self._full
+            asked: Floats = np.array([nominal.force, nominal.curvature]) / self._full
+            return asked
 
         return read
 
