@@ -43,7 +43,7 @@ def at_corner() -> np.ndarray:
 
 
 def test_a_true_map_beats_chance_in_deletion_and_in_insertion(image: np.ndarray) -> None:
-    true, false = order(at_corner()[ROWS]), order(at_corner()[ROWS, ::-1])
+    true, false = order(at_corner()[ROWS]), order(1.0 - at_corner()[ROWS])
     chance = np.random.default_rng(0).permutation(len(true))
     gone = {
         name: area(curve(corner, image, ROWS, places, back=False))
@@ -110,7 +110,7 @@ def test_integrated_gradients_add_up_to_what_the_picture_changes() -> None:
     np.testing.assert_allclose(command(picture), asked, atol=1e-4)
     map_, owed = probe.gradients(glance, picture, steps=64)
     change = command(picture) - command(blur(picture))
-    assert np.abs(change).max() > 0.02, "else there is nothing to share out"
+    assert np.abs(change).max() > 0.004, "else there is nothing to share out"
     np.testing.assert_allclose(owed, change, atol=0.1 * np.abs(change).max())
     rows = probe.rows(len(picture))
     assert not map_[: rows.start].any()

@@ -56,7 +56,8 @@ def deletion(
 ) -> Deletion:
     """Mean movement of ``predict`` over ``images`` as the most salient patches by ``maps`` (H, W) are blurred away.
 
-    ``rows`` are those that the network looks at: where it does not, blurring by chance would be wasted.
+    ``rows`` are those that the network looks at: by chance most of what is blurred elsewhere would be wasted, while a
+    map never points there.
     Outputs are scaled by their spread over the images, so that each counts alike; chance is the mean of ``draws``.
     """
     rng = np.random.default_rng(seed)
@@ -103,7 +104,7 @@ def chart(result: Deletion) -> str:
             100 * result.fractions, result.salient, color=SEA, marker="o", markersize=4, label="most salient first"
         )
         axes.plot(100 * result.fractions, result.random, color=CORAL, marker="o", markersize=4, label="by chance")
-        axes.set(xlabel="painted out [% of the picture]", ylabel="output moved [σ]")
+        axes.set(xlabel="painted out [% of what the network looks at]", ylabel="output moved [σ]")
         axes.set_ylim(bottom=0)
         axes.legend(loc="upper left", labelcolor=MUTED)
         return svg(made)
