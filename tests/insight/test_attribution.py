@@ -31,6 +31,15 @@ def test_a_true_map_beats_chance_and_a_false_one_does_not(images):
     assert np.all(np.diff(true.random) > 0)
 
 
+def test_a_map_and_chance_paint_as_much_of_what_the_network_looks_at(images):
+    """Of half the picture, half as many patches are painted; by chance the corner is hit as often as before."""
+    maps = [map_of(slice(0, 12), slice(0, 12))] * 6
+    whole = deletion(corner, images, maps, draws=40)
+    upper = deletion(corner, images, maps, draws=40, rows=slice(0, 24))
+    assert upper.random.sum() == pytest.approx(whole.random.sum(), rel=0.1)
+    assert np.array_equal(upper.salient[3:5], whole.salient[2:4]), "10 % and 20 % of half the picture are 5 % and 10 %"
+
+
 def test_a_network_that_looks_nowhere_gives_no_figure(images):
     assert np.isnan(deletion(lambda image: np.array([1.0]), images, [np.ones((48, 96))] * 6).advantage)
 

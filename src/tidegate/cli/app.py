@@ -27,6 +27,8 @@ EXTRA = {  # command → the extra of the package that it needs
     "explain": "sim,insight",
     "distil": "sim,insight",
     "lesion": "sim,insight",
+    "saliency": "sim,insight",
+    "cause": "sim,insight",
     "demo": "ros,sim,insight",
     "import": "data",
     "export-dataset": "data",

@@ -50,11 +50,14 @@ def deletion(
     maps: Sequence[Floats],
     *,
     fractions: Sequence[float] = FRACTIONS,
+    rows: slice = slice(None),
     draws: int = 5,
     seed: int = 0,
 ) -> Deletion:
     """Mean movement of ``predict`` over ``images`` as the most salient patches by ``maps`` (H, W) are blurred away.
 
+    ``rows`` are those that the network looks at: by chance most of what is blurred elsewhere would be wasted, while a
+    map never points there.
     Outputs are scaled by their spread over the images, so that each counts alike; chance is the mean of ``draws``.
     """
     rng = np.random.default_rng(seed)
@@ -63,15 +66,15 @@ def deletion(
     salient, random = np.zeros((2, len(fractions)))
     for image, map_, before in zip(images, maps, plain, strict=True):
         gone = cv2.GaussianBlur(image, (0, 0), sigmaX=image.shape[1] / 12)
-        rank = _patches(map_)
+        rank = _patches(map_[rows])
         for column, fraction in enumerate(fractions):
             count = max(1, round(fraction * rank.size))
             salient[column] += _moved(
-                predict, image, gone, np.argsort(-rank, axis=None)[:count], rank.shape, before, spread
+                predict, image, gone, rows, np.argsort(-rank, axis=None)[:count], rank.shape, before, spread
             )
             random[column] += np.mean(
                 [
-                    _moved(predict, image, gone, rng.permutation(rank.size)[:count], rank.shape, before, spread)
+                    _moved(predict, image, gone, rows, rng.permutation(rank.size)[:count], rank.shape, before, spread)
                     for _ in range(draws)
                 ]
             )
@@ -101,7 +104,7 @@ def chart(result: Deletion) -> str:
             100 * result.fractions, result.salient, color=SEA, marker="o", markersize=4, label="most salient first"
         )
         axes.plot(100 * result.fractions, result.random, color=CORAL, marker="o", markersize=4, label="by chance")
-        axes.set(xlabel="painted out [% of the picture]", ylabel="output moved [σ]")
+        axes.set(xlabel="painted out [% of what the network looks at]", ylabel="output moved [σ]")
         axes.set_ylim(bottom=0)
         axes.legend(loc="upper left", labelcolor=MUTED)
         return svg(made)
@@ -117,6 +120,7 @@ def _moved(
     predict: Predict,
     image: Image,
     gone: Image,
+    rows: slice,
     chosen: NDArray[np.int64],
     shape: tuple[int, ...],
     before: Floats,
@@ -126,8 +130,8 @@ def _moved(
     mask.flat[chosen] = 1
     mask = cv2.resize(mask, None, fx=PATCH, fy=PATCH, interpolation=cv2.INTER_NEAREST).astype(bool)
     changed = image.copy()
-    region = changed[: mask.shape[0], : mask.shape[1]]
-    region[mask] = gone[: mask.shape[0], : mask.shape[1]][mask]
+    region = changed[rows][: mask.shape[0], : mask.shape[1]]
+    region[mask] = gone[rows][: mask.shape[0], : mask.shape[1]][mask]
     return float(np.mean(np.abs(predict(changed) - before) / spread))
 
 

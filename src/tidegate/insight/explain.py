@@ -33,7 +33,9 @@ def saliency_section(
 ) -> Section:
     """VisualBackProp on ``images`` with its faithfulness; ``masks`` add where the saliency lies."""
     maps = [perception.saliency(Frame(0, image)).astype(np.float64) for image in images]
-    result = attribution.deletion(_reader(perception), images, maps)
+    looked = np.flatnonzero(np.any([map_ > 0 for map_ in maps], axis=(0, 2)))
+    seen = slice(int(looked[0]), int(looked[-1]) + 1) if len(looked) else slice(None)
+    result = attribution.deletion(_reader(perception), images, maps, rows=seen)
     every = max(1, len(images) // SHOWN)
     tiles = [overlay(image, map_) for image, map_ in zip(images[::every], maps[::every], strict=True)][:SHOWN]
     width = (len(tiles) + 1) // 2

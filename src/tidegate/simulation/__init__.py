@@ -3,10 +3,11 @@
 
 from tidegate.simulation import adversarial as _adversarial
 from tidegate.simulation.expert import Expert
+from tidegate.simulation.restage import Change
 from tidegate.simulation.scene import SCENES, Scene
 from tidegate.simulation.simulator import EPOCH, Observation, Simulator
 from tidegate.simulation.truth import Truth
 
-__all__ = ["EPOCH", "SCENES", "Expert", "Observation", "Scene", "Simulator", "Truth"]
+__all__ = ["EPOCH", "SCENES", "Change", "Expert", "Observation", "Scene", "Simulator", "Truth"]
 
 del _adversarial  # imported because it registers its scenes

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -47,7 +48,8 @@ class Camera:
         self._renderer.scene.flags[mujoco.mjtRndFlag.mjRND_FOG] = 1
         model = world.model
         self._still = np.flatnonzero((model.geom_bodyid == 0) & np.isin(model.geom_group, LANDSCAPE))
-        self._groups = model.geom_group[self._still].copy()
+        self._every = model.geom_group.copy()
+        self._groups = self._every[self._still]
         self._eye = model.camera("front").id
         self._wide = np.tan(np.radians(settings.camera.fov_deg / 2)) * width / height
         self._reach = model.geom_rbound[self._still] * np.hypot(1.0, self._wide)
@@ -55,10 +57,26 @@ class Camera:
         self._options.geomgroup[:] = 0
         self._options.geomgroup[[*LANDSCAPE, GROUP_SOLID]] = 1
 
-    def capture(self, data: Any, fault: CameraFault) -> NDArray[np.uint8]:
+    def withhold(self, hidden: NDArray[np.bool_]) -> None:
+        """Leave the geoms (G,) that are ``hidden`` out of every picture from now on, and show all others again."""
+        self._world.model.geom_group[:] = np.where(hidden, GROUP_HIDDEN, self._every)
+        self._groups = self._world.model.geom_group[self._still].copy()
+
+    def capture(
+        self,
+        data: Any,
+        fault: CameraFault,
+        grain: tuple[int, int] | None = None,
+        add: Callable[[Any], None] = lambda scene: None,
+    ) -> NDArray[np.uint8]:
         """A picture (H, W, 3) uint8 RGB of the present state; ``fault`` WHITE over-exposes it, as when the exposure
-        was set for the dark road: sky, meadow, paint and whatever else is bright are one white."""
+        was set for the dark road: sky, meadow, paint and whatever else is bright are one white.
+
+        ``grain`` says at which (row, column) up to (H, W) its noise begins, None = anywhere; ``add`` may put more into
+        the ``mjvScene`` that is drawn.
+        """
         self._look(data)
+        add(self._renderer.scene)
         width, height = self._size
         drawn = self._renderer.render().reshape(height, ROWS_PER_PIXEL, width, 3)
         image = drawn.mean(axis=1, dtype=np.float32)
@@ -66,7 +84,8 @@ class Camera:
         if fault is CameraFault.WHITE:
             gain = 255.0 / max(float(np.percentile(image.max(axis=2), DARK_SHARE)), 1.0)
             image = (1.0 - VEIL) * gain * image + VEIL * 255.0
-        top, left = self._rng.integers((height + 1, width + 1))  # drawing fresh noise would take a tenth of a frame
+        # drawing fresh noise would take a tenth of a frame
+        top, left = self._rng.integers((height + 1, width + 1)) if grain is None else grain
         image += self._grain[top : top + height, left : left + width]
         finished: NDArray[np.uint8] = np.clip(image, 0, 255, out=image).astype(np.uint8)
         return finished
@@ -97,6 +116,13 @@ class Camera:
         share = np.stack([(cells == k).mean(axis=1) for k in range(len(CLASSES))])
         best = share.argmax(axis=0)
         return {name: best == k for k, name in enumerate(CLASSES)}
+
+    def horizon(self, data: Any) -> float:
+        """Row of the picture, from its top edge, at which a flat world would end."""
+        climb = float(np.arcsin(-data.cam_xmat[self._eye].reshape(3, 3)[2, 2]))
+        height = self._size[1]
+        focal = height / 2 / np.tan(np.radians(self._world.model.camera("front").fovy[0] / 2))
+        return float(height / 2 + focal * np.tan(climb))
 
     def chase(self, data: Any, width: int, height: int) -> NDArray[np.uint8]:
         """A picture (height, width, 3) from behind and above the car, for people."""

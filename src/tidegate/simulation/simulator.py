@@ -24,7 +24,8 @@ from tidegate.simulation.camera import Camera
 from tidegate.simulation.car import pad_name
 from tidegate.simulation.engine import mujoco
 from tidegate.simulation.excess import Excess
-from tidegate.simulation.road import unpaved
+from tidegate.simulation.restage import Change, Stage
+from tidegate.simulation.road import Place, unpaved
 from tidegate.simulation.scene import CameraFault
 from tidegate.simulation.sensors import Proprioception, RangeSensor
 from tidegate.simulation.sink import Sink
@@ -72,6 +73,7 @@ class Simulator:
         self._model = self.world.model
         self._data = mujoco.MjData(self._model)
         self._camera = Camera(settings, self.world, seed) if camera else None
+        self._stage = Stage(settings, self.world, seed) if camera else None
         self._sink = Sink(settings, self.car, self._model)
         self._feel = Proprioception(settings, self.car, self.world, seed)
         self._range = RangeSensor(settings, self.car, self.world, seed)
@@ -182,6 +184,26 @@ class Simulator:
         """
         return self._eyes().masks(self._data)
 
+    def restaged(self, change: Change) -> NDArray[np.uint8]:
+        """A picture (H, W, 3) uint8 RGB taken now of a world with a ``change``; nothing else notices it.
+
+        All pictures of one tick have the same noise, so that what differs between them is the change alone.
+
+        Raises:
+            SceneError: made without a camera.
+        """
+        self._eyes()
+        assert self._stage is not None
+        return self._stage.picture(self._data, self._place, change, self._tick)
+
+    def horizon(self) -> float:
+        """Row of a picture taken now, from its top edge, at which a flat world would end.
+
+        Raises:
+            SceneError: made without a camera.
+        """
+        return self._eyes().horizon(self._data)
+
     def chase_view(self, width: int = 1280, height: int = 720) -> NDArray[np.uint8]:
         """A picture (height, width, 3) uint8 RGB of the car from outside.
 
@@ -215,6 +237,9 @@ class Simulator:
         if self._camera is not None:
             self._camera.close()
             self._camera = None
+        if self._stage is not None:
+            self._stage.close()
+            self._stage = None
 
     def __enter__(self) -> Simulator:
         return self
