@@ -25,7 +25,7 @@ from tidegate.simulation.car import pad_name
 from tidegate.simulation.engine import mujoco
 from tidegate.simulation.excess import Excess
 from tidegate.simulation.restage import Change, Stage
-from tidegate.simulation.road import Place, unpaved
+from tidegate.simulation.road import unpaved
 from tidegate.simulation.scene import CameraFault
 from tidegate.simulation.sensors import Proprioception, RangeSensor
 from tidegate.simulation.sink import Sink
