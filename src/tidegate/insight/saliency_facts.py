@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from tidegate.insight.charts import CORAL, FOAM, MUTED, SAND, SEA, figure, legend, svg
+from tidegate.insight.charts import CORAL, FOAM, MUTED, SAND, SEA, figure, svg
 from tidegate.insight.moments import clustered
 from tidegate.insight.saliency import (
     BACKPROP,
@@ -81,17 +81,17 @@ def area(values: Floats) -> float:
 
 
 def chart(judged: Sequence[Judged]) -> str:
-    """Mean curves of deletion and insertion, each method and chance."""
-    with figure(2.8, columns=2, sharey=True) as (made, both):
+    """Mean curves of deletion and insertion over shares of what the network looks at, each method and chance."""
+    with figure(3.2, columns=2, sharey=True) as (made, both):
         for axes, kind in zip(both, ("deletion", "insertion"), strict=True):
             for name, colour in COLOURS.items():
                 mean = np.mean([getattr(one, kind)[name] for one in judged], axis=0)
                 axes.plot(100 * np.array(FRACTIONS), 100 * mean, color=colour, marker="o", markersize=3, label=name)
             what = "blurred" if kind == "deletion" else "back in a blurred picture"
-            axes.set(xlabel=f"{what} [% of what the network looks at]", title=kind)
+            axes.set(xlabel=f"{what} [%]", title=kind)
         both[0].set(ylabel="command moved [% of full scale]")
         both[0].set_ylim(bottom=0)
-        legend(both[0])
+        made.legend(*both[0].get_legend_handles_labels(), loc="outside lower center", ncols=3)
         return svg(made)
 
 
