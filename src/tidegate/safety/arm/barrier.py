@@ -133,7 +133,7 @@ def toward(array: Floats) -> Floats:
 
 
 def largest_eigenvalue(matrix: Floats) -> float:
-    """Of a symmetric (3, 3): a tenth of the time of LAPACK's (Smith, Eigenvalues of a symmetric 3 × 3 matrix, 1961)."""
+    """Of a symmetric (3, 3), within 1e-8 of it (Smith, Eigenvalues of a symmetric 3 × 3 matrix, 1961)."""
     (a, d, e), (_, b, f), (_, _, c) = matrix.tolist()
     middle = (a + b + c) / 3
     a, b, c = a - middle, b - middle, c - middle
