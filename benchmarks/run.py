@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import arm_step
 import bound_coverage
 import bring_up
 import cliffs
@@ -41,6 +42,7 @@ def main() -> None:
     start.main([])
     emulated.main([])
     filter_step.main([])
+    arm_step.main([])
     qp_solve.main([])
     point_robot.main([])
     qp_layer.main([])

@@ -19,6 +19,7 @@ from hypothesis import strategies as st
 
 from tidegate.robot.arm import Arm
 from tidegate.safety.arm import ArmFilter, ArmState, arm_barriers
+from tidegate.safety.arm.barrier import largest_eigenvalue
 from tidegate.safety.relaxation import HARD
 from tidegate.simulation.arm import ArmScene
 
@@ -91,6 +92,16 @@ def test_against_the_surface_joint_rows_hold_for_the_carried_arm_too() -> None:
         left = rows.matrix @ first - rows.lower
         np.testing.assert_allclose(left[14:] - left[:14], np.concatenate((free - carried[0], carried[0] - free)))
     assert arm_barriers["acceleration"](made).rows(state).matrix.shape == (14, 7)
+
+
+@pytest.mark.parametrize(
+    "values", [(1.0, 2.0, 3.0), (2.0, 2.0, 2.0), (0.0, 0.0, 5.0), (0.0, 5.0, 5.0), (0.0, 0.0, 0.0)]
+)
+def test_the_largest_eigenvalue_is_lapacks(values: tuple[float, ...]) -> None:
+    turned, _ = np.linalg.qr(np.random.default_rng(1).normal(size=(3, 3)))
+    for matrix in (np.diag(values), turned @ np.diag(values) @ turned.T):
+        symmetric = (matrix + matrix.T) / 2
+        assert largest_eigenvalue(symmetric) == pytest.approx(np.linalg.eigvalsh(symmetric)[-1], rel=1e-7, abs=1e-15)
 
 
 def accelerations(state: ArmState, torque: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

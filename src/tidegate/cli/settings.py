@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, get_args
 
 import typer
 from rich.console import Console
@@ -73,5 +73,5 @@ def cells(entry: Entry) -> tuple[str, ...]:
     """One table row, in the order of ``COLUMNS``."""
     listed = isinstance(entry.default, tuple)
     default = ", ".join(map(str, entry.default)) if listed else str(entry.default)
-    kind = f"list of {type(entry.default[0]).__name__}" if listed else entry.type.__name__
+    kind = f"list of {get_args(entry.type)[0].__name__}" if listed else entry.type.__name__
     return (entry.key, kind, entry.limits.unit, default, entry.limits.allowed(), entry.limits.live, entry.limits.doc)

@@ -10,6 +10,7 @@ import numpy as np
 
 from tidegate.errors import RobotError
 from tidegate.records import Floats
+from tidegate.robot.arm_urdf import check_masses, find_urdf
 from tidegate.robot.urdf import Description, load_description
 from tidegate.settings.arm import ArmSettings
 
@@ -19,7 +20,8 @@ class Arm:
     """A chain of N torque-controlled revolute joints. All arrays are (N,), in the order of ``joint_names``.
 
     Attributes:
-        lower, upper: position limits [rad]; ``velocity`` [rad/s] and ``effort`` [N·m] limits.
+        lower, upper: position limits [rad]; ``velocity`` [rad/s], the share of it that may be used, and ``effort``
+            [N·m] limits.
         effort_rate: fastest change of a torque [N·m/s].
         rotor_inertia: [kg·m²]; ``damping`` [N·m·s/rad] and ``friction`` [N·m] as the URDF has them.
         tool: the link whose origin is the tool point.
@@ -46,7 +48,8 @@ class Arm:
             RobotError: the URDF lacks a joint, a limit or the tool, moves other joints too, or its chain is in another
                 order.
         """
-        names, description = settings.arm.joints, load_description(settings.arm.urdf)
+        names, locked = settings.arm.joints, settings.arm.locked
+        description = load_description(find_urdf(settings.arm.urdf))
         joints = [description.joint(name) for name in names]
         limits = [description.limits(name) for name in names]
         for joint, limit in zip(joints, limits, strict=True):
@@ -56,9 +59,23 @@ class Arm:
                     f"{limit.upper:g} rad with effort {limit.effort:g} and velocity {limit.velocity:g}; an arm's is "
                     "revolute, with a range, and both above 0"
                 )
+            if joint.mimics:
+                raise RobotError(
+                    f"{description.source}: joint '{joint.name}' mimics '{joint.mimics}'; 'arm.joints' must name "
+                    "joints that move by themselves, 'arm.locked' may name this one"
+                )
         moving = {joint.name for joint in description.joints.values() if joint.kind != "fixed"}
+        if not moving.issuperset(locked) or set(locked) & set(names):
+            raise RobotError(
+                f"{description.source}: moves {sorted(moving)}; 'arm.locked' is {list(locked)}, it must name some of "
+                "these and none of 'arm.joints'"
+            )
+        moving -= set(locked)
         if moving != set(names):
-            raise RobotError(f"{description.source}: moves {sorted(moving)}; 'arm.joints' must name just these")
+            raise RobotError(
+                f"{description.source}: moves {sorted(moving)}; 'arm.joints' must name just these, and 'arm.locked' "
+                "those that the arm is reckoned without"
+            )
         description.link(settings.arm.tool)
         chain = _chain(description, settings.arm.tool)
         if tuple(name for name in chain if name in moving) != names:
@@ -66,13 +83,14 @@ class Arm:
                 f"{description.source}: from the base to link '{settings.arm.tool}' lie {', '.join(chain)}; "
                 f"'arm.joints' is {', '.join(names)}"
             )
+        check_masses(description, names, locked)
         return cls(
             description=description,
             settings=settings,
             joint_names=names,
             lower=np.array([limit.lower for limit in limits]),
             upper=np.array([limit.upper for limit in limits]),
-            velocity=np.array([limit.velocity for limit in limits]),
+            velocity=settings.arm.velocity_share * np.array([limit.velocity for limit in limits]),
             effort=np.array([limit.effort for limit in limits]),
             effort_rate=np.array(settings.arm.effort_rate),
             rotor_inertia=np.array(settings.arm.rotor_inertia),

@@ -10,7 +10,7 @@ import numpy as np
 from tidegate.errors import DependencyError, RobotError
 from tidegate.records import Floats
 from tidegate.robot.arm import Arm
-from tidegate.robot.urdf import read_urdf
+from tidegate.robot.arm_urdf import read_arm_urdf
 
 try:
     import pinocchio
@@ -51,14 +51,15 @@ class Dynamics:
         Raises:
             RobotError: Pinocchio cannot read the URDF.
         """
+        document = read_arm_urdf(arm.description.source, arm.settings.arm.locked)
         try:
-            self._model: Any = pinocchio.buildModelFromXML(read_urdf(arm.description.source))
+            self._model: Any = pinocchio.buildModelFromXML(document)
         except (ValueError, RuntimeError) as error:
             raise RobotError(f"{arm.description.source}: Pinocchio cannot read it ({error})") from error
         order = tuple(self._model.names)[1:]
         if order != arm.joint_names:
             raise RobotError(f"{arm.description.source}: Pinocchio sees the joints {order}; a chain was expected")
-        self._tool = self._model.getFrameId(arm.tool)
+        self._tool = self._model.getFrameId(arm.tool, pinocchio.FrameType.BODY)
         frame = self._model.frames[self._tool]
         joint = frame.parentJoint if hasattr(frame, "parentJoint") else frame.parent  # the old name before 3
         mass = arm.settings.arm.payload if payload is None else payload

@@ -31,7 +31,10 @@ class JointLimits:
 
 @dataclass(frozen=True, slots=True)
 class Joint:
-    """A joint: its ``xyz`` [m] and ``rpy`` [rad] in the parent link, its axis, and ``damping`` [N·m·s/rad]."""
+    """A joint: its ``xyz`` [m] and ``rpy`` [rad] in the parent link, its axis, and ``damping`` [N·m·s/rad].
+
+    ``mimics`` names the joint that it follows, if any.
+    """
 
     name: str
     kind: str
@@ -43,6 +46,7 @@ class Joint:
     limits: JointLimits | None
     damping: float
     friction: float
+    mimics: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -250,7 +254,7 @@ def _joint(element: ElementTree.Element, source: str) -> Joint:
             _number(limit, "effort", source),
             _number(limit, "velocity", source),
         )
-    dynamics = element.find("dynamics")
+    dynamics, mimic = element.find("dynamics"), element.find("mimic")
     return Joint(
         name,
         kind,
@@ -262,4 +266,5 @@ def _joint(element: ElementTree.Element, source: str) -> Joint:
         limits,
         0.0 if dynamics is None else _number(dynamics, "damping", source, 0.0),
         0.0 if dynamics is None else _number(dynamics, "friction", source, 0.0),
+        "" if mimic is None else mimic.get("joint", ""),
     )

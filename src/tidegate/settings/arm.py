@@ -13,17 +13,26 @@ from tidegate.errors import SettingsError
 from tidegate.settings.loader import located, read_parameters
 from tidegate.settings.schema import build, setting
 
+PACKAGE = "package://"
+"""How a path begins that is looked for where packages are installed."""
+
 
 @dataclass(frozen=True, slots=True)
 class ArmModelSettings:
     """What the arm is beyond its URDF. Lists have one value per joint, in the order of ``joints``."""
 
     name: str = setting("arm", "", "name of the robot")
-    urdf: str = setting("../urdf/arm.urdf.xacro", "", "robot description, relative to the settings file")
+    urdf: str = setting(
+        "../urdf/arm.urdf.xacro", "", "robot description, relative to the settings file, or package://NAME/FILE"
+    )
     joints: tuple[str, ...] = setting(
         tuple(f"joint_{number}" for number in range(1, 8)), "", "the driven joints, from the base to the tool"
     )
+    locked: tuple[str, ...] = setting(
+        (), "", "further moving joints, such as fingers: the arm is reckoned as if they stood at 0 for good"
+    )
     tool: str = setting("tool", "", "link whose origin is the tool point")
+    velocity_share: float = setting(1.0, "1", "of the URDF's velocity limits that may be used", low=0.01, high=1)
     rotor_inertia: tuple[float, ...] = setting(
         (0.6, 0.6, 0.4, 0.4, 0.2, 0.12, 0.12), "kg·m²", "of each motor with its gear, as felt at the joint", low=0
     )
@@ -164,7 +173,7 @@ def arm_settings_from(values: dict[str, Any], source: str, folder: Path) -> ArmS
     for prefix, section in (("arm", made.arm), ("safety.motion", made.safety.motion)):
         for item in dataclasses.fields(section):
             value = getattr(section, item.name)
-            if isinstance(value, tuple) and len(value) != count:
+            if isinstance(value, tuple) and item.name != "locked" and len(value) != count:
                 raise SettingsError(
                     f"{source}: '{prefix}.{item.name}' has {len(value)} values; it must have {count}, one per joint"
                 )
@@ -190,6 +199,8 @@ def arm_settings_from(values: dict[str, Any], source: str, folder: Path) -> ArmS
             f"{source}: 'safety.limits.tool_drift' is {limits.tool_drift:g}; it must be less than "
             f"'safety.limits.tool_jerk', {limits.tool_jerk:g} [m/s³]"
         )
+    if made.arm.urdf.startswith(PACKAGE):
+        return made
     urdf = located(made.arm.urdf, "arm.urdf", source, folder)
     return dataclasses.replace(made, arm=dataclasses.replace(made.arm, urdf=urdf))
 

@@ -16,7 +16,7 @@ import numpy as np
 from tidegate.errors import SceneError
 from tidegate.records import Floats
 from tidegate.robot.arm import Arm, surface_normal
-from tidegate.robot.urdf import read_urdf
+from tidegate.robot.arm_urdf import read_arm_urdf
 from tidegate.simulation.engine import mujoco
 
 
@@ -106,7 +106,7 @@ def _compiled(arm: Arm, step: float, payload: float) -> Any:
         SceneError: MuJoCo cannot read the URDF.
     """
     try:
-        spec = mujoco.MjSpec.from_string(read_urdf(arm.description.source))
+        spec = mujoco.MjSpec.from_string(read_arm_urdf(arm.description.source, arm.settings.arm.locked))
         spec.option.timestep = step
         spec.option.integrator = mujoco.mjtIntegrator.mjINT_IMPLICITFAST
         for index, name in enumerate(arm.joint_names):

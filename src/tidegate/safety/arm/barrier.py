@@ -9,6 +9,7 @@ within one period, so that a row is never infeasible by itself.
 
 from __future__ import annotations
 
+import math
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from enum import IntEnum
@@ -34,13 +35,18 @@ class ArmPriority(IntEnum):
     POWER = 5
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True, eq=False)
 class ArmState:
     """What barriers may know at a tick; every number is finite. (N,) in the order of the arm's joints.
 
     ``position`` [rad] and ``velocity`` [rad/s] as measured; ``torque`` [N·m] commanded last; ``low``, ``high`` [N·m]
     the window of this tick's torque; ``motion`` the dynamics here; ``free`` [rad/s²] the acceleration without torque
     and ``acceleration`` [rad/s²] the one with ``torque``, by the model.
+
+    What several barriers need of these is worked out once: ``matrix`` (2N, N), −M⁻¹ over M⁻¹; ``free_toward`` and
+    ``now_toward`` (2N,), ``free`` and ``acceleration`` towards the upper ends, then the lower ones; ``reach`` (3, N)
+    J M⁻¹; ``mobility`` (3, 3) J M⁻¹ Jᵀ [1/kg] and its largest eigenvalue ``mobility_most``; ``tool_free`` and
+    ``tool_now`` (3,) the tool point's acceleration [m/s²] with ``free`` and with ``acceleration``.
     """
 
     position: Floats
@@ -51,14 +57,42 @@ class ArmState:
     motion: Motion
     free: Floats
     acceleration: Floats
+    matrix: Floats
+    free_toward: Floats
+    now_toward: Floats
+    reach: Floats
+    mobility: Floats
+    mobility_most: float
+    tool_free: Floats
+    tool_now: Floats
 
     @classmethod
     def of(
         cls, position: Floats, velocity: Floats, torque: Floats, window: tuple[Floats, Floats], motion: Motion
     ) -> ArmState:
         """The state with what follows from it."""
-        free = -(motion.inverse @ motion.bias)
-        return cls(position, velocity, torque, *window, motion, free, motion.inverse @ torque + free)
+        inverse, jacobian = motion.inverse, motion.jacobian
+        free = -inverse.dot(motion.bias)
+        now = inverse.dot(torque) + free
+        reach = jacobian.dot(inverse)
+        mobility = reach.dot(jacobian.T)
+        return cls(
+            position,
+            velocity,
+            torque,
+            *window,
+            motion,
+            free,
+            now,
+            -toward(inverse),
+            toward(free),
+            toward(now),
+            reach,
+            mobility,
+            largest_eigenvalue(mobility),
+            jacobian.dot(free) + motion.drift,
+            jacobian.dot(now) + motion.drift,
+        )
 
 
 class ArmRows(NamedTuple):
@@ -91,6 +125,23 @@ class ArmBarrier(ABC):
     def nothing(self) -> ArmRows:
         """No rows: the barrier does not apply."""
         return ArmRows(np.empty((0, len(self.arm.joint_names))), np.empty(0), np.inf)
+
+
+def toward(array: Floats) -> Floats:
+    """(2N, …): what is (N, …) along the joints, towards the upper ends, then towards the lower ones."""
+    return np.concatenate((array, -array))
+
+
+def largest_eigenvalue(matrix: Floats) -> float:
+    """Of a symmetric (3, 3), within 1e-8 of it (Smith, Eigenvalues of a symmetric 3 × 3 matrix, 1961)."""
+    (a, d, e), (_, b, f), (_, _, c) = matrix.tolist()
+    middle = (a + b + c) / 3
+    a, b, c = a - middle, b - middle, c - middle
+    spread = math.sqrt((a * a + b * b + c * c + 2 * (d * d + e * e + f * f)) / 6)
+    if spread == 0:
+        return float(middle)
+    shape = (a * (b * c - f * f) - d * (d * c - f * e) + e * (d * f - b * e)) / (2 * spread**3)
+    return float(middle + 2 * spread * math.cos(math.acos(min(max(shape, -1.0), 1.0)) / 3))
 
 
 LIGHTEST = 1e-9

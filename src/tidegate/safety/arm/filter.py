@@ -3,6 +3,9 @@
 
 from __future__ import annotations
 
+import math
+from functools import lru_cache
+from itertools import compress
 from typing import NamedTuple
 
 import numpy as np
@@ -17,6 +20,8 @@ from tidegate.safety.relaxation import HARD, solve_by_priority
 
 FARTHEST = 1e3
 """Efforts beyond which a wish is not told apart."""
+NOTHING = 1e-12
+"""A row of a smaller norm is none."""
 
 
 class ArmFiltered(NamedTuple):
@@ -30,12 +35,28 @@ class ArmFiltered(NamedTuple):
 
 class Programme(NamedTuple):
     """All barriers' rows in units of deviation (torque over effort limit) and of unit norm: ``matrix`` (m, N),
-    ``lower`` (m,), the index of each row's ``owner`` (m,), and h by barrier in ``values``."""
+    ``lower`` (m,), the index of each row's ``owner`` (m,), h by barrier in ``values`` and how many rows are whose in
+    ``counts``."""
 
     matrix: Floats
     lower: Floats
     owner: NDArray[np.intp]
     values: list[float]
+    counts: tuple[int, ...]
+
+
+class Layout(NamedTuple):
+    """Whose a row is, (m,), and the first row of each barrier that has any."""
+
+    owner: NDArray[np.intp]
+    starts: NDArray[np.intp]
+
+
+@lru_cache(maxsize=256)
+def _layout(counts: tuple[int, ...]) -> Layout:
+    """Of so many rows by barrier."""
+    ends = np.cumsum((0, *counts))[:-1]
+    return Layout(np.repeat(np.arange(len(counts)), counts), np.array(list(compress(ends, counts)), np.intp))
 
 
 class ArmFilter:
@@ -60,20 +81,21 @@ class ArmFilter:
         self.scale = arm.effort
         self._backup = ArmBackup(arm)
         self._box = np.concatenate((np.eye(len(arm.effort)), -np.eye(len(arm.effort))))
+        self._hard, self._ones = np.full(len(self._box), HARD), np.ones(len(arm.effort))
 
     def rows(self, state: ArmState) -> Programme:
         """Rows of all barriers at ``state``."""
         made = [barrier.rows(state) for barrier in self.barriers]
-        counts = [len(lower) for _, lower, _ in made]
-        owner = np.repeat(np.arange(len(made)), counts)
-        values = [h for _, _, h in made]
+        counts = tuple([len(lower) for _, lower, _ in made])
+        owner, values = _layout(counts).owner, [h for _, _, h in made]
         if not made:
-            return Programme(np.empty((0, len(self.scale))), np.empty(0), owner, values)
+            return Programme(np.empty((0, len(self.scale))), np.empty(0), owner, values, counts)
         matrix = np.concatenate([matrix for matrix, _, _ in made]) * self.scale
         lower = np.concatenate([lower for _, lower, _ in made])
-        norm = np.sqrt((matrix * matrix).sum(axis=1))
-        norm[norm < 1e-12] = 1.0  # 0 ≥ lower: nothing to have, or nothing that torques can do
-        return Programme(matrix / norm[:, None], lower / norm, owner, values)
+        norm = np.sqrt((matrix * matrix).dot(self._ones))
+        if not norm.min(initial=1.0) >= NOTHING:
+            norm[norm < NOTHING] = 1.0  # 0 ≥ lower: nothing to have, or nothing that torques can do
+        return Programme(matrix / norm[:, None], lower / norm, owner, values, counts)
 
     def __call__(self, state: ArmState, wanted: Floats) -> ArmFiltered:
         """The torques nearest to ``wanted`` (N,) [N·m] that keep the rows inside the window of ``state``."""
@@ -82,16 +104,16 @@ class ArmFilter:
         wish = np.minimum(np.maximum(wanted / self.scale, -FARTHEST), FARTHEST)
         torque = np.minimum(np.maximum(wish, low), high)  # the nearest in the window: the answer, if it keeps the rows
         pushes = [0.0] * len(self.barriers)
-        worst = np.maximum(rows.matrix, 0.0) @ low + np.minimum(rows.matrix, 0.0) @ high
+        worst = rows.matrix.dot((low + high) / 2) - np.abs(rows.matrix).dot((high - low) / 2)
         cutting = np.flatnonzero(~(worst >= rows.lower))  # that not all of the window keeps; a NaN cuts
         solved = bool(np.isfinite(wish).all())
-        if not (solved and bool((rows.matrix[cutting] @ torque >= rows.lower[cutting]).all())):
+        if not (solved and bool((rows.matrix.dot(torque) >= rows.lower).all())):
             owner = rows.owner[cutting]
             result = solve_by_priority(
                 wish,
                 np.concatenate((self._box, rows.matrix[cutting])),
                 np.concatenate((low, -high, rows.lower[cutting])),
-                np.concatenate((np.full(len(self._box), HARD), self.priority[owner])),
+                np.concatenate((self._hard, self.priority[owner])),
                 self._filter.slack_cost,
                 self._filter.tolerance,
             )
@@ -106,13 +128,17 @@ class ArmFilter:
 
     def _told(self, command: Floats, rows: Programme, pushes: list[float], solved: bool) -> ArmFiltered:
         """What is told of each barrier at ``command``."""
-        margins = np.full(len(self.barriers), np.inf)
-        with np.errstate(invalid="ignore"):  # a NaN is told as one
-            np.minimum.at(margins, rows.owner, rows.matrix @ (command / self.scale) - rows.lower)
+        margins, starts = [math.inf] * len(self.barriers), _layout(rows.counts).starts
+        if len(starts):  # a NaN is told as one
+            left = rows.matrix.dot(command / self.scale) - rows.lower
+            least = iter(np.minimum.reduceat(left, starts).tolist())
+            margins = [next(least) if count else math.inf for count in rows.counts]
         broken = -GAVE_WAY * self._filter.tolerance
         states = tuple(
-            BarrierState(barrier.name, h, least, push, not least >= broken)
-            for barrier, h, least, push in zip(self.barriers, rows.values, margins.tolist(), pushes, strict=True)
+            [
+                BarrierState(barrier.name, h, margin, push, not margin >= broken)
+                for barrier, h, margin, push in zip(self.barriers, rows.values, margins, pushes, strict=True)
+            ]
         )
         most = max(pushes, default=0.0)
         return ArmFiltered(command, states, self.barriers[pushes.index(most)].name if most > 1e-6 else "", solved)

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
@@ -39,14 +40,15 @@ class ArmGuard:
         self.dynamics = Dynamics(self.arm)
         check_promises(self.arm, settings.safety.motion.samples)
         self.filter, self._backup = ArmFilter(self.arm, disable=disable), ArmBackup(self.arm)
+        self._place = np.zeros(len(self.arm.effort))
         self._period = 1.0 / settings.safety.rate_hz
         step = self.arm.effort_rate * self._period
         self.limiter = Limiter(-self.arm.effort, self.arm.effort, step, np.zeros(len(step)))
 
     def engage(self, position: Floats, torque: Floats | None = None) -> None:
         """Begin at joint ``position`` (N,) [rad] with ``torque`` (N,) [N·m] applied, or the one that holds the arm."""
-        held = self.dynamics.gravity(np.array(position, np.float64))
-        self.limiter.hold(held)
+        self._place = np.array(position, np.float64)
+        held = self.dynamics.gravity(self._place)
         self.limiter.last = np.clip(held if torque is None else torque, -self.arm.effort, self.arm.effort)
 
     def state(self, position: Floats, velocity: Floats) -> ArmState:
@@ -65,10 +67,13 @@ class ArmGuard:
         """
         place, speed, wish = self._numbers(position), self._numbers(velocity), self._numbers(wanted)
         if place is None or speed is None or max(np.abs(place).max(), np.abs(speed).max()) > POSSIBLE:
+            self.limiter.hold(self.dynamics.gravity(self._place))  # where it was last
             return ArmFiltered(self.limiter(None), (), "", False)
+        self._place = place
         state = self.state(place, speed)
         told = self.filter(state, self._backup(state) if wish is None else wish)
-        self.limiter.hold(self.dynamics.gravity(place))
+        if not math.isfinite(told.torque.dot(told.torque)):
+            self.limiter.hold(self.dynamics.gravity(place))
         return told._replace(torque=self.limiter(told.torque), solved=told.solved and wish is not None)
 
     def stop(self, position: Any, velocity: Any) -> ArmFiltered:

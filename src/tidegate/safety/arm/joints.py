@@ -16,18 +16,22 @@ import numpy as np
 
 from tidegate.records import Floats
 from tidegate.robot.arm import Arm, surface_normal
-from tidegate.safety.arm.barrier import LIGHTEST, ArmBarrier, ArmPriority, ArmRows, ArmState, arm_barriers, surface_gap
+from tidegate.safety.arm.barrier import (
+    LIGHTEST,
+    ArmBarrier,
+    ArmPriority,
+    ArmRows,
+    ArmState,
+    arm_barriers,
+    surface_gap,
+    toward,
+)
 from tidegate.safety.arm.viability import speed_bound, stop_bound, stop_delay
 
 
 def both(array: Floats) -> Floats:
     """(2N,): towards the upper ends, then towards the lower ones, of what is the same either way."""
     return np.concatenate((array, array))
-
-
-def toward(array: Floats) -> Floats:
-    """(2N,): a coordinate, velocity or acceleration (N,) towards the upper ends, then towards the lower ones."""
-    return np.concatenate((array, -array))
 
 
 class JointBarrier(ArmBarrier):
@@ -40,6 +44,7 @@ class JointBarrier(ArmBarrier):
         super().__init__(arm)
         motion = arm.settings.safety.motion
         self._most = both(np.array(motion.acceleration))
+        self._least = -self._most
         self._step = both(np.array(motion.jerk)) * self.period
         self._normal, self._identity = surface_normal(arm.settings), np.eye(len(arm.joint_names))
 
@@ -50,18 +55,20 @@ class JointBarrier(ArmBarrier):
     def rows(self, state: ArmState) -> ArmRows:
         """See ``ArmBarrier.rows``."""
         bound, h = self.bound(state)
-        matrix, lower = self._rows(bound, state.motion.inverse, state.free, state.acceleration)
+        matrix, lower = state.matrix, self._lower(bound, state.free_toward, state.now_toward)
         if self.contact and self._touches(state):
             held, push = self._held(state)
             free, now = held @ state.free - push, held @ state.acceleration - push
-            pressed, least = self._rows(bound, held @ state.motion.inverse, free, now)
-            matrix, lower = np.concatenate((matrix, pressed)), np.concatenate((lower, least))
+            least = self._lower(bound, toward(free), toward(now))
+            matrix = np.concatenate((matrix, -toward(held @ state.motion.inverse)))
+            lower = np.concatenate((lower, least))
         return ArmRows(matrix, lower, h)
 
-    def _rows(self, bound: Floats, inverse: Floats, free: Floats, now: Floats) -> tuple[Floats, Floats]:
-        """Matrix and lower of the rows on ``inverse`` τ + ``free``, which is ``now`` with the last torque."""
-        backup = np.maximum(toward(now) - self._step, -self._most)
-        return np.concatenate((-inverse, inverse)), toward(free) - np.maximum(bound, backup)
+    def _lower(self, bound: Floats, free: Floats, now: Floats) -> Floats:
+        """Lower ends (2N,) of rows on an acceleration that is ``free`` without torque and ``now`` with the last."""
+        backup = np.maximum(now - self._step, self._least)
+        lower: Floats = free - np.maximum(bound, backup)
+        return lower
 
     def _touches(self, state: ArmState) -> bool:
         surface, error = self.settings.safety.surface, self.settings.safety.limits.tool_position_error
@@ -91,7 +98,7 @@ class Acceleration(JointBarrier):
 
     def bound(self, state: ArmState) -> tuple[Floats, float]:
         """See ``JointBarrier.bound``."""
-        return self._most, float((self._most - toward(state.acceleration)).min())
+        return self._most, float((self._most - state.now_toward).min())
 
 
 class Foreseen(JointBarrier):
@@ -128,9 +135,13 @@ class Velocity(Foreseen):
     name = "velocity"
     priority = ArmPriority.VELOCITY
 
+    def __init__(self, arm: Arm) -> None:
+        super().__init__(arm)
+        self._fastest = both(arm.velocity) - self._velocity_error
+
     def bound(self, state: ArmState) -> tuple[Floats, float]:
         """See ``JointBarrier.bound``."""
-        room = both(self.arm.velocity) - self._velocity_error - toward(state.velocity)
+        room = self._fastest - toward(state.velocity)
         return speed_bound(room, self.period, self._jerk) - self._error, float(room.min())
 
 
@@ -153,10 +164,11 @@ class Position(Foreseen):
     def __init__(self, arm: Arm) -> None:
         super().__init__(arm)
         self._ends = np.concatenate((arm.upper, -arm.lower)) - self._position_error
+        self._twice = 2 * self._braking
 
     def bound(self, state: ArmState) -> tuple[Floats, float]:
         """See ``JointBarrier.bound``."""
         gap = self._ends - toward(state.position)
         speed = toward(state.velocity) + self._velocity_error
-        way = np.maximum(speed, 0.0) ** 2 / (2 * self._braking)
+        way = np.square(np.maximum(speed, 0.0)) / self._twice
         return stop_bound(gap, speed, self._delay, self._braking) - self._error, float((gap - way).min())

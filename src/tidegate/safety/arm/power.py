@@ -8,11 +8,8 @@ import numpy as np
 from tidegate.records import Floats
 from tidegate.robot.arm import Arm
 from tidegate.robot.dynamics import Motion
-from tidegate.safety.arm.barrier import ArmBarrier, ArmPriority, ArmRows, ArmState, arm_barriers
+from tidegate.safety.arm.barrier import ArmBarrier, ArmPriority, ArmRows, ArmState, arm_barriers, toward
 from tidegate.safety.arm.viability import speed_bound
-
-SIDES = np.array([1.0, -1.0])
-"""Power into the arm, and out of it."""
 
 
 def power_demand(motion: Motion, velocity: Floats, acceleration: Floats) -> tuple[Floats, Floats]:
@@ -24,10 +21,12 @@ def power_demand(motion: Motion, velocity: Floats, acceleration: Floats) -> tupl
     Returns:
         w (2,) [W], and its gradient by q̇ (2, N), with b taken as constant.
     """
-    momentum = motion.mass @ velocity
-    size = np.hypot(momentum, 1e-3 * (motion.mass @ acceleration))
-    slope = motion.mass @ (acceleration * momentum / size)
-    return size @ acceleration + SIDES * float(motion.bias @ velocity), slope + np.outer(SIDES, motion.bias)
+    mass, bias = motion.mass, motion.bias
+    momentum = mass.dot(velocity)
+    size = np.hypot(momentum, 1e-3 * mass.dot(acceleration))
+    slope = mass.dot(acceleration * momentum / size)
+    both, side = float(size.dot(acceleration)), float(bias.dot(velocity))
+    return np.array((both + side, both - side)), np.concatenate((slope + bias, slope - bias)).reshape(2, -1)
 
 
 @arm_barriers.register("power")
@@ -50,27 +49,29 @@ class Power(ArmBarrier):
         limits, motion = arm.settings.safety.limits, arm.settings.safety.motion
         self._limit, self._drift = limits.power_max, limits.power_drift
         self._most = np.array(motion.acceleration)
-        self._error = self._most - np.array(motion.braking)
-        self._jerk = np.array(motion.jerk) - np.array(motion.drift)
+        self._least = -self._most
         self._step = np.array(motion.jerk) * self.period
         self._damping = arm.settings.safety.filter.stop_damping
-        self._velocity_error = limits.velocity_error
+        error = self._most - np.array(motion.braking)
+        self._gain = (self._step + error) * self.period + limits.velocity_error
+        jerk = np.array(motion.jerk) - np.array(motion.drift)
+        self._rates = np.stack((jerk, error, np.full(len(jerk), limits.velocity_error)), axis=1)
 
     def rows(self, state: ArmState) -> ArmRows:
         """See ``ArmBarrier.rows``."""
-        velocity, now = state.velocity, state.acceleration
-        gain = (np.abs(now) + self._step + self._error) * self.period + self._velocity_error
-        limit = self._limit - float(np.maximum(-state.low, state.high) @ gain)
-        reached = float(np.minimum(velocity * state.low, velocity * state.high).sum())  # least power of this tick
-        most = float(np.maximum(velocity * state.low, velocity * state.high).sum())
+        velocity, now, low, high = state.velocity, state.acceleration, state.low, state.high
+        gain = np.abs(now) * self.period + self._gain
+        limit = self._limit - float(np.maximum(-low, high).dot(gain))
+        middle, reach = float(velocity.dot(low + high)) / 2, float(np.abs(velocity).dot(high - low)) / 2
         demand, slope = power_demand(state.motion, velocity, self._most)
         size = np.abs(slope)
-        room = limit - demand - size.sum(axis=1) * self._velocity_error
-        allowed = speed_bound(room, self.period, size @ self._jerk) - size @ self._error - self._drift
-        target = np.minimum(np.maximum(-self._damping * velocity, -self._most), self._most)
+        jerk, error, still = size.dot(self._rates).T
+        allowed = speed_bound(limit - demand - still, self.period, jerk) - error - self._drift
+        target = np.minimum(np.maximum(-self._damping * velocity, self._least), self._most)
         backup = now + np.minimum(np.maximum(target - now, -self._step), self._step)
-        lower = slope @ state.free - np.maximum(allowed, slope @ backup)
-        matrix = np.concatenate((-velocity[None], velocity[None], -(slope @ state.motion.inverse)))
-        lower = np.concatenate((np.minimum(-limit, (-reached, most)), lower))
-        h = self._limit - max(abs(float(state.torque @ velocity)), float(demand.max()))
-        return ArmRows(matrix, lower, h)
+        # no power row asks for more than all torques at their ends give
+        ends = np.array((min(-limit, reach - middle), min(-limit, reach + middle)))
+        lower = slope.dot(state.free) - np.maximum(allowed, slope.dot(backup))
+        matrix = np.concatenate((toward(velocity).reshape(2, -1), slope.dot(state.motion.inverse)))
+        h = self._limit - max(abs(float(state.torque.dot(velocity))), *demand.tolist())
+        return ArmRows(-matrix, np.concatenate((ends, lower)), h)

@@ -35,29 +35,20 @@ class ToolBarrier(ArmBarrier):
 
     def row(self, state: ArmState, direction: Floats, allowed: float, h: float) -> ArmRows:
         """x·p̈ ≤ ``allowed`` [m/s²], whatever the model's error, but no less than the backup reaches; x (3,)."""
-        along, motion = direction @ state.motion.jacobian, state.motion
-        drift = float(direction @ motion.drift)
-        now = float(along @ state.acceleration) + drift
-        error = self._error(state, direction)
-        backup = max(now - self._step, -self._limits.tool_braking - error)
-        lower = float(along @ state.free) + drift - max(allowed - error, backup)
-        return ArmRows(-(along @ motion.inverse)[None], np.array([lower]), h)
+        along = direction.dot(state.reach)
+        error = self._error(state, direction, along)
+        backup = max(float(direction.dot(state.tool_now)) - self._step, -self._limits.tool_braking - error)
+        lower = float(direction.dot(state.tool_free)) - max(allowed - error, backup)
+        return ArmRows(-along[None], np.array([lower]), h)
 
-    def velocity_error(self, state: ArmState, direction: Floats) -> float:
-        """By what the tool's velocity [m/s] along ``direction`` may be wrong."""
-        return self._limits.velocity_error * float(np.abs(direction @ state.motion.jacobian).sum())
-
-    def _error(self, state: ArmState, direction: Floats) -> float:
-        """e [m/s²]."""
-        motion = state.motion
-        felt = motion.jacobian @ state.acceleration + motion.drift
-        most = math.hypot(*felt.tolist()) + GRAVITY + self._step + self._limits.tool_braking
-        mobility = motion.jacobian @ motion.inverse @ motion.jacobian.T
+    def _error(self, state: ArmState, direction: Floats, along: Floats) -> float:
+        """e [m/s²]; ``along`` (N,) is x·J M⁻¹."""
+        most = math.hypot(*state.tool_now.tolist()) + GRAVITY + self._step + self._limits.tool_braking
         # the model's own payload is part of 1/mobility, so that this is below 1
-        share = self._payload_error * float(np.linalg.eigvalsh(mobility)[-1])
+        share = self._payload_error * state.mobility_most
         push = self._payload_error / (1 - share) * most
-        balance = np.abs(direction @ motion.jacobian @ motion.inverse) @ self._torque_error
-        return push * math.hypot(*(direction @ mobility).tolist()) + float(balance)
+        balance = np.abs(along).dot(self._torque_error)
+        return push * math.hypot(*direction.dot(state.mobility).tolist()) + float(balance)
 
 
 @arm_barriers.register("tool_speed")
@@ -81,8 +72,9 @@ class ToolSpeed(ToolBarrier):
         if speed < STILL:
             return self.nothing()
         direction = motion.velocity / speed
-        gained = self.period * float(np.linalg.norm(motion.jacobian @ state.acceleration + motion.drift))
-        room = most - speed - self.velocity_error(state, direction) - gained * gained / (2 * most)
+        gained = self.period * math.hypot(*state.tool_now.tolist())
+        error = self._limits.velocity_error * float(np.abs(direction.dot(motion.jacobian)).sum())
+        room = most - speed - error - gained * gained / (2 * most)
         allowed = float(speed_bound(np.array(room), self.period, self._jerk))
         return self.row(state, direction, allowed, most - speed)
 
@@ -102,8 +94,7 @@ class SurfaceBarrier(ToolBarrier):
 
     def lightness(self, state: ArmState) -> float:
         """λ = n·J M⁻¹ Jᵀ n [1/kg], the inverse of the tool's effective mass along the normal."""
-        along = self._normal @ state.motion.jacobian
-        return float(along @ state.motion.inverse @ along)
+        return float(self._normal.dot(state.mobility).dot(self._normal))
 
 
 @arm_barriers.register("force")
@@ -128,8 +119,8 @@ class Force(SurfaceBarrier):
         """See ``ArmBarrier.rows``."""
         if not self._surface.enabled or self.gap(state) > self._surface.zone:
             return self.nothing()
-        motion, lightness = state.motion, max(self.lightness(state), LIGHTEST)
-        now = -float(self._normal @ (motion.jacobian @ state.acceleration + motion.drift))
+        lightness = max(self.lightness(state), LIGHTEST)
+        now = -float(self._normal.dot(state.tool_now))
         return self.row(state, -self._normal, self._most * lightness, self._most - now / lightness)
 
 
@@ -161,12 +152,12 @@ class Approach(SurfaceBarrier):
         surface, limits = self._surface, self._limits
         if not surface.enabled:
             return self.nothing()
-        speed = self.velocity_error(state, self._normal) - float(self._normal @ state.motion.velocity)
+        motion, moved = state.motion, np.abs(self._normal.dot(state.motion.jacobian))
+        speed = limits.velocity_error * float(moved.sum()) - float(self._normal.dot(motion.velocity))
         gap = self.gap(state) - limits.tool_position_error
         touching = 0.0 if surface.clearance > 0 else self.touching(state)
         way = touching * touching / (2 * limits.tool_braking)
-        most = float(np.abs(self._normal @ state.motion.jacobian) @ self._acceleration)
-        most += abs(float(self._normal @ state.motion.drift))
+        most = float(moved.dot(self._acceleration)) + abs(float(self._normal.dot(motion.drift)))
         delay = stop_delay(self.period, most + limits.tool_braking, self._jerk)
         left = gap if surface.clearance > 0 else max(gap, 0.0) + way
         allowed = float(stop_bound(np.array(left), np.array(speed), delay, limits.tool_braking))

@@ -26,8 +26,8 @@ def speed_bound(room: Floats, period: float, jerk: Floats | float) -> Floats:
         room: limit − v [m/s or rad/s]; where it is negative the speed is to be back after one period.
     """
     step = jerk * period
-    inside: Floats = np.sqrt(step * step + 2 * jerk * np.maximum(room, 0.0)) - step
-    return np.where(room >= 0, inside, room / period)
+    inside: Floats = np.sqrt(step * step + 2 * jerk * np.maximum(room, 0.0)) - step  # 0 where there is no room
+    return inside + np.minimum(room, 0.0) / period
 
 
 def stop_delay(period: float, change: Floats | float, jerk: Floats | float) -> Floats | float:
@@ -50,7 +50,9 @@ def stop_bound(gap: Floats, speed: Floats, delay: Floats | float, braking: Float
     """
     left = gap - speed * delay / 2
     final = braking * (np.sqrt(delay * delay / 4 + 2 * np.maximum(left, 0.0) / braking) - delay / 2)
-    later = (final - speed) / delay
+    later: Floats = (final - speed) / delay
+    if left.min() >= 0:
+        return later
     standing = 2 * left / delay**2 - speed / delay
     parabola = np.where(speed > 0, -speed * speed / (2 * np.maximum(gap, 1e-12)), np.inf)
     sooner = np.minimum(standing, parabola)
