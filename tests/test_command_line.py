@@ -135,3 +135,8 @@ def test_without_an_extra_the_command_names_it_and_the_list_of_commands_still_sh
     assert shown.returncode == 0, shown.stderr
     assert "cannot run here" in shown.stdout
     assert "doctor" in shown.stdout
+
+
+def test_help_shows_the_units_of_options(tmp_path: Path) -> None:
+    shown = called(tmp_path, "evaluate", "--help", COLUMNS="120").stdout
+    assert "longest drive [s]" in shown

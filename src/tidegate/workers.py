@@ -5,19 +5,48 @@ from __future__ import annotations
 
 import multiprocessing
 import os
+import signal
 import threading
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor, as_completed
-from typing import TypeVar
+from concurrent.futures import Future, ProcessPoolExecutor, as_completed
+from contextlib import contextmanager
+from typing import ParamSpec, TypeVar
 
 J = TypeVar("J")
 R = TypeVar("R")
+P = ParamSpec("P")
 
 
-def worker_pool(processes: int) -> ProcessPoolExecutor:
-    """Processes that begin as fresh interpreters, so that nothing of one drive reaches another, and that end with the
-    process that asked for them, even if it is killed."""
-    return ProcessPoolExecutor(processes, multiprocessing.get_context("spawn"), _end_with_parent)
+class Workers(ProcessPoolExecutor):
+    """Processes that never hear Ctrl-C, which a terminal sends to all of a command: who asked for them ends them."""
+
+    def submit(self, fn: Callable[P, R], /, *args: P.args, **kwargs: P.kwargs) -> Future[R]:
+        """As ever; a process that starts for it inherits a mask without SIGINT."""
+        before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+        try:
+            return super().submit(fn, *args, **kwargs)
+        finally:
+            signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+@contextmanager
+def worker_pool(processes: int) -> Iterator[Workers]:
+    """Processes that begin as fresh interpreters, so that nothing of one drive reaches another.
+
+    They end with the block, at once where it is broken off (an error, Ctrl-C), and with the process that asked for
+    them, even if it is killed.
+    """
+    others = multiprocessing.active_children()
+    pool = Workers(processes, multiprocessing.get_context("spawn"), _end_with_parent)
+    try:
+        yield pool
+    except BaseException:
+        for process in multiprocessing.active_children():
+            if process not in others:
+                process.terminate()
+        pool.shutdown(cancel_futures=True)
+        raise
+    pool.shutdown()
 
 
 def as_they_end(work: Callable[[J], R], jobs: Sequence[J], processes: int) -> Iterator[tuple[J, R]]:

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from dataclasses import replace
 
 import numpy as np
+import pytest
 from sound import (
     BUNDLE,
     BY_WIRE,
@@ -343,6 +344,7 @@ FAULTS: dict[str, tuple[Callable[[], list[Finding]], str, str, str]] = {
 }
 
 
+@pytest.mark.parametrize("name", FAULTS)
 def test_a_planted_fault_is_the_only_one_found_and_its_mend_is_named(name: str) -> None:
     plant, verdict, said, remedy = FAULTS[name]
     found = bad(plant())

@@ -10,7 +10,7 @@ from typing import Any
 import typer
 from rich.console import Console
 from rich.markup import escape
-from typer.core import TyperCommand, TyperGroup
+from typer.core import TyperArgument, TyperCommand, TyperGroup, TyperOption
 
 from tidegate.errors import DependencyError, TidegateError
 
@@ -68,7 +68,19 @@ class Commands(TyperGroup):
             return _absent(name, error)
         single = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
         single.command(name)(function)
-        return typer.main.get_command(single)
+        command = typer.main.get_command(single)
+        for option in command.params:
+            if isinstance(option, (TyperArgument, TyperOption)) and option.help:
+                option.help = escape(option.help)  # units such as [s] are no markup
+        return command
+
+    def invoke(self, ctx: Any) -> Any:
+        """Run a command; Ctrl-C is one line on standard error and exit code 130, as shells have it."""
+        try:
+            return super().invoke(ctx)
+        except KeyboardInterrupt:
+            Console(stderr=True).print("broken off by Ctrl-C")
+            ctx.exit(130)
 
 
 def _absent(name: str, cause: ImportError) -> TyperCommand:

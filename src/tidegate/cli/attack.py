@@ -38,7 +38,7 @@ def attack(
     sensors: Annotated[str, typer.Option(help="exact, wrong or failing; several by comma take turns by seed")] = (
         ",".join(SENSORS)
     ),
-    seconds: Annotated[float, typer.Option(min=1, help="longest episode")] = 40.0,
+    seconds: Annotated[float, typer.Option(min=1, help="longest episode [s]")] = 40.0,
     from_speed: Annotated[
         str, typer.Option(help="a good driver drives until this speed [m/s]; several by comma take turns by seed")
     ] = "0,5,10",

@@ -45,7 +45,7 @@ def curate(
     config: Annotated[Path | None, typer.Option(help="robot's settings")] = None,
     remap: Remap = None,
 ) -> None:
-    """Drop what teaches nothing, contradicts or repeats, balance the rest, fill the budget; say why of every window."""
+    """Choose the windows of bags to learn from: new, sound, balanced, within a budget; say why of every one."""
     longest, given, named = seconds_of(budget), load_rules(rules), remappings(remap or ())
     console = Console(soft_wrap=True, highlight=False)
     settings = load_settings(config or share_path("config/car.yaml"))

@@ -25,7 +25,7 @@ def export_dataset(
     task: Annotated[str, typer.Option(help="the task in words")] = "drive",
     config: Annotated[Path | None, typer.Option(help="settings of the robot, for its mass")] = None,
 ) -> None:
-    """Write camera, speed and commands at a constant rate: Parquet, video, and what describes them."""
+    """Write bags as a LeRobot data set: camera, speed and commands at a constant rate."""
     car = Car.from_settings(load_settings(config or share_path("config/car.yaml")))
     done = export_lerobot(bags, out, car.effective_mass, fps, task)
     console = Console(soft_wrap=True, highlight=False)

@@ -36,7 +36,7 @@ def import_data(
     longest: Annotated[float, typer.Option(min=2, help="a bag is no longer [s]")] = LONGEST_S,
     config: Annotated[Path | None, typer.Option(help="settings of the robot that will be trained")] = None,
 ) -> None:
-    """Read, convert to SI units, refuse what is no time series, and say what was left out and why."""
+    """Make bags to train from of what others recorded, in SI units; say what was left out and why."""
     car = Car.from_settings(load_settings(config or share_path("config/car.yaml")))
     told = load_map(chart, [*(rules or ()), *([f"rate_hz={rate}"] if rate is not None else [])])
     kind = KINDS[kind_of(source)]

@@ -30,8 +30,8 @@ def record(
     snapshots: Annotated[
         Path | None, typer.Option(help="folder for small bags, one around each intervention of the safety filter")
     ] = None,
-    snapshot_before: Annotated[float, typer.Option(min=0, help="seconds before that these hold")] = 10.0,
-    snapshot_after: Annotated[float, typer.Option(min=0, help="seconds after")] = 5.0,
+    snapshot_before: Annotated[float, typer.Option(min=0, help="how much before it these hold [s]")] = 10.0,
+    snapshot_after: Annotated[float, typer.Option(min=0, help="how much after it [s]")] = 5.0,
     snapshot_max_size: Annotated[int, typer.Option(min=0, help="bytes of all of them; the oldest go")] = 1_000_000_000,
     config: Annotated[Path | None, typer.Option(help="the robot's settings; travel in the bag with their hash")] = None,
     bundle: Annotated[Path | None, typer.Option(help="model that drives; its hash travels in the bag")] = None,

@@ -13,14 +13,15 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
+
+from tidegate.liquid.jit import kernel
 
 Array = NDArray[Any]  # float32 in training, float64 in the gradient check
 Index = NDArray[np.int64]
 
 
-@njit(cache=True)  # type: ignore[untyped-decorator]
+@kernel
 def forward(
     maps: Array,
     dt: Array,
@@ -62,7 +63,7 @@ def forward(
                     state[i, b] = moved if present[t, b] else state[i, b]
 
 
-@njit(cache=True)  # type: ignore[untyped-decorator]
+@kernel
 def backward(
     gradient: Array,
     maps: Array,

@@ -15,9 +15,9 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
+from tidegate.liquid.jit import kernel
 from tidegate.liquid.live import FoldedSynapses
 
 Array = NDArray[Any]  # float32 in training, float64 in the gradient check
@@ -26,7 +26,7 @@ STAGES, KEPT = 1, ()
 """States that a sub-step goes through; what each keeps for the adjoint besides one array."""
 
 
-@njit(cache=True)  # type: ignore[untyped-decorator]
+@kernel
 def open_synapses(synapses: FoldedSynapses, values: Array, opening: Array, top: Array, total: Array) -> None:
     """Fill ``opening`` (E, B) at the sources' ``values``; add the currents to ``top`` and ``total`` (N, B)."""
     one = values.dtype.type(1)
@@ -43,7 +43,7 @@ def open_synapses(synapses: FoldedSynapses, values: Array, opening: Array, top: 
             total[q, b] += weight * z
 
 
-@njit(cache=True)  # type: ignore[untyped-decorator]
+@kernel
 def open_synapses_adjoint(
     synapses: FoldedSynapses,
     values: Array,
@@ -72,7 +72,7 @@ def open_synapses_adjoint(
             to_values[p, b] += by_argument * slope
 
 
-@njit(cache=True)  # type: ignore[untyped-decorator]
+@kernel
 def forward(
     inputs: Array,
     inertia: Array,
@@ -117,7 +117,7 @@ def forward(
             k += 1
 
 
-@njit(cache=True)  # type: ignore[untyped-decorator]
+@kernel
 def backward(
     gradient: Array,
     inputs: Array,

@@ -13,9 +13,9 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
+from tidegate.liquid.jit import kernel
 from tidegate.liquid.live import FoldedSynapses
 from tidegate.liquid.ltc_kernels import open_synapses, open_synapses_adjoint
 
@@ -25,7 +25,7 @@ STAGES, KEPT = 2, (3,)
 """States that a sub-step goes through, its middle and its end; what each keeps for the adjoint."""
 
 
-@njit(cache=True)  # type: ignore[untyped-decorator]
+@kernel
 def forward(
     inputs: Array,
     inertia: Array,
@@ -75,7 +75,7 @@ def forward(
                 k += 1
 
 
-@njit(cache=True)  # type: ignore[untyped-decorator]
+@kernel
 def backward(
     gradient: Array,
     inputs: Array,
