@@ -9,7 +9,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import pytest
@@ -28,8 +28,11 @@ def begun(place: Path, *words: str) -> Iterator[subprocess.Popen[str]]:
     command = [sys.executable, "-c", "from tidegate.cli.app import main; main()", *words]
     pipe = subprocess.PIPE
     with subprocess.Popen(command, cwd=place, stdout=pipe, stderr=pipe, text=True, start_new_session=True) as process:
-        yield process
-        process.kill()
+        try:
+            yield process
+        finally:
+            with suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGKILL)
 
 
 def group(leader: int) -> list[int]:
