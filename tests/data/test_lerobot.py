@@ -11,10 +11,11 @@ from typing import Any
 
 import numpy as np
 import pytest
+from foreign_bags import bag
 from tubs import CAR, Take, jpeg, tub, views
 
 from tidegate.bag import BagReader, align
-from tidegate.errors import DataError
+from tidegate.errors import BagError, DataError
 from tidegate.messages.compressed import decompress
 
 pytest.importorskip("pyarrow", reason="pip install 'tidegate[data]'")
@@ -31,6 +32,10 @@ from tidegate.data.lerobot_export import export_lerobot
 from tidegate.data.mapping import DataMap, Source, VehicleMap
 
 CHANNELS = {"steering": {"key": "action", "fields": ["steering"]}, "speed": "observation.speed"}
+TWIST = {
+    "speed_command": {"key": "/cmd_vel", "fields": ["twist.linear.x"]},
+    "yaw_rate": {"key": "/cmd_vel", "fields": ["twist.angular.z"]},
+}
 
 
 def drives(found: Any) -> list[Any]:
@@ -202,22 +207,23 @@ def mutated(path: Path, random: np.random.Generator) -> None:
 
 def check_mutants(seeds: range, tmp_path: Path) -> None:
     """Each is taken, or refused by one line; what is left in the folder of the import is whole."""
-    good = {"set": lerobot(tmp_path / "set"), "tub": tub(tmp_path / "tub")}
+    good = {"set": lerobot(tmp_path / "set"), "tub": tub(tmp_path / "tub"), "bag": bag(tmp_path / "bag", count=30)}
+    channels = {"set": CHANNELS, "tub": {}, "bag": TWIST}
     for seed in seeds:
         random = np.random.default_rng(seed)
-        name = "set" if seed % 2 else "tub"
+        name = ("tub", "set", "bag")[seed % 3]
         path, out = Path(shutil.copytree(good[name], tmp_path / str(seed))), tmp_path / f"out{seed}"
         mutated(path, random)
-        chart = DataMap(vehicle=VehicleMap(**CAR), channels=sources(CHANNELS) if name == "set" else {})
+        chart = DataMap(vehicle=VehicleMap(**CAR), channels=sources(channels[name]))
         said = ""
         try:
             write_bags(str(path), read(path, chart), chart, out, 1000.0)
-        except DataError as error:
+        except (DataError, BagError) as error:
             said = str(error)
         assert "\n" not in said, seed
         assert out.exists() == (not said), seed
-        for bag in out.glob("*"):
-            align(BagReader(bag), lambda image: image)
+        for made in out.glob("*"):
+            align(BagReader(made), lambda image: image)
         shutil.rmtree(path)
 
 
@@ -229,12 +235,12 @@ def sources(channels: dict[str, Any]) -> dict[str, Source]:
 
 
 def test_mutated_files_are_taken_or_refused(tmp_path: Path) -> None:
-    check_mutants(range(10), tmp_path)
+    check_mutants(range(12), tmp_path)
 
 
 @pytest.mark.slow
 def test_hundreds_of_mutated_files_are_taken_or_refused(tmp_path: Path) -> None:
-    check_mutants(range(10, 160), tmp_path)
+    check_mutants(range(12, 252), tmp_path)
 
 
 def test_without_a_map_the_columns_are_told(take: Take, tmp_path: Path) -> None:

@@ -48,6 +48,17 @@ def test_the_same_plan_gives_the_same_bag(bags: list[Path], config: Path, tmp_pa
     assert len(heard) == 1
 
 
+def test_the_same_road_can_be_driven_again_with_other_disturbances(
+    drives: list[Drive], settings: Settings, config: Path, tmp_path: Path
+) -> None:
+    once_more = Plan(str(config), str(tmp_path / "again"), "road", 3, replace(CollectRecipe(), duration_s=3.0), again=1)
+    record_drive(once_more)
+    again, _ = load_drive(tmp_path / "again", settings.perception)
+    np.testing.assert_array_equal(again.lane[0], drives[0].lane[0])
+    np.testing.assert_array_equal(again.images[0], drives[0].images[0])
+    assert not np.array_equal(again.lane[-1], drives[0].lane[-1])
+
+
 def test_scenes_are_spread_and_a_longer_run_begins_like_a_shorter(config: Path, tmp_path: Path) -> None:
     recipe = Recipe().collect
     plans = plan_drives(config, tmp_path, 0, 100, recipe)

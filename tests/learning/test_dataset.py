@@ -10,10 +10,10 @@ import numpy as np
 import pytest
 from made import RECIPE, drive
 
-from tidegate.bag import BagReader, BagWriter, bags_in, labelled
+from tidegate.bag import BagReader, BagWriter, bag_hash, bags_in, labelled
 from tidegate.curation.split import split
 from tidegate.errors import BagError
-from tidegate.learning.dataset import Windows, load_drive
+from tidegate.learning.dataset import FEW, Windows, load_drive, read_bags
 from tidegate.settings import Settings
 
 
@@ -70,31 +70,38 @@ def test_too_short_drives_are_refused() -> None:
         Windows([drive(7), drive(5)], RECIPE, 1.0, 0.05)
 
 
-def test_the_cache_gives_back_what_the_bag_gave(bags: list[Path], settings: Settings, tmp_path: Path) -> None:
-    fresh, digest = load_drive(bags[0], settings.perception, tmp_path)
-    again, same = load_drive(bags[0], settings.perception, tmp_path)
-    assert digest == same
-    for name in ("stamp", "images", "speed", "force", "curvature", "lane"):
-        np.testing.assert_array_equal(getattr(fresh, name), getattr(again, name))
-    (file,) = tmp_path.glob("*.npz")
-    file.write_bytes(file.read_bytes()[:1000])  # a cache that was cut off is made anew
-    np.testing.assert_array_equal(load_drive(bags[0], settings.perception, tmp_path)[0].images, fresh.images)
-    other = replace(settings.perception, crop_top=0.5)
-    assert not np.array_equal(load_drive(bags[0], other, tmp_path)[0].images, fresh.images)
+def test_several_processes_read_the_same_as_one(bags: list[Path], settings: Settings) -> None:
+    jobs = [(index, bags[index % 2], None) for index in range(FEW)]
+    one, two = (dict(read_bags(jobs, settings.perception, processes=number)) for number in (1, 2))
+    assert set(one) == set(two) == set(jobs)
+    for job in jobs:
+        (drive, digest), (other, same) = one[job], two[job]
+        assert digest == same == bag_hash(job[1])
+        for name in ("stamp", "images", "speed", "force", "curvature", "lane"):
+            np.testing.assert_array_equal(getattr(drive, name), getattr(other, name))
+
+
+def test_a_bag_that_cannot_be_read_is_named_by_whatever_process(
+    bags: list[Path], settings: Settings, tmp_path: Path
+) -> None:
+    (tmp_path / "broken.mcap").write_bytes(b"hello")
+    jobs = [(index, bags[0], None) for index in range(FEW - 1)] + [(FEW, tmp_path / "broken.mcap", None)]
+    with pytest.raises(BagError, match=r"broken\.mcap: is cut off or corrupt"):
+        list(read_bags(jobs, settings.perception, processes=2))
 
 
 def test_topics_of_other_names_are_read_where_they_are_told(
     bags: list[Path], settings: Settings, tmp_path: Path
 ) -> None:
-    other, cache = tmp_path / "other", tmp_path / "cache"
+    other = tmp_path / "other"
     reader = BagReader(bags[0])
     with BagWriter(other) as writer:
         for name, kind, received, data in reader.raw(set(reader.topics)):
             writer.write_raw("/wheel/odometry" if name == "/odom" else name, kind, data, received)
-    told, _ = load_drive(other, settings.perception, cache, {"/wheel/odometry": "odom"})
+    told, _ = load_drive(other, settings.perception, {"/wheel/odometry": "odom"})
     np.testing.assert_array_equal(told.speed, load_drive(bags[0], settings.perception)[0].speed)
-    with pytest.raises(BagError, match="no topic 'odom'"):  # the cache is of the remapping too
-        load_drive(other, settings.perception, cache)
+    with pytest.raises(BagError, match="no topic 'odom'"):
+        load_drive(other, settings.perception)
 
 
 def test_labels_of_another_preview_are_refused(bags: list[Path], settings: Settings) -> None:

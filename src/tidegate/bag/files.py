@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -89,11 +90,13 @@ def kept_drive(
         try:
             with np.load(file, allow_pickle=False) as kept:
                 return Drive(path=path, interrupted=False, **{name: kept[name] for name in _ARRAYS}), digest
-        except (OSError, KeyError, ValueError, BadZipFile):
-            file.unlink()  # half written
+        except (OSError, EOFError, KeyError, ValueError, BadZipFile):
+            file.unlink()  # damaged
     drive = align(BagReader(path, remap), prepare, labels)
     if file is not None and not drive.interrupted:
         file.parent.mkdir(parents=True, exist_ok=True)
-        with file.open("wb") as stream:
+        part = file.with_suffix(f".{os.getpid()}")  # a process that is killed leaves no half file under that name
+        with part.open("wb") as stream:
             np.savez(stream, **{name: getattr(drive, name) for name in _ARRAYS})
+        part.replace(file)
     return drive, digest

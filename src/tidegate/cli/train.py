@@ -3,12 +3,13 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from pathlib import Path
 from typing import Annotated
 
 import typer
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.progress import TimeRemainingColumn as Remaining
 
 from tidegate.bag import remappings
@@ -29,6 +30,10 @@ def train(
         "out/train"
     ),
     recipe: Annotated[Path | None, typer.Option(help="YAML that changes the recipe")] = None,
+    rules: Annotated[
+        list[str] | None,
+        typer.Option("--set", help="value of the recipe, such as train.batch=16; may be repeated; overrides --recipe"),
+    ] = None,
     config: Annotated[Path | None, typer.Option(help="robot's settings")] = None,
     remap: Remap = None,
 ) -> None:
@@ -50,20 +55,10 @@ def train(
         TextColumn("{task.fields[text]}"),
         console=console,
     ) as progress:
-        shown: list[TaskID] = []
-
-        def begin(stage: str, total: int) -> None:
-            shown.append(progress.add_task(stage, total=total, text=""))
-            if not console.is_terminal:  # there the bars appear at the end only
-                console.print(f"{stage} ({total})", highlight=False)
-
-        listener = Listener(
-            begin=begin,
-            advance=lambda text: progress.update(shown[-1], advance=1, text=text),
-            note=lambda text: progress.console.print(text, highlight=False, soft_wrap=True),
-        )
+        bars = Bars(progress)
+        listener = Listener(begin=bars.begin, done=bars.done, advance=bars.advance, note=bars.note)
         path = (config or share_path("config/car.yaml")).resolve()
-        pipeline = Pipeline(path, work, load_recipe(recipe), out.name, listener, remap=named)
+        pipeline = Pipeline(path, work, load_recipe(recipe, rules or ()), out.name, listener, remap=named)
         if plan:
             bundle = pipeline.from_plan(plan, out)
         else:
@@ -77,3 +72,37 @@ def train(
         )
     console.print(f"{lane}; {bundle.training['durations_s']['total'] / 60:.1f} min in all", soft_wrap=True)
     console.print(f"bundle: {out}", soft_wrap=True)
+
+
+class Bars:
+    """Stages as bars; where nobody watches a terminal, as lines, ten for each stage."""
+
+    def __init__(self, progress: Progress) -> None:
+        """``progress`` shows the field ``text``."""
+        self._progress, self._lines = progress, not progress.console.is_terminal
+
+    def begin(self, stage: str, total: int) -> None:
+        """Another stage."""
+        self._progress.add_task(stage, total=total, text="")
+        if self._lines:
+            self.note(f"{stage} ({total})")
+
+    def done(self, steps: int) -> None:
+        """Steps of the stage that were done in an earlier run: they say nothing about the time that is left."""
+        if steps:
+            task = self._progress.tasks[-1]
+            self._progress.reset(task.id, completed=steps)
+            self.note(f"{task.description}: goes on after {steps} of {task.total:g}")
+
+    def advance(self, text: str) -> None:
+        """One more step."""
+        task = self._progress.tasks[-1]
+        tenth = task.completed * 10 // (task.total or 1)
+        self._progress.update(task.id, advance=1, text=text)
+        if self._lines and task.completed * 10 // (task.total or 1) > tenth:
+            left = "" if task.time_remaining is None else f", {timedelta(seconds=task.time_remaining)} left"
+            self.note(f"{task.description}: {task.completed:g} of {task.total:g}, {text}{left}")
+
+    def note(self, text: str) -> None:
+        """A line."""
+        self._progress.console.print(text, highlight=False, soft_wrap=True)

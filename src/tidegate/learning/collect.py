@@ -32,7 +32,8 @@ class Plan:
     """A drive to record; paths are text so that it travels to another process.
 
     ``bundle`` None = the expert drives; ``expert_share`` of the time it drives although there is a bundle. ``close``:
-    behind a car that halts, closer than the expert would.
+    behind a car that halts, closer than the expert would. ``again`` counts drives on one road from one place, each
+    disturbed otherwise.
     """
 
     settings: str
@@ -43,6 +44,7 @@ class Plan:
     bundle: str | None = None
     expert_share: float = 0.0
     close: bool = False
+    again: int = 0
 
 
 def plan_drives(
@@ -150,7 +152,7 @@ class Disturbance:
         self._recipe, self._expert_share = plan.recipe, plan.expert_share
         self._mass = simulator.car.effective_mass
         self._period = 1 / simulator.settings.camera.rate_hz
-        self._random = np.random.default_rng([plan.seed, 11])
+        self._random = np.random.default_rng([plan.seed, 11, plan.again])
         self._until = 0
         self._push = (0.0, 0.0)
         self._expert = True

@@ -6,8 +6,9 @@ from __future__ import annotations
 import copy
 import dataclasses
 import hashlib
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,10 @@ from tidegate.learning.recipe import TrainRecipe
 from tidegate.perception.image import shrink
 from tidegate.records import NANOSECONDS
 from tidegate.settings.perception import PerceptionSettings
+from tidegate.workers import as_they_end
+
+FEW = 5
+"""Bags that are read sooner than processes to read them begin."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -53,7 +58,6 @@ class Whole:
 def load_drive(
     path: Path,
     shape: PerceptionSettings,
-    cache: Path | None = None,
     remap: Mapping[str, str] = AS_IT_IS,
     sha256: str | None = None,
 ) -> tuple[Drive, str]:
@@ -62,13 +66,13 @@ def load_drive(
     Args:
         path: of the bag.
         shape: crop and size of the images.
-        cache, remap, sha256: as ``kept_drive`` takes them.
+        remap, sha256: as ``kept_drive`` takes them.
 
     Raises:
         BagError: as ``kept_drive``, or its lane is another robot's.
     """
     look = {name: value for name, value in asdict(shape).items() if name.startswith(("crop_", "input_"))}
-    drive, digest = kept_drive(path, lambda image: shrink(image, shape), look, cache, remap, sha256=sha256)
+    drive, digest = kept_drive(path, lambda image: shrink(image, shape), look, remap=remap, sha256=sha256)
     if drive.lane.shape[1] == 0:  # no lesson about the lane, in every frame
         drive = dataclasses.replace(drive, lane=np.full((len(drive.stamp), 2 + len(shape.preview_m)), np.nan))
     elif drive.lane.shape[1] != 2 + len(shape.preview_m):
@@ -77,6 +81,29 @@ def load_drive(
             f"{len(shape.preview_m)}"
         )
     return drive, digest
+
+
+Job = tuple[int, Path, str | None]
+"""A bag to read: its number, its path, and the hash that it must have."""
+
+
+def read_bags(
+    jobs: Sequence[Job], shape: PerceptionSettings, remap: Mapping[str, str] = AS_IT_IS, processes: int = 1
+) -> Iterator[tuple[Job, tuple[Drive, str]]]:
+    """``load_drive`` of each, as they are done; decoded into memory alone, nothing is left on the disk.
+
+    Raises:
+        BagError: as ``load_drive``.
+    """
+    work = partial(_read, shape=shape, remap=dict(remap))
+    if processes == 1 or len(jobs) < FEW:
+        yield from ((job, work(job)) for job in jobs)
+    else:
+        yield from as_they_end(work, jobs, processes)
+
+
+def _read(job: Job, shape: PerceptionSettings, remap: Mapping[str, str]) -> tuple[Drive, str]:
+    return load_drive(job[1], shape, remap, job[2])
 
 
 class Windows:

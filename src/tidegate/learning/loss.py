@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 import torch
 from torch import Tensor
@@ -12,6 +12,9 @@ from torch.nn.functional import smooth_l1_loss
 from tidegate.learning.dataset import Batch
 from tidegate.learning.recipe import TrainRecipe
 from tidegate.stack import StackOutput
+
+Stage = Literal["lane", "policy", "all"]
+"""What is trained: ``Trainer.fit``."""
 
 
 class Losses(NamedTuple):

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import contextmanager
@@ -22,11 +23,12 @@ from tidegate.curation.split import HELD_SHARE, split
 from tidegate.errors import SettingsError
 from tidegate.learning.calibrate import Calibration, calibrate
 from tidegate.learning.collect import collect, plan_drives
-from tidegate.learning.dataset import Windows, load_drive
+from tidegate.learning.dataset import Windows, read_bags
 from tidegate.learning.gains import learn_gains
-from tidegate.learning.loss import baselines
+from tidegate.learning.log import TrainingLog
+from tidegate.learning.loss import Stage, baselines
 from tidegate.learning.recipe import Recipe
-from tidegate.learning.train import Stage, Trainer
+from tidegate.learning.train import Trainer
 from tidegate.liquid.compiled import RUNS_IN
 from tidegate.machine import processor
 from tidegate.robot import Car
@@ -36,9 +38,11 @@ from tidegate.stack import Stack
 
 @dataclass(slots=True)
 class Listener:
-    """What is told while it runs: ``begin`` a stage with its number of steps, ``advance`` it, ``note`` a line."""
+    """What is told while it runs: ``begin`` a stage with its number of steps, how many of them were ``done`` before,
+    ``advance`` it by one, ``note`` a line."""
 
     begin: Callable[[str, int], None] = lambda stage, total: None
+    done: Callable[[int], None] = lambda steps: None
     advance: Callable[[str], None] = lambda text: None
     note: Callable[[str], None] = lambda text: None
 
@@ -49,7 +53,7 @@ class Pipeline:
 
     Attributes:
         config: the robot's settings file.
-        work: folder for bags, cache and checkpoints; a run that was broken off continues from it.
+        work: folder for bags, checkpoints and ``log.jsonl``; a run that was broken off continues from it.
         name: of the model.
         remap: names of topics in given bags, as ``BagReader`` takes them.
         planned: first frames of the windows to learn from, for each of ``drives``; None = all.
@@ -91,7 +95,7 @@ class Pipeline:
             bundle = self._draft(trainer.stack)
         first, count = recipe.calibrate.first_seed, recipe.calibrate.drives
         held_out = self._record("calibration", first, count, bundle=str(bundle))
-        calibrated = self._calibrate(trainer.stack, [self._load(bag) for bag in held_out])
+        calibrated = self._calibrate(trainer.stack, self._load(held_out))
         return self._finish(self._learn_gains(calibrated), out, began)
 
     def from_bags(self, bags: Sequence[Path], out: Path) -> Bundle:
@@ -124,11 +128,8 @@ class Pipeline:
         measuring = [bag for bag in plan.bags if bag.held]
         if not feeding:
             raise SettingsError(f"{path}: keeps no window to learn from")
-        with self._timed("read bags", len(feeding) + len(measuring)):
-            for bags, drives in ((feeding, self.drives), (measuring, self.held)):
-                for bag in bags:
-                    drives.append(self._load(bag.path, bag.sha256))
-                    self.listener.advance(bag.path.name)
+        drives = self._load([bag.path for bag in feeding + measuring], [bag.sha256 for bag in feeding + measuring])
+        self.drives, self.held = drives[: len(feeding)], drives[len(feeding) :]
         self.planned = [bag.kept() for bag in feeding]
         self.plan_record = {"sha256": plan_hash(path), "windows": sum(map(len, self.planned))}
         trainer = self._first_training()
@@ -144,22 +145,26 @@ class Pipeline:
         with self._timed(f"record {stage}", count):
             return collect(plans, self.recipe.threads, lambda path: self.listener.advance(path.name))
 
-    def _load(self, path: Path, sha256: str | None = None) -> Drive:
+    def _load(self, paths: Sequence[Path], sha256: Sequence[str | None] = ()) -> list[Drive]:
+        """Read bags, in as many processes as the recipe has threads; with ``sha256`` none that has changed since."""
         shape = load_settings(self.config).perception
-        drive, digest = load_drive(path, shape, self.work / "cache", self.remap, sha256)
-        self.hashes[f"{path.parent.name}/{path.name}"] = digest
-        if drive.interrupted:
-            self.listener.note(f"{path}: the recording was interrupted or is damaged; what can be read is used")
-        return drive
+        jobs = list(zip(range(len(paths)), paths, sha256 or [None] * len(paths), strict=True))
+        found: dict[int, Drive] = {}
+        with self._timed("read bags", len(jobs)):
+            for (index, path, _), (drive, digest) in read_bags(jobs, shape, self.remap, self.recipe.threads):
+                found[index] = drive
+                self.hashes[f"{path.parent.name}/{path.name}"] = digest
+                if drive.interrupted:
+                    self.listener.note(f"{path}: the recording was interrupted or is damaged; what can be read is used")
+                self.listener.advance(path.name)
+        return [found[index] for index in range(len(jobs))]
 
     def _take(self, bags: Sequence[Path]) -> None:
         """Add bags to the training drives and to those that measure it."""
         train, held = split(bags, HELD_SHARE, self.recipe.seed)
-        with self._timed("read bags", len(bags)):
-            for paths, drives in ((train, self.drives), (held, self.held)):
-                for path in paths:
-                    drives.append(self._load(path))
-                    self.listener.advance(path.name)
+        drives = self._load([*train, *held])
+        self.drives += drives[: len(train)]
+        self.held += drives[len(train) :]
 
     def _first_training(self) -> Trainer:
         settings = load_settings(self.config)
@@ -187,18 +192,28 @@ class Pipeline:
             "policy": recipe.policy_steps,  # quick, and what the network does in its own states needs learning anew
             "all": round(share * recipe.all_steps),
         }
-        shown = 0.0
+        held = self._windows(self.held) if self.held else None
+        if recipe.patience and held is None:
+            self.listener.note("no bag is held out, which train.patience goes by: every stage takes all its steps")
+        log, shown = TrainingLog(self.work / "log.jsonl"), math.nan
 
         def heard(step: int, found: dict[str, float]) -> None:
             nonlocal shown
-            shown = found["total"] if step == 1 else 0.98 * shown + 0.02 * found["total"]
+            shown = found["total"] if math.isnan(shown) else 0.98 * shown + 0.02 * found["total"]
+            log.step(step, found)
             self.listener.advance(f"loss {shown:.3f}")
 
         for stage, steps in stages.items():
+            shown = math.nan
+
+            def resumed(done: int, stage: Stage = stage, steps: int = steps) -> None:
+                log.begin(phase, stage, steps, done)
+                self.listener.done(done)
+
             with self._timed(f"train {phase} {stage}", steps):
-                trainer.fit(windows, stage, steps, phase, self.work / f"train-{phase}-{stage}.pt", heard)
-        if self.held:
-            held = self._windows(self.held)
+                checkpoint = self.work / f"train-{phase}-{stage}.pt"
+                trainer.fit(windows, stage, steps, phase, checkpoint, heard, held, resumed)
+        if held:
             found = trainer.measure(held) | baselines(held.every(), recipe)
             self.metrics[f"train {phase}"] = {key: round(value, 6) for key, value in found.items()}
             told = (

@@ -3,8 +3,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 from tidegate.errors import SettingsError
 from tidegate.security.parse import read_yaml
@@ -50,6 +52,14 @@ class TrainRecipe:
     all_steps: int = setting(150, "1", "steps of the stage that trains everything", low=0, high=10**6)
     batch: int = setting(32, "1", "windows per step", low=1, high=4096)
     window: int = setting(32, "1", "frames per window", low=4, high=1024)
+    patience: int = setting(
+        0,
+        "1",
+        "measurements, one in 100 steps, in which held-out bags may cost no less before a stage stops and goes back "
+        "to its best weights; 0 = every stage takes all its steps",
+        low=0,
+        high=10000,
+    )
     warm_up: int = setting(6, "1", "first frames of a window, whose commands do not count: the state settles", low=0)
     fresh_share: float = setting(
         0.25, "1", "share of the windows whose neurons begin at zero, as after a reset, not as driven", low=0, high=1
@@ -180,19 +190,40 @@ class Recipe:
         return self
 
 
-def load_recipe(path: str | Path | None = None) -> Recipe:
-    """The recipe in a YAML file; what the file does not name, or no file, is the recipe of the shipped bundle.
+def load_recipe(path: str | Path | None = None, rules: Iterable[str] = ()) -> Recipe:
+    """The recipe in a YAML file, changed by ``rules`` such as ``train.batch=16``; what neither names is as for the
+    shipped bundle.
 
     Raises:
         SettingsError: no such file, no YAML, or a value that is refused.
     """
-    if path is None:
-        return Recipe().check()
-    try:
-        values = read_yaml(Path(path))
-    except OSError as error:
-        raise SettingsError(f"{path}: cannot be read ({error.strerror or error})") from error
-    except ValueError as error:
-        raise SettingsError(f"{path}: is no YAML: {error}") from error
-    made: Recipe = build(Recipe, mapping(values or {}, "recipe", str(path)), str(path))
+    values: Any = {}
+    if path is not None:
+        try:
+            values = read_yaml(Path(path)) or {}
+        except OSError as error:
+            raise SettingsError(f"{path}: cannot be read ({error.strerror or error})") from error
+        except ValueError as error:
+            raise SettingsError(f"{path}: is no YAML: {error}") from error
+    made: Recipe = build(Recipe, mapping(values, "recipe", str(path)), str(path))
+    for rule in rules:
+        made = _changed(made, rule)
     return made.check()
+
+
+def _changed(recipe: Recipe, rule: str) -> Recipe:
+    """``recipe`` with the one value that ``rule`` sets."""
+    key, sign, text = (part.strip() for part in rule.partition("="))
+    if not (key and sign and text):
+        raise SettingsError(f"--set '{rule}': must be of the form train.batch=16")
+    *sections, name = key.split(".")
+    values = asdict(recipe)
+    place: Any = values
+    for section in sections:
+        place = mapping(place.setdefault(section, {}), section, "--set")
+    try:
+        place[name] = float(text)
+    except ValueError:
+        place[name] = text  # which is refused as such
+    made: Recipe = build(Recipe, values, "--set")
+    return made

@@ -10,17 +10,17 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from tidegate.errors import BundleError
 from tidegate.learning.augment import augment, to_tensor
+from tidegate.learning.checkpoint import EarlyStop, Kept
 from tidegate.learning.dataset import Batch, Windows
-from tidegate.learning.loss import Losses, lane_loss, losses, tau_loss
+from tidegate.learning.loss import Losses, Stage, lane_loss, losses, tau_loss
 from tidegate.learning.memory import Memory
 from tidegate.learning.recipe import Recipe
 from tidegate.learning.viewpoint import Viewpoint
@@ -30,8 +30,6 @@ from tidegate.stack import Stack
 
 Heard = Callable[[int, dict[str, float]], None]
 """Gets the number of steps done and the losses of the newest."""
-
-Stage = Literal["lane", "policy", "all"]
 
 CHECKPOINT_EVERY = 100
 """Steps between checkpoints, and between passes through all drives that find the neurons' states."""
@@ -55,6 +53,8 @@ class Trainer:
         phase: int = 0,
         checkpoint: Path | None = None,
         heard: Heard = lambda step, found: None,
+        held: Windows | None = None,
+        resumed: Callable[[int], None] = lambda step: None,
     ) -> None:
         """Take ``steps`` steps on ``windows``.
 
@@ -66,23 +66,31 @@ class Trainer:
             phase: number of this training, so that each draws anew; after the first, the lane is learnt more gently.
             checkpoint: file that keeps the state now and then; if it is there, the training resumes from it.
             heard: told of every step.
+            held: windows of bags that measure; with ``train.patience`` of the recipe the stage stops where they no
+                longer cost less, and ends with the weights with which they cost least.
+            resumed: told how many steps were done before.
 
         Raises:
             BundleError: the checkpoint belongs to another training.
         """
         recipe = self._recipe.train
         optimiser = torch.optim.AdamW(self._groups(stage), weight_decay=0.0)
-        identity = self._identity(windows, stage, steps, phase)
+        identity = self._identity(windows, stage, steps, phase, held if recipe.patience else None)
         memory = None
         if stage != "lane":
             coded = windows.coded(lambda images: self._code(images, phase))
             memory = Memory(coded, self.stack.wiring.neurons)
             windows = coded if stage == "policy" else windows
-        first = self._resume(checkpoint, optimiser, identity, memory) if checkpoint and checkpoint.exists() else 0
+        stop = EarlyStop(self.stack, stage, held, recipe) if held and recipe.patience else None
+        kept = Kept(self.stack, optimiser, memory, stop, identity)
+        first = kept.resume(checkpoint) if checkpoint and checkpoint.exists() else 0
+        resumed(first)
         gentle = {"lane": recipe.again if phase else 1.0, "policy": 1.0, "all": recipe.tuning}[stage]
         frames = self._lane_frames(windows, phase, range(first, steps)) if stage == "lane" else iter(())
         self.stack.train()
         for step in range(first, steps):
+            if stop and stop.over:
+                break
             random = self._random(stage, phase, step)
             if memory and step % CHECKPOINT_EVERY == 0:
                 memory.refresh(self.stack, random)
@@ -97,8 +105,13 @@ class Trainer:
             torch.nn.utils.clip_grad_norm_((p for g in optimiser.param_groups for p in g["params"]), recipe.clip)
             optimiser.step()
             heard(step + 1, as_floats(found))
-            if checkpoint and ((step + 1) % CHECKPOINT_EVERY == 0 or step + 1 == steps):
-                self._keep(checkpoint, optimiser, step + 1, identity, memory)
+            if (step + 1) % CHECKPOINT_EVERY == 0 or step + 1 == steps:
+                if stop:
+                    stop.measure()
+                if checkpoint:
+                    kept.keep(checkpoint, step + 1)
+        if stop:
+            stop.go_back()
 
     def _groups(self, stage: Stage) -> list[dict[str, Any]]:
         """What a stage trains, and how fast."""
@@ -217,39 +230,10 @@ class Trainer:
         roots = {name for name in means if name.startswith("lane_") or name.endswith("_error")}
         return {name: math.sqrt(value) if name in roots else value for name, value in means.items()}
 
-    def _identity(self, windows: Windows, stage: Stage, steps: int, phase: int) -> str:
+    def _identity(self, windows: Windows, stage: Stage, steps: int, phase: int, held: Windows | None) -> str:
         made = [asdict(self._recipe), self.stack.wiring.to_dict(), windows.fingerprint(), stage, steps, phase]
+        made += [held.fingerprint()] if held else []
         return hashlib.sha256(json.dumps(made, sort_keys=True).encode()).hexdigest()
-
-    def _keep(
-        self, path: Path, optimiser: torch.optim.Optimizer, step: int, identity: str, memory: Memory | None
-    ) -> None:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        state = {
-            "identity": identity,
-            "step": step,
-            "stack": self.stack.state_dict(),
-            "optimiser": optimiser.state_dict(),
-            "ends": None if memory is None else memory.ends,
-        }
-        torch.save(state, path.with_suffix(".new"))
-        path.with_suffix(".new").replace(path)
-
-    def _resume(self, path: Path, optimiser: torch.optim.Optimizer, identity: str, memory: Memory | None) -> int:
-        try:
-            state: dict[str, Any] = torch.load(path, weights_only=True)
-            known, step = str(state["identity"]), int(state["step"])
-        except Exception as error:  # torch has no error class of its own for a file that is no checkpoint
-            raise BundleError(f"{path}: is no checkpoint ({error}); delete it to begin anew") from error
-        if known != identity:
-            raise BundleError(
-                f"{path}: belongs to another training (recipe, wiring, data or phase); delete it to begin anew"
-            )
-        self.stack.load_state_dict(state["stack"])
-        optimiser.load_state_dict(state["optimiser"])
-        if memory is not None:
-            memory.ends = state["ends"]
-        return step
 
 
 def schedule(step: int, steps: int, ramp: float) -> float:
