@@ -140,3 +140,8 @@ def test_without_an_extra_the_command_names_it_and_the_list_of_commands_still_sh
 def test_help_shows_the_units_of_options(tmp_path: Path) -> None:
     shown = called(tmp_path, "evaluate", "--help", COLUMNS="120").stdout
     assert "longest drive [s]" in shown
+
+
+def test_a_full_disk_is_one_line_whatever_was_to_be_written(tmp_path: Path) -> None:
+    ended = called(tmp_path, "inspect", BUNDLE, "--svg", "/dev/full")
+    assert (ended.returncode, ended.stderr) == (2, "error: a file: cannot be used (No space left on device)\n")

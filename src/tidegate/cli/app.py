@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import errno
 import sys
 from importlib import import_module
 from typing import Any
@@ -45,6 +46,9 @@ EXTRA = {  # command → the extra of the package that it needs
     "verify": "sign",
 }
 
+
+DISK = {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM}
+"""Faults of the place that a command was told to write to: full, read-only, somebody else's."""
 
 MODULE = {"import": "import_data", "export-dataset": "export_dataset"}
 """Where the name of a command is none in Python."""
@@ -107,9 +111,17 @@ def root() -> None:
 
 
 def main() -> None:
-    """Run the command line; an error of ours is one line on standard error and exit code 2."""
+    """Run the command line; an error of ours, or of a disk, is one line on standard error and exit code 2."""
     try:
         app()
     except TidegateError as error:
-        Console(stderr=True, soft_wrap=True).print(f"[bold red]error:[/] {escape(str(error))}", highlight=False)
-        sys.exit(2)
+        _refuse(str(error))
+    except OSError as error:
+        if error.errno not in DISK:
+            raise
+        _refuse(f"{error.filename or 'a file'}: cannot be used ({error.strerror})")
+
+
+def _refuse(said: str) -> None:
+    Console(stderr=True, soft_wrap=True).print(f"[bold red]error:[/] {escape(said)}", highlight=False)
+    sys.exit(2)
