@@ -1,5 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Everything trusted, and the policy's wish → ``command``, at the safety filter's own rate. Silence gives a stop."""
+"""Everything trusted, and the policy's wish → ``command``, at the safety filter's own rate. Silence gives a stop.
+
+Long because one node owns clock, inbox, services and the way down, which must be seen together.
+"""
 
 from __future__ import annotations
 

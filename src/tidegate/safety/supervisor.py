@@ -1,5 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""One tick of the safety filter: watch, decide the rung, filter, actuate, limit."""
+"""One tick of the safety filter: watch, decide the rung, filter, actuate, limit.
+
+Long because a tick is read from top to bottom, in the order in which it happens.
+"""
 
 from __future__ import annotations
 
