@@ -116,7 +116,7 @@ def comfort(figures: dict[str, Any]) -> str:
             row["scene"],
             row["off"],
             f"{row['comfort']['in_centre']:.0%}",
-            *(f"{row['comfort'][name]:.2g}" for name in names),
+            *(f"{row['comfort'][name]:.{0 if 'reversals' in name else 1}f}" for name in names),
         )
         for row in figures["rows"]
         if "comfort" in row
