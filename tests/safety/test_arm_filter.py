@@ -17,7 +17,16 @@ from hypothesis import example, given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
-from tidegate.safety.arm import ArmBarrier, ArmFilter, ArmGuard, ArmPriority, ArmRows, ArmState, arm_barriers
+from tidegate.safety.arm import (
+    ArmBarrier,
+    ArmFilter,
+    ArmFiltered,
+    ArmGuard,
+    ArmPriority,
+    ArmRows,
+    ArmState,
+    arm_barriers,
+)
 from tidegate.share import share_path
 
 EVERY = frozenset(arm_barriers)
@@ -167,6 +176,19 @@ def test_unusable_measurements_hold_the_arm_by_what_held_it(guard: ArmGuard) -> 
         told = guard(position, velocity, held)
         assert (told.barriers, told.solved) == ((), False)
     np.testing.assert_allclose(guard.limiter.last, held, atol=1e-9)
+
+
+def test_an_answer_that_is_no_number_becomes_the_hold(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The filter checks what it answers; the limiter does not count on that."""
+    guard = ArmGuard(settings())
+    guard.engage(ELBOW_UP)
+    guard(ELBOW_UP, np.zeros(7), guard.dynamics.gravity(ELBOW_UP) + 1.0)
+    broken = ArmFiltered(np.full(7, np.nan), (), "", True)
+    monkeypatch.setattr(guard, "filter", lambda state, wish: broken)
+    for _ in range(20):
+        told = guard(ELBOW_UP, np.zeros(7), np.zeros(7))
+        assert np.isfinite(told.torque).all()
+    np.testing.assert_allclose(told.torque, guard.dynamics.gravity(ELBOW_UP), atol=1e-9)
 
 
 @hypothesis_settings(max_examples=40)
