@@ -4,8 +4,9 @@
 from __future__ import annotations
 
 import csv
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, TypeVar
 
 import typer
 from rich.console import Console
@@ -15,7 +16,7 @@ from tidegate.bundle import Bundle
 from tidegate.cli.common import campaign_bar, json_text, names
 from tidegate.evaluation.campaign import parse_seeds
 from tidegate.evaluation.rollout import Task, check_task
-from tidegate.insight.cause import LINES, ROAD, VEGETATION, Effect, World, findings, look_into, scales
+from tidegate.insight.cause import LINES, ROAD, VEGETATION, Effect, findings, look_into, scales
 from tidegate.insight.cause_chart import cause_bars
 from tidegate.insight.moments import Job, jobs
 from tidegate.insight.sheet import sheet, write_png
@@ -24,6 +25,26 @@ from tidegate.share import share_path
 from tidegate.workers import as_they_end
 
 SCENES = "road,traffic,truck_standing"
+T = TypeVar("T")
+
+
+def each_world(
+    work: Callable[[Job], T], todo: list[Job], scenes: Sequence[str], processes: int, console: Console
+) -> dict[Job, T]:
+    """What ``work`` makes of each job, with a bar; ``scenes`` are all that were named, whether a job has them or not.
+
+    Raises:
+        TidegateError: a scene, the settings or the bundle is refused, before anything starts.
+    """
+    for scene in scenes:
+        check_task(Task(todo[0].settings, todo[0].bundle, scene, todo[0].seed))
+    made: dict[Job, T] = {}
+    with campaign_bar(console) as progress:
+        bar = progress.add_task("worlds", total=len(todo))
+        for job, world in as_they_end(work, todo, processes):
+            made[job] = world
+            progress.advance(bar)
+    return made
 
 
 def cause(
@@ -39,15 +60,8 @@ def cause(
     path, model = str(config or share_path("config/car.yaml")), str(bundle or share_path("models/car-ltc19"))
     loaded = Bundle.load(model, load_settings(path).vehicle.name)
     todo = jobs(path, model, names(scene), parse_seeds(seeds), moments)
-    for one in names(scene):
-        check_task(Task(path, model, one, todo[0].seed))
     console = Console()
-    worlds: dict[Job, World] = {}
-    with campaign_bar(console) as progress:
-        bar = progress.add_task("worlds", total=len(todo))
-        for job, world in as_they_end(look_into, todo, processes):
-            worlds[job] = world
-            progress.advance(bar)
+    worlds = each_world(look_into, todo, names(scene), processes, console)
     effects = [effect for job in todo for effect in worlds[job].effects]
     told = findings(effects, scales(loaded, path))
     out.mkdir(parents=True, exist_ok=True)

@@ -12,17 +12,15 @@ from rich.console import Console
 from rich.table import Table
 
 from tidegate.bundle import Bundle
-from tidegate.cli.cause import SCENES
-from tidegate.cli.common import campaign_bar, json_text, names
+from tidegate.cli.cause import SCENES, each_world
+from tidegate.cli.common import json_text, names
 from tidegate.evaluation.campaign import parse_seeds
-from tidegate.evaluation.rollout import Task, check_task
-from tidegate.insight.moments import Job, jobs
-from tidegate.insight.saliency import METHODS, Judged, judge_world
+from tidegate.insight.moments import jobs
+from tidegate.insight.saliency import METHODS, judge_world
 from tidegate.insight.saliency_facts import chart, findings, pictures
 from tidegate.insight.sheet import write_png
 from tidegate.settings import load_settings
 from tidegate.share import share_path
-from tidegate.workers import as_they_end
 
 SHOWN = 6
 """Moments on the sheet of pictures, each of another world."""
@@ -41,15 +39,8 @@ def saliency(
     path, model = str(config or share_path("config/car.yaml")), str(bundle or share_path("models/car-ltc19"))
     loaded = Bundle.load(model, load_settings(path).vehicle.name)
     todo = jobs(path, model, names(scene), parse_seeds(seeds), moments)
-    for one in names(scene):
-        check_task(Task(path, model, one, todo[0].seed))
     console = Console()
-    worlds: dict[Job, list[Judged]] = {}
-    with campaign_bar(console) as progress:
-        bar = progress.add_task("worlds", total=len(todo))
-        for job, world in as_they_end(judge_world, todo, processes):
-            worlds[job] = world
-            progress.advance(bar)
+    worlds = each_world(judge_world, todo, names(scene), processes, console)
     judged = [one for job in todo for one in worlds[job]]
     told = findings(judged)
     out.mkdir(parents=True, exist_ok=True)
