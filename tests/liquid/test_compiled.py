@@ -135,20 +135,34 @@ def test_other_shapes_and_types_are_refused(cell: str, held: np.ndarray, state: 
         shipped_pair(cell)[1](held, state, 0.05)
 
 
+def one_synapse(source: int, *end: int) -> bytes:
+    """As ``native.ltc`` takes it: by neuron where its synapses end, the source, and four parameters."""
+    return np.array([*end, source]).tobytes() + np.ones(4).tobytes()
+
+
+@built
+@pytest.mark.parametrize(
+    ("source", "end"), [(-1, (1, 1, 1)), (2, (1, 1, 1)), (0, (0, 0, 0)), (0, (0, 0, 2)), (0, (2, 1, 1))]
+)
+def test_a_synapse_outside_the_network_is_refused(source: int, end: tuple[int, int, int]) -> None:
+    membranes, none = np.ones((3, 3)).tobytes(), np.zeros(3, np.int64).tobytes()
+    compiled.native.ltc(2, 1, False, membranes, one_synapse(0, 0, 1, 1), none)
+    with pytest.raises(ValueError, match="outside the network"):
+        compiled.native.ltc(2, 1, False, membranes, one_synapse(source, *end), none)
+    for cut in (membranes[:-1], membranes[:-24]):
+        with pytest.raises(ValueError, match="outside the network"):
+            compiled.native.ltc(2, 1, False, cut, none, none)
+
+
 @built
 @pytest.mark.parametrize("wrong", [(-1, 0), (2, 0), (0, -1), (0, 3)])
-def test_a_synapse_outside_the_network_is_refused(wrong: tuple[int, int]) -> None:
-    synapse = np.array([(*wrong, 1.0, 0.0, 1.0, 1.0)], compiled.SYNAPSE).tobytes()
+def test_a_reading_outside_the_network_is_refused(wrong: tuple[int, int]) -> None:
     reading = np.array([(wrong[0] + (wrong[0] == 2) * 3, wrong[1], [0.0] * 4)], compiled.READING).tobytes()
-    membranes, bias, layers = np.ones((3, 3)).tobytes(), np.ones((3, 4)).tobytes(), np.array([3, 1]).tobytes()
-    with pytest.raises(ValueError, match="outside the network"):
-        compiled.native.ltc(2, 1, False, membranes, synapse, b"")
+    bias, layers = np.ones((3, 4)).tobytes(), np.array([3, 1]).tobytes()
     with pytest.raises(ValueError, match="outside the network"):
         compiled.native.cfc(2, bias, reading, layers)
     with pytest.raises(ValueError, match="outside the network"):
         compiled.native.cfc(2, bias, b"", np.array([4, 0]).tobytes())
-    with pytest.raises(ValueError, match="outside the network"):
-        compiled.native.ltc(2, 1, False, membranes[:-1], b"", b"")
 
 
 STRICT = ["-std=c99", "-Wall", "-Wextra", "-Werror", "-Wconversion", "-pedantic"]
@@ -197,9 +211,10 @@ for _ in range(100):
             except ValueError:
                 continue
             assert not wiring.inputs and wrong.size == 0, "accepted"
-synapse = np.array([(2, 0, 1.0, 0.0, 1.0, 1.0)], compiled.SYNAPSE).tobytes()
+none = np.zeros(3, np.int64).tobytes()
+synapse = np.array([1, 1, 1, 2]).tobytes() + np.ones(4).tobytes()
 try:
-    compiled.native.ltc(2, 1, False, np.ones((3, 3)).tobytes(), synapse, b"")
+    compiled.native.ltc(2, 1, False, np.ones((3, 3)).tobytes(), synapse, none)
 except ValueError:
     print("clean")
 """

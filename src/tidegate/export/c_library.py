@@ -6,8 +6,11 @@ from __future__ import annotations
 import json
 from importlib.resources import files
 
+import numpy as np
+
 from tidegate.export.c_camera import camera_sizes, camera_weights
-from tidegate.export.c_source import defines, literal, table
+from tidegate.export.c_source import defines, literal, table, wrapped
+from tidegate.export.cell import Folded
 from tidegate.export.network import Network
 from tidegate.export.parity import Parity
 from tidegate.export.standalone import TOLERANCE
@@ -83,10 +86,8 @@ def _liquid_weights(network: Network) -> str:
     names = ("input_weight", "input_bias", "output_weight", "output_bias", "gain_weight", "gain_bias")
     parts = [table("float", f"tidegate_{name}", arrays[name]) for name in names]
     if network.facts["cell"] == "ltc":
-        columns = ("source", "target", "slope", "shift", "weight", "current")
         for kind in ("sensory", "recurrent"):
-            rows = list(zip(*(arrays[f"{kind}_{column}"] for column in columns), strict=True))
-            parts.append(table("tidegate_synapse", f"tidegate_{kind}", rows))
+            parts += _synapses(arrays, kind)
         parts += [table("float", f"tidegate_{name}", arrays[name]) for name in ("leak", "rest", "inertia")]
     else:
         reads = list(zip(arrays["source"], arrays["target"], arrays["weight"].T, strict=True))
@@ -95,6 +96,21 @@ def _liquid_weights(network: Network) -> str:
             table("tidegate_branches", "tidegate_bias", arrays["bias"].T),
         ]
     return "\n".join(["/* Weights of the liquid part. */", '#include "cell.h"', '#include "liquid.h"', "", *parts])
+
+
+def _synapses(arrays: Folded, kind: str) -> list[str]:
+    """Column by column, so that a processor loads those of neighbours at once; ``kind``: sensory or recurrent."""
+    source, target = arrays[f"{kind}_source"], arrays[f"{kind}_target"]
+    prefix = f"tidegate_{kind}"
+    columns = {"end": np.searchsorted(target, np.arange(len(arrays["leak"])), "right").astype(np.uint16)}
+    columns |= {"source": source.astype(np.uint16)}
+    columns |= {name: arrays[f"{kind}_{name}"] for name in ("slope", "shift", "weight", "current")}
+    parts = [
+        table("uint16_t" if name in ("end", "source") else "float", f"{prefix}_{name}", column, "static ")
+        for name, column in columns.items()
+    ]
+    held = ", ".join([str(len(source)), *(f"{prefix}_{name}" for name in columns)])
+    return [*parts, f"const tidegate_synapses {prefix} = {{\n{wrapped(held)}\n}};\n"]
 
 
 def _parity(network: Network, parity: Parity) -> str:

@@ -39,7 +39,7 @@ def _lines(values: Nested) -> str:
     """Elements, one row to a line where there are rows."""
     if isinstance(values[0], (Sequence, np.ndarray)):
         return textwrap.indent(",\n".join(_row(row) for row in values), "    ")
-    return _wrapped(literal(value) for value in values)
+    return wrapped(", ".join(literal(value) for value in values))
 
 
 def _row(values: Iterable[Any]) -> str:
@@ -47,8 +47,9 @@ def _row(values: Iterable[Any]) -> str:
     return "{" + inner + "}"
 
 
-def _wrapped(literals: Iterable[str]) -> str:
-    return textwrap.fill(", ".join(literals), WIDTH, initial_indent="    ", subsequent_indent="    ")
+def wrapped(words: str) -> str:
+    """Indented lines, none too long."""
+    return textwrap.fill(words, WIDTH, initial_indent="    ", subsequent_indent="    ")
 
 
 def comment(words: str) -> str:

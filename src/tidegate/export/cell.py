@@ -57,9 +57,10 @@ def _ltc(wiring: Wiring, arrays: Arrays, substeps: int) -> Folded:
 
 
 def _synapses(wiring: Wiring, adjacency: Polarity, arrays: Arrays, prefix: str) -> Folded:
-    """Source, target, slope, shift, weight and current = weight · reversal potential of each synapse, (E,)."""
+    """Source, target (ascending), slope, shift, weight and current = weight · reversal potential, (E,) each."""
     folded = fold_synapses(wiring, adjacency, arrays, prefix)
-    return {f"{prefix}_{name}": array for name, array in folded._asdict().items()}
+    order = np.argsort(folded.target, kind="stable")
+    return {f"{prefix}_{name}": array[order] for name, array in folded._asdict().items()}
 
 
 def _cfc(wiring: Wiring, arrays: Arrays) -> Folded:

@@ -17,9 +17,8 @@ except ImportError:  # no compiler was there, or not this Python's headers
 
 RUNS_IN = "NumPy" if native is None else "C"
 
-SYNAPSE = [("source", "i8"), ("target", "i8"), *((name, "f8") for name in ("slope", "shift", "weight", "current"))]
 READING = [("source", "i8"), ("target", "i8"), ("weight", "f8", (BRANCHES,))]
-"""Structures of ``c/cells.h``."""
+"""The structure of ``c/cells.h``."""
 
 
 def ltc_step(wiring: Wiring, arrays: Arrays, substeps: int, solver: str = "fused_euler") -> LtcStep:
@@ -46,7 +45,10 @@ class CompiledLtcStep(LtcStep):
         membranes = np.stack([self._capacitance, self._leak, self._leak * arrays["rest"]], axis=1)
 
         def synapses(adjacency: Polarity, prefix: str) -> bytes:
-            return np.rec.fromarrays(fold_synapses(wiring, adjacency, arrays, prefix), dtype=SYNAPSE).tobytes()
+            source, target, *numbers = fold_synapses(wiring, adjacency, arrays, prefix)
+            order = np.argsort(target, kind="stable")
+            end = np.searchsorted(target[order], np.arange(wiring.neurons), "right")
+            return b"".join([end.tobytes(), *(column[order].tobytes() for column in (source, *numbers))])
 
         sensory, recurrent = synapses(wiring.sensory, "sensory"), synapses(wiring.recurrent, "recurrent")
         midpoint = solver == "exponential_midpoint"

@@ -10,35 +10,46 @@
 
 #define TIDEGATE_MOST ((TIDEGATE_SENSORY > TIDEGATE_RECURRENT) ? TIDEGATE_SENSORY : TIDEGATE_RECURRENT)
 
-typedef struct {
-    uint16_t source; /* an input, or a neuron */
-    uint16_t target;
-    float slope;
-    float shift;
-    float weight;  /* conductance when open */
-    float current; /* weight times reversal potential */
-} tidegate_synapse;
+typedef struct { /* by target */
+    int count;
+    const uint16_t *end;    /* [neurons]: those of neuron i come before it */
+    const uint16_t *source; /* [count]: an input, or a neuron */
+    const float *slope;
+    const float *shift;
+    const float *weight;  /* conductance when open */
+    const float *current; /* weight times reversal potential */
+} tidegate_synapses;
 
-extern const tidegate_synapse tidegate_sensory[TIDEGATE_SENSORY];
-extern const tidegate_synapse tidegate_recurrent[TIDEGATE_RECURRENT];
+extern const tidegate_synapses tidegate_sensory;
+extern const tidegate_synapses tidegate_recurrent;
 extern const float tidegate_leak[TIDEGATE_NEURONS];
 extern const float tidegate_rest[TIDEGATE_NEURONS];    /* leak times resting potential */
 extern const float tidegate_inertia[TIDEGATE_NEURONS]; /* capacitance times sub-steps [s] */
 
-/* Adds the currents and conductances of open synapses to ``top`` and ``total`` of their targets. */
-static inline void tidegate_add_pull(const tidegate_synapse synapses[], int count, const float values[], float top[],
-                                     float total[])
+/* ``top`` and ``total``: what is held of them, and the currents and conductances of open synapses. */
+static inline void tidegate_pull(const tidegate_synapses *synapses, const float values[], const float held[],
+                                 const float held_total[], float top[], float total[])
 {
-    float opening[TIDEGATE_MOST];
-    for (int e = 0; e < count; e++) {
-        opening[e] = (synapses[e].slope * values[synapses[e].source]) + synapses[e].shift;
+    float weight[TIDEGATE_MOST];
+    float current[TIDEGATE_MOST];
+    for (int e = 0; e < synapses->count; e++) {
+        current[e] = values[synapses->source[e]];
     }
-    for (int e = 0; e < count; e++) { /* by itself: it becomes vector instructions */
-        opening[e] = tidegate_sigmoid(opening[e]);
+    for (int e = 0; e < synapses->count; e++) { /* by itself: it becomes vector instructions */
+        const float opening = tidegate_sigmoid((synapses->slope[e] * current[e]) + synapses->shift[e]);
+        weight[e] = synapses->weight[e] * opening;
+        current[e] = synapses->current[e] * opening;
     }
-    for (int e = 0; e < count; e++) {
-        top[synapses[e].target] += synapses[e].current * opening[e];
-        total[synapses[e].target] += synapses[e].weight * opening[e];
+    int e = 0;
+    for (int i = 0; i < TIDEGATE_NEURONS; i++) {
+        float on = held[i];
+        float on_total = held_total[i];
+        for (; e < (int)synapses->end[i]; e++) {
+            on += current[e];
+            on_total += weight[e];
+        }
+        top[i] = on;
+        total[i] = on_total;
     }
 }
 

@@ -14,10 +14,8 @@ void tidegate_cell_step(const float inputs[TIDEGATE_INPUTS], float neurons[TIDEG
     float held_total[TIDEGATE_NEURONS];
     for (int i = 0; i < TIDEGATE_NEURONS; i++) {
         elastance[i] = dt / tidegate_inertia[i];
-        held[i] = tidegate_rest[i];
-        held_total[i] = tidegate_leak[i];
     }
-    tidegate_add_pull(tidegate_sensory, TIDEGATE_SENSORY, inputs, held, held_total);
+    tidegate_pull(&tidegate_sensory, inputs, tidegate_rest, tidegate_leak, held, held_total);
     for (int k = 0; k < TIDEGATE_SUBSTEPS; k++) {
         float start[TIDEGATE_NEURONS];
         for (int i = 0; i < TIDEGATE_NEURONS; i++) {
@@ -27,11 +25,7 @@ void tidegate_cell_step(const float inputs[TIDEGATE_INPUTS], float neurons[TIDEG
             const float time = 0.5F * (float)stage; /* in sub-steps */
             float top[TIDEGATE_NEURONS];
             float total[TIDEGATE_NEURONS];
-            for (int i = 0; i < TIDEGATE_NEURONS; i++) {
-                top[i] = held[i];
-                total[i] = held_total[i];
-            }
-            tidegate_add_pull(tidegate_recurrent, TIDEGATE_RECURRENT, neurons, top, total);
+            tidegate_pull(&tidegate_recurrent, neurons, held, held_total, top, total);
             for (int i = 0; i < TIDEGATE_NEURONS; i++) {
                 const float way = tidegate_relaxed(total[i] * (time * elastance[i]));
                 neurons[i] = start[i] + (way * ((top[i] / total[i]) - start[i]));

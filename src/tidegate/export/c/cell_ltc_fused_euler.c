@@ -8,24 +8,19 @@
 void tidegate_cell_step(const float inputs[TIDEGATE_INPUTS], float neurons[TIDEGATE_NEURONS], float dt)
 {
     float inertia[TIDEGATE_NEURONS];
+    float total[TIDEGATE_NEURONS];
     float held[TIDEGATE_NEURONS];
     float held_total[TIDEGATE_NEURONS];
     for (int i = 0; i < TIDEGATE_NEURONS; i++) {
         inertia[i] = tidegate_inertia[i] / dt;
-        held[i] = tidegate_rest[i];
-        held_total[i] = inertia[i] + tidegate_leak[i];
+        total[i] = inertia[i] + tidegate_leak[i];
     }
-    tidegate_add_pull(tidegate_sensory, TIDEGATE_SENSORY, inputs, held, held_total);
+    tidegate_pull(&tidegate_sensory, inputs, tidegate_rest, total, held, held_total);
     for (int k = 0; k < TIDEGATE_SUBSTEPS; k++) {
         float top[TIDEGATE_NEURONS];
-        float total[TIDEGATE_NEURONS];
+        tidegate_pull(&tidegate_recurrent, neurons, held, held_total, top, total);
         for (int i = 0; i < TIDEGATE_NEURONS; i++) {
-            top[i] = (inertia[i] * neurons[i]) + held[i];
-            total[i] = held_total[i];
-        }
-        tidegate_add_pull(tidegate_recurrent, TIDEGATE_RECURRENT, neurons, top, total);
-        for (int i = 0; i < TIDEGATE_NEURONS; i++) {
-            neurons[i] = top[i] / total[i];
+            neurons[i] = ((inertia[i] * neurons[i]) + top[i]) / total[i];
         }
     }
 }

@@ -23,48 +23,46 @@ typedef union {
     uint32_t bits;
 } tidegate_bits;
 
-typedef struct { /* e^-x = power (1 + rise) */
+typedef struct { /* e^-x = power (even + odd) / (even - odd) */
     float power;
-    float rise;
+    float even;
+    float odd;
 } tidegate_decay;
 
-/* e^-x; NaN stays NaN. No call and no branch, so that a loop over it becomes vector instructions under strict rules
-   too. e^-x = 2^n e^r with |r| <= ln(2) / 2; polynomial of Cephes' expf. */
+/* e^-x, beyond 80 as of 80, so that 140 times 2^n is a float still; NaN stays NaN. No call, no branch and no division,
+   so that a loop over it becomes vector instructions under strict rules too. e^-x = 2^n e^r with |r| <= ln(2) / 2, and
+   e^r = (even + odd) / (even - odd), the Pade approximant [3/3], off by 6e-9 of itself there at most. */
 static inline tidegate_decay tidegate_decayed(float x)
 {
     tidegate_bits y;
-    tidegate_bits power;
     y.value = x;
-    const uint32_t size = y.bits & 0x7FFFFFFFU;
-    const uint32_t most = (y.bits & 0x80000000U) | 0x42AE0000U; /* 87 with the sign of x: 2^n must not overflow */
-    y.bits = ((size > 0x42AE0000U) && (size <= 0x7F800000U)) ? most : y.bits;
+    const int32_t size = (int32_t)(y.bits & 0x7FFFFFFFU);
+    const uint32_t most = (y.bits & 0x80000000U) | 0x42A00000U; /* 80 with the sign of x */
+    y.bits = ((size > 0x42A00000) && (size <= 0x7F800000)) ? most : y.bits;
 
+    tidegate_bits power;
     power.value = (y.value * -1.44269504F) + 12582912.0F; /* at this size floats are the whole numbers */
     const float n = power.value - 12582912.0F;
     const float r = (-y.value - (n * 0.693359375F)) + (n * 2.12194440e-4F); /* ln(2) in two parts */
-    power.bits = (power.bits + 127U) << 23; /* n as an exponent: 2^n */
+    power.bits = (power.bits + 127U) << 23;                                  /* n as an exponent: 2^n */
 
-    float p = 1.9875691500e-4F;
-    p = (p * r) + 1.3981999507e-3F;
-    p = (p * r) + 8.3334519073e-3F;
-    p = (p * r) + 4.1665795894e-2F;
-    p = (p * r) + 1.6666665459e-1F;
-    p = (p * r) + 5.0000001201e-1F;
-    return (tidegate_decay){power.value, ((p * r) * r) + r};
+    const float square = r * r;
+    return (tidegate_decay){power.value, (12.0F * square) + 120.0F, r * (square + 60.0F)};
 }
 
-/* 1 / (1 + e^-x), off by 1.5e-7 of itself at most. */
+/* 1 / (1 + e^-x), off by 2.1e-7 of itself at most. */
 static inline float tidegate_sigmoid(float x)
 {
     const tidegate_decay e = tidegate_decayed(x);
-    return 1.0F / (1.0F + ((e.rise + 1.0F) * e.power));
+    const float below = e.even - e.odd;
+    return below / (below + ((e.even + e.odd) * e.power));
 }
 
-/* 1 - e^-x, for small x too. */
+/* 1 - e^-x, for small x too, off by 2.8e-7 of itself at most. */
 static inline float tidegate_relaxed(float x)
 {
     const tidegate_decay e = tidegate_decayed(x);
-    return (1.0F - e.power) - (e.power * e.rise);
+    return ((e.even * (1.0F - e.power)) - (e.odd * (1.0F + e.power))) / (e.even - e.odd);
 }
 
 #endif

@@ -10,7 +10,7 @@ typedef union {
     uint64_t bits;
 } number;
 
-/* Within what e^x is a double; NaN stays NaN. Apart from the sigmoid, which the comparisons would slow down. */
+/* Within what e^x is a double; NaN stays NaN. */
 static inline double limited(double x)
 {
     const double low = (x > 700.0) ? 700.0 : x;
@@ -62,7 +62,7 @@ static inline double sigmoid(double x)
 FOUR_AT_A_TIME static void open_all(double opening[], size_t count)
 {
     for (size_t e = 0; e < count; e++) {
-        opening[e] = sigmoid(opening[e]);
+        opening[e] = sigmoid(limited(opening[e]));
     }
 }
 
@@ -80,25 +80,32 @@ static int inside(int64_t index, size_t size)
 
        y <- x + (1 - e^(-h/2 G(x)/C)) (I(x)/G(x) - x),  x <- x + (1 - e^(-h G(y)/C)) (I(y)/G(y) - x)                */
 
-static int synapses_fit(const synapse synapses[], size_t count, size_t sources, size_t targets)
+static int synapses_fit(const synapses *held, size_t sources, size_t targets)
 {
     int fit = 1;
-    for (size_t e = 0; e < count; e++) {
-        fit &= inside(synapses[e].source, sources) & inside(synapses[e].target, targets);
+    int64_t before = 0;
+    for (size_t i = 0; i < targets; i++) {
+        fit &= (held->end[i] >= before) ? 1 : 0;
+        before = held->end[i];
+    }
+    fit &= ((size_t)before == held->count) ? 1 : 0;
+    for (size_t e = 0; e < held->count; e++) {
+        fit &= inside(held->source[e], sources);
     }
     return fit;
 }
 
 int ltc_fits(const ltc *cell)
 {
-    return synapses_fit(cell->sensory, cell->sensory_count, cell->inputs, cell->neurons) &
-           synapses_fit(cell->recurrent, cell->recurrent_count, cell->neurons, cell->neurons);
+    return synapses_fit(&cell->sensory, cell->inputs, cell->neurons) &
+           synapses_fit(&cell->recurrent, cell->neurons, cell->neurons);
 }
 
 size_t ltc_scratch(const ltc *cell)
 {
-    const size_t most = (cell->sensory_count > cell->recurrent_count) ? cell->sensory_count : cell->recurrent_count;
-    return (6 * cell->neurons) + most;
+    const size_t sensory = cell->sensory.count;
+    const size_t recurrent = cell->recurrent.count;
+    return (6 * cell->neurons) + (2 * ((sensory > recurrent) ? sensory : recurrent));
 }
 
 typedef struct { /* on one neuron */
@@ -106,24 +113,41 @@ typedef struct { /* on one neuron */
     double current;
 } pull;
 
-static void add_pull(const synapse synapses[], size_t count, const double values[], double opening[], pull pulled[])
+/* ``current`` and ``weight`` of open synapses, and in ``current`` the values at their sources before. */
+FOUR_AT_A_TIME static void open_synapses(const synapses *held, double current[restrict], double weight[restrict])
 {
-    for (size_t e = 0; e < count; e++) {
-        opening[e] = limited((synapses[e].slope * values[synapses[e].source]) + synapses[e].shift);
-    }
-    open_all(opening, count);
-    for (size_t e = 0; e < count; e++) {
-        pull *on = &pulled[synapses[e].target];
-        on->conductance += synapses[e].weight * opening[e];
-        on->current += synapses[e].current * opening[e];
+    for (size_t e = 0; e < held->count; e++) {
+        const double opening = sigmoid(limited((held->slope[e] * current[e]) + held->shift[e]));
+        weight[e] = held->weight[e] * opening;
+        current[e] = held->current[e] * opening;
     }
 }
 
-/* Pulls with the openings at ``values``; 1 if one is NaN, and then no neuron may stay a number. */
-static int pull_all(const ltc *cell, const pull held[], const double values[], double opening[], pull pulled[])
+/* Pulls on all neurons: those ``held``, and those through the openings at ``values``. */
+static void pull_all(const synapses *open, const pull held[restrict], size_t neurons, const double values[restrict],
+                     double opened[restrict], pull pulled[restrict])
 {
-    memcpy(pulled, held, cell->neurons * sizeof(pull));
-    add_pull(cell->recurrent, cell->recurrent_count, values, opening, pulled);
+    double *current = opened;
+    double *weight = &opened[open->count];
+    for (size_t e = 0; e < open->count; e++) {
+        current[e] = values[open->source[e]];
+    }
+    open_synapses(open, current, weight);
+    int64_t e = 0;
+    for (size_t i = 0; i < neurons; i++) {
+        pull on = held[i];
+        for (; e < open->end[i]; e++) {
+            on.conductance += weight[e];
+            on.current += current[e];
+        }
+        pulled[i] = on;
+    }
+}
+
+/* The recurrent ones; 1 if one is NaN, and then no neuron may stay a number. */
+static int pull_back(const ltc *cell, const pull held[], const double values[], double opened[], pull pulled[])
+{
+    pull_all(&cell->recurrent, held, cell->neurons, values, opened, pulled);
     int broken = 0;
     for (size_t i = 0; i < cell->neurons; i++) {
         broken |= (isnan(pulled[i].conductance) != 0) ? 1 : 0;
@@ -132,9 +156,9 @@ static int pull_all(const ltc *cell, const pull held[], const double values[], d
 }
 
 static void fused_euler(const ltc *cell, const pull held[], double rate, double state[], pull pulled[],
-                        double opening[])
+                        double opened[])
 {
-    const int broken = pull_all(cell, held, state, opening, pulled);
+    const int broken = pull_back(cell, held, state, opened, pulled);
     for (size_t i = 0; i < cell->neurons; i++) {
         const double inertia = cell->membranes[i].capacitance * rate;
         const double moved = ((inertia * state[i]) + pulled[i].current) / (inertia + pulled[i].conductance);
@@ -157,9 +181,9 @@ FOUR_AT_A_TIME static void relax_all(const double start[restrict], const double 
 
 /* The same with what pulls at ``state`` as it was. */
 static void relax(const ltc *cell, const pull held[], const double start[], const double elastance[], double time,
-                  double state[], pull pulled[], double opening[])
+                  double state[], pull pulled[], double opened[])
 {
-    const int broken = pull_all(cell, held, state, opening, pulled);
+    const int broken = pull_back(cell, held, state, opened, pulled);
     relax_all(start, elastance, pulled, (broken != 0) ? (double)NAN : time, cell->neurons, state);
 }
 
@@ -170,22 +194,21 @@ void ltc_step(const ltc *cell, const double inputs[], double state[], double rat
     pull *pulled = &held[neurons];
     double *start = &scratch[4 * neurons];
     double *elastance = &start[neurons]; /* of a sub-step */
-    double *opening = &elastance[neurons];
+    double *opened = &elastance[neurons];
     for (size_t i = 0; i < neurons; i++) {
-        held[i].conductance = cell->membranes[i].leak;
-        held[i].current = cell->membranes[i].rest;
+        pulled[i] = (pull){cell->membranes[i].leak, cell->membranes[i].rest};
     }
     for (size_t i = 0; (cell->midpoint != 0) && (i < neurons); i++) {
         elastance[i] = 1.0 / (cell->membranes[i].capacitance * rate);
     }
-    add_pull(cell->sensory, cell->sensory_count, inputs, opening, held);
+    pull_all(&cell->sensory, pulled, neurons, inputs, opened, held);
     for (size_t k = 0; k < cell->substeps; k++) {
         if (cell->midpoint == 0) {
-            fused_euler(cell, held, rate, state, pulled, opening);
+            fused_euler(cell, held, rate, state, pulled, opened);
         } else {
             memcpy(start, state, neurons * sizeof(double));
-            relax(cell, held, start, elastance, 0.5, state, pulled, opening);
-            relax(cell, held, start, elastance, 1.0, state, pulled, opening);
+            relax(cell, held, start, elastance, 0.5, state, pulled, opened);
+            relax(cell, held, start, elastance, 1.0, state, pulled, opened);
         }
     }
 }
@@ -243,9 +266,9 @@ void cfc_step(const cfc *cell, const double inputs[], double state[], double tim
         const size_t count = (size_t)(last - first);
         for (int64_t i = first; i < last; i++) {
             double *o = &opening[3 * (i - first)];
-            o[0] = limited(2.0 * maps[i][0]); /* tanh(x) = 2 sigmoid(2x) - 1 */
-            o[1] = limited(2.0 * maps[i][1]);
-            o[2] = limited((maps[i][2] * time) + maps[i][3]);
+            o[0] = 2.0 * maps[i][0]; /* tanh(x) = 2 sigmoid(2x) - 1 */
+            o[1] = 2.0 * maps[i][1];
+            o[2] = (maps[i][2] * time) + maps[i][3];
         }
         open_all(opening, 3 * count);
         for (int64_t i = first; i < last; i++) { /* only now: neurons of one layer read each other as they were */

@@ -12,14 +12,15 @@
 
 #define BRANCHES 4 /* affine maps of the closed form: its two ends, the rate of its gate and the gate's offset */
 
-typedef struct { /* opening = sigmoid(slope * values[source] + shift) */
-    int64_t source;
-    int64_t target;
-    double slope;
-    double shift;
-    double weight;  /* conductance when open */
-    double current; /* weight times reversal potential */
-} synapse;
+typedef struct { /* opening = sigmoid(slope * values[source] + shift), column by column, by target */
+    size_t count;
+    const int64_t *end; /* [neurons]: those of neuron i come before it */
+    const int64_t *source;
+    const double *slope;
+    const double *shift;
+    const double *weight;  /* conductance when open */
+    const double *current; /* weight times reversal potential */
+} synapses;
 
 typedef struct {
     double capacitance; /* [s] */
@@ -32,11 +33,9 @@ typedef struct {
     size_t neurons;
     size_t substeps;
     int midpoint; /* how a sub-step is solved: 1 exponential midpoint, 0 fused Euler */
-    size_t sensory_count;
-    size_t recurrent_count;
     const membrane *membranes; /* [neurons] */
-    const synapse *sensory;    /* from inputs */
-    const synapse *recurrent;  /* from neurons */
+    synapses sensory;          /* from inputs */
+    synapses recurrent;        /* from neurons */
 } ltc;
 
 typedef struct {
@@ -60,7 +59,7 @@ typedef struct {
     const layer *layers;            /* one after the other */
 } cfc;
 
-/* 1 if every index lies inside, else 0. */
+/* 1 if every index lies inside and what must be in order is, else 0. */
 int ltc_fits(const ltc *cell);
 int cfc_fits(const cfc *cell);
 

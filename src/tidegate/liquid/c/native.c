@@ -63,6 +63,21 @@ static size_t count(PyObject *parameters, size_t size, int *whole)
     return bytes / size;
 }
 
+/* Synapses as ``parameters`` hold them: one column after the other, in the order of the structure. */
+static synapses columns(PyObject *parameters, size_t neurons, int *whole)
+{
+    const size_t numbers = count(parameters, sizeof(double), whole);
+    *whole &= ((numbers >= neurons) && (((numbers - neurons) % 5) == 0)) ? 1 : 0;
+    synapses found = {.count = (*whole != 0) ? ((numbers - neurons) / 5) : 0};
+    found.end = (const void *)PyBytes_AS_STRING(parameters);
+    found.source = &found.end[neurons];
+    found.slope = (const double *)&found.source[found.count];
+    found.shift = &found.slope[found.count];
+    found.weight = &found.shift[found.count];
+    found.current = &found.weight[found.count];
+    return found;
+}
+
 static PyObject *make_ltc(PyObject *module, PyObject *arguments)
 {
     (void)module;
@@ -80,11 +95,9 @@ static PyObject *make_ltc(PyObject *module, PyObject *arguments)
     made.neurons = cell->neurons = count(given[0], sizeof(membrane), &whole);
     cell->substeps = (size_t)substeps;
     cell->midpoint = midpoint;
-    cell->sensory_count = count(given[1], sizeof(synapse), &whole);
-    cell->recurrent_count = count(given[2], sizeof(synapse), &whole);
     cell->membranes = (const void *)PyBytes_AS_STRING(given[0]);
-    cell->sensory = (const void *)PyBytes_AS_STRING(given[1]);
-    cell->recurrent = (const void *)PyBytes_AS_STRING(given[2]);
+    cell->sensory = columns(given[1], cell->neurons, &whole);
+    cell->recurrent = columns(given[2], cell->neurons, &whole);
     return hold(&made, ((whole != 0) && (ltc_fits(cell) != 0)) ? 1 : 0, ltc_scratch(cell));
 }
 
