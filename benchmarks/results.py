@@ -9,6 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import breakdown
 import bring_up
 import cliffs
 import compiled_drive
@@ -367,6 +368,7 @@ TABLES: dict[str, Callable[[dict[str, Any]], str]] = {
     "bring_up": bring_up.tell,
     "latency": latency,
     "large_frames": large_frames,
+    "breakdown": breakdown.tell,
     "liquid_step": liquid_step.tell,
     "liquid_training": liquid_training.tell,
     "liquid_epoch": liquid_epoch.tell,

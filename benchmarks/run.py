@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import arm_step
 import bound_coverage
+import breakdown
 import bring_up
 import cliffs
 import closed_form
@@ -50,6 +51,7 @@ def main() -> None:
     bring_up.main([])
     latency.main([])
     large_frames.main([])
+    breakdown.main([])
     closed_loop.main([])
     compiled_drive.main([])
     bound_coverage.main([])
