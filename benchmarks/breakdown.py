@@ -9,12 +9,15 @@ from __future__ import annotations
 
 import argparse
 import os
+import subprocess
+import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from common import MODEL, SETTINGS, save, table
 from loader import STAGES, bags
@@ -157,6 +160,43 @@ def live(scene: str, seed: int, seconds: float) -> dict[str, Any]:
     }
 
 
+MEMORY = {
+    "Python": "",
+    "NumPy": "import numpy",
+    "rclpy, Fast DDS, a node": "import rclpy; rclpy.init(args=[]); node = rclpy.create_node('memory')",
+    "classes of the messages": (
+        "from tidegate.messages import TOPICS; from tidegate.nodes.topics import message_class; "
+        "classes = [message_class(topic.type) for topic in TOPICS.values()]"
+    ),
+    "settings": f"from tidegate.settings import load_settings; settings = load_settings('{SETTINGS}')",
+    "OpenCV": "import cv2",
+    "onnxruntime": "import onnxruntime",
+    "perception with its network": (
+        "from tidegate.bundle import Bundle; from tidegate.perception.perception import Perception; "
+        f"bundle = Bundle.load('{MODEL}'); see = Perception(bundle, settings)"
+    ),
+    "first frame": (
+        "from tidegate.records import Frame; camera = settings.camera; "
+        "see.process(Frame(0, numpy.zeros((camera.height, camera.width, 3), numpy.uint8)))"
+    ),
+    "policy": "from tidegate.liquid.policy import LiquidPolicy; decide = LiquidPolicy(bundle, settings)",
+    "safety filter with DAQP": (
+        "from tidegate.robot import Car; from tidegate.safety.supervisor import Supervisor; "
+        "keep = Supervisor(settings, Car.from_settings(settings))"
+    ),
+}
+"""Statements that a process takes one after the other."""
+
+
+def memory() -> dict[str, float]:
+    """Resident memory [MB] that each part adds in a fresh process."""
+    told = "print(int(next(l for l in open('/proc/self/status') if l.startswith('VmRSS')).split()[1]), flush=True)"
+    program = "\n".join(f"{statements}\n{told}" for statements in MEMORY.values())
+    done = subprocess.run([sys.executable, "-c", program], check=True, capture_output=True, text=True)
+    resident = [int(line) / 1024 for line in done.stdout.split()]
+    return dict(zip(MEMORY, [resident[0], *np.diff(resident).tolist()], strict=True))
+
+
 STEP: list[Watched] = [
     ("drawing windows", Windows, "draw"),
     ("disturbing pictures", train, "augment"),
@@ -213,6 +253,7 @@ def main(arguments: list[str] | None = None) -> None:
     figures = {
         "loop": loop(settings, bundle, chosen.scene, chosen.seed, chosen.seconds),
         "live": live(chosen.scene, chosen.seed, chosen.seconds),
+        "memory_mb": memory(),
         "training": training(settings, chosen.steps, chosen.bags or []),
         "make_train_s": bundle.training["durations_s"],
     }
@@ -252,6 +293,8 @@ def tell(figures: dict[str, Any]) -> str:
             f"The live graph in real time, scene `{live['scene']}`, {live['seconds']:.0f} s after it was up: processor "
             "time of each process, all its threads, of the middleware's too.",
             table(("process", "ms per second", "memory, PSS [MB]"), live_rows),
+            "Resident memory that each part adds in one fresh process, one after the other; a node has some of them.",
+            table(("part", "MB"), [(name, f"{size:.1f}") for name, size in figures["memory_mb"].items()]),
             f"A training step of the shipped recipe, {learnt['threads']} threads: mean of {learnt['steps'] - 1} [ms].",
             table(("stage", "steps of the recipe", "a step", *names, "waiting, and the rest"), step_rows),
             "`make train` of the shipped bundle, by its own record [s]: "

@@ -146,6 +146,7 @@ def measure(minutes: float) -> dict[str, Any]:
 def aims(figures: dict[str, Any]) -> Iterator[Aim]:
     """With both cores loaded."""
     yield Aim("duration [min]", figures["minutes"], least=10.0)
+    yield Aim("share of the ticks in NORMAL", figures["normal"], least=0.99)
     yield Aim(f"gaps of ticks over {LIMIT_MS:g} ms", figures["ticks"]["over_limit"], most=0)
 
 

@@ -15,6 +15,8 @@ from tidegate.settings import Settings
 
 SPEED, ACCELERATION = 8.0, 1.0
 """[m/s] and [m/s²]."""
+NOISE = 0.02
+"""Of the accelerometer [m/s²]: one that tells the same to the last digit is taken for frozen."""
 HEIGHT = 1.0
 """Of the range sensor above the road [m]."""
 
@@ -41,7 +43,7 @@ def records(settings: Settings, car: Car, way: Way, now: int, rng: np.random.Gen
     made: dict[str, Any] = {
         "joint_states": JointStates(now, car.joint_names, turned, spins, np.zeros(len(car.joint_names))),
         "odom": Odometry(now, way.driven, 0.0, 0.0, way.speed, 0.0),
-        "imu": Imu(now, zero, np.array([way.acceleration, 0.0, 9.81])),
+        "imu": Imu(now, zero, np.array([way.acceleration, 0.0, 9.81]) + rng.normal(0, NOISE, 3)),
     }
     if frame:
         made |= {
