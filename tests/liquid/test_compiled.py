@@ -165,6 +165,19 @@ def test_a_reading_outside_the_network_is_refused(wrong: tuple[int, int]) -> Non
         compiled.native.cfc(2, bias, b"", np.array([4, 0]).tobytes())
 
 
+LEFT_OVER = """
+import sys, types
+sys.modules["tidegate.liquid.native"] = types.ModuleType("native")
+from tidegate.liquid import compiled
+print(compiled.RUNS_IN)
+"""
+
+
+def test_an_extension_left_over_from_another_layout_is_not_used() -> None:
+    done = subprocess.run([sys.executable, "-c", LEFT_OVER], check=True, capture_output=True, text=True)
+    assert done.stdout.strip() == "NumPy"
+
+
 STRICT = ["-std=c99", "-Wall", "-Wextra", "-Werror", "-Wconversion", "-pedantic"]
 C = ROOT / "src/tidegate/liquid/c"
 with_compiler = pytest.mark.skipif(shutil.which("cc") is None, reason="no C compiler")

@@ -15,6 +15,12 @@ try:
 except ImportError:  # no compiler was there, or not this Python's headers
     native = None
 
+LAYOUT = 2
+"""Of the structures of ``c/cells.h``. An extension that was built for another is left over from another state of the
+package, and would step with numbers in the wrong places: it is not used."""
+if native is not None and (not hasattr(native, "layout") or native.layout() != LAYOUT):
+    native = None
+
 RUNS_IN = "NumPy" if native is None else "C"
 
 READING = [("source", "i8"), ("target", "i8"), ("weight", "f8", (BRANCHES,))]

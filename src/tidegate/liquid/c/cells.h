@@ -10,6 +10,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#define LAYOUT 2 /* of what follows, as compiled.py fills it: another number with each change */
+
 #define BRANCHES 4 /* affine maps of the closed form: its two ends, the rate of its gate and the gate's offset */
 
 typedef struct { /* opening = sigmoid(slope * values[source] + shift), column by column, by target */

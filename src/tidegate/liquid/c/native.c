@@ -177,11 +177,19 @@ static PyObject *step(PyObject *module, PyObject *const *arguments, Py_ssize_t g
     return (viewed == 3) ? Py_NewRef(Py_None) : NULL;
 }
 
+static PyObject *layout(PyObject *module, PyObject *none)
+{
+    (void)module;
+    (void)none;
+    return PyLong_FromLong(LAYOUT);
+}
+
 static PyMethodDef functions[] = {
     {"ltc", make_ltc, METH_VARARGS,
      "ltc(inputs, substeps, midpoint, membranes, sensory, recurrent): a cell, of the structures' bytes"},
     {"cfc", make_cfc, METH_VARARGS, "cfc(inputs, bias, readings, layers): a cell, of the structures' bytes"},
     {"step", (PyCFunction)(void (*)(void))step, METH_FASTCALL, "step(cell, inputs, state, time, after): fills after"},
+    {"layout", layout, METH_NOARGS, "layout(): number of the layout of the structures"},
     {NULL, NULL, 0, NULL},
 };
 
