@@ -245,6 +245,17 @@ def test_ground_returns_lie_on_the_terrain():
     assert np.abs(height_above_ground(drive.sim, points)).max() < 0.05
 
 
+def test_returns_scatter_by_the_stated_noise():
+    def ranges(noise):
+        ranging = dataclasses.replace(SETTINGS.ranging, noise_std=noise)
+        with Simulator(dataclasses.replace(SETTINGS, ranging=ranging), "truck", 1, camera=False) as sim:
+            return np.linalg.norm(sim.observe().points.xyz - sim.car.description.origin("range_link")[0], axis=1)
+
+    off = ranges(0.03) - ranges(0.0)
+    assert np.std(off) == pytest.approx(0.03, rel=0.2)
+    assert abs(np.mean(off)) < 0.01
+
+
 @pytest.mark.parametrize("name", list(SCENES))
 def test_every_scene_resets_and_steps(name):
     drive = Drive(scene=name, seed=11, camera=True)
