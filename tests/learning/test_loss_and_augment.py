@@ -58,6 +58,16 @@ def test_the_huber_loss_is_in_the_recipes_unit() -> None:
     assert float(found.curvature) == pytest.approx(1.75, rel=1e-5)
 
 
+def test_a_bend_of_the_unit_counts_as_much_as_two_straights() -> None:
+    curvature = np.zeros((2, 5))
+    curvature[1] = RECIPE.bend_unit
+    batch = batch_of(curvature, np.zeros((2, 5)))
+    out = output(batch)
+    wrong = out.curvature.clone()
+    wrong[1] += 2 * RECIPE.curvature_unit
+    assert float(losses(out._replace(curvature=wrong), batch, UNIT, RECIPE).curvature) == pytest.approx(1.75 * 2 / 3)
+
+
 def test_frames_of_the_warm_up_and_blind_frames_cost_no_command() -> None:
     out = output(BATCH)
     wrong = out.curvature.clone()
