@@ -32,18 +32,19 @@ class ToolBarrier(ArmBarrier):
         self._jerk = self._limits.tool_jerk - self._limits.tool_drift
         self._payload_error = arm.settings.arm.payload_error
         self._torque_error = np.array(arm.settings.arm.torque_error)
+        self._ones = np.ones(len(self._torque_error))
 
     def row(self, state: ArmState, direction: Floats, allowed: float, h: float) -> ArmRows:
         """x·p̈ ≤ ``allowed`` [m/s²], whatever the model's error, but no less than the backup reaches; x (3,)."""
         along = direction.dot(state.reach)
         error = self._error(state, direction, along)
-        backup = max(float(direction.dot(state.tool_now)) - self._step, -self._limits.tool_braking - error)
-        lower = float(direction.dot(state.tool_free)) - max(allowed - error, backup)
-        return ArmRows(-along[None], np.array([lower]), h)
+        free, now = direction.dot(state.tool).tolist()
+        backup = max(now - self._step, -self._limits.tool_braking - error)
+        return ArmRows(-along[None], np.array([free - max(allowed - error, backup)]), h)
 
     def _error(self, state: ArmState, direction: Floats, along: Floats) -> float:
         """e [m/s²]; ``along`` (N,) is x·J M⁻¹."""
-        most = math.hypot(*state.tool_now.tolist()) + GRAVITY + self._step + self._limits.tool_braking
+        most = state.tool_size + GRAVITY + self._step + self._limits.tool_braking
         # the model's own payload is part of 1/mobility, so that this is below 1
         share = self._payload_error * state.mobility_most
         push = self._payload_error / (1 - share) * most
@@ -72,10 +73,10 @@ class ToolSpeed(ToolBarrier):
         if speed < STILL:
             return self.nothing()
         direction = motion.velocity / speed
-        gained = self.period * math.hypot(*state.tool_now.tolist())
-        error = self._limits.velocity_error * float(np.abs(direction.dot(motion.jacobian)).sum())
+        gained = self.period * state.tool_size
+        error = self._limits.velocity_error * float(np.abs(direction.dot(motion.jacobian)).dot(self._ones))
         room = most - speed - error - gained * gained / (2 * most)
-        allowed = float(speed_bound(np.array(room), self.period, self._jerk))
+        allowed = speed_bound(room, self.period, self._jerk)
         return self.row(state, direction, allowed, most - speed)
 
 
@@ -120,7 +121,7 @@ class Force(SurfaceBarrier):
         if not self._surface.enabled or self.gap(state) > self._surface.zone:
             return self.nothing()
         lightness = max(self.lightness(state), LIGHTEST)
-        now = -float(self._normal.dot(state.tool_now))
+        now = -float(self._normal.dot(state.tool[:, 1]))
         return self.row(state, -self._normal, self._most * lightness, self._most - now / lightness)
 
 
@@ -153,16 +154,16 @@ class Approach(SurfaceBarrier):
         if not surface.enabled:
             return self.nothing()
         motion, moved = state.motion, np.abs(self._normal.dot(state.motion.jacobian))
-        speed = limits.velocity_error * float(moved.sum()) - float(self._normal.dot(motion.velocity))
+        speed = limits.velocity_error * float(moved.dot(self._ones)) - float(self._normal.dot(motion.velocity))
         gap = self.gap(state) - limits.tool_position_error
         touching = 0.0 if surface.clearance > 0 else self.touching(state)
         way = touching * touching / (2 * limits.tool_braking)
         most = float(moved.dot(self._acceleration)) + abs(float(self._normal.dot(motion.drift)))
         delay = stop_delay(self.period, most + limits.tool_braking, self._jerk)
         left = gap if surface.clearance > 0 else max(gap, 0.0) + way
-        allowed = float(stop_bound(np.array(left), np.array(speed), delay, limits.tool_braking))
+        allowed = stop_bound(left, speed, delay, limits.tool_braking)
         if touching > 0:
-            allowed = max(allowed, float(speed_bound(np.array(touching - speed), self.period, self._jerk)))
+            allowed = max(allowed, speed_bound(touching - speed, self.period, self._jerk))
         return self.row(state, -self._normal, allowed, math.sqrt(2 * limits.tool_braking * max(left, 0.0)) - speed)
 
     def touching(self, state: ArmState) -> float:
