@@ -15,7 +15,9 @@ from tidegate.records import BarrierState, Floats
 from tidegate.robot.arm import Arm
 from tidegate.safety.arm.backup import ArmBackup
 from tidegate.safety.arm.barrier import ArmBarrier, ArmState, arm_barriers
+from tidegate.safety.arm.nearest import nearest
 from tidegate.safety.filter import GAVE_WAY
+from tidegate.safety.qp import QPResult
 from tidegate.safety.relaxation import HARD, solve_by_priority
 
 FARTHEST = 1e3
@@ -33,30 +35,39 @@ class ArmFiltered(NamedTuple):
     solved: bool
 
 
-class Programme(NamedTuple):
-    """All barriers' rows in units of deviation (torque over effort limit) and of unit norm: ``matrix`` (m, N),
-    ``lower`` (m,), the index of each row's ``owner`` (m,), h by barrier in ``values`` and how many rows are whose in
-    ``counts``."""
-
-    matrix: Floats
-    lower: Floats
-    owner: NDArray[np.intp]
-    values: list[float]
-    counts: tuple[int, ...]
-
-
 class Layout(NamedTuple):
-    """Whose a row is, (m,), and the first row of each barrier that has any."""
+    """Whose a row is, (m,); the first row of each barrier that has any, and the index of that barrier."""
 
     owner: NDArray[np.intp]
     starts: NDArray[np.intp]
+    present: list[int]
 
 
 @lru_cache(maxsize=256)
 def _layout(counts: tuple[int, ...]) -> Layout:
     """Of so many rows by barrier."""
-    ends = np.cumsum((0, *counts))[:-1]
-    return Layout(np.repeat(np.arange(len(counts)), counts), np.array(list(compress(ends, counts)), np.intp))
+    present = list(compress(range(len(counts)), counts))
+    return Layout(np.repeat(np.arange(len(counts)), counts), np.cumsum((0, *counts))[present], present)
+
+
+class Programme(NamedTuple):
+    """All barriers' rows in units of deviation (torque over effort limit) and of unit norm: ``matrix`` (m, N),
+    ``lower`` (m,), h by barrier in ``values`` and whose the rows are in ``layout``."""
+
+    matrix: Floats
+    lower: Floats
+    values: tuple[float, ...]
+    layout: Layout
+
+    def margins(self, torque: Floats) -> list[float]:
+        """Of ``torque`` (N,) in units of deviation: the least of each barrier that has rows; a NaN is told as one."""
+        left = self.matrix.dot(torque) - self.lower
+        return np.minimum.reduceat(left, self.layout.starts).tolist() if len(left) else []
+
+    def cutting(self, low: Floats, high: Floats) -> NDArray[np.intp]:
+        """(k,), the rows that not all of the window keeps; only these need a solver. A NaN cuts."""
+        least = self.matrix.dot(low) + np.minimum(self.matrix, 0.0).dot(high - low)
+        return (~(least >= self.lower)).nonzero()[0]
 
 
 class ArmFilter:
@@ -82,63 +93,79 @@ class ArmFilter:
         self._backup = ArmBackup(arm)
         self._box = np.concatenate((np.eye(len(arm.effort)), -np.eye(len(arm.effort))))
         self._hard, self._ones = np.full(len(self._box), HARD), np.ones(len(arm.effort))
+        self._farthest = np.full(len(arm.effort), FARTHEST)
 
     def rows(self, state: ArmState) -> Programme:
         """Rows of all barriers at ``state``."""
-        made = [barrier.rows(state) for barrier in self.barriers]
-        counts = tuple([len(lower) for _, lower, _ in made])
-        owner, values = _layout(counts).owner, [h for _, _, h in made]
-        if not made:
-            return Programme(np.empty((0, len(self.scale))), np.empty(0), owner, values, counts)
-        matrix = np.concatenate([matrix for matrix, _, _ in made]) * self.scale
-        lower = np.concatenate([lower for _, lower, _ in made])
+        if not self.barriers:
+            return Programme(np.empty((0, len(self.scale))), np.empty(0), (), _layout(()))
+        matrices, lowers, values = zip(*[barrier.rows(state) for barrier in self.barriers], strict=True)
+        matrix, lower = np.concatenate(matrices) * self.scale, np.concatenate(lowers)
         norm = np.sqrt((matrix * matrix).dot(self._ones))
-        if not norm.min(initial=1.0) >= NOTHING:
+        if min(norm.tolist(), default=1.0) < NOTHING:
             norm[norm < NOTHING] = 1.0  # 0 ≥ lower: nothing to have, or nothing that torques can do
-        return Programme(matrix / norm[:, None], lower / norm, owner, values, counts)
+        matrix /= norm[:, None]
+        lower /= norm
+        return Programme(matrix, lower, values, _layout(tuple(map(len, lowers))))
 
     def __call__(self, state: ArmState, wanted: Floats) -> ArmFiltered:
         """The torques nearest to ``wanted`` (N,) [N·m] that keep the rows inside the window of ``state``."""
         rows = self.rows(state)
         low, high = state.low / self.scale, state.high / self.scale
-        wish = np.minimum(np.maximum(wanted / self.scale, -FARTHEST), FARTHEST)
-        torque = np.minimum(np.maximum(wish, low), high)  # the nearest in the window: the answer, if it keeps the rows
-        pushes = [0.0] * len(self.barriers)
-        worst = rows.matrix.dot((low + high) / 2) - np.abs(rows.matrix).dot((high - low) / 2)
-        cutting = np.flatnonzero(~(worst >= rows.lower))  # that not all of the window keeps; a NaN cuts
-        solved = bool(np.isfinite(wish).all())
-        if not (solved and bool((rows.matrix.dot(torque) >= rows.lower).all())):
-            owner = rows.owner[cutting]
-            result = solve_by_priority(
-                wish,
-                np.concatenate((self._box, rows.matrix[cutting])),
-                np.concatenate((low, -high, rows.lower[cutting])),
-                np.concatenate((self._hard, self.priority[owner])),
-                self._filter.slack_cost,
-                self._filter.tolerance,
-            )
-            solved, torque = result.status == "solved", result.solution
-            for index, push in zip(owner.tolist(), result.multipliers[len(self._box) :].tolist(), strict=True):
+        wish = (wanted / self.scale).clip(-self._farthest, self._farthest)
+        torque = wish.clip(low, high)  # the nearest in the window: the answer, if it keeps the rows
+        margins, pushes = rows.margins(torque), [0.0] * len(self.barriers)
+        solved = math.isfinite(wish.dot(wish))
+        if solved and not _kept(margins, 0.0):
+            cutting = rows.cutting(low, high)
+            owner, matrix, lower = rows.layout.owner[cutting], rows.matrix[cutting], rows.lower[cutting]
+            found = nearest(wish, matrix, lower, low, high) if math.isfinite(sum(margins)) else None
+            if found:
+                torque, multipliers = found.point.clip(low, high), found.multipliers
+                margins = rows.margins(torque)
+            if not (found and _kept(margins, self._filter.tolerance)):
+                result = self._give_way(wish, matrix, lower, low, high, self.priority[owner])
+                solved, torque = result.status == "solved", result.solution.clip(low, high)
+                multipliers, margins = result.multipliers[len(self._box) :], rows.margins(torque)
+            for index, push in zip(owner.tolist(), multipliers.tolist(), strict=True):
                 pushes[index] = max(pushes[index], push)
         if solved:
-            command = np.minimum(np.maximum(torque * self.scale, state.low), state.high)
+            command = (torque * self.scale).clip(state.low, state.high)
         else:
             command = self._backup(state)
-        return self._told(command, rows, pushes, solved)
+            margins = rows.margins(command / self.scale)
+        return self._told(command, rows, margins, pushes, solved)
 
-    def _told(self, command: Floats, rows: Programme, pushes: list[float], solved: bool) -> ArmFiltered:
+    def _give_way(
+        self, wish: Floats, matrix: Floats, lower: Floats, low: Floats, high: Floats, priority: NDArray[np.int_]
+    ) -> QPResult:
+        """The programme in which rows give way; its first rows are the window."""
+        return solve_by_priority(
+            wish,
+            np.concatenate((self._box, matrix)),
+            np.concatenate((low, -high, lower)),
+            np.concatenate((self._hard, priority)),
+            self._filter.slack_cost,
+            self._filter.tolerance,
+        )
+
+    def _told(
+        self, command: Floats, rows: Programme, margins: list[float], pushes: list[float], solved: bool
+    ) -> ArmFiltered:
         """What is told of each barrier at ``command``."""
-        margins, starts = [math.inf] * len(self.barriers), _layout(rows.counts).starts
-        if len(starts):  # a NaN is told as one
-            left = rows.matrix.dot(command / self.scale) - rows.lower
-            least = iter(np.minimum.reduceat(left, starts).tolist())
-            margins = [next(least) if count else math.inf for count in rows.counts]
-        broken = -GAVE_WAY * self._filter.tolerance
+        least, broken = [math.inf] * len(self.barriers), -GAVE_WAY * self._filter.tolerance
+        for index, margin in zip(rows.layout.present, margins, strict=True):
+            least[index] = margin
         states = tuple(
             [
                 BarrierState(barrier.name, h, margin, push, not margin >= broken)
-                for barrier, h, margin, push in zip(self.barriers, rows.values, margins, pushes, strict=True)
+                for barrier, h, margin, push in zip(self.barriers, rows.values, least, pushes, strict=True)
             ]
         )
         most = max(pushes, default=0.0)
         return ArmFiltered(command, states, self.barriers[pushes.index(most)].name if most > 1e-6 else "", solved)
+
+
+def _kept(margins: list[float], tolerance: float) -> bool:
+    """Whether all rows are, but for ``tolerance``; with a NaN they are not."""
+    return all([margin >= -tolerance for margin in margins])

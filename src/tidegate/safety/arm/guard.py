@@ -40,7 +40,7 @@ class ArmGuard:
         self.dynamics = Dynamics(self.arm)
         check_promises(self.arm, settings.safety.motion.samples)
         self.filter, self._backup = ArmFilter(self.arm, disable=disable), ArmBackup(self.arm)
-        self._place = np.zeros(len(self.arm.effort))
+        self._place = self._zeros = np.zeros(len(self.arm.effort))
         self._period = 1.0 / settings.safety.rate_hz
         step = self.arm.effort_rate * self._period
         self.limiter = Limiter(-self.arm.effort, self.arm.effort, step, np.zeros(len(step)))
@@ -66,7 +66,7 @@ class ArmGuard:
             wanted: (N,) [N·m]; what is no torque is answered with the backup.
         """
         place, speed, wish = self._numbers(position), self._numbers(velocity), self._numbers(wanted)
-        if place is None or speed is None or max(np.abs(place).max(), np.abs(speed).max()) > POSSIBLE:
+        if place is None or speed is None or max(map(abs, (*place.tolist(), *speed.tolist()))) > POSSIBLE:
             self.limiter.hold(self.dynamics.gravity(self._place))  # where it was last
             return ArmFiltered(self.limiter(None), (), "", False)
         self._place = place
@@ -74,7 +74,8 @@ class ArmGuard:
         told = self.filter(state, self._backup(state) if wish is None else wish)
         if not math.isfinite(told.torque.dot(told.torque)):
             self.limiter.hold(self.dynamics.gravity(place))
-        return told._replace(torque=self.limiter(told.torque), solved=told.solved and wish is not None)
+        torque, solved = self.limiter(told.torque), told.solved and wish is not None
+        return ArmFiltered(torque, told.barriers, told.intervened, solved)
 
     def stop(self, position: Any, velocity: Any) -> ArmFiltered:
         """The torques of this tick where the arm is to stop and stand; the barriers hold."""
@@ -86,4 +87,5 @@ class ArmGuard:
             made = np.array(given, np.float64)
         except (TypeError, ValueError):
             return None
-        return made if made.shape == self.arm.effort.shape and bool(np.isfinite(made).all()) else None
+        # 0 times what is no finite number is NaN
+        return made if made.shape == self._zeros.shape and made.dot(self._zeros) == 0 else None
