@@ -94,6 +94,7 @@ class ArmFilter:
         self._box = np.concatenate((np.eye(len(arm.effort)), -np.eye(len(arm.effort))))
         self._hard, self._ones = np.full(len(self._box), HARD), np.ones(len(arm.effort))
         self._farthest = np.full(len(arm.effort), FARTHEST)
+        self._nearest = -self._farthest
 
     def rows(self, state: ArmState) -> Programme:
         """Rows of all barriers at ``state``."""
@@ -112,7 +113,7 @@ class ArmFilter:
         """The torques nearest to ``wanted`` (N,) [N·m] that keep the rows inside the window of ``state``."""
         rows = self.rows(state)
         low, high = state.low / self.scale, state.high / self.scale
-        wish = (wanted / self.scale).clip(-self._farthest, self._farthest)
+        wish = (wanted / self.scale).clip(self._nearest, self._farthest)
         torque = wish.clip(low, high)  # the nearest in the window: the answer, if it keeps the rows
         margins, pushes = rows.margins(torque), [0.0] * len(self.barriers)
         solved = math.isfinite(wish.dot(wish))
