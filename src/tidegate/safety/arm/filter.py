@@ -15,9 +15,8 @@ from tidegate.records import BarrierState, Floats
 from tidegate.robot.arm import Arm
 from tidegate.safety.arm.backup import ArmBackup
 from tidegate.safety.arm.barrier import ArmBarrier, ArmState, arm_barriers
-from tidegate.safety.arm.nearest import nearest
+from tidegate.safety.arm.nearest import Nearest, nearest
 from tidegate.safety.filter import GAVE_WAY
-from tidegate.safety.qp import QPResult
 from tidegate.safety.relaxation import HARD, solve_by_priority
 
 FARTHEST = 1e3
@@ -36,18 +35,27 @@ class ArmFiltered(NamedTuple):
 
 
 class Layout(NamedTuple):
-    """Whose a row is, (m,); the first row of each barrier that has any, and the index of that barrier."""
+    """Whose a row is, (m,); the first row of each barrier that has any, and the index of that barrier of ``count``."""
 
     owner: NDArray[np.intp]
     starts: NDArray[np.intp]
     present: list[int]
+    count: int
+
+    def spread(self, values: list[float], absent: float) -> list[float]:
+        """By barrier: ``values`` of those that have rows, ``absent`` of the others."""
+        spread = [absent] * self.count
+        for index, value in zip(self.present, values, strict=True):
+            spread[index] = value
+        return spread
 
 
 @lru_cache(maxsize=256)
 def _layout(counts: tuple[int, ...]) -> Layout:
     """Of so many rows by barrier."""
-    present = list(compress(range(len(counts)), counts))
-    return Layout(np.repeat(np.arange(len(counts)), counts), np.cumsum((0, *counts))[present], present)
+    count = len(counts)
+    present = list(compress(range(count), counts))
+    return Layout(np.repeat(np.arange(count), counts), np.cumsum((0, *counts))[present], present, count)
 
 
 class Programme(NamedTuple):
@@ -61,11 +69,18 @@ class Programme(NamedTuple):
 
     def margins(self, torque: Floats) -> list[float]:
         """Of ``torque`` (N,) in units of deviation: the least of each barrier that has rows; a NaN is told as one."""
-        left = self.matrix.dot(torque) - self.lower
-        return np.minimum.reduceat(left, self.layout.starts).tolist() if len(left) else []
+        if not len(self.lower):
+            return []
+        margins: list[float] = np.minimum.reduceat(self.matrix.dot(torque) - self.lower, self.layout.starts).tolist()
+        return margins
+
+    def pushes(self, multipliers: Floats) -> list[float]:
+        """The most of each barrier that has rows, of ``multipliers`` (m,)."""
+        pushes: list[float] = np.maximum.reduceat(multipliers, self.layout.starts).tolist()
+        return pushes
 
     def cutting(self, low: Floats, high: Floats) -> NDArray[np.intp]:
-        """(k,), the rows that not all of the window keeps; only these need a solver. A NaN cuts."""
+        """(k,), the rows that not all of the window keeps. A NaN cuts."""
         least = self.matrix.dot(low) + np.minimum(self.matrix, 0.0).dot(high - low)
         return (~(least >= self.lower)).nonzero()[0]
 
@@ -93,8 +108,8 @@ class ArmFilter:
         self._backup = ArmBackup(arm)
         self._box = np.concatenate((np.eye(len(arm.effort)), -np.eye(len(arm.effort))))
         self._hard, self._ones = np.full(len(self._box), HARD), np.ones(len(arm.effort))
-        self._farthest = np.full(len(arm.effort), FARTHEST)
-        self._nearest = -self._farthest
+        self._most = np.full(len(arm.effort), FARTHEST)
+        self._least = -self._most
 
     def rows(self, state: ArmState) -> Programme:
         """Rows of all barriers at ``state``."""
@@ -113,54 +128,50 @@ class ArmFilter:
         """The torques nearest to ``wanted`` (N,) [N·m] that keep the rows inside the window of ``state``."""
         rows = self.rows(state)
         low, high = state.low / self.scale, state.high / self.scale
-        wish = (wanted / self.scale).clip(self._nearest, self._farthest)
-        torque = wish.clip(low, high)  # the nearest in the window: the answer, if it keeps the rows
-        margins, pushes = rows.margins(torque), [0.0] * len(self.barriers)
-        solved = math.isfinite(wish.dot(wish))
-        if solved and not _kept(margins, 0.0):
-            cutting = rows.cutting(low, high)
-            owner, matrix, lower = rows.layout.owner[cutting], rows.matrix[cutting], rows.lower[cutting]
-            found = nearest(wish, matrix, lower, low, high) if math.isfinite(sum(margins)) else None
-            if found:
-                torque, multipliers = found.point.clip(low, high), found.multipliers
-                margins = rows.margins(torque)
-            if not (found and _kept(margins, self._filter.tolerance)):
-                result = self._give_way(wish, matrix, lower, low, high, self.priority[owner])
-                solved, torque = result.status == "solved", result.solution.clip(low, high)
-                multipliers, margins = result.multipliers[len(self._box) :], rows.margins(torque)
-            for index, push in zip(owner.tolist(), multipliers.tolist(), strict=True):
-                pushes[index] = max(pushes[index], push)
+        wish = (wanted / self.scale).clip(self._least, self._most)
+        point = wish.clip(low, high)  # the nearest in the window: the answer, if it keeps the rows
+        margins, pushes = rows.margins(point), [0.0] * len(rows.layout.present)
+        if not _kept(margins, 0.0):
+            if math.isfinite(sum(margins)):
+                point, multipliers = nearest(wish, rows.matrix, rows.lower, low, high)
+                margins = rows.margins(point)
+            if not _kept(margins, self._filter.tolerance):
+                point, multipliers = self._give_way(wish, rows, low, high)
+                margins = rows.margins(point)
+            pushes = rows.pushes(multipliers)
+        solved = math.isfinite(point.dot(point))
         if solved:
-            command = (torque * self.scale).clip(state.low, state.high)
+            command = (point * self.scale).clip(state.low, state.high)
         else:
             command = self._backup(state)
             margins = rows.margins(command / self.scale)
         return self._told(command, rows, margins, pushes, solved)
 
-    def _give_way(
-        self, wish: Floats, matrix: Floats, lower: Floats, low: Floats, high: Floats, priority: NDArray[np.int_]
-    ) -> QPResult:
-        """The programme in which rows give way; its first rows are the window."""
-        return solve_by_priority(
+    def _give_way(self, wish: Floats, rows: Programme, low: Floats, high: Floats) -> Nearest:
+        """As ``nearest``, with rows that give way where they contradict; checked."""
+        cutting = rows.cutting(low, high)
+        result = solve_by_priority(
             wish,
-            np.concatenate((self._box, matrix)),
-            np.concatenate((low, -high, lower)),
-            np.concatenate((self._hard, priority)),
+            np.concatenate((self._box, rows.matrix[cutting])),
+            np.concatenate((low, -high, rows.lower[cutting])),
+            np.concatenate((self._hard, self.priority[rows.layout.owner[cutting]])),
             self._filter.slack_cost,
             self._filter.tolerance,
         )
+        multipliers = np.zeros(len(rows.lower))
+        multipliers[cutting] = result.multipliers[len(self._box) :]
+        return Nearest(result.solution.clip(low, high), multipliers)
 
     def _told(
         self, command: Floats, rows: Programme, margins: list[float], pushes: list[float], solved: bool
     ) -> ArmFiltered:
         """What is told of each barrier at ``command``."""
-        least, broken = [math.inf] * len(self.barriers), -GAVE_WAY * self._filter.tolerance
-        for index, margin in zip(rows.layout.present, margins, strict=True):
-            least[index] = margin
+        margins, pushes = rows.layout.spread(margins, math.inf), rows.layout.spread(pushes, 0.0)
+        broken = -GAVE_WAY * self._filter.tolerance
         states = tuple(
             [
                 BarrierState(barrier.name, h, margin, push, not margin >= broken)
-                for barrier, h, margin, push in zip(self.barriers, rows.values, least, pushes, strict=True)
+                for barrier, h, margin, push in zip(self.barriers, rows.values, margins, pushes, strict=True)
             ]
         )
         most = max(pushes, default=0.0)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The nearest torques inside a window that keep some rows, by DAQP, where no row has to give way."""
+"""The nearest torques inside a window that keep all rows, by DAQP."""
 
 from __future__ import annotations
 
@@ -15,44 +15,42 @@ from tidegate.safety.qp import FLAGS, ITERATIONS, UNBOUNDED
 
 
 class Nearest(NamedTuple):
-    """``point`` (N,), which nothing has checked, and the rows' ``multipliers`` (k,) ≥ 0."""
+    """``point`` (N,), NaN where there is none, and ``multipliers`` (m,) of the rows, ≥ 0."""
 
     point: Floats
     multipliers: Floats
 
 
-def nearest(wish: Floats, rows: Floats, lower: Floats, low: Floats, high: Floats) -> Nearest | None:
-    """Minimise ½‖z − wish‖² subject to ``low`` ≤ z ≤ ``high`` and ``rows`` z ≥ ``lower``; None where DAQP finds none.
-
-    The window is bounds of the variables to the solver, which takes less time than as many rows.
-
-    Args:
-        wish, low, high: (N,), finite.
-        rows: (k, N) of unit norm, finite.
-        lower: (k,), finite.
-    """
-    size = len(wish)
-    fixed = _fixed(size, len(lower))
-    point, _, flag, info = daqp.solve(
-        fixed.cost,
-        -wish,
-        rows,
-        np.concatenate((high, fixed.open)),
-        np.concatenate((low, lower)),
-        fixed.sense,
-        iter_limit=ITERATIONS,
-    )
-    return Nearest(point, -info["lam"][size:]) if FLAGS.get(flag) == "solved" else None
-
-
-class _Fixed(NamedTuple):
-    """Unit cost (N, N), upper ends (k,) of rows that have none, kinds (N + k,) of bounds and rows."""
+class Fixed(NamedTuple):
+    """What only sizes decide: the cost (N, N), no ``upper`` ends of rows (m,), the ``kinds`` of bounds and rows."""
 
     cost: Floats
-    open: Floats
-    sense: NDArray[np.int32]
+    upper: Floats
+    kinds: NDArray[np.int32]
 
 
 @cache
-def _fixed(size: int, rows: int) -> _Fixed:
-    return _Fixed(np.eye(size), np.full(rows, UNBOUNDED), np.zeros(size + rows, np.int32))
+def _fixed(size: int, rows: int) -> Fixed:
+    return Fixed(np.eye(size), np.full(rows, UNBOUNDED), np.zeros(size + rows, np.int32))
+
+
+def nearest(wish: Floats, matrix: Floats, lower: Floats, low: Floats, high: Floats) -> Nearest:
+    """Minimise ½‖z − wish‖² subject to ``low`` ≤ z ≤ ``high`` and ``matrix`` z ≥ ``lower``.
+
+    ``low`` ≤ z ≤ ``high`` are bounds of the variables, for which the solver needs less time than for rows. Whether
+    ``matrix`` z ≥ ``lower`` is for the caller to check: the solver's word is all there is here.
+
+    Args:
+        wish, low, high: (N,), finite.
+        matrix: (m, N), finite.
+        lower: (m,), finite or -inf.
+    """
+    size = len(wish)
+    fixed = _fixed(size, len(lower))
+    upper_ends, lower_ends = np.concatenate((high, fixed.upper)), np.concatenate((low, lower))
+    point, _, flag, told = daqp.solve(
+        fixed.cost, -wish, matrix, upper_ends, lower_ends, fixed.kinds, iter_limit=ITERATIONS
+    )
+    if FLAGS.get(flag) != "solved":
+        return Nearest(np.full(size, np.nan), np.zeros(len(lower)))
+    return Nearest(point.clip(low, high), -told["lam"][size:])
