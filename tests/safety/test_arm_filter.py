@@ -27,6 +27,8 @@ from tidegate.safety.arm import (
     ArmState,
     arm_barriers,
 )
+from tidegate.safety.arm.filter import FARTHEST
+from tidegate.safety.relaxation import HARD, solve_by_priority
 from tidegate.share import share_path
 
 EVERY = frozenset(arm_barriers)
@@ -71,6 +73,34 @@ def test_a_wish_that_keeps_every_row_is_not_changed() -> None:
     assert (told.intervened, told.solved) == ("", True)
     assert [barrier.name for barrier in told.barriers] == sorted(EVERY)
     assert all(barrier.multiplier == 0 for barrier in told.barriers)
+
+
+def test_the_answer_is_that_of_the_programme_in_which_rows_give_way() -> None:
+    """The window as bounds of the solver's variables, without looking for contradictions first, is a short cut."""
+    rng, made = np.random.default_rng(1070), ArmFilter(arm())
+    box, relaxed = np.concatenate((np.eye(7), -np.eye(7))), 0
+    for number in range(300):
+        state = drawn(rng, calm=number % 4 == 0)
+        wish = rng.choice((0.2, 1.5, 1e4)) * rng.uniform(-1, 1, 7) * arm().effort
+        told, rows = made(state, wish), made.rows(state)
+        low, high = state.low / made.scale, state.high / made.scale
+        unit = np.clip(wish / made.scale, -FARTHEST, FARTHEST)
+        result = solve_by_priority(
+            unit,
+            np.concatenate((box, rows.matrix)),
+            np.concatenate((low, -high, rows.lower)),
+            [HARD] * 14 + made.priority[rows.layout.owner].tolist(),
+            settings().safety.filter.slack_cost,
+            settings().safety.filter.tolerance,
+        )
+        np.testing.assert_allclose(told.torque / made.scale, result.solution, atol=2e-6)
+        left = rows.matrix @ (told.torque / made.scale) - rows.lower
+        for index, barrier in enumerate(told.barriers):
+            mine = left[rows.layout.owner == index]
+            assert barrier.margin == pytest.approx(mine.min(initial=np.inf), abs=1e-12)
+            assert barrier.relaxed == (mine.min(initial=np.inf) < -20 * settings().safety.filter.tolerance)
+        relaxed += any(barrier.relaxed for barrier in told.barriers)
+    assert 5 < relaxed < 150
 
 
 class Fake(ArmBarrier):
@@ -118,6 +148,21 @@ def test_no_row_leads_out_of_the_torque_window(monkeypatch: pytest.MonkeyPatch) 
     assert told.barriers[0].relaxed
     assert told.torque[0] == pytest.approx(state.high[0], abs=0.05)
     assert ((told.torque >= state.low) & (told.torque <= state.high)).all()
+
+
+@pytest.mark.parametrize("lower", [-1e6, -np.inf])
+@pytest.mark.parametrize("row", [[0.0] * 7, [-value for value in FIRST]])
+def test_rows_that_ask_for_nothing_change_nothing(
+    monkeypatch: pytest.MonkeyPatch, row: list[float], lower: float
+) -> None:
+    """A row of zeros, and a bound below everything, beside a row that cuts."""
+    state = drawn(np.random.default_rng(2), calm=True)
+    most = float(state.torque[0]) + 2.0
+    minus = [-value for value in FIRST]
+    cut, idle = (ArmPriority.POWER, [minus], [-most]), (ArmPriority.FORCE, [row, row], [lower, lower])
+    told = faked(monkeypatch, cut=cut, idle=idle)(state, state.high)
+    assert (told.solved, told.intervened) == (True, "cut")
+    np.testing.assert_allclose(told.torque, [most, *state.high[1:]], rtol=1e-9)
 
 
 @pytest.mark.parametrize("broken", ["row", "bound", "wish"])

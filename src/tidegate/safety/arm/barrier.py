@@ -78,6 +78,7 @@ class ArmState:
         free = -inverse.dot(motion.bias)
         now = inverse.dot(torque) + free
         joints = np.array((position, velocity, free, now))
+        position_toward, velocity_toward, free_toward, now_toward = np.concatenate((joints, -joints), axis=1)
         reach = jacobian.dot(inverse)
         mobility = reach.dot(jacobian.T)
         tool = jacobian.dot(joints[2:].T) + motion.drift[:, None]
@@ -90,7 +91,10 @@ class ArmState:
             free,
             now,
             np.concatenate((-inverse, inverse)),
-            *np.concatenate((joints, -joints), axis=1),
+            position_toward,
+            velocity_toward,
+            free_toward,
+            now_toward,
             reach,
             mobility,
             largest_eigenvalue(mobility),

@@ -35,16 +35,16 @@ class ArmFiltered(NamedTuple):
 
 
 class Layout(NamedTuple):
-    """Whose a row is, (m,); the first row of each barrier that has any, and the index of that barrier of ``count``."""
+    """Whose a row is, (m,); the first row of each barrier that has any, and its index; how many ``barriers``."""
 
     owner: NDArray[np.intp]
     starts: NDArray[np.intp]
     present: list[int]
-    count: int
+    barriers: int
 
     def spread(self, values: list[float], absent: float) -> list[float]:
         """By barrier: ``values`` of those that have rows, ``absent`` of the others."""
-        spread = [absent] * self.count
+        spread = [absent] * self.barriers
         for index, value in zip(self.present, values, strict=True):
             spread[index] = value
         return spread
@@ -82,7 +82,7 @@ class Programme(NamedTuple):
     def cutting(self, low: Floats, high: Floats) -> NDArray[np.intp]:
         """(k,), the rows that not all of the window keeps. A NaN cuts."""
         least = self.matrix.dot(low) + np.minimum(self.matrix, 0.0).dot(high - low)
-        return (~(least >= self.lower)).nonzero()[0]
+        return np.flatnonzero(~(least >= self.lower))
 
 
 class ArmFilter:
@@ -180,4 +180,4 @@ class ArmFilter:
 
 def _kept(margins: list[float], tolerance: float) -> bool:
     """Whether all rows are, but for ``tolerance``; with a NaN they are not."""
-    return all([margin >= -tolerance for margin in margins])
+    return all(margin >= -tolerance for margin in margins)

@@ -73,9 +73,9 @@ class SpeedBounds:
     def __call__(self, room: Floats) -> Floats:
         """As of ``speed_bound``; (K,)."""
         inside: Floats = np.sqrt(self._square + self._twice * np.maximum(room, self._none)) - self._step
-        if min(room.tolist()) >= 0:
-            return inside
-        return inside + np.minimum(room, self._none) / self._period  # the first is 0 where there is no room
+        if min(room.tolist()) < 0:
+            inside += np.minimum(room, self._none) / self._period  # it was 0 where there is no room
+        return inside
 
 
 class StopBounds:
