@@ -21,7 +21,6 @@ from tidegate.records import Floats
 from tidegate.registry import Registry
 from tidegate.robot.arm import Arm
 from tidegate.robot.dynamics import Motion
-from tidegate.settings.arm import SurfaceSettings
 
 
 class ArmPriority(IntEnum):
@@ -154,11 +153,6 @@ def largest_eigenvalue(matrix: Floats) -> float:
 
 LIGHTEST = 1e-9
 """Least 1/mass of the tool along the normal [1/kg]: where no joint moves it along that, it has none."""
-
-
-def surface_gap(surface: SurfaceSettings, normal: Floats, motion: Motion) -> float:
-    """From the tool point to the surface [m], ``normal`` (3,) its unit normal; negative = pressed in."""
-    return float(normal.dot(motion.position)) - surface.offset
 
 
 arm_barriers: Registry[type[ArmBarrier]] = Registry("arm_barriers")

@@ -9,6 +9,7 @@ of it and its drift ``jerk`` − ``drift``.
 
 from __future__ import annotations
 
+import math
 from abc import abstractmethod
 from typing import ClassVar
 
@@ -16,16 +17,7 @@ import numpy as np
 
 from tidegate.records import Floats
 from tidegate.robot.arm import Arm, surface_normal
-from tidegate.safety.arm.barrier import (
-    LIGHTEST,
-    ArmBarrier,
-    ArmPriority,
-    ArmRows,
-    ArmState,
-    arm_barriers,
-    surface_gap,
-    toward,
-)
+from tidegate.safety.arm.barrier import LIGHTEST, ArmBarrier, ArmPriority, ArmRows, ArmState, arm_barriers, toward
 from tidegate.safety.arm.viability import SpeedBounds, StopBounds, stop_delay
 
 
@@ -47,6 +39,8 @@ class JointBarrier(ArmBarrier):
         self._least = -self._most
         self._step = both(np.array(motion.jerk)) * self.period
         self._normal, self._identity = surface_normal(arm.settings), np.eye(len(arm.joint_names))
+        surface, error = arm.settings.safety.surface, arm.settings.safety.limits.tool_position_error
+        self._near = surface.offset + error if surface.enabled else -math.inf
 
     @abstractmethod
     def bound(self, state: ArmState) -> tuple[Floats, float]:
@@ -70,8 +64,8 @@ class JointBarrier(ArmBarrier):
         return lower
 
     def _touches(self, state: ArmState) -> bool:
-        surface, error = self.settings.safety.surface, self.settings.safety.limits.tool_position_error
-        return surface.enabled and surface_gap(surface, self._normal, state.motion) <= error
+        """Whether the tool point may be as low as the surface."""
+        return float(self._normal.dot(state.motion.position)) <= self._near
 
     def _held(self, state: ArmState) -> tuple[Floats, Floats]:
         """P (N, N) and p (N,): on a rigid surface q̈ is P q̈_free − p, for the tool point has no acceleration along n."""

@@ -10,7 +10,7 @@ import numpy as np
 from tidegate.records import Floats
 from tidegate.robot.arm import Arm, surface_normal
 from tidegate.robot.car import GRAVITY
-from tidegate.safety.arm.barrier import LIGHTEST, ArmBarrier, ArmPriority, ArmRows, ArmState, arm_barriers, surface_gap
+from tidegate.safety.arm.barrier import LIGHTEST, ArmBarrier, ArmPriority, ArmRows, ArmState, arm_barriers
 from tidegate.safety.arm.viability import speed_bound, stop_bound, stop_delay
 
 STILL = 1e-3
@@ -92,7 +92,7 @@ class SurfaceBarrier(ToolBarrier):
 
     def gap(self, state: ArmState) -> float:
         """From the tool point to where it must stop or may touch [m]."""
-        return surface_gap(self._surface, self._normal, state.motion) - self._surface.clearance
+        return float(self._normal.dot(state.motion.position)) - self._surface.offset - self._surface.clearance
 
     def lightness(self, state: ArmState) -> float:
         """λ = n·J M⁻¹ Jᵀ n [1/kg], the inverse of the tool's effective mass along the normal."""
