@@ -223,6 +223,26 @@ def test_unusable_measurements_hold_the_arm_by_what_held_it(guard: ArmGuard) -> 
     np.testing.assert_allclose(guard.limiter.last, held, atol=1e-9)
 
 
+@pytest.mark.parametrize("where", ["position", "velocity", "wanted"])
+def test_integers_beyond_all_floats_are_no_numbers(guard: ArmGuard, where: str) -> None:
+    guard.engage(ELBOW_UP)
+    told = guard(**{"position": ELBOW_UP, "velocity": np.zeros(7), "wanted": np.zeros(7), where: [10**400] * 7})
+    assert not told.solved
+    np.testing.assert_allclose(told.torque, guard.dynamics.gravity(ELBOW_UP), atol=1e-9)
+
+
+def test_the_guard_is_engaged_with_numbers_alone(guard: ArmGuard) -> None:
+    """A last torque that is NaN would stay one in the limiter, for ever."""
+    guard.engage(ELBOW_UP)
+    before = guard.limiter.last
+    with pytest.raises(ValueError, match=r"^position is \[nan.*must be 7 finite numbers \[rad\]$"):
+        guard.engage(np.full(7, np.nan))
+    with pytest.raises(ValueError, match=r"^torque is \[inf.*must be 7 finite numbers \[N·m\]$"):
+        guard.engage(ELBOW_UP + 0.1, np.full(7, np.inf))
+    np.testing.assert_array_equal(guard.limiter.last, before)
+    np.testing.assert_array_equal(guard(None, None, None).torque, before)
+
+
 def test_an_answer_that_is_no_number_becomes_the_hold(monkeypatch: pytest.MonkeyPatch) -> None:
     """The filter checks what it answers; the limiter does not count on that."""
     guard = ArmGuard(settings())

@@ -23,7 +23,7 @@ POSSIBLE = 1e3
 
 
 class ArmGuard:
-    """Stands between whatever asks for torques and the joints. Nothing here raises once it is made.
+    """Stands between whatever asks for torques and the joints. No tick raises.
 
     Attributes:
         arm, dynamics, filter: what it is made of.
@@ -46,10 +46,18 @@ class ArmGuard:
         self.limiter = Limiter(-self.arm.effort, self.arm.effort, step, np.zeros(len(step)))
 
     def engage(self, position: Floats, torque: Floats | None = None) -> None:
-        """Begin at joint ``position`` (N,) [rad] with ``torque`` (N,) [N·m] applied, or the one that holds the arm."""
-        self._place = np.array(position, np.float64)
-        held = self.dynamics.gravity(self._place)
-        self.limiter.last = np.clip(held if torque is None else torque, -self.arm.effort, self.arm.effort)
+        """Begin at joint ``position`` (N,) [rad] with ``torque`` (N,) [N·m] applied, or the one that holds the arm.
+
+        Raises:
+            ValueError: one of them is not (N,) finite numbers.
+        """
+        place = self._numbers(position)
+        if place is None:
+            raise ValueError(f"position is {position}; it must be {len(self._zeros)} finite numbers [rad]")
+        applied = self.dynamics.gravity(place) if torque is None else self._numbers(torque)
+        if applied is None:
+            raise ValueError(f"torque is {torque}; it must be {len(self._zeros)} finite numbers [N·m]")
+        self._place, self.limiter.last = place, np.clip(applied, -self.arm.effort, self.arm.effort)
 
     def state(self, position: Floats, velocity: Floats) -> ArmState:
         """What the barriers know at ``position`` (N,) [rad] and ``velocity`` (N,) [rad/s]."""
@@ -85,7 +93,7 @@ class ArmGuard:
         """``given`` as (N,) finite numbers, None where it is not that."""
         try:
             made = np.array(given, np.float64)
-        except (TypeError, ValueError):
+        except (TypeError, ValueError, OverflowError):
             return None
         # 0 times what is no finite number is NaN
         return made if made.shape == self._zeros.shape and made.dot(self._zeros) == 0 else None

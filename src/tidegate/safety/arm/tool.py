@@ -96,7 +96,7 @@ class SurfaceBarrier(ToolBarrier):
 
     def lightness(self, state: ArmState) -> float:
         """λ = n·J M⁻¹ Jᵀ n [1/kg], the inverse of the tool's effective mass along the normal."""
-        return float(self._normal.dot(state.mobility).dot(self._normal))
+        return max(float(self._normal.dot(state.mobility).dot(self._normal)), 0.0)  # rounding may leave less
 
 
 @arm_barriers.register("force")
