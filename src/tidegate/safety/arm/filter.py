@@ -108,8 +108,8 @@ class ArmFilter:
         self._backup = ArmBackup(arm)
         self._box = np.concatenate((np.eye(len(arm.effort)), -np.eye(len(arm.effort))))
         self._hard, self._ones = np.full(len(self._box), HARD), np.ones(len(arm.effort))
-        self._most = np.full(len(arm.effort), FARTHEST)
-        self._least = -self._most
+        farthest = np.full(len(arm.effort), FARTHEST)
+        self._wishes = -farthest, farthest
 
     def rows(self, state: ArmState) -> Programme:
         """Rows of all barriers at ``state``."""
@@ -128,7 +128,7 @@ class ArmFilter:
         """The torques nearest to ``wanted`` (N,) [N·m] that keep the rows inside the window of ``state``."""
         rows = self.rows(state)
         low, high = state.low / self.scale, state.high / self.scale
-        wish = (wanted / self.scale).clip(self._least, self._most)
+        wish = (wanted / self.scale).clip(*self._wishes)
         point = wish.clip(low, high)  # the nearest in the window: the answer, if it keeps the rows
         margins, pushes = rows.margins(point), [0.0] * len(rows.layout.present)
         if not _kept(margins, 0.0):
