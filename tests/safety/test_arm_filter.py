@@ -27,6 +27,8 @@ from tidegate.safety.arm import (
     ArmState,
     arm_barriers,
 )
+from tidegate.safety.arm.filter import FARTHEST
+from tidegate.safety.relaxation import HARD, solve_by_priority
 from tidegate.share import share_path
 
 EVERY = frozenset(arm_barriers)
@@ -71,6 +73,34 @@ def test_a_wish_that_keeps_every_row_is_not_changed() -> None:
     assert (told.intervened, told.solved) == ("", True)
     assert [barrier.name for barrier in told.barriers] == sorted(EVERY)
     assert all(barrier.multiplier == 0 for barrier in told.barriers)
+
+
+def test_the_answer_is_that_of_the_programme_in_which_rows_give_way() -> None:
+    """The window as bounds of the solver's variables, without looking for contradictions first, is a short cut."""
+    rng, made = np.random.default_rng(1070), ArmFilter(arm())
+    box, relaxed = np.concatenate((np.eye(7), -np.eye(7))), 0
+    for number in range(300):
+        state = drawn(rng, calm=number % 4 == 0)
+        wish = rng.choice((0.2, 1.5, 1e4)) * rng.uniform(-1, 1, 7) * arm().effort
+        told, rows = made(state, wish), made.rows(state)
+        low, high = state.low / made.scale, state.high / made.scale
+        unit = np.clip(wish / made.scale, -FARTHEST, FARTHEST)
+        result = solve_by_priority(
+            unit,
+            np.concatenate((box, rows.matrix)),
+            np.concatenate((low, -high, rows.lower)),
+            [HARD] * 14 + made.priority[rows.layout.owner].tolist(),
+            settings().safety.filter.slack_cost,
+            settings().safety.filter.tolerance,
+        )
+        np.testing.assert_allclose(told.torque / made.scale, result.solution, atol=2e-6)
+        left = rows.matrix @ (told.torque / made.scale) - rows.lower
+        for index, barrier in enumerate(told.barriers):
+            mine = left[rows.layout.owner == index]
+            assert barrier.margin == pytest.approx(mine.min(initial=np.inf), abs=1e-12)
+            assert barrier.relaxed == (mine.min(initial=np.inf) < -20 * settings().safety.filter.tolerance)
+        relaxed += any(barrier.relaxed for barrier in told.barriers)
+    assert 5 < relaxed < 150
 
 
 class Fake(ArmBarrier):
@@ -118,6 +148,21 @@ def test_no_row_leads_out_of_the_torque_window(monkeypatch: pytest.MonkeyPatch) 
     assert told.barriers[0].relaxed
     assert told.torque[0] == pytest.approx(state.high[0], abs=0.05)
     assert ((told.torque >= state.low) & (told.torque <= state.high)).all()
+
+
+@pytest.mark.parametrize("lower", [-1e6, -np.inf])
+@pytest.mark.parametrize("row", [[0.0] * 7, [-value for value in FIRST]])
+def test_rows_that_ask_for_nothing_change_nothing(
+    monkeypatch: pytest.MonkeyPatch, row: list[float], lower: float
+) -> None:
+    """A row of zeros, and a bound below everything, beside a row that cuts."""
+    state = drawn(np.random.default_rng(2), calm=True)
+    most = float(state.torque[0]) + 2.0
+    minus = [-value for value in FIRST]
+    cut, idle = (ArmPriority.POWER, [minus], [-most]), (ArmPriority.FORCE, [row, row], [lower, lower])
+    told = faked(monkeypatch, cut=cut, idle=idle)(state, state.high)
+    assert (told.solved, told.intervened) == (True, "cut")
+    np.testing.assert_allclose(told.torque, [most, *state.high[1:]], rtol=1e-9)
 
 
 @pytest.mark.parametrize("broken", ["row", "bound", "wish"])
@@ -176,6 +221,26 @@ def test_unusable_measurements_hold_the_arm_by_what_held_it(guard: ArmGuard) -> 
         told = guard(position, velocity, held)
         assert (told.barriers, told.solved) == ((), False)
     np.testing.assert_allclose(guard.limiter.last, held, atol=1e-9)
+
+
+@pytest.mark.parametrize("where", ["position", "velocity", "wanted"])
+def test_integers_beyond_all_floats_are_no_numbers(guard: ArmGuard, where: str) -> None:
+    guard.engage(ELBOW_UP)
+    told = guard(**{"position": ELBOW_UP, "velocity": np.zeros(7), "wanted": np.zeros(7), where: [10**400] * 7})
+    assert not told.solved
+    np.testing.assert_allclose(told.torque, guard.dynamics.gravity(ELBOW_UP), atol=1e-9)
+
+
+def test_the_guard_is_engaged_with_numbers_alone(guard: ArmGuard) -> None:
+    """A last torque that is NaN would stay one in the limiter, for ever."""
+    guard.engage(ELBOW_UP)
+    before = guard.limiter.last
+    with pytest.raises(ValueError, match=r"^position is \[nan.*must be 7 finite numbers \[rad\]$"):
+        guard.engage(np.full(7, np.nan))
+    with pytest.raises(ValueError, match=r"^torque is \[inf.*must be 7 finite numbers \[N·m\]$"):
+        guard.engage(ELBOW_UP + 0.1, np.full(7, np.inf))
+    np.testing.assert_array_equal(guard.limiter.last, before)
+    np.testing.assert_array_equal(guard(None, None, None).torque, before)
 
 
 def test_an_answer_that_is_no_number_becomes_the_hold(monkeypatch: pytest.MonkeyPatch) -> None:

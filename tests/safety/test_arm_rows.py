@@ -67,6 +67,16 @@ def test_an_upright_arm_whose_joints_do_not_move_the_tool_along_the_normal_has_r
     assert ArmFilter(made)(state, arm().effort).solved
 
 
+@pytest.mark.parametrize("angle", np.linspace(-1.5, 1.5, 16))
+def test_an_arm_stretched_along_a_tilted_normal_has_rows(angle: float) -> None:
+    """No joint moves the tool along the normal; rounding may leave a mobility below 0."""
+    made = dataclasses.replace(arm(), settings=changed("surface", normal=(np.sin(angle), 0.0, np.cos(angle))))
+    position = np.array([0.0, angle, 0.0, 0.0, 0.0, 0.0, 0.0])
+    state = at(position, np.zeros(7))
+    assert np.abs(state.motion.jacobian.T @ made.settings.safety.surface.normal).max() < 1e-12
+    assert ArmFilter(made)(state, arm().effort).solved
+
+
 def test_against_the_surface_joint_rows_hold_for_the_carried_arm_too() -> None:
     """The second half of the rows is the acceleration of an arm whose tool a constraint keeps where it is along n."""
     position = np.array([0.1, 0.3, 0.2, 1.5, 0.1, 1.2, 0.3])

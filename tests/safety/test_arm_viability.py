@@ -6,10 +6,10 @@ from __future__ import annotations
 import math
 
 import numpy as np
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
-from tidegate.safety.arm.viability import speed_bound, stop_bound, stop_delay
+from tidegate.safety.arm.viability import SpeedBounds, StopBounds, speed_bound, stop_bound, stop_delay
 
 PERIOD, JERK, BRAKING, MOST = 0.002, 400.0, 5.0, 15.0
 
@@ -32,7 +32,7 @@ def backup(acceleration: float, speed: float, *, fineness: int = 20) -> tuple[fl
 
 def most(gap: float, speed: float) -> float:
     delay = stop_delay(PERIOD, MOST + BRAKING, JERK)
-    return float(stop_bound(np.array(gap), np.array(speed), delay, BRAKING))
+    return stop_bound(gap, speed, delay, BRAKING)
 
 
 @given(st.floats(0.0, 3.0), st.floats(-3.0, 3.0), st.floats(0.0, 1.0))
@@ -45,7 +45,7 @@ def test_whoever_keeps_the_bound_stops_before_the_limit(gap: float, speed: float
 
 @given(st.floats(0.0, 3.0), st.floats(-3.0, 3.0), st.floats(0.0, 1.0))
 def test_whoever_keeps_the_bound_stays_below_the_speed_limit(limit: float, speed: float, share: float) -> None:
-    bound = min(float(speed_bound(np.array(limit - speed), PERIOD, JERK)), MOST)
+    bound = min(speed_bound(limit - speed, PERIOD, JERK), MOST)
     if speed <= limit:
         acceleration = bound - share * (bound + BRAKING)
         assert backup(acceleration, speed)[1] <= limit + 1e-9
@@ -59,7 +59,7 @@ def test_the_bounds_are_not_needlessly_low() -> None:
         assert -BRAKING < acceleration < MOST
         assert backup(acceleration, speed)[0] > gap - 0.03 * speed
     for room in (0.02, 0.1):
-        acceleration = float(speed_bound(np.array(room), PERIOD, JERK)) + 1.0
+        acceleration = speed_bound(room, PERIOD, JERK) + 1.0
         assert backup(acceleration, 1.0)[1] > 1.0 + room
 
 
@@ -68,11 +68,27 @@ def test_a_standing_coordinate_at_its_limit_may_not_be_accelerated() -> None:
     assert most(0.0, 0.0) == 0.0
     assert most(-0.01, 0.0) < -10
     assert 0 < most(0.001, 0.0) < 3
-    assert float(speed_bound(np.array(0.0), PERIOD, JERK)) == 0.0
-    assert float(speed_bound(np.array(-0.1), PERIOD, JERK)) == -50.0
+    assert speed_bound(0.0, PERIOD, JERK) == 0.0
+    assert speed_bound(-0.1, PERIOD, JERK) == -50.0
 
 
 @given(st.floats(-0.1, 2.0), st.floats(-2.0, 2.0), st.floats(0.0, 0.1))
 def test_more_room_never_allows_less(gap: float, speed: float, more: float) -> None:
     assert most(gap + more, speed) >= most(gap, speed) - 1e-9
     assert not math.isnan(most(gap, speed))
+
+
+NEAR = st.lists(st.tuples(st.floats(-0.1, 2.0), st.floats(-2.0, 2.0)), min_size=3, max_size=3)
+
+
+@given(NEAR)
+@example([(0.5, 0.1), (0.0, 0.0), (1.0, -1.0)])  # none has too little room
+@example([(-0.05, 0.5), (-0.05, 0.0), (-0.05, -0.5)])
+def test_the_joints_bounds_are_those_of_each_coordinate(near: list[tuple[float, float]]) -> None:
+    braking, jerk = np.array([5.0, 2.0, 10.0]), np.array([400.0, 100.0, 1000.0])
+    delay = stop_delay(PERIOD, MOST + braking, jerk)
+    gap, speed = np.array(near).T
+    stops = [stop_bound(*one) for one in zip(*np.array((gap, speed, delay, braking)).tolist(), strict=True)]
+    np.testing.assert_allclose(StopBounds(delay, braking)(gap, speed), stops, rtol=1e-9, atol=1e-9)
+    speeds = [speed_bound(room, PERIOD, most) for room, most in zip(gap.tolist(), jerk.tolist(), strict=True)]
+    np.testing.assert_allclose(SpeedBounds(PERIOD, jerk)(gap), speeds, rtol=1e-9, atol=1e-9)

@@ -105,9 +105,8 @@ class Arm:
         Where they contradict, for the last torque lies outside the box, the way towards the box is all there is.
         """
         step = self.effort_rate * period
-        low = np.minimum(np.maximum(last - step, -self.effort), last + step)
-        high = np.maximum(np.minimum(last + step, self.effort), last - step)
-        return low, high
+        least, most = last - step, last + step
+        return (-self.effort).clip(least, most), self.effort.clip(least, most)
 
 
 def surface_normal(settings: ArmSettings) -> Floats:

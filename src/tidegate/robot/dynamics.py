@@ -67,22 +67,21 @@ class Dynamics:
             self._model.appendBodyToJoint(joint, pinocchio.Inertia(mass, np.zeros(3), POINT), frame.placement)
         self._data = self._model.createData()
         self._rotors, self._damping = np.diag(arm.rotor_inertia), arm.damping
-        self._zero = np.zeros(len(order))
-        self._upper = np.triu(np.ones((len(order), len(order)), np.bool_))
 
     def __call__(self, position: Floats, velocity: Floats) -> Motion:
         """The terms at joint ``position`` (N,) [rad] and ``velocity`` (N,) [rad/s]."""
         model, data = self._model, self._data
-        found = pinocchio.crba(model, data, position)
-        mass = np.where(self._upper, found, found.T) + self._rotors  # below the diagonal version 2 leaves zeros
-        bias = pinocchio.nonLinearEffects(model, data, position, velocity) + self._damping * velocity
-        pinocchio.computeJointJacobians(model, data, position)
-        pinocchio.forwardKinematics(model, data, position, velocity, self._zero)  # with q̈ = 0, p̈ = J̇ q̇
+        pinocchio.computeAllTerms(model, data, position, velocity)  # with q̈ = 0, so that p̈ = J̇ q̇
+        mass = data.M + self._rotors
+        data.M = mass
+        pinocchio.cholesky.decompose(model, data)
+        inverse = pinocchio.cholesky.computeMinv(model, data).copy()
+        bias = data.nle + self._damping * velocity
         place = pinocchio.updateFramePlacement(model, data, self._tool).translation.copy()
         axes = pinocchio.ReferenceFrame.LOCAL_WORLD_ALIGNED
         jacobian = pinocchio.getFrameJacobian(model, data, self._tool, axes)[:3].copy()
         drift = pinocchio.getFrameClassicalAcceleration(model, data, self._tool, axes).linear.copy()
-        return Motion(mass, np.linalg.inv(mass), bias, jacobian, drift, place, jacobian @ velocity)
+        return Motion(mass, inverse, bias, jacobian, drift, place, jacobian.dot(velocity))
 
     def gravity(self, position: Floats) -> Floats:
         """Torques (N,) [N·m] that hold the arm where it is."""

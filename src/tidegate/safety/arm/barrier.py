@@ -21,7 +21,6 @@ from tidegate.records import Floats
 from tidegate.registry import Registry
 from tidegate.robot.arm import Arm
 from tidegate.robot.dynamics import Motion
-from tidegate.settings.arm import SurfaceSettings
 
 
 class ArmPriority(IntEnum):
@@ -43,10 +42,11 @@ class ArmState:
     the window of this tick's torque; ``motion`` the dynamics here; ``free`` [rad/s²] the acceleration without torque
     and ``acceleration`` [rad/s²] the one with ``torque``, by the model.
 
-    What several barriers need of these is worked out once: ``matrix`` (2N, N), −M⁻¹ over M⁻¹; ``free_toward`` and
-    ``now_toward`` (2N,), ``free`` and ``acceleration`` towards the upper ends, then the lower ones; ``reach`` (3, N)
-    J M⁻¹; ``mobility`` (3, 3) J M⁻¹ Jᵀ [1/kg] and its largest eigenvalue ``mobility_most``; ``tool_free`` and
-    ``tool_now`` (3,) the tool point's acceleration [m/s²] with ``free`` and with ``acceleration``.
+    What several barriers need of these is worked out once. Towards the upper ends of the joints, then the lower ones:
+    ``position_toward``, ``velocity_toward``, ``free_toward``, ``now_toward`` (2N,), of which ``free`` and
+    ``acceleration`` are the last two, and ``matrix`` (2N, N), −M⁻¹ over M⁻¹. Of the tool point: ``reach`` (3, N) J M⁻¹,
+    ``mobility`` (3, 3) J M⁻¹ Jᵀ [1/kg] and its largest eigenvalue ``mobility_most``; ``tool`` (3, 2), its acceleration
+    [m/s²] with ``free`` and with ``acceleration``, and ``tool_size``, the length of the latter.
     """
 
     position: Floats
@@ -58,13 +58,15 @@ class ArmState:
     free: Floats
     acceleration: Floats
     matrix: Floats
+    position_toward: Floats
+    velocity_toward: Floats
     free_toward: Floats
     now_toward: Floats
     reach: Floats
     mobility: Floats
     mobility_most: float
-    tool_free: Floats
-    tool_now: Floats
+    tool: Floats
+    tool_size: float
 
     @classmethod
     def of(
@@ -74,8 +76,11 @@ class ArmState:
         inverse, jacobian = motion.inverse, motion.jacobian
         free = -inverse.dot(motion.bias)
         now = inverse.dot(torque) + free
+        joints = np.array((position, velocity, free, now))
+        position_toward, velocity_toward, free_toward, now_toward = np.concatenate((joints, -joints), axis=1)
         reach = jacobian.dot(inverse)
         mobility = reach.dot(jacobian.T)
+        tool = jacobian.dot(joints[2:].T) + motion.drift[:, None]
         return cls(
             position,
             velocity,
@@ -84,14 +89,16 @@ class ArmState:
             motion,
             free,
             now,
-            -toward(inverse),
-            toward(free),
-            toward(now),
+            np.concatenate((-inverse, inverse)),
+            position_toward,
+            velocity_toward,
+            free_toward,
+            now_toward,
             reach,
             mobility,
             largest_eigenvalue(mobility),
-            jacobian.dot(free) + motion.drift,
-            jacobian.dot(now) + motion.drift,
+            tool,
+            math.hypot(*tool[:, 1].tolist()),
         )
 
 
@@ -146,11 +153,6 @@ def largest_eigenvalue(matrix: Floats) -> float:
 
 LIGHTEST = 1e-9
 """Least 1/mass of the tool along the normal [1/kg]: where no joint moves it along that, it has none."""
-
-
-def surface_gap(surface: SurfaceSettings, normal: Floats, motion: Motion) -> float:
-    """From the tool point to the surface [m], ``normal`` (3,) its unit normal; negative = pressed in."""
-    return float(normal @ motion.position) - surface.offset
 
 
 arm_barriers: Registry[type[ArmBarrier]] = Registry("arm_barriers")

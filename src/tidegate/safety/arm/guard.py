@@ -23,7 +23,7 @@ POSSIBLE = 1e3
 
 
 class ArmGuard:
-    """Stands between whatever asks for torques and the joints. Nothing here raises once it is made.
+    """Stands between whatever asks for torques and the joints. No tick raises.
 
     Attributes:
         arm, dynamics, filter: what it is made of.
@@ -40,16 +40,24 @@ class ArmGuard:
         self.dynamics = Dynamics(self.arm)
         check_promises(self.arm, settings.safety.motion.samples)
         self.filter, self._backup = ArmFilter(self.arm, disable=disable), ArmBackup(self.arm)
-        self._place = np.zeros(len(self.arm.effort))
+        self._place = self._zeros = np.zeros(len(self.arm.effort))
         self._period = 1.0 / settings.safety.rate_hz
         step = self.arm.effort_rate * self._period
         self.limiter = Limiter(-self.arm.effort, self.arm.effort, step, np.zeros(len(step)))
 
     def engage(self, position: Floats, torque: Floats | None = None) -> None:
-        """Begin at joint ``position`` (N,) [rad] with ``torque`` (N,) [N·m] applied, or the one that holds the arm."""
-        self._place = np.array(position, np.float64)
-        held = self.dynamics.gravity(self._place)
-        self.limiter.last = np.clip(held if torque is None else torque, -self.arm.effort, self.arm.effort)
+        """Begin at joint ``position`` (N,) [rad] with ``torque`` (N,) [N·m] applied, or the one that holds the arm.
+
+        Raises:
+            ValueError: one of them is not (N,) finite numbers.
+        """
+        place = self._numbers(position)
+        if place is None:
+            raise ValueError(f"position is {position}; it must be {len(self._zeros)} finite numbers [rad]")
+        applied = self.dynamics.gravity(place) if torque is None else self._numbers(torque)
+        if applied is None:
+            raise ValueError(f"torque is {torque}; it must be {len(self._zeros)} finite numbers [N·m]")
+        self._place, self.limiter.last = place, np.clip(applied, -self.arm.effort, self.arm.effort)
 
     def state(self, position: Floats, velocity: Floats) -> ArmState:
         """What the barriers know at ``position`` (N,) [rad] and ``velocity`` (N,) [rad/s]."""
@@ -66,7 +74,7 @@ class ArmGuard:
             wanted: (N,) [N·m]; what is no torque is answered with the backup.
         """
         place, speed, wish = self._numbers(position), self._numbers(velocity), self._numbers(wanted)
-        if place is None or speed is None or max(np.abs(place).max(), np.abs(speed).max()) > POSSIBLE:
+        if place is None or speed is None or max(map(abs, (*place.tolist(), *speed.tolist()))) > POSSIBLE:
             self.limiter.hold(self.dynamics.gravity(self._place))  # where it was last
             return ArmFiltered(self.limiter(None), (), "", False)
         self._place = place
@@ -74,7 +82,8 @@ class ArmGuard:
         told = self.filter(state, self._backup(state) if wish is None else wish)
         if not math.isfinite(told.torque.dot(told.torque)):
             self.limiter.hold(self.dynamics.gravity(place))
-        return told._replace(torque=self.limiter(told.torque), solved=told.solved and wish is not None)
+        torque, solved = self.limiter(told.torque), told.solved and wish is not None
+        return ArmFiltered(torque, told.barriers, told.intervened, solved)
 
     def stop(self, position: Any, velocity: Any) -> ArmFiltered:
         """The torques of this tick where the arm is to stop and stand; the barriers hold."""
@@ -84,6 +93,7 @@ class ArmGuard:
         """``given`` as (N,) finite numbers, None where it is not that."""
         try:
             made = np.array(given, np.float64)
-        except (TypeError, ValueError):
+        except (TypeError, ValueError, OverflowError):
             return None
-        return made if made.shape == self.arm.effort.shape and bool(np.isfinite(made).all()) else None
+        # 0 times what is no finite number is NaN
+        return made if made.shape == self._zeros.shape and made.dot(self._zeros) == 0 else None

@@ -9,6 +9,7 @@ of it and its drift ``jerk`` − ``drift``.
 
 from __future__ import annotations
 
+import math
 from abc import abstractmethod
 from typing import ClassVar
 
@@ -16,17 +17,8 @@ import numpy as np
 
 from tidegate.records import Floats
 from tidegate.robot.arm import Arm, surface_normal
-from tidegate.safety.arm.barrier import (
-    LIGHTEST,
-    ArmBarrier,
-    ArmPriority,
-    ArmRows,
-    ArmState,
-    arm_barriers,
-    surface_gap,
-    toward,
-)
-from tidegate.safety.arm.viability import speed_bound, stop_bound, stop_delay
+from tidegate.safety.arm.barrier import LIGHTEST, ArmBarrier, ArmPriority, ArmRows, ArmState, arm_barriers, toward
+from tidegate.safety.arm.viability import SpeedBounds, StopBounds, stop_delay
 
 
 def both(array: Floats) -> Floats:
@@ -47,6 +39,8 @@ class JointBarrier(ArmBarrier):
         self._least = -self._most
         self._step = both(np.array(motion.jerk)) * self.period
         self._normal, self._identity = surface_normal(arm.settings), np.eye(len(arm.joint_names))
+        surface, error = arm.settings.safety.surface, arm.settings.safety.limits.tool_position_error
+        self._near = surface.offset + error if surface.enabled else -math.inf
 
     @abstractmethod
     def bound(self, state: ArmState) -> tuple[Floats, float]:
@@ -58,29 +52,28 @@ class JointBarrier(ArmBarrier):
         matrix, lower = state.matrix, self._lower(bound, state.free_toward, state.now_toward)
         if self.contact and self._touches(state):
             held, push = self._held(state)
-            free, now = held @ state.free - push, held @ state.acceleration - push
-            least = self._lower(bound, toward(free), toward(now))
-            matrix = np.concatenate((matrix, -toward(held @ state.motion.inverse)))
-            lower = np.concatenate((lower, least))
+            free, now = held.dot(state.free) - push, held.dot(state.acceleration) - push
+            inverse = held.dot(state.motion.inverse)
+            matrix = np.concatenate((matrix, -inverse, inverse))
+            lower = np.concatenate((lower, self._lower(bound, toward(free), toward(now))))
         return ArmRows(matrix, lower, h)
 
     def _lower(self, bound: Floats, free: Floats, now: Floats) -> Floats:
         """Lower ends (2N,) of rows on an acceleration that is ``free`` without torque and ``now`` with the last."""
-        backup = np.maximum(now - self._step, self._least)
-        lower: Floats = free - np.maximum(bound, backup)
+        lower: Floats = free - np.maximum(bound, np.maximum(now - self._step, self._least))
         return lower
 
     def _touches(self, state: ArmState) -> bool:
-        surface, error = self.settings.safety.surface, self.settings.safety.limits.tool_position_error
-        return surface.enabled and surface_gap(surface, self._normal, state.motion) <= error
+        """Whether the tool point may be as low as the surface."""
+        return float(self._normal.dot(state.motion.position)) <= self._near
 
     def _held(self, state: ArmState) -> tuple[Floats, Floats]:
         """P (N, N) and p (N,): on a rigid surface q̈ is P q̈_free − p, for the tool point has no acceleration along n."""
         motion = state.motion
-        along = self._normal @ motion.jacobian
-        push = motion.inverse @ along
-        push /= max(float(along @ push), LIGHTEST)
-        return self._identity - np.outer(push, along), push * float(self._normal @ motion.drift)
+        along = self._normal.dot(motion.jacobian)
+        push = motion.inverse.dot(along)
+        push /= max(float(along.dot(push)), LIGHTEST)
+        return self._identity - push[:, None] * along, push * float(self._normal.dot(motion.drift))
 
 
 @arm_barriers.register("acceleration")
@@ -98,7 +91,7 @@ class Acceleration(JointBarrier):
 
     def bound(self, state: ArmState) -> tuple[Floats, float]:
         """See ``JointBarrier.bound``."""
-        return self._most, float((self._most - state.now_toward).min())
+        return self._most, min((self._most - state.now_toward).tolist())
 
 
 class Foreseen(JointBarrier):
@@ -116,7 +109,6 @@ class Foreseen(JointBarrier):
         self._braking = both(np.array(motion.braking))
         self._error = self._most - self._braking
         self._jerk = both(np.array(motion.jerk) - np.array(motion.drift))
-        self._delay = stop_delay(self.period, self._most + self._error + self._braking, self._jerk)
         self._position_error, self._velocity_error = limits.position_error, limits.velocity_error
 
 
@@ -138,11 +130,12 @@ class Velocity(Foreseen):
     def __init__(self, arm: Arm) -> None:
         super().__init__(arm)
         self._fastest = both(arm.velocity) - self._velocity_error
+        self._allowed = SpeedBounds(self.period, self._jerk)
 
     def bound(self, state: ArmState) -> tuple[Floats, float]:
         """See ``JointBarrier.bound``."""
-        room = self._fastest - toward(state.velocity)
-        return speed_bound(room, self.period, self._jerk) - self._error, float(room.min())
+        room = self._fastest - state.velocity_toward
+        return self._allowed(room) - self._error, min(room.tolist())
 
 
 @arm_barriers.register("position")
@@ -164,11 +157,14 @@ class Position(Foreseen):
     def __init__(self, arm: Arm) -> None:
         super().__init__(arm)
         self._ends = np.concatenate((arm.upper, -arm.lower)) - self._position_error
-        self._twice = 2 * self._braking
+        self._twice, self._standing = 2 * self._braking, np.zeros(len(self._braking))
+        self._margin = np.full(len(self._braking), self._velocity_error)
+        delay = stop_delay(self.period, self._most + self._error + self._braking, self._jerk)
+        self._allowed = StopBounds(delay, self._braking)
 
     def bound(self, state: ArmState) -> tuple[Floats, float]:
         """See ``JointBarrier.bound``."""
-        gap = self._ends - toward(state.position)
-        speed = toward(state.velocity) + self._velocity_error
-        way = np.square(np.maximum(speed, 0.0)) / self._twice
-        return stop_bound(gap, speed, self._delay, self._braking) - self._error, float((gap - way).min())
+        gap = self._ends - state.position_toward
+        speed = state.velocity_toward + self._margin
+        way = np.square(np.maximum(speed, self._standing)) / self._twice
+        return self._allowed(gap, speed) - self._error, min((gap - way).tolist())

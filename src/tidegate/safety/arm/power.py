@@ -8,7 +8,7 @@ import numpy as np
 from tidegate.records import Floats
 from tidegate.robot.arm import Arm
 from tidegate.robot.dynamics import Motion
-from tidegate.safety.arm.barrier import ArmBarrier, ArmPriority, ArmRows, ArmState, arm_barriers, toward
+from tidegate.safety.arm.barrier import ArmBarrier, ArmPriority, ArmRows, ArmState, arm_barriers
 from tidegate.safety.arm.viability import speed_bound
 
 
@@ -26,7 +26,7 @@ def power_demand(motion: Motion, velocity: Floats, acceleration: Floats) -> tupl
     size = np.hypot(momentum, 1e-3 * mass.dot(acceleration))
     slope = mass.dot(acceleration * momentum / size)
     both, side = float(size.dot(acceleration)), float(bias.dot(velocity))
-    return np.array((both + side, both - side)), np.concatenate((slope + bias, slope - bias)).reshape(2, -1)
+    return np.array((both + side, both - side)), np.array((slope + bias, slope - bias))
 
 
 @arm_barriers.register("power")
@@ -51,7 +51,8 @@ class Power(ArmBarrier):
         self._most = np.array(motion.acceleration)
         self._least = -self._most
         self._step = np.array(motion.jerk) * self.period
-        self._damping = arm.settings.safety.filter.stop_damping
+        self._brakes = np.full(len(self._most), -arm.settings.safety.filter.stop_damping)
+        self._period = np.array(self.period)
         error = self._most - np.array(motion.braking)
         self._gain = (self._step + error) * self.period + limits.velocity_error
         jerk = np.array(motion.jerk) - np.array(motion.drift)
@@ -60,18 +61,22 @@ class Power(ArmBarrier):
     def rows(self, state: ArmState) -> ArmRows:
         """See ``ArmBarrier.rows``."""
         velocity, now, low, high = state.velocity, state.acceleration, state.low, state.high
-        gain = np.abs(now) * self.period + self._gain
-        limit = self._limit - float(np.maximum(-low, high).dot(gain))
+        limit = self._limit - float(np.maximum(-low, high).dot(np.abs(now) * self._period + self._gain))
         middle, reach = float(velocity.dot(low + high)) / 2, float(np.abs(velocity).dot(high - low)) / 2
-        demand, slope = power_demand(state.motion, velocity, self._most)
-        size = np.abs(slope)
-        jerk, error, still = size.dot(self._rates).T
-        allowed = speed_bound(limit - demand - still, self.period, jerk) - error - self._drift
-        target = np.minimum(np.maximum(-self._damping * velocity, self._least), self._most)
-        backup = now + np.minimum(np.maximum(target - now, -self._step), self._step)
         # no power row asks for more than all torques at their ends give
-        ends = np.array((min(-limit, reach - middle), min(-limit, reach + middle)))
-        lower = slope.dot(state.free) - np.maximum(allowed, slope.dot(backup))
-        matrix = np.concatenate((toward(velocity).reshape(2, -1), slope.dot(state.motion.inverse)))
+        lower = [min(-limit, reach - middle), min(-limit, reach + middle)]
+        demand, slope = power_demand(state.motion, velocity, self._most)
+        target = (self._brakes * velocity).clip(self._least, self._most)
+        backup = target.clip(now - self._step, now + self._step)
+        for taken, (jerk, error, still), free, least in zip(
+            demand.tolist(),
+            np.abs(slope).dot(self._rates).tolist(),
+            slope.dot(state.free).tolist(),
+            slope.dot(backup).tolist(),
+            strict=True,
+        ):
+            allowed = speed_bound(limit - taken - still, self.period, jerk) - error - self._drift
+            lower.append(free - max(allowed, least))
+        matrix = np.concatenate((state.velocity_toward.reshape(2, -1), slope.dot(state.motion.inverse)))
         h = self._limit - max(abs(float(state.torque.dot(velocity))), *demand.tolist())
-        return ArmRows(-matrix, np.concatenate((ends, lower)), h)
+        return ArmRows(-matrix, np.array(lower), h)

@@ -10,7 +10,7 @@ import numpy as np
 from tidegate.records import Floats
 from tidegate.robot.arm import Arm, surface_normal
 from tidegate.robot.car import GRAVITY
-from tidegate.safety.arm.barrier import LIGHTEST, ArmBarrier, ArmPriority, ArmRows, ArmState, arm_barriers, surface_gap
+from tidegate.safety.arm.barrier import LIGHTEST, ArmBarrier, ArmPriority, ArmRows, ArmState, arm_barriers
 from tidegate.safety.arm.viability import speed_bound, stop_bound, stop_delay
 
 STILL = 1e-3
@@ -18,7 +18,7 @@ STILL = 1e-3
 
 
 class ToolBarrier(ArmBarrier):
-    """One row: the acceleration of the tool point along a direction, x·p̈ ≤ bound, with p̈ = J q̈ + J̇ q̇.
+    """One row: the acceleration of the tool point against a direction x, −x·p̈ ≤ bound, with p̈ = J q̈ + J̇ q̇.
 
     The backup takes it to −``tool_braking`` at ``tool_jerk``, of which drift leaves ``tool_jerk`` − ``tool_drift``, and
     beyond the model's error e: a payload that is off by Δ pushes the tool point with (I/Δ ∓ J M⁻¹ Jᵀ)⁻¹ (p̈ − g), and
@@ -32,23 +32,25 @@ class ToolBarrier(ArmBarrier):
         self._jerk = self._limits.tool_jerk - self._limits.tool_drift
         self._payload_error = arm.settings.arm.payload_error
         self._torque_error = np.array(arm.settings.arm.torque_error)
+        self._unsure = np.full(len(self._torque_error), self._limits.velocity_error)
 
-    def row(self, state: ArmState, direction: Floats, allowed: float, h: float) -> ArmRows:
-        """x·p̈ ≤ ``allowed`` [m/s²], whatever the model's error, but no less than the backup reaches; x (3,)."""
-        along = direction.dot(state.reach)
-        error = self._error(state, direction, along)
-        backup = max(float(direction.dot(state.tool_now)) - self._step, -self._limits.tool_braking - error)
-        lower = float(direction.dot(state.tool_free)) - max(allowed - error, backup)
-        return ArmRows(-along[None], np.array([lower]), h)
+    def row(self, state: ArmState, away: Floats, allowed: float, h: float) -> ArmRows:
+        """−x·p̈ ≤ ``allowed`` [m/s²], whatever the model's error, but no less than the backup reaches; x (3,) is
+        ``away`` from the limit."""
+        along = away.dot(state.reach)
+        error = self._error(state, away, along)
+        free, now = away.dot(state.tool).tolist()
+        backup = max(-now - self._step, -self._limits.tool_braking - error)
+        return ArmRows(along[None], np.array((-free - max(allowed - error, backup),)), h)
 
-    def _error(self, state: ArmState, direction: Floats, along: Floats) -> float:
+    def _error(self, state: ArmState, away: Floats, along: Floats) -> float:
         """e [m/s²]; ``along`` (N,) is x·J M⁻¹."""
-        most = math.hypot(*state.tool_now.tolist()) + GRAVITY + self._step + self._limits.tool_braking
+        most = state.tool_size + GRAVITY + self._step + self._limits.tool_braking
         # the model's own payload is part of 1/mobility, so that this is below 1
         share = self._payload_error * state.mobility_most
         push = self._payload_error / (1 - share) * most
         balance = np.abs(along).dot(self._torque_error)
-        return push * math.hypot(*direction.dot(state.mobility).tolist()) + float(balance)
+        return push * math.hypot(*away.dot(state.mobility).tolist()) + float(balance)
 
 
 @arm_barriers.register("tool_speed")
@@ -71,12 +73,12 @@ class ToolSpeed(ToolBarrier):
         speed = math.hypot(*motion.velocity.tolist())
         if speed < STILL:
             return self.nothing()
-        direction = motion.velocity / speed
-        gained = self.period * math.hypot(*state.tool_now.tolist())
-        error = self._limits.velocity_error * float(np.abs(direction.dot(motion.jacobian)).sum())
+        away = motion.velocity / -speed
+        gained = self.period * state.tool_size
+        error = float(np.abs(away.dot(motion.jacobian)).dot(self._unsure))
         room = most - speed - error - gained * gained / (2 * most)
-        allowed = float(speed_bound(np.array(room), self.period, self._jerk))
-        return self.row(state, direction, allowed, most - speed)
+        allowed = speed_bound(room, self.period, self._jerk)
+        return self.row(state, away, allowed, most - speed)
 
 
 class SurfaceBarrier(ToolBarrier):
@@ -90,11 +92,11 @@ class SurfaceBarrier(ToolBarrier):
 
     def gap(self, state: ArmState) -> float:
         """From the tool point to where it must stop or may touch [m]."""
-        return surface_gap(self._surface, self._normal, state.motion) - self._surface.clearance
+        return float(self._normal.dot(state.motion.position)) - self._surface.offset - self._surface.clearance
 
     def lightness(self, state: ArmState) -> float:
         """λ = n·J M⁻¹ Jᵀ n [1/kg], the inverse of the tool's effective mass along the normal."""
-        return float(self._normal.dot(state.mobility).dot(self._normal))
+        return max(float(self._normal.dot(state.mobility).dot(self._normal)), 0.0)  # rounding may leave less
 
 
 @arm_barriers.register("force")
@@ -120,8 +122,8 @@ class Force(SurfaceBarrier):
         if not self._surface.enabled or self.gap(state) > self._surface.zone:
             return self.nothing()
         lightness = max(self.lightness(state), LIGHTEST)
-        now = -float(self._normal.dot(state.tool_now))
-        return self.row(state, -self._normal, self._most * lightness, self._most - now / lightness)
+        now = -float(self._normal.dot(state.tool[:, 1]))
+        return self.row(state, self._normal, self._most * lightness, self._most - now / lightness)
 
 
 @arm_barriers.register("approach")
@@ -142,8 +144,8 @@ class Approach(SurfaceBarrier):
 
     def __init__(self, arm: Arm) -> None:
         super().__init__(arm)
-        motion = arm.settings.safety.motion
-        self._acceleration = np.array(motion.acceleration)
+        acceleration = arm.settings.safety.motion.acceleration
+        self._most = np.array([(self._limits.velocity_error, most) for most in acceleration])  # of each joint
         share, surface = arm.settings.safety.surface.static_share, arm.settings.safety.surface
         self._blow = surface.force_max * math.sqrt((1 - 2 * share) / surface.stiffness)
 
@@ -152,18 +154,19 @@ class Approach(SurfaceBarrier):
         surface, limits = self._surface, self._limits
         if not surface.enabled:
             return self.nothing()
-        motion, moved = state.motion, np.abs(self._normal.dot(state.motion.jacobian))
-        speed = limits.velocity_error * float(moved.sum()) - float(self._normal.dot(motion.velocity))
+        motion = state.motion
+        error, pushed = np.abs(self._normal.dot(motion.jacobian)).dot(self._most).tolist()
+        speed = error - float(self._normal.dot(motion.velocity))
         gap = self.gap(state) - limits.tool_position_error
         touching = 0.0 if surface.clearance > 0 else self.touching(state)
         way = touching * touching / (2 * limits.tool_braking)
-        most = float(moved.dot(self._acceleration)) + abs(float(self._normal.dot(motion.drift)))
+        most = pushed + abs(float(self._normal.dot(motion.drift)))
         delay = stop_delay(self.period, most + limits.tool_braking, self._jerk)
         left = gap if surface.clearance > 0 else max(gap, 0.0) + way
-        allowed = float(stop_bound(np.array(left), np.array(speed), delay, limits.tool_braking))
+        allowed = stop_bound(left, speed, delay, limits.tool_braking)
         if touching > 0:
-            allowed = max(allowed, float(speed_bound(np.array(touching - speed), self.period, self._jerk)))
-        return self.row(state, -self._normal, allowed, math.sqrt(2 * limits.tool_braking * max(left, 0.0)) - speed)
+            allowed = max(allowed, speed_bound(touching - speed, self.period, self._jerk))
+        return self.row(state, self._normal, allowed, math.sqrt(2 * limits.tool_braking * max(left, 0.0)) - speed)
 
     def touching(self, state: ArmState) -> float:
         """c [m/s], the speed with which the surface may be touched."""
