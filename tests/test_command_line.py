@@ -79,6 +79,13 @@ def cut(place: Path) -> Path:
     return bag
 
 
+def note(place: Path) -> Path:
+    """A file where a folder is wanted."""
+    file = place / "note.txt"
+    file.write_text("a note\n", "utf-8")
+    return file
+
+
 CASES: dict[str, tuple[Callable[[Path], tuple[str | Path, ...]], str]] = {
     "missing bundle": (lambda place: (*DRIVE, "--bundle", place / "none"), "none: no such bundle"),
     "altered bundle": (lambda place: (*DRIVE, "--bundle", altered(place)), "weights.safetensors: is corrupt"),
@@ -93,6 +100,19 @@ CASES: dict[str, tuple[Callable[[Path], tuple[str | Path, ...]], str]] = {
     ),
     "truncated bag": (lambda place: ("replay", cut(place)), "road: is cut off or corrupt, no message can be read"),
     "no bag": (lambda place: ("info", place / "none"), "none: no such bag"),
+    "results into a file": (lambda place: (*DRIVE[:-1], note(place)), "note.txt: cannot be used (Not a directory)"),
+    "results below a file": (
+        lambda place: ("inspect", BUNDLE, "--svg", note(place) / "a.svg"),
+        "note.txt: cannot be used (File exists)",
+    ),
+    "page over a folder": (lambda place: ("replay", GOLDEN, "--html", place), "cannot be used (Is a directory)"),
+    "training into a file": (
+        lambda place: ("train", "--bags", GOLDEN, "--work", note(place)),
+        "note.txt: cannot be used (Not a directory)",
+    ),
+    "part that is none": (lambda place: ("replay", GOLDEN, "--disable", "lnae"), "cannot disable 'lnae'; parts are"),
+    "no scene": (lambda place: ("cause", "--scene", "", "--out", "out"), "name at least one scene"),
+    "namespace": (lambda place: ("doctor", "--namespace", "a b"), "--namespace is 'a b'; it must be letters"),
 }
 
 

@@ -48,7 +48,8 @@ EXTRA = {  # command → the extra of the package that it needs
 
 
 DISK = {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM}
-"""Faults of the place that a command was told to write to: full, read-only, somebody else's."""
+"""Faults of the place that a command was told to write to, which may come without its name: full, read-only, somebody
+else's. With a name any fault is one: a folder where a file is wanted, a file where a folder is."""
 
 MODULE = {"import": "import_data", "export-dataset": "export_dataset"}
 """Where the name of a command is none in Python."""
@@ -117,7 +118,7 @@ def main() -> None:
     except TidegateError as error:
         _refuse(str(error))
     except OSError as error:
-        if error.errno not in DISK:
+        if error.filename is None and error.errno not in DISK:
             raise
         _refuse(f"{error.filename or 'a file'}: cannot be used ({error.strerror})")
 

@@ -16,7 +16,7 @@ from tidegate.calibration.findings import Finding, Verdict, find, told, unsafe
 from tidegate.calibration.manoeuvre import drive_manoeuvre
 from tidegate.calibration.patch import settings_patch
 from tidegate.calibration.recording import read_recording
-from tidegate.cli.common import Remap
+from tidegate.cli.common import Remap, check_file
 from tidegate.evaluation.campaign import parse_seeds
 from tidegate.robot import Car
 from tidegate.settings import load_settings
@@ -49,6 +49,8 @@ def calibrate(
     settings = load_settings(config or share_path("config/car.yaml"))
     car, console = Car.from_settings(settings), Console()
     console.width = max(console.width, WIDTH)
+    if out is not None:
+        check_file(out)
     if bags:
         period = 1 / settings.safety.rate_hz
         named = remappings(remap or ())

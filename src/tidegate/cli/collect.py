@@ -10,6 +10,7 @@ import typer
 from rich.console import Console
 from rich.progress import Progress
 
+from tidegate.cli.common import check_folder
 from tidegate.learning.recipe import load_recipe
 from tidegate.share import share_path
 
@@ -28,6 +29,7 @@ def collect(
     from tidegate.learning.collect import plan_drives
 
     known = load_recipe(recipe)
+    check_folder(out)
     plans = plan_drives(
         (config or share_path("config/car.yaml")).resolve(),
         out,

@@ -59,7 +59,7 @@ def demo(
     out: Annotated[Path, typer.Option(help="folder for bag, drive.mp4, report.html and summary.json")] = Path(
         "out/demo"
     ),
-    seed: Annotated[int, typer.Option(help="of the road, its light and the sensors' noise")] = 2000,
+    seed: Annotated[int, typer.Option(min=0, help="of the road, its light and the sensors' noise")] = 2000,
     bundle: Annotated[Path | None, typer.Option(help="model to drive with; default models/car-ltc19")] = None,
     config: Annotated[Path | None, typer.Option(help="robot's settings")] = None,
 ) -> None:

@@ -12,6 +12,7 @@ import typer
 from rich.console import Console
 
 from tidegate.bundle import Bundle
+from tidegate.cli.common import check_folder
 from tidegate.errors import SceneError, SettingsError
 from tidegate.evaluation.campaign import parse_seeds
 from tidegate.evaluation.rollout import Task, check_task
@@ -56,6 +57,7 @@ def distil(
     loaded = Bundle.load(model, load_settings(path).vehicle.name)
     task = Task(str(path), str(model), scene, 0, filtered=False, longest_s=seconds)
     check_task(task)
+    check_folder(out)
     console = Console()
     with console.status("distilling"):
         tree, fitted, made = distil_policy(task, fit_seeds, rounds, leaf, leaves, processes, console.print)

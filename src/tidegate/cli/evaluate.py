@@ -11,7 +11,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from tidegate.cli.common import campaign_bar, names
+from tidegate.cli.common import campaign_bar, check_folder, names
 from tidegate.errors import SettingsError
 from tidegate.evaluation.campaign import paced, parse_seeds, run_campaign, write_evaluation
 from tidegate.evaluation.metrics import Run
@@ -60,6 +60,7 @@ def evaluate(
         for seed in parse_seeds(seeds)
     ]
     check_task(tasks[0])
+    check_folder(out)
     console = Console()
     with campaign_bar(console) as progress:
         bar = progress.add_task(f"{scene}, filter {safety_filter}", total=len(tasks))

@@ -14,7 +14,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from tidegate.bag import BagReader, frames_at
-from tidegate.cli.common import json_text
+from tidegate.cli.common import check_file, json_text
 from tidegate.cli.curate import look_at
 from tidegate.cli.info import WIDTH
 from tidegate.curation import tables
@@ -34,6 +34,8 @@ def inspect_bags(
     bags: Sequence[Path], settings: Settings, rules: Rules, work: Path, remap: Mapping[str, str], html: Path | None
 ) -> None:
     """Print tables, and write the page and its JSON where ``html`` says."""
+    if html is not None:
+        check_file(html)
     console = Console(highlight=False)
     console.width = max(console.width, WIDTH)
     notes = Notes(rules, settings.perception, Car.from_settings(settings).effective_mass)

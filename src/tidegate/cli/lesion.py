@@ -16,7 +16,7 @@ from rich.table import Table
 
 from tidegate.attack.campaign import run_jobs, shared_facts
 from tidegate.bundle import Bundle
-from tidegate.cli.common import campaign_bar, names
+from tidegate.cli.common import campaign_bar, check_folder, names
 from tidegate.errors import SettingsError
 from tidegate.evaluation.campaign import parse_seeds
 from tidegate.evaluation.rollout import Task, check_task
@@ -62,6 +62,7 @@ def lesion(
     roads = [(one, seed) for seed, one in product(parse_seeds(seeds), names(scene))]
     for one in names(scene):
         check_task(Task(str(path), str(model), one, roads[0][1]))
+    check_folder(out)
     facts = shared_facts(str(path), str(model))
     console = Console()
 

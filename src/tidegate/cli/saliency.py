@@ -13,7 +13,7 @@ from rich.table import Table
 
 from tidegate.bundle import Bundle
 from tidegate.cli.cause import SCENES, each_world
-from tidegate.cli.common import json_text, names
+from tidegate.cli.common import check_folder, json_text, names
 from tidegate.evaluation.campaign import parse_seeds
 from tidegate.insight.moments import jobs
 from tidegate.insight.saliency import METHODS, judge_world
@@ -37,6 +37,7 @@ def saliency(
 ) -> None:
     """Where the network looks, by three methods, and whether the command really depends on it."""
     path, model = str(config or share_path("config/car.yaml")), str(bundle or share_path("models/car-ltc19"))
+    check_folder(out)
     loaded = Bundle.load(model, load_settings(path).vehicle.name)
     todo = jobs(path, model, names(scene), parse_seeds(seeds), moments)
     console = Console()

@@ -13,7 +13,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.progress import TimeRemainingColumn as Remaining
 
 from tidegate.bag import remappings
-from tidegate.cli.common import Remap
+from tidegate.cli.common import Remap, check_folder
 from tidegate.errors import SettingsError
 from tidegate.learning.recipe import load_recipe
 from tidegate.share import share_path
@@ -43,6 +43,8 @@ def train(
     if plan and remap:
         raise SettingsError("--remap: a plan has the names of topics that it was made with")
     named = remappings(remap or ())
+    for folder in (out, work):
+        check_folder(folder)
     from tidegate.learning.pipeline import Listener, Pipeline  # torch takes seconds to import
 
     console = Console()

@@ -17,7 +17,7 @@ from tidegate.simulation.gazebo import write_world
 def world(
     out: Annotated[Path, typer.Option(help="folder to write; absent or empty")],
     scene: Annotated[str, typer.Option(help="what to drive in; without vehicles")] = "road",
-    seed: Annotated[int, typer.Option(help="of the road, its hills, plants and light")] = 0,
+    seed: Annotated[int, typer.Option(min=0, help="of the road, its hills, plants and light")] = 0,
     config: Annotated[Path | None, typer.Option(help="robot's settings: the physics step")] = None,
 ) -> None:
     """Write world.sdf with its meshes and textures: the road that the embedded world makes of the same seed."""
