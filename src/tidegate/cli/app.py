@@ -4,7 +4,10 @@
 from __future__ import annotations
 
 import errno
+import signal
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from importlib import import_module
 from typing import Any
 
@@ -68,7 +71,8 @@ class Commands(TyperGroup):
             return None
         try:
             module = MODULE.get(name, name)
-            function = getattr(import_module(f"tidegate.cli.{module}"), module)
+            with _ctrl_c_waits():
+                function = getattr(import_module(f"tidegate.cli.{module}"), module)
         except ImportError as error:
             return _absent(name, error)
         single = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
@@ -86,6 +90,16 @@ class Commands(TyperGroup):
         except KeyboardInterrupt:
             Console(stderr=True).print("broken off by Ctrl-C")
             ctx.exit(130)
+
+
+@contextmanager
+def _ctrl_c_waits() -> Iterator[None]:
+    """Within, Ctrl-C is put off: an extension that it breaks off while it is imported looks like one that is absent."""
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def _absent(name: str, cause: ImportError) -> TyperCommand:
