@@ -165,3 +165,9 @@ def test_help_shows_the_units_of_options(tmp_path: Path) -> None:
 def test_a_full_disk_is_one_line_whatever_was_to_be_written(tmp_path: Path) -> None:
     ended = called(tmp_path, "inspect", BUNDLE, "--svg", "/dev/full")
     assert (ended.returncode, ended.stderr) == (2, "error: a file: cannot be used (No space left on device)\n")
+
+
+def test_a_name_with_brackets_is_printed_as_it_is(tmp_path: Path) -> None:
+    done = called(tmp_path, "inspect", BUNDLE, "--svg", "[b] of [bold] car.svg")
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.endswith("wiring drawn to [b] of [bold] car.svg\n")

@@ -9,6 +9,7 @@ from typing import Annotated
 
 import typer
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 from tidegate.bag import BagReader, remappings
@@ -62,7 +63,7 @@ def calibrate(
     findings: list[Finding] = []
     for recording in recordings:
         found = find(recording, settings, car)
-        console.print(f"[bold]{recording.source}[/], {recording.duration:.0f} s", soft_wrap=True)
+        console.print(f"[bold]{escape(str(recording.source))}[/], {recording.duration:.0f} s", soft_wrap=True)
         console.print(_table(found))
         for reason in dict.fromkeys(finding.measured for finding in found if isinstance(finding.measured, str)):
             console.print(f"[yellow]not measured:[/] {reason}", soft_wrap=True)
@@ -70,7 +71,7 @@ def calibrate(
     if out is not None:
         out.parent.mkdir(parents=True, exist_ok=True)
         out.write_text(settings_patch(findings, settings), encoding="utf-8")
-        console.print(f"settings: {out}", soft_wrap=True)
+        console.print(f"settings: {escape(str(out))}", soft_wrap=True)
     wrong = unsafe(findings)
     for key in dict.fromkeys(finding.key for finding in wrong):
         remedies = {finding.remedy for finding in wrong if finding.key == key} - {""}

@@ -10,6 +10,7 @@ from typing import Annotated, Any, TypeVar
 
 import typer
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 from tidegate.bundle import Bundle
@@ -80,7 +81,7 @@ def cause(
         write_png(out / f"{job.scene}.png", sheet(list(worlds[job].pictures.items()), 4))
     console.print(cause_table(told["ways"]))
     console.print(_summed_up(told), soft_wrap=True, highlight=False)
-    console.print(f"figures and pictures: {out}", soft_wrap=True)
+    console.print(f"figures and pictures: {escape(str(out))}", soft_wrap=True)
 
 
 def cause_table(ways: list[dict[str, Any]]) -> Table:

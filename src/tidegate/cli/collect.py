@@ -8,6 +8,7 @@ from typing import Annotated
 
 import typer
 from rich.console import Console
+from rich.markup import escape
 from rich.progress import Progress
 
 from tidegate.cli.common import check_folder
@@ -43,4 +44,4 @@ def collect(
     with Progress(console=console) as progress:
         bar = progress.add_task("recording", total=len(plans))
         record(plans, processes, lambda path: progress.advance(bar))
-    console.print(f"bags: {out}", soft_wrap=True)
+    console.print(f"bags: {escape(str(out))}", soft_wrap=True)

@@ -10,6 +10,7 @@ from typing import Annotated
 
 import typer
 from rich.console import Console
+from rich.markup import escape
 
 from tidegate.bundle import Bundle
 from tidegate.cli.common import check_folder
@@ -88,4 +89,4 @@ def distil(
     console.print(told["tree"], soft_wrap=True, highlight=False, markup=False)
     faith = told["r2"][leaf]["held_out"]
     console.print(f"held-out states: R² {faith['force']:.3f} of the force, {faith['curvature']:.3f} of the curvature")
-    console.print(f"written: {', '.join([*files, 'tree.json'])} in {out}", soft_wrap=True)
+    console.print(f"written: {', '.join([*files, 'tree.json'])} in {escape(str(out))}", soft_wrap=True)

@@ -9,6 +9,7 @@ from typing import Annotated
 
 import typer
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 from tidegate.cli.common import campaign_bar, check_folder, names
@@ -80,7 +81,7 @@ def evaluate(
     )
     if not paced(tasks[0]):
         console.print(f"the pace was not judged: no expert drives in {simulator}", soft_wrap=True)
-    console.print(f"figures: {written}", soft_wrap=True)
+    console.print(f"figures: {escape(str(written))}", soft_wrap=True)
 
 
 def runs_table(runs: list[Run]) -> Table:

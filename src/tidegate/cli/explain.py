@@ -11,6 +11,7 @@ from typing import Annotated
 
 import typer
 from rich.console import Console
+from rich.markup import escape
 from rich.progress import Progress
 
 from tidegate.bag import BagReader
@@ -101,7 +102,7 @@ def explain(
     written.write_text(text, encoding="utf-8")
     beside = out / "neurons.json"
     beside.write_text(json.dumps(found.as_dict(), indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
-    console.print(f"report: {written}, numbers of the neurons: {beside}", soft_wrap=True)
+    console.print(f"report: {escape(str(written))}, numbers of the neurons: {escape(str(beside))}", soft_wrap=True)
 
 
 def _seconds(option: str, text: str, least: float) -> float:
@@ -137,7 +138,10 @@ def _explain_moment(console: Console, question: Question, out: Path) -> None:
     beside.write_text(json.dumps(answer.told, ensure_ascii=False, allow_nan=False) + "\n", encoding="utf-8")
     for one in those_around(answer.told["interventions"], answer.told["begin_s"], answer.told["end_s"]):
         console.print(one["sentence"], soft_wrap=True, highlight=False, markup=False)
-    console.print(f"page: {target} ({target.stat().st_size / 1e6:.1f} MB), numbers: {beside}", soft_wrap=True)
+    console.print(
+        f"page: {escape(str(target))} ({target.stat().st_size / 1e6:.1f} MB), numbers: {escape(str(beside))}",
+        soft_wrap=True,
+    )
 
 
 def explanations(

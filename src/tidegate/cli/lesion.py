@@ -12,6 +12,7 @@ from typing import Annotated, Any
 
 import typer
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 from tidegate.attack.campaign import run_jobs, shared_facts
@@ -88,7 +89,7 @@ def lesion(
     (out / FIGURE).write_text(lesion_bars(told["lesions"]), encoding="utf-8")
     console.print(lesion_table(told["lesions"]))
     console.print(_summed_up(told), soft_wrap=True)
-    console.print(f"figures: {out / FINDINGS}, {out / FIGURE}", soft_wrap=True)
+    console.print(f"figures: {escape(str(out / FINDINGS))}, {escape(str(out / FIGURE))}", soft_wrap=True)
 
 
 def lesion_table(rows: Sequence[dict[str, Any]]) -> Table:

@@ -8,6 +8,7 @@ from typing import Annotated
 
 import typer
 from rich.console import Console
+from rich.markup import escape
 
 from tidegate.bag import folder_named
 from tidegate.cli.common import known_namespace
@@ -57,6 +58,6 @@ def record(
         *remap_flags(("__ns", f"/{namespace.strip('/')}"), INSIDE, CLOCK_INSIDE),
     ]
     places = " and ".join(str(place) for place in (folder, snapshots) if place is not None)
-    Console().print(f"recording into {places or 'nothing'}; Ctrl-C ends it")
+    Console().print(f"recording into {escape(places) or 'nothing'}; Ctrl-C ends it")
     code = run("tidegate.nodes.recorder_node", "RecorderNode", flags)
     raise typer.Exit(code)

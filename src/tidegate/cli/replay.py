@@ -103,7 +103,7 @@ def replay(
     cut_off = ["the recording was interrupted; it was read up to there"] * reader.interrupted
     notes = [Note(text) for text in (*cut_off, *reader.problems, *([other] if other else []))] + list(mine.notes)
     if update_reference:
-        console.print(f"reference: {_keep(bag, path, mine)}")
+        console.print(f"reference: {escape(str(_keep(bag, path, mine)))}")
         return
     if kept is None and rival is None:
         ours, theirs = against_record(mine)
@@ -120,14 +120,14 @@ def replay(
         notes += missing_records(ours, theirs)
     ignored = [word for text in ignore or () for word in names(text)]
     found = compare(ours, theirs, full_scales(model, settings), mine.start, tolerances, ignored)
-    console.print(_table(f"{bag}: {mine.frames} frames, {mine.ticks} ticks", found))
+    console.print(_table(f"{escape(str(bag))}: {mine.frames} frames, {mine.ticks} ticks", found))
     for note in notes:
         console.print(f"[yellow]{escape(note.line(None if every else LISTED))}")
     console.print(f"[bold]{agreement(found)}")
     if html is not None:
         sides = ("now", against) if against in (RECORDED, REFERENCE) else (path.name, Path(against).name)
         _write_page(html, bag, sides, found, [note.line() for note in notes])
-        console.print(f"page: {html}")
+        console.print(f"page: {escape(str(html))}")
     if not found:
         raise BagError(f"{bag}: {agreement(found)}")
     if any(one.since is not None for one in found):

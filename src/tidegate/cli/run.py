@@ -9,6 +9,7 @@ from typing import Annotated
 
 import typer
 from rich.console import Console
+from rich.markup import escape
 
 from tidegate.bag import folder_named
 from tidegate.cli.common import known_namespace, names
@@ -62,7 +63,7 @@ def run(
         )
     console.print(result(summary))
     if bag is not None:
-        console.print(f"bag: {bag}")
+        console.print(f"bag: {escape(str(bag))}")
 
 
 def said(status: Status) -> str:

@@ -9,6 +9,7 @@ from typing import Annotated, Any
 
 import typer
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 from tidegate.bundle import Bundle
@@ -58,7 +59,7 @@ def saliency(
     write_png(out / "saliency.png", pictures([worlds[job][0] for job in todo[:SHOWN]]))
     console.print(shares_table(told))
     console.print(faith_table(told))
-    console.print(f"figures and pictures: {out}", soft_wrap=True)
+    console.print(f"figures and pictures: {escape(str(out))}", soft_wrap=True)
 
 
 def shares_table(told: dict[str, Any]) -> Table:

@@ -9,6 +9,7 @@ from typing import Annotated
 
 import typer
 from rich.console import Console
+from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.progress import TimeRemainingColumn as Remaining
 
@@ -73,7 +74,7 @@ def train(
             "the frames"
         )
     console.print(f"{lane}; {bundle.training['durations_s']['total'] / 60:.1f} min in all", soft_wrap=True)
-    console.print(f"bundle: {out}", soft_wrap=True)
+    console.print(f"bundle: {escape(str(out))}", soft_wrap=True)
 
 
 class Bars:

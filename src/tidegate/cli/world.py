@@ -8,6 +8,7 @@ from typing import Annotated
 
 import typer
 from rich.console import Console
+from rich.markup import escape
 
 from tidegate.settings import load_settings
 from tidegate.share import share_path
@@ -22,4 +23,4 @@ def world(
 ) -> None:
     """Write world.sdf with its meshes and textures: the road that the embedded world makes of the same seed."""
     made = write_world(load_settings(config or share_path("config/car.yaml")), scene, seed, out)
-    Console().print(f"written: {made}", soft_wrap=True)
+    Console().print(f"written: {escape(str(made))}", soft_wrap=True)
