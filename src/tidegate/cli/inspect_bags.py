@@ -52,7 +52,9 @@ def inspect_bags(
             console.print(_table(head, rows))
     if html is not None:
         write_page(html, found, seen, notes, remap)
-        console.print(f"page: {escape(str(html))}, and {escape(html.with_suffix('.json').name)} beside it", soft_wrap=True)
+        console.print(
+            f"page: {escape(str(html))}, and {escape(html.with_suffix('.json').name)} beside it", soft_wrap=True
+        )
 
 
 def write_page(html: Path, found: Inspection, seen: Seen, notes: Notes, remap: Mapping[str, str]) -> None:
