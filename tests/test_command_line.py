@@ -79,6 +79,13 @@ def cut(place: Path) -> Path:
     return bag
 
 
+def note(place: Path) -> Path:
+    """A file where a folder is wanted."""
+    file = place / "note.txt"
+    file.write_text("a note\n", "utf-8")
+    return file
+
+
 CASES: dict[str, tuple[Callable[[Path], tuple[str | Path, ...]], str]] = {
     "missing bundle": (lambda place: (*DRIVE, "--bundle", place / "none"), "none: no such bundle"),
     "altered bundle": (lambda place: (*DRIVE, "--bundle", altered(place)), "weights.safetensors: is corrupt"),
@@ -93,6 +100,19 @@ CASES: dict[str, tuple[Callable[[Path], tuple[str | Path, ...]], str]] = {
     ),
     "truncated bag": (lambda place: ("replay", cut(place)), "road: is cut off or corrupt, no message can be read"),
     "no bag": (lambda place: ("info", place / "none"), "none: no such bag"),
+    "results into a file": (lambda place: (*DRIVE[:-1], note(place)), "note.txt: cannot be used (Not a directory)"),
+    "results below a file": (
+        lambda place: ("inspect", BUNDLE, "--svg", note(place) / "a.svg"),
+        "note.txt: cannot be used (File exists)",
+    ),
+    "page over a folder": (lambda place: ("replay", GOLDEN, "--html", place), "cannot be used (Is a directory)"),
+    "training into a file": (
+        lambda place: ("train", "--bags", GOLDEN, "--work", note(place)),
+        "note.txt: cannot be used (Not a directory)",
+    ),
+    "part that is none": (lambda place: ("replay", GOLDEN, "--disable", "lnae"), "cannot disable 'lnae'; parts are"),
+    "no scene": (lambda place: ("cause", "--scene", "", "--out", "out"), "name at least one scene"),
+    "namespace": (lambda place: ("doctor", "--namespace", "a b"), "--namespace is 'a b'; it must be letters"),
 }
 
 
@@ -145,3 +165,9 @@ def test_help_shows_the_units_of_options(tmp_path: Path) -> None:
 def test_a_full_disk_is_one_line_whatever_was_to_be_written(tmp_path: Path) -> None:
     ended = called(tmp_path, "inspect", BUNDLE, "--svg", "/dev/full")
     assert (ended.returncode, ended.stderr) == (2, "error: a file: cannot be used (No space left on device)\n")
+
+
+def test_a_name_with_brackets_is_printed_as_it_is(tmp_path: Path) -> None:
+    done = called(tmp_path, "inspect", BUNDLE, "--svg", "[b] of [bold] car.svg")
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.endswith("wiring drawn to [b] of [bold] car.svg\n")

@@ -74,3 +74,17 @@ def test_it_ends_with_one_line_and_nobody_is_left(case: str, tmp_path: Path) -> 
         while left := group(process.pid):
             assert time.monotonic() < end, left
             time.sleep(0.05)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("after_s", [1.5, 6.0])
+def test_whoever_looks_at_a_graph_ends_so_too_while_it_loads_and_while_it_listens(
+    after_s: float, tmp_path: Path
+) -> None:
+    pytest.importorskip("rclpy")
+    with begun(tmp_path, "doctor", "--seconds", "30") as process:
+        time.sleep(after_s)
+        os.killpg(process.pid, signal.SIGINT)
+        _, said = process.communicate(timeout=60)
+        assert process.returncode == 130, said
+        assert said.endswith("broken off by Ctrl-C\n")

@@ -165,6 +165,10 @@ def test_missing_things_are_named(tmp_path: Path) -> None:
     refused(tmp_path / "empty", "is no bag")
     (tmp_path / "text.mcap").write_text("hello")
     refused(tmp_path / "text.mcap", "no message can be read")
+    for storage in ("folder.mcap", "folder.db3"):  # stands for whatever the system does not let be read
+        (tmp_path / "unreadable" / storage).mkdir(parents=True)
+        refused(tmp_path / "unreadable", "folder.* cannot be read|no message can be read")
+        (tmp_path / "unreadable" / storage).rmdir()
     with BagWriter(tmp_path / "blind") as writer:
         writer.write("odom", Odometry(5, 0.0, 0.0, 0.0, 0.0, 0.0))
     refused(tmp_path / "blind", r"no camera images.*its topics: /odom")

@@ -46,13 +46,20 @@ def is_bag(path: Path) -> bool:
 
 
 def bag_hash(path: Path) -> str:
-    """SHA-256 of what a bag holds: its storage files in the order of their names."""
+    """SHA-256 of what a bag holds: its storage files in the order of their names.
+
+    Raises:
+        BagError: one of them cannot be read.
+    """
     found = hashlib.sha256()
     files = [path] if path.is_file() else sorted([*path.glob("*.mcap"), *path.glob("*.db3")])
     for file in files:
-        with file.open("rb") as stream:
-            while block := stream.read(1 << 20):
-                found.update(block)
+        try:
+            with file.open("rb") as stream:
+                while block := stream.read(1 << 20):
+                    found.update(block)
+        except OSError as error:
+            raise BagError(f"{file}: cannot be read ({error.strerror or error})") from error
     return found.hexdigest()
 
 

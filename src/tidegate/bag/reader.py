@@ -59,9 +59,12 @@ class BagReader:
         self.files = self._storage()
         self._index = self._metadata()
         self._expands = str(self._index.get("compression_mode")).lower() == "message"
-        self._sources = [
-            (SqliteSource if file.suffix == ".db3" else McapSource)(file, self._note) for file in self.files
-        ]
+        try:
+            self._sources = [
+                (SqliteSource if file.suffix == ".db3" else McapSource)(file, self._note) for file in self.files
+            ]
+        except OSError as error:
+            raise BagError(f"{error.filename or self.path}: cannot be read ({error.strerror or error})") from error
         self.interrupted = False
         self.topics: dict[str, str] = {}
         self.counts: dict[str, int] = {}

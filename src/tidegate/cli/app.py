@@ -4,7 +4,10 @@
 from __future__ import annotations
 
 import errno
+import signal
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from importlib import import_module
 from typing import Any
 
@@ -48,7 +51,8 @@ EXTRA = {  # command → the extra of the package that it needs
 
 
 DISK = {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM}
-"""Faults of the place that a command was told to write to: full, read-only, somebody else's."""
+"""Faults of the place that a command was told to write to, which may come without its name: full, read-only, somebody
+else's. With a name any fault is one: a folder where a file is wanted, a file where a folder is."""
 
 MODULE = {"import": "import_data", "export-dataset": "export_dataset"}
 """Where the name of a command is none in Python."""
@@ -67,7 +71,8 @@ class Commands(TyperGroup):
             return None
         try:
             module = MODULE.get(name, name)
-            function = getattr(import_module(f"tidegate.cli.{module}"), module)
+            with _ctrl_c_waits():
+                function = getattr(import_module(f"tidegate.cli.{module}"), module)
         except ImportError as error:
             return _absent(name, error)
         single = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
@@ -85,6 +90,16 @@ class Commands(TyperGroup):
         except KeyboardInterrupt:
             Console(stderr=True).print("broken off by Ctrl-C")
             ctx.exit(130)
+
+
+@contextmanager
+def _ctrl_c_waits() -> Iterator[None]:
+    """Within, Ctrl-C is put off: an extension that it breaks off while it is imported looks like one that is absent."""
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def _absent(name: str, cause: ImportError) -> TyperCommand:
@@ -117,7 +132,7 @@ def main() -> None:
     except TidegateError as error:
         _refuse(str(error))
     except OSError as error:
-        if error.errno not in DISK:
+        if error.filename is None and error.errno not in DISK:
             raise
         _refuse(f"{error.filename or 'a file'}: cannot be used ({error.strerror})")
 

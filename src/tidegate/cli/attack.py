@@ -11,6 +11,7 @@ from typing import Annotated
 
 import typer
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 from tidegate.attack.adversary import ADVERSARIES
@@ -85,9 +86,9 @@ def attack(
     console.print(_table(outcomes, "adversary", lambda outcome: outcome.who))
     console.print(_table(outcomes, "scene", lambda outcome: str(outcome.episode["scene"])))
     _sum_up(console, outcomes)
-    console.print(f"outcomes: {out / OUTCOMES}", soft_wrap=True)
+    console.print(f"outcomes: {escape(str(out / OUTCOMES))}", soft_wrap=True)
     for bag in record_worst(outcomes, str(path), str(model), worst, out / "bags", processes) if worst else ():
-        console.print(f"bag: {bag}", soft_wrap=True)
+        console.print(f"bag: {escape(str(bag))}", soft_wrap=True)
 
 
 def _speeds(text: str) -> tuple[float, ...]:

@@ -9,6 +9,7 @@ from typing import Annotated
 
 import typer
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 from tidegate.bag import BagReader, remappings
@@ -16,7 +17,7 @@ from tidegate.calibration.findings import Finding, Verdict, find, told, unsafe
 from tidegate.calibration.manoeuvre import drive_manoeuvre
 from tidegate.calibration.patch import settings_patch
 from tidegate.calibration.recording import read_recording
-from tidegate.cli.common import Remap
+from tidegate.cli.common import Remap, check_file
 from tidegate.evaluation.campaign import parse_seeds
 from tidegate.robot import Car
 from tidegate.settings import load_settings
@@ -49,6 +50,8 @@ def calibrate(
     settings = load_settings(config or share_path("config/car.yaml"))
     car, console = Car.from_settings(settings), Console()
     console.width = max(console.width, WIDTH)
+    if out is not None:
+        check_file(out)
     if bags:
         period = 1 / settings.safety.rate_hz
         named = remappings(remap or ())
@@ -60,7 +63,7 @@ def calibrate(
     findings: list[Finding] = []
     for recording in recordings:
         found = find(recording, settings, car)
-        console.print(f"[bold]{recording.source}[/], {recording.duration:.0f} s", soft_wrap=True)
+        console.print(f"[bold]{escape(str(recording.source))}[/], {recording.duration:.0f} s", soft_wrap=True)
         console.print(_table(found))
         for reason in dict.fromkeys(finding.measured for finding in found if isinstance(finding.measured, str)):
             console.print(f"[yellow]not measured:[/] {reason}", soft_wrap=True)
@@ -68,7 +71,7 @@ def calibrate(
     if out is not None:
         out.parent.mkdir(parents=True, exist_ok=True)
         out.write_text(settings_patch(findings, settings), encoding="utf-8")
-        console.print(f"settings: {out}", soft_wrap=True)
+        console.print(f"settings: {escape(str(out))}", soft_wrap=True)
     wrong = unsafe(findings)
     for key in dict.fromkeys(finding.key for finding in wrong):
         remedies = {finding.remedy for finding in wrong if finding.key == key} - {""}

@@ -10,10 +10,12 @@ from typing import Annotated, Any, TypeVar
 
 import typer
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 from tidegate.bundle import Bundle
-from tidegate.cli.common import campaign_bar, json_text, names
+from tidegate.cli.common import campaign_bar, check_folder, json_text, names
+from tidegate.errors import SceneError
 from tidegate.evaluation.campaign import parse_seeds
 from tidegate.evaluation.rollout import Task, check_task
 from tidegate.insight.cause import LINES, ROAD, VEGETATION, Effect, findings, look_into, scales
@@ -36,6 +38,8 @@ def each_world(
     Raises:
         TidegateError: a scene, the settings or the bundle is refused, before anything starts.
     """
+    if not todo:
+        raise SceneError("nothing to look into: name at least one scene (--scene)")
     for scene in scenes:
         check_task(Task(todo[0].settings, todo[0].bundle, scene, todo[0].seed))
     made: dict[Job, T] = {}
@@ -58,6 +62,7 @@ def cause(
 ) -> None:
     """Take away, paint anew or shift what the camera sees at the same moments: what moves the wheel?"""
     path, model = str(config or share_path("config/car.yaml")), str(bundle or share_path("models/car-ltc19"))
+    check_folder(out)
     loaded = Bundle.load(model, load_settings(path).vehicle.name)
     todo = jobs(path, model, names(scene), parse_seeds(seeds), moments)
     console = Console()
@@ -76,7 +81,7 @@ def cause(
         write_png(out / f"{job.scene}.png", sheet(list(worlds[job].pictures.items()), 4))
     console.print(cause_table(told["ways"]))
     console.print(_summed_up(told), soft_wrap=True, highlight=False)
-    console.print(f"figures and pictures: {out}", soft_wrap=True)
+    console.print(f"figures and pictures: {escape(str(out))}", soft_wrap=True)
 
 
 def cause_table(ways: list[dict[str, Any]]) -> Table:

@@ -8,8 +8,10 @@ from typing import Annotated
 
 import typer
 from rich.console import Console
+from rich.markup import escape
 from rich.progress import Progress
 
+from tidegate.cli.common import check_folder
 from tidegate.learning.recipe import load_recipe
 from tidegate.share import share_path
 
@@ -28,6 +30,7 @@ def collect(
     from tidegate.learning.collect import plan_drives
 
     known = load_recipe(recipe)
+    check_folder(out)
     plans = plan_drives(
         (config or share_path("config/car.yaml")).resolve(),
         out,
@@ -41,4 +44,4 @@ def collect(
     with Progress(console=console) as progress:
         bar = progress.add_task("recording", total=len(plans))
         record(plans, processes, lambda path: progress.advance(bar))
-    console.print(f"bags: {out}", soft_wrap=True)
+    console.print(f"bags: {escape(str(out))}", soft_wrap=True)

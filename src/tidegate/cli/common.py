@@ -1,10 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What several commands share: names by comma, the bar of a campaign, and JSON."""
+"""What several commands share: names by comma, places for results, the bar of a campaign, and JSON."""
 
 from __future__ import annotations
 
+import errno
 import json
 import math
+import os
 from enum import Enum
 from pathlib import Path
 from typing import Annotated, Any
@@ -12,6 +14,9 @@ from typing import Annotated, Any
 import typer
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+
+from tidegate.errors import SettingsError
+from tidegate.security.access import NAMESPACE
 
 Remap = Annotated[
     list[str] | None,
@@ -22,6 +27,37 @@ Remap = Annotated[
 def names(text: str) -> tuple[str, ...]:
     """The words of an option that takes several, by comma."""
     return tuple(word.strip() for word in text.split(",") if word.strip())
+
+
+def known_namespace(text: str) -> str:
+    """The value of ``--namespace``.
+
+    Raises:
+        SettingsError: no such namespace can be.
+    """
+    if not NAMESPACE.fullmatch("/".join(("", *filter(None, text.split("/"))))):
+        raise SettingsError(f"--namespace is '{text}'; it must be letters, digits and _ between slashes")
+    return text
+
+
+def check_folder(path: Path) -> None:
+    """Refuse a folder for results before they are computed, which may take hours. Nothing is made.
+
+    Raises:
+        OSError: it cannot be made, or not be written to.
+    """
+    there = next(place for place in (path, *path.parents) if place.exists())
+    if not there.is_dir():
+        raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR), str(there))
+    if not os.access(there, os.W_OK):
+        raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(there))
+
+
+def check_file(path: Path) -> None:
+    """As ``check_folder``, for a result that is one file."""
+    if path.is_dir():
+        raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(path))
+    check_folder(path.parent)
 
 
 def campaign_bar(console: Console) -> Progress:

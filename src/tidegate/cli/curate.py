@@ -15,7 +15,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from tidegate.bag import Drive, bags_in, remappings
-from tidegate.cli.common import Remap, campaign_bar
+from tidegate.cli.common import Remap, campaign_bar, check_file
 from tidegate.curation.curate import Seen
 from tidegate.curation.curate import curate as choose
 from tidegate.curation.inspection import Notes, leaks
@@ -49,6 +49,7 @@ def curate(
     longest, given, named = seconds_of(budget), load_rules(rules), remappings(remap or ())
     console = Console(soft_wrap=True, highlight=False)
     settings = load_settings(config or share_path("config/car.yaml"))
+    check_file(out)
     notes = Notes(given, settings.perception, Car.from_settings(settings).effective_mass)
     seen = look_at(console, bags_in(bags), settings, given, work, named, notes.keep)
     plan = choose(seen, given, longest, seed, held, named)

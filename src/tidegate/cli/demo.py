@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import numpy as np
 import typer
 from rich.console import Console
+from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
@@ -59,7 +60,7 @@ def demo(
     out: Annotated[Path, typer.Option(help="folder for bag, drive.mp4, report.html and summary.json")] = Path(
         "out/demo"
     ),
-    seed: Annotated[int, typer.Option(help="of the road, its light and the sensors' noise")] = 2000,
+    seed: Annotated[int, typer.Option(min=0, help="of the road, its light and the sensors' noise")] = 2000,
     bundle: Annotated[Path | None, typer.Option(help="model to drive with; default models/car-ltc19")] = None,
     config: Annotated[Path | None, typer.Option(help="robot's settings")] = None,
 ) -> None:
@@ -94,7 +95,7 @@ def demo(
         (out / "report.html").write_text(text, encoding="utf-8")
     console.print(_table(summary))
     for name in MADE:
-        console.print(f"  {out / name}", soft_wrap=True)
+        console.print(f"  {escape(str(out / name))}", soft_wrap=True)
 
 
 def _drive(console: Console, model: Path, config: Path, seed: int, bag: Path) -> RunSummary:

@@ -10,8 +10,10 @@ from typing import Annotated
 
 import typer
 from rich.console import Console
+from rich.markup import escape
 
 from tidegate.bundle import Bundle
+from tidegate.cli.common import check_folder
 from tidegate.errors import SceneError, SettingsError
 from tidegate.evaluation.campaign import parse_seeds
 from tidegate.evaluation.rollout import Task, check_task
@@ -56,6 +58,7 @@ def distil(
     loaded = Bundle.load(model, load_settings(path).vehicle.name)
     task = Task(str(path), str(model), scene, 0, filtered=False, longest_s=seconds)
     check_task(task)
+    check_folder(out)
     console = Console()
     with console.status("distilling"):
         tree, fitted, made = distil_policy(task, fit_seeds, rounds, leaf, leaves, processes, console.print)
@@ -86,4 +89,4 @@ def distil(
     console.print(told["tree"], soft_wrap=True, highlight=False, markup=False)
     faith = told["r2"][leaf]["held_out"]
     console.print(f"held-out states: R² {faith['force']:.3f} of the force, {faith['curvature']:.3f} of the curvature")
-    console.print(f"written: {', '.join([*files, 'tree.json'])} in {out}", soft_wrap=True)
+    console.print(f"written: {', '.join([*files, 'tree.json'])} in {escape(str(out))}", soft_wrap=True)

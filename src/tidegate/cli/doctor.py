@@ -13,7 +13,7 @@ import typer
 from rich.console import Console
 from rich.markup import escape
 
-from tidegate.cli.common import print_json
+from tidegate.cli.common import known_namespace, print_json
 from tidegate.doctor.facts import GraphFacts, RosFacts
 from tidegate.doctor.finding import Finding, Verdict, fail, worst
 from tidegate.doctor.graph import check_graph
@@ -33,7 +33,7 @@ COLOUR = {Verdict.OK: "green", Verdict.WARN: "yellow", Verdict.FAIL: "bold red"}
 def doctor(
     config: Annotated[Path | None, typer.Option(help="robot's settings; default config/car.yaml")] = None,
     bundle: Annotated[Path | None, typer.Option(help="model it will drive with; default models/car-ltc19")] = None,
-    namespace: Annotated[str, typer.Option(help="of the graph's topics")] = "",
+    namespace: Annotated[str, typer.Option(help="of the graph's topics", callback=known_namespace)] = "",
     folder: Annotated[Path, typer.Option(help="where bags would be recorded")] = Path(),
     seconds: Annotated[float, typer.Option(min=0.5, help="how long the graph is watched [s]")] = 3.0,
     offline: Annotated[bool, typer.Option("--offline", help="only what needs no running graph")] = False,

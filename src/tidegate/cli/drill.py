@@ -8,6 +8,7 @@ from typing import Annotated
 
 import typer
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 from tidegate.attack.campaign import DRILLS, run_drills
@@ -59,7 +60,7 @@ def drill(
         f"[bold]{blind}[/] of these left the lane or broke a steering joint's limit without the joints' feedback, "
         "where neither is promised"
     )
-    console.print(f"outcomes: {out / DRILLS}", soft_wrap=True)
+    console.print(f"outcomes: {escape(str(out / DRILLS))}", soft_wrap=True)
     if passed < len(outcomes):
         raise typer.Exit(1)
 

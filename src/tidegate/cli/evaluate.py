@@ -9,9 +9,10 @@ from typing import Annotated
 
 import typer
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
-from tidegate.cli.common import campaign_bar, names
+from tidegate.cli.common import campaign_bar, check_folder, names
 from tidegate.errors import SettingsError
 from tidegate.evaluation.campaign import paced, parse_seeds, run_campaign, write_evaluation
 from tidegate.evaluation.metrics import Run
@@ -60,6 +61,7 @@ def evaluate(
         for seed in parse_seeds(seeds)
     ]
     check_task(tasks[0])
+    check_folder(out)
     console = Console()
     with campaign_bar(console) as progress:
         bar = progress.add_task(f"{scene}, filter {safety_filter}", total=len(tasks))
@@ -79,7 +81,7 @@ def evaluate(
     )
     if not paced(tasks[0]):
         console.print(f"the pace was not judged: no expert drives in {simulator}", soft_wrap=True)
-    console.print(f"figures: {written}", soft_wrap=True)
+    console.print(f"figures: {escape(str(written))}", soft_wrap=True)
 
 
 def runs_table(runs: list[Run]) -> Table:

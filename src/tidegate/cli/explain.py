@@ -11,11 +11,12 @@ from typing import Annotated
 
 import typer
 from rich.console import Console
+from rich.markup import escape
 from rich.progress import Progress
 
 from tidegate.bag import BagReader
 from tidegate.bundle import Bundle
-from tidegate.cli.common import names
+from tidegate.cli.common import check_file, check_folder, names
 from tidegate.errors import BagError, SceneError
 from tidegate.evaluation.campaign import parse_seeds
 from tidegate.evaluation.rollout import Task, check_task
@@ -84,6 +85,7 @@ def explain(
     if len(tasks) < 2:
         raise SceneError(f"seeds '{seeds}': at least two drives are needed, one to fit and one to hold out")
     check_task(tasks[0])
+    check_folder(out)
     with console.status(f"watching {len(tasks)} drives"):
         watched = survey(tasks, processes)
     held_out = max(1, len(watched) // 3)
@@ -100,7 +102,7 @@ def explain(
     written.write_text(text, encoding="utf-8")
     beside = out / "neurons.json"
     beside.write_text(json.dumps(found.as_dict(), indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
-    console.print(f"report: {written}, numbers of the neurons: {beside}", soft_wrap=True)
+    console.print(f"report: {escape(str(written))}, numbers of the neurons: {escape(str(beside))}", soft_wrap=True)
 
 
 def _seconds(option: str, text: str, least: float) -> float:
@@ -122,23 +124,24 @@ def _explain_moment(console: Console, question: Question, out: Path) -> None:
     """Write the page and the JSON beside it.
 
     Raises:
-        BagError: they cannot be written; and as ``investigate``.
+        OSError: they cannot be written; and as ``investigate``.
     """
+    target = out if out.suffix == ".html" else out / "moment.html"
+    check_file(target)
     with Progress(console=console, transient=True) as progress:
         bar = progress.add_task("replaying, trying what-ifs and driving on")
         answer = investigate(question, lambda done, total: progress.update(bar, completed=done, total=total))
-    target = out if out.suffix == ".html" else out / "moment.html"
     beside = target.with_suffix(".json")
     text = moment_page(answer.told, answer.frames, answer.altered)
-    try:
-        target.parent.mkdir(parents=True, exist_ok=True)
-        target.write_text(text, encoding="utf-8")
-        beside.write_text(json.dumps(answer.told, ensure_ascii=False, allow_nan=False) + "\n", encoding="utf-8")
-    except OSError as error:
-        raise BagError(f"{target}: cannot be written ({error.strerror or error})") from error
+    target.parent.mkdir(parents=True, exist_ok=True)
+    target.write_text(text, encoding="utf-8")
+    beside.write_text(json.dumps(answer.told, ensure_ascii=False, allow_nan=False) + "\n", encoding="utf-8")
     for one in those_around(answer.told["interventions"], answer.told["begin_s"], answer.told["end_s"]):
         console.print(one["sentence"], soft_wrap=True, highlight=False, markup=False)
-    console.print(f"page: {target} ({target.stat().st_size / 1e6:.1f} MB), numbers: {beside}", soft_wrap=True)
+    console.print(
+        f"page: {escape(str(target))} ({target.stat().st_size / 1e6:.1f} MB), numbers: {escape(str(beside))}",
+        soft_wrap=True,
+    )
 
 
 def explanations(

@@ -8,6 +8,7 @@ from typing import Annotated
 
 import typer
 from rich.console import Console
+from rich.markup import escape
 
 from tidegate.bundle import Bundle
 from tidegate.export.targets import TARGETS, export_bundle
@@ -25,10 +26,11 @@ def export(
     settings = load_settings(config or share_path("config/car.yaml"))
     off = export_bundle(Bundle.load(bundle, settings.vehicle.name), settings, to, out)
     console = Console()
-    console.print(f"written: {out}", soft_wrap=True)
+    console.print(f"written: {escape(str(out))}", soft_wrap=True)
     if off is None:
         console.print(
-            f"no C compiler here; compare it with the live path elsewhere: make -C {out} check", soft_wrap=True
+            f"no C compiler here; compare it with the live path elsewhere: make -C {escape(str(out))} check",
+            soft_wrap=True,
         )
     else:
         console.print(f"differs from the live path by {off:.1e} of full scale")

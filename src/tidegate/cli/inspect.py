@@ -10,6 +10,7 @@ from typing import Annotated
 import numpy as np
 import typer
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 from tidegate.bag import bags_in, is_bag, remappings
@@ -75,7 +76,7 @@ def _inspect_bundle(bundle: Path, svg: Path | None, renewed: bool) -> None:
     if svg is not None:
         svg.parent.mkdir(parents=True, exist_ok=True)
         svg.write_text(draw_policy(wiring, f"{loaded.name} · {loaded.policy.cell.upper()}"), encoding="utf-8")
-        console.print(f"wiring drawn to {svg}")
+        console.print(f"wiring drawn to {escape(str(svg))}")
 
 
 def _summary(bundle: Bundle, wiring: Wiring, step: LtcStep | CfcStep) -> Table:

@@ -14,7 +14,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from tidegate.bag import BagReader, frames_at
-from tidegate.cli.common import json_text
+from tidegate.cli.common import check_file, json_text
 from tidegate.cli.curate import look_at
 from tidegate.cli.info import WIDTH
 from tidegate.curation import tables
@@ -34,6 +34,8 @@ def inspect_bags(
     bags: Sequence[Path], settings: Settings, rules: Rules, work: Path, remap: Mapping[str, str], html: Path | None
 ) -> None:
     """Print tables, and write the page and its JSON where ``html`` says."""
+    if html is not None:
+        check_file(html)
     console = Console(highlight=False)
     console.width = max(console.width, WIDTH)
     notes = Notes(rules, settings.perception, Car.from_settings(settings).effective_mass)
@@ -50,7 +52,9 @@ def inspect_bags(
             console.print(_table(head, rows))
     if html is not None:
         write_page(html, found, seen, notes, remap)
-        console.print(f"page: {html}, and {html.with_suffix('.json').name} beside it", soft_wrap=True)
+        console.print(
+            f"page: {escape(str(html))}, and {escape(html.with_suffix('.json').name)} beside it", soft_wrap=True
+        )
 
 
 def write_page(html: Path, found: Inspection, seen: Seen, notes: Notes, remap: Mapping[str, str]) -> None:

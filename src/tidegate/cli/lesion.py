@@ -12,11 +12,12 @@ from typing import Annotated, Any
 
 import typer
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 from tidegate.attack.campaign import run_jobs, shared_facts
 from tidegate.bundle import Bundle
-from tidegate.cli.common import campaign_bar, names
+from tidegate.cli.common import campaign_bar, check_folder, names
 from tidegate.errors import SettingsError
 from tidegate.evaluation.campaign import parse_seeds
 from tidegate.evaluation.rollout import Task, check_task
@@ -62,6 +63,7 @@ def lesion(
     roads = [(one, seed) for seed, one in product(parse_seeds(seeds), names(scene))]
     for one in names(scene):
         check_task(Task(str(path), str(model), one, roads[0][1]))
+    check_folder(out)
     facts = shared_facts(str(path), str(model))
     console = Console()
 
@@ -87,7 +89,7 @@ def lesion(
     (out / FIGURE).write_text(lesion_bars(told["lesions"]), encoding="utf-8")
     console.print(lesion_table(told["lesions"]))
     console.print(_summed_up(told), soft_wrap=True)
-    console.print(f"figures: {out / FINDINGS}, {out / FIGURE}", soft_wrap=True)
+    console.print(f"figures: {escape(str(out / FINDINGS))}, {escape(str(out / FIGURE))}", soft_wrap=True)
 
 
 def lesion_table(rows: Sequence[dict[str, Any]]) -> Table:

@@ -8,8 +8,10 @@ from typing import Annotated
 
 import typer
 from rich.console import Console
+from rich.markup import escape
 
 from tidegate.bag import folder_named
+from tidegate.cli.common import known_namespace
 from tidegate.nodes.children import enclave_flags, parameter_flags
 from tidegate.nodes.main import run
 from tidegate.nodes.topics import CLOCK_INSIDE, INSIDE, remap_flags
@@ -22,7 +24,7 @@ def record(
     every: Annotated[
         bool, typer.Option("--all", "-a", help="every topic of a standard type, of other nodes too; else the stack's")
     ] = False,
-    namespace: Annotated[str, typer.Option(help="of the graph's topics")] = "",
+    namespace: Annotated[str, typer.Option(help="of the graph's topics", callback=known_namespace)] = "",
     max_bag_size: Annotated[int, typer.Option("--max-bag-size", "-b", min=0, help="split beyond so many bytes")] = 0,
     max_bag_duration: Annotated[
         float, typer.Option("--max-bag-duration", "-d", min=0, help="split after so many seconds")
@@ -56,6 +58,6 @@ def record(
         *remap_flags(("__ns", f"/{namespace.strip('/')}"), INSIDE, CLOCK_INSIDE),
     ]
     places = " and ".join(str(place) for place in (folder, snapshots) if place is not None)
-    Console().print(f"recording into {places or 'nothing'}; Ctrl-C ends it")
+    Console().print(f"recording into {escape(places) or 'nothing'}; Ctrl-C ends it")
     code = run("tidegate.nodes.recorder_node", "RecorderNode", flags)
     raise typer.Exit(code)

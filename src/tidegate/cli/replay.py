@@ -15,7 +15,7 @@ from rich.table import Table
 
 from tidegate.bag import BagReader, remappings
 from tidegate.bundle import Bundle, bundle_identity
-from tidegate.cli.common import Remap, names
+from tidegate.cli.common import Remap, check_file, known_namespace, names
 from tidegate.errors import BagError, DependencyError
 from tidegate.evaluation import reference
 from tidegate.evaluation.difference import (
@@ -31,6 +31,7 @@ from tidegate.evaluation.note import Note
 from tidegate.evaluation.replay import Replay
 from tidegate.evaluation.replay import replay as replay_bag
 from tidegate.robot.contract import contract_of, differences
+from tidegate.safety.supervisor import check_disabled
 from tidegate.settings import Settings, load_settings
 from tidegate.share import share_path
 
@@ -74,16 +75,21 @@ def replay(
     clock: Annotated[
         float, typer.Option(min=0, help="--live: /clock so many times a second of the bag, 0 = no")
     ] = 200.0,
-    namespace: Annotated[str, typer.Option(help="--live: where the sensors are published")] = "replay",
+    namespace: Annotated[
+        str, typer.Option(help="--live: where the sensors are published", callback=known_namespace)
+    ] = "replay",
 ) -> None:
     """Run perception, policy and safety filter on a bag, frame by frame, and compare with what it recorded."""
     console = Console(soft_wrap=True, highlight=False)
     if live:
         raise typer.Exit(_play(bag, remap or (), rate, clock, namespace))
+    if html is not None:
+        check_file(html)
     tolerances = Tolerances(word for text in tolerance or () for word in names(text))
     file, path = config or share_path("config/car.yaml"), bundle or share_path("models/car-ltc19")
     settings = load_settings(file)
     model = Bundle.load(path, settings.vehicle.name)
+    check_disabled(names(disable), settings)
     reader, switched_off = BagReader(bag, remappings(remap or ())), frozenset(names(disable))
     side = RECORDED if update_reference else against
     kept = reference.read_reference(bag) if side == REFERENCE else None
@@ -97,7 +103,7 @@ def replay(
     cut_off = ["the recording was interrupted; it was read up to there"] * reader.interrupted
     notes = [Note(text) for text in (*cut_off, *reader.problems, *([other] if other else []))] + list(mine.notes)
     if update_reference:
-        console.print(f"reference: {_keep(bag, path, mine)}")
+        console.print(f"reference: {escape(str(_keep(bag, path, mine)))}")
         return
     if kept is None and rival is None:
         ours, theirs = against_record(mine)
@@ -114,14 +120,14 @@ def replay(
         notes += missing_records(ours, theirs)
     ignored = [word for text in ignore or () for word in names(text)]
     found = compare(ours, theirs, full_scales(model, settings), mine.start, tolerances, ignored)
-    console.print(_table(f"{bag}: {mine.frames} frames, {mine.ticks} ticks", found))
+    console.print(_table(f"{escape(str(bag))}: {mine.frames} frames, {mine.ticks} ticks", found))
     for note in notes:
         console.print(f"[yellow]{escape(note.line(None if every else LISTED))}")
     console.print(f"[bold]{agreement(found)}")
     if html is not None:
         sides = ("now", against) if against in (RECORDED, REFERENCE) else (path.name, Path(against).name)
         _write_page(html, bag, sides, found, [note.line() for note in notes])
-        console.print(f"page: {html}")
+        console.print(f"page: {escape(str(html))}")
     if not found:
         raise BagError(f"{bag}: {agreement(found)}")
     if any(one.since is not None for one in found):
@@ -188,18 +194,15 @@ def _write_page(
     """Write the page.
 
     Raises:
-        DependencyError: matplotlib is absent; BagError: the file cannot be written.
+        DependencyError: matplotlib is absent; OSError: the file cannot be written.
     """
     try:
         from tidegate.insight.comparison import comparison_page
     except ModuleNotFoundError as error:
         raise DependencyError(f"--html: {error.name} is absent; type: pip install 'tidegate[insight]'") from error
     text = comparison_page(f"tidegate replay: {bag.name}", f"{sides[0]} against {sides[1]}", sides, found, notes)
-    try:
-        target.parent.mkdir(parents=True, exist_ok=True)
-        target.write_text(text, encoding="utf-8")
-    except OSError as error:
-        raise BagError(f"{target}: cannot be written ({error.strerror or error})") from error
+    target.parent.mkdir(parents=True, exist_ok=True)
+    target.write_text(text, encoding="utf-8")
 
 
 def _play(bag: Path, remap: Sequence[str], rate: float, clock: float, namespace: str) -> int:

@@ -9,27 +9,29 @@ from typing import Annotated
 
 import typer
 from rich.console import Console
+from rich.markup import escape
 
 from tidegate.bag import folder_named
-from tidegate.cli.common import names
+from tidegate.cli.common import known_namespace, names
 from tidegate.nodes.bringup import GraphOptions, robot_file
 from tidegate.nodes.run_graph import RunSummary, Status, run_graph
+from tidegate.share import share_path
 
 
 def run(
-    bundle: Annotated[Path, typer.Option(help="model bundle to drive with")] = Path("models/car-ltc19"),
+    bundle: Annotated[Path | None, typer.Option(help="model to drive with; default models/car-ltc19")] = None,
     robot: Annotated[str, typer.Option(help="names config/<robot>.yaml")] = "car",
     config: Annotated[Path | None, typer.Option(help="settings file, instead of the robot's")] = None,
     scene: Annotated[str, typer.Option(help="what to drive in")] = "road",
-    seed: Annotated[int, typer.Option(help="of the road, its light and the sensors' noise")] = 0,
+    seed: Annotated[int, typer.Option(min=0, help="of the road, its light and the sensors' noise")] = 0,
     lock_step: Annotated[bool, typer.Option("--lock-step/--real-time", help="simulated or wall clock")] = False,
     simulate: Annotated[
         bool, typer.Option("--simulator/--hardware", help="embedded world, or a robot's drivers")
     ] = True,
     record: Annotated[str, typer.Option(help="folder to make for a bag; true = bags/<time in UTC>")] = "",
-    duration: Annotated[float, typer.Option(help="longest drive [s]")] = math.inf,
+    duration: Annotated[float, typer.Option(min=0.1, help="longest drive [s]")] = math.inf,
     until_goal: Annotated[bool, typer.Option("--until-goal", help="end at the scene's goal")] = False,
-    namespace: Annotated[str, typer.Option(help="of all nodes")] = "",
+    namespace: Annotated[str, typer.Option(help="of all nodes", callback=known_namespace)] = "",
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="send nothing to the actuators; safety_node/would_command tells it")
     ] = False,
@@ -38,7 +40,7 @@ def run(
     """Drive until the goal, the time or Ctrl-C; the car is braked before the nodes end."""
     bag = folder_named(record)
     options = GraphOptions(
-        bundle=bundle,
+        bundle=bundle or share_path("models/car-ltc19"),
         params_file=config or robot_file(robot),
         scene=scene,
         seed=seed,
@@ -61,7 +63,7 @@ def run(
         )
     console.print(result(summary))
     if bag is not None:
-        console.print(f"bag: {bag}")
+        console.print(f"bag: {escape(str(bag))}")
 
 
 def said(status: Status) -> str:

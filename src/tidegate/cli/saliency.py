@@ -9,11 +9,12 @@ from typing import Annotated, Any
 
 import typer
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 from tidegate.bundle import Bundle
 from tidegate.cli.cause import SCENES, each_world
-from tidegate.cli.common import json_text, names
+from tidegate.cli.common import check_folder, json_text, names
 from tidegate.evaluation.campaign import parse_seeds
 from tidegate.insight.moments import jobs
 from tidegate.insight.saliency import METHODS, judge_world
@@ -37,6 +38,7 @@ def saliency(
 ) -> None:
     """Where the network looks, by three methods, and whether the command really depends on it."""
     path, model = str(config or share_path("config/car.yaml")), str(bundle or share_path("models/car-ltc19"))
+    check_folder(out)
     loaded = Bundle.load(model, load_settings(path).vehicle.name)
     todo = jobs(path, model, names(scene), parse_seeds(seeds), moments)
     console = Console()
@@ -57,7 +59,7 @@ def saliency(
     write_png(out / "saliency.png", pictures([worlds[job][0] for job in todo[:SHOWN]]))
     console.print(shares_table(told))
     console.print(faith_table(told))
-    console.print(f"figures and pictures: {out}", soft_wrap=True)
+    console.print(f"figures and pictures: {escape(str(out))}", soft_wrap=True)
 
 
 def shares_table(told: dict[str, Any]) -> Table:

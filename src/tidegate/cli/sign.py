@@ -8,6 +8,7 @@ from typing import Annotated
 
 import typer
 from rich.console import Console
+from rich.markup import escape
 
 from tidegate.security.signature import sign as sign_folder
 
@@ -19,5 +20,5 @@ def sign(
     """Sign the bundle's manifest; a robot whose settings name the public key then takes it."""
     public = sign_folder(bundle, key)
     Console(soft_wrap=True, highlight=False).print(
-        f"{bundle} is signed; robots trust it by\ntrust:\n  signers: {public}"
+        f"{escape(str(bundle))} is signed; robots trust it by\ntrust:\n  signers: {public}"
     )

@@ -9,11 +9,12 @@ from typing import Annotated
 
 import typer
 from rich.console import Console
+from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.progress import TimeRemainingColumn as Remaining
 
 from tidegate.bag import remappings
-from tidegate.cli.common import Remap
+from tidegate.cli.common import Remap, check_folder
 from tidegate.errors import SettingsError
 from tidegate.learning.recipe import load_recipe
 from tidegate.share import share_path
@@ -43,6 +44,8 @@ def train(
     if plan and remap:
         raise SettingsError("--remap: a plan has the names of topics that it was made with")
     named = remappings(remap or ())
+    for folder in (out, work):
+        check_folder(folder)
     from tidegate.learning.pipeline import Listener, Pipeline  # torch takes seconds to import
 
     console = Console()
@@ -71,7 +74,7 @@ def train(
             "the frames"
         )
     console.print(f"{lane}; {bundle.training['durations_s']['total'] / 60:.1f} min in all", soft_wrap=True)
-    console.print(f"bundle: {out}", soft_wrap=True)
+    console.print(f"bundle: {escape(str(out))}", soft_wrap=True)
 
 
 class Bars:

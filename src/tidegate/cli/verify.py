@@ -8,6 +8,7 @@ from typing import Annotated
 
 import typer
 from rich.console import Console
+from rich.markup import escape
 
 from tidegate.security.manifest import SIGNATURE, read_sealed
 from tidegate.security.signature import public_key, require_signature
@@ -22,7 +23,7 @@ def verify(
     """Check every file against the manifest, and with --key the manifest's signature."""
     sealed = read_sealed(bundle)
     console = Console(soft_wrap=True, highlight=False)
-    console.print(f"{bundle}: {len(sealed.files)} files, all as the manifest says")
+    console.print(f"{escape(str(bundle))}: {len(sealed.files)} files, all as the manifest says")
     if key:
         signer = require_signature(bundle, sealed, [public_key(path) for path in key])
         console.print(f"signed by {signer}")

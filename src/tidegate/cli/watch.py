@@ -11,6 +11,7 @@ import typer
 from rich.console import Console
 from rich.live import Live
 
+from tidegate.cli.common import known_namespace
 from tidegate.nodes.run_graph import signals_counted
 from tidegate.nodes.watching import Watch, watching
 from tidegate.operate.terminal import WIDTH, render
@@ -26,7 +27,7 @@ RATES_S = 1.0
 
 
 def watch(
-    namespace: Annotated[str, typer.Option(help="of the graph's topics")] = "",
+    namespace: Annotated[str, typer.Option(help="of the graph's topics", callback=known_namespace)] = "",
     config: Annotated[Path | None, typer.Option(help="robot's settings; default config/car.yaml")] = None,
     once: Annotated[bool, typer.Option("--once", help="one picture, for logs; exit code 1 if some are silent")] = False,
 ) -> None:

@@ -163,11 +163,11 @@ class Graph:
                 args=enclave_flags("tidegate_run"),
                 signal_handler_options=SignalHandlerOptions.NO,
             )
+            self._executor = EventsExecutor(context=self._context)
             namespace = self.options.namespace or None
             self.node = rclpy.create_node("tidegate_run", context=self._context, namespace=namespace)
         except RuntimeError as error:
             raise GraphError(f"ROS does not start in domain {domain}: {' '.join(str(error).split())}") from error
-        self._executor = EventsExecutor(context=self._context)
         self._executor.add_node(self.node)
 
     def _refuse_second_graph(self) -> None:

@@ -16,11 +16,12 @@ from rclpy.signals import SignalHandlerOptions
 from tidegate.doctor.middleware import domain_of
 from tidegate.errors import GraphError
 from tidegate.nodes.children import enclave_flags
+from tidegate.nodes.run_graph import signals_counted
 from tidegate.nodes.topics import CLOCK_INSIDE, INSIDE, remap_flags
 
 
 class Spin(Protocol):
-    """Handles messages for ``span`` [s], or until ``done``."""
+    """Handles messages for ``span`` [s], or until ``done``; after a signal to end it raises KeyboardInterrupt."""
 
     def __call__(self, span: float, done: Callable[[], bool] = ...) -> None: ...
 
@@ -55,9 +56,12 @@ def onlooker(name: str, namespace: str) -> Iterator[tuple[Any, Spin]]:
         end = time.monotonic() + span
         while (left := end - time.monotonic()) > 0 and not done():
             executor.spin_once(timeout_sec=min(left, 0.05))
+            if interrupted():
+                raise KeyboardInterrupt
 
     try:
-        yield node, spin
+        with signals_counted() as interrupted:  # an exception within the executor, which is C++, aborts the process
+            yield node, spin
     finally:
         executor.remove_node(node)
         node.destroy_node()
