@@ -39,9 +39,8 @@ def test_bags_become_a_bundle(
     for name, low, high in (("mean", 20, 235), ("contrast", 6, 128), ("saturated_share", 0, 0.48)):
         below, middle, above = record["seen"][name]
         assert low <= below <= middle <= above <= high
-    assert f"| speed [m/s] | {' | '.join(f'{one:g}' for one in record['seen']['speed'])} | – |" in card_of(
-        tmp_path / "tiny"
-    )
+    told = " | ".join(f"{one:.4g}" for one in record["seen"]["speed"])
+    assert f"| speed [m/s] | {told} | – |" in card_of(tmp_path / "tiny")
     assert set(record["durations_s"]) == {
         "read bags",
         *(f"train 0 {stage}" for stage in ("lane", "policy", "all")),

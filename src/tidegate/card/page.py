@@ -127,7 +127,7 @@ def _metrics(bundle: Bundle) -> str:
         parts.append(_table(("measure", *map(_plain, rounds)), rows))
         parts.append(
             "`lane_0` and on are the lane's errors (rms) in the order of the next table; `…_error` those of the "
-            "command [1/m, m/s²]; the others are losses, `…_zero` and `…_last` of who asks for nothing, or repeats himself."
+            "command [1/m, m/s²]; the others are losses, `…_zero` and `…_last` of asking for nothing and of repeating."
         )
     errors = metrics.get("calibration")
     if isinstance(errors, dict) and errors:
