@@ -159,6 +159,20 @@ def test_results_of_this_bundle_are_told_with_what_failed(folder: Path, results:
     assert "None of them broke anything." in failures
 
 
+def test_the_commands_of_the_page_give_a_card_with_results(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """``tidegate evaluate``, ``attack`` and ``card`` one after the other."""
+    monkeypatch.chdir(tmp_path)
+    short = ("--seconds", "1", "--processes", "1")
+    run("evaluate", "--bundle", folder, "--scene", "road", "--seeds", "1000", *short, "--out", "out/evaluate")
+    scene = ("--scenes", "road", "--adversaries", "coast", "--seeds", "5000")
+    run("attack", "--bundle", folder, *scene, *short, "--out", "out/attack")
+    run("card", folder, "--evaluation", "out/evaluate", "--outcomes", "out/attack")
+    assert "Hostile episodes: 1 " in card_of(folder)
+    assert "Drives: 1 of 1 failed." in card_of(folder)
+
+
 def test_what_adversaries_broke_is_told_with_the_assumption_that_was_broken(
     folder: Path, results: Path, tmp_path: Path
 ) -> None:

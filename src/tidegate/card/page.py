@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 import hashlib
-import json
 import math
 import re
 from collections import defaultdict
@@ -13,6 +12,7 @@ from typing import Any
 
 from tidegate.bundle import Bundle
 from tidegate.card.evidence import Attacked, Driven
+from tidegate.card.markdown import UNKNOWN, bullets, plain, seeds_told, table, told
 
 NAMED = 20
 """Failed drives that a card names one by one; of more it tells the number."""
@@ -25,7 +25,6 @@ SEEN = {
     "saturated_share": ("share of saturated pixels", "saturated_share", "from"),
 }
 """What the record may tell of the training data (``training.seen``), and which of it image health refuses."""
-UNKNOWN = "not in the record"
 
 
 def card_page(
@@ -40,7 +39,7 @@ def card_page(
         driven, attacked: what closed loops showed of this bundle.
     """
     parts = [
-        f"# Model card: {_plain(bundle.name)}",
+        f"# Model card: {plain(bundle.name)}",
         f"Written by tidegate {version} from the record in `bundle.json`"
         f"{' and the results named below' if driven or attacked else ''}. What drives has the SHA-256 `{identity}` "
         "(`bundle_sha256` in bags and results); this card is no part of it.",
@@ -65,38 +64,38 @@ def card_page(
 def _model(bundle: Bundle) -> str:
     policy, seen = bundle.policy, bundle.perception
     counts = [policy.inter_neurons, policy.command_neurons, len(MOTORS)]
-    return _list(
-        f"robot: {_plain(bundle.robot)}, {bundle.mass_kg:.1f} kg when it was trained",
+    return bullets(
+        f"robot: {plain(bundle.robot)}, {bundle.mass_kg:.1f} kg when it was trained",
         f"network: {policy.cell.upper()}, {sum(counts)} neurons ({counts[0]} inter, {counts[1]} command, {counts[2]} "
         f"motor), {sum(array.size for array in bundle.part('liquid').values()):,} parameters",
         f"sees: {seen.input_width} × {seen.input_height} px, of which it makes {seen.features} features and the lane "
         f"{', '.join(f'{distance:g}' for distance in seen.preview_m)} m ahead",
         f"asks for: {', '.join(MOTORS)}, and barrier gains of {policy.gain_low:g} to {policy.gain_high:g} "
-        f"1/s ({', '.join(map(_plain, policy.gain_names))})",
+        f"1/s ({', '.join(map(plain, policy.gain_names))})",
     )
 
 
 def _data(record: Mapping[str, Any]) -> str:
     hashes = record.get("data_sha256")
-    facts = [f"frames: {_told(record.get('frames'))}"]
+    facts = [f"frames: {told(record.get('frames'))}"]
     if plan := record.get("plan"):
-        facts.append(f"plan: {_told(plan)}")
+        facts.append(f"plan: {told(plan)}")
     if not isinstance(hashes, dict):
-        return _list(*facts, f"bags: {UNKNOWN}")
+        return bullets(*facts, f"bags: {UNKNOWN}")
     groups: dict[tuple[str, str], list[tuple[str, str]]] = defaultdict(list)
     for path, digest in sorted(hashes.items()):
         stage, _, name = path.rpartition("/")
         kind, seed = _seed(name)
-        groups[_plain(stage), _plain(kind)].append((seed, str(digest)))
+        groups[plain(stage), plain(kind)].append((seed, str(digest)))
     rows = [
-        (*group, len(bags), _seeds([seed for seed, _ in bags]), _together(digest for _, digest in bags))
+        (*group, len(bags), seeds_told([seed for seed, _ in bags]), _together(digest for _, digest in bags))
         for group, bags in groups.items()
     ]
-    table = _table(("folder", "kind", "bags", "seeds", "SHA-256 of their hashes"), rows)
+    grouped = table(("folder", "kind", "bags", "seeds", "SHA-256 of their hashes"), rows)
     return "\n\n".join(
         (
-            _list(*facts, f"bags: {len(hashes)}, those that calibrate included"),
-            table,
+            bullets(*facts, f"bags: {len(hashes)}, those that calibrate included"),
+            grouped,
             "Each bag's own hash is in `bundle.json` (`training.data_sha256`); the last column is over these, sorted, "
             "a line each.",
         )
@@ -107,12 +106,12 @@ def _training(record: Mapping[str, Any]) -> str:
     recipe = record.get("recipe")
     lines = []
     if isinstance(recipe, dict):
-        lines = [f"recipe, {_plain(key)}: {_told(value)}" for key, value in recipe.items()]
+        lines = [f"recipe, {plain(key)}: {told(value)}" for key, value in recipe.items()]
     lines += [
-        f"{words}: {_told(record.get(key))}"
+        f"{words}: {told(record.get(key))}"
         for key, words in (("durations_s", "durations [s]"), ("versions", "versions"), ("processor", "processor"))
     ]
-    return _list(*lines)
+    return bullets(*lines)
 
 
 def _metrics(bundle: Bundle) -> str:
@@ -123,8 +122,8 @@ def _metrics(bundle: Bundle) -> str:
     rounds = {key: value for key, value in metrics.items() if key.startswith("train ") and isinstance(value, dict)}
     if rounds:
         names = dict.fromkeys(name for values in rounds.values() for name in values)
-        rows = [(_plain(name), *(_told(values.get(name)) for values in rounds.values())) for name in names]
-        parts.append(_table(("measure", *map(_plain, rounds)), rows))
+        rows = [(plain(name), *(told(values.get(name)) for values in rounds.values())) for name in names]
+        parts.append(table(("measure", *map(plain, rounds)), rows))
         parts.append(
             "`lane_0` and on are the lane's errors (rms) in the order of the next table; `…_error` those of the "
             "command [1/m, m/s²]; the others are losses, `…_zero` and `…_last` of asking for nothing and of repeating."
@@ -133,12 +132,12 @@ def _metrics(bundle: Bundle) -> str:
     if isinstance(errors, dict) and errors:
         values = [*HERE, *(f"lane curvature, {distance:g} m ahead [1/m]" for distance in bundle.perception.preview_m)]
         rows = [
-            (name, *(_told(column[place]) for column in errors.values() if place < len(column)))
+            (name, *(told(column[place]) for column in errors.values() if place < len(column)))
             for place, name in enumerate(values)
         ]
-        parts.append(_table(("lane error on the calibration drives", *map(_plain, errors)), rows))
-    others = [f"{_plain(key)}: {_told(value)}" for key, value in metrics.items() if key not in (*rounds, "calibration")]
-    return "\n\n".join([*parts, *([_list(*others)] if others else [])])
+        parts.append(table(("lane error on the calibration drives", *map(plain, errors)), rows))
+    others = [f"{plain(key)}: {told(value)}" for key, value in metrics.items() if key not in (*rounds, "calibration")]
+    return "\n\n".join([*parts, *([bullets(*others)] if others else [])])
 
 
 def _closed_loop(driven: Sequence[Driven]) -> str:
@@ -148,9 +147,9 @@ def _closed_loop(driven: Sequence[Driven]) -> str:
             paces = [lap.pace for lap in laps if lap.pace is not None]
             rows.append(
                 (
-                    _plain(scene),
-                    _plain(one.how),
-                    _seeds([str(lap.seed) for lap in laps]),
+                    plain(scene),
+                    plain(one.how),
+                    seeds_told([str(lap.seed) for lap in laps]),
                     f"{sum(lap.completed for lap in laps)}/{len(laps)}",
                     sum(lap.collisions for lap in laps),
                     sum(lap.limit_violations for lap in laps),
@@ -162,7 +161,7 @@ def _closed_loop(driven: Sequence[Driven]) -> str:
     if not rows:
         return "None was given (`tidegate card BUNDLE --evaluation FOLDER`)."
     heads = ("scene", "how", "seeds", "completed", "contacts", "limits exceeded", "drives with a wheel off the road")
-    return _table((*heads, "most off the lane's centre [m]", "pace, of the expert's"), rows)
+    return table((*heads, "most off the lane's centre [m]", "pace, of the expert's"), rows)
 
 
 def _failures(driven: Sequence[Driven], attacked: Sequence[Attacked]) -> str:
@@ -175,20 +174,20 @@ def _failures(driven: Sequence[Driven], attacked: Sequence[Attacked]) -> str:
         parts.append(f"Drives: {len(failed)} of {laps} failed{_more(len(failed))}")
     if failed:
         rows = [
-            (_plain(lap.scene), _plain(one.how), lap.seed, "yes" if lap.completed else "no", _plain(lap.end))
+            (plain(lap.scene), plain(one.how), lap.seed, "yes" if lap.completed else "no", plain(lap.end))
             + (f"{lap.distance_m:.0f}", lap.collisions, lap.limit_violations, f"{lap.off_road_s:.1f}")
             for one, lap in failed[:NAMED]
         ]
         heads = ("scene", "how", "seed", "completed", "end", "after [m]", "contacts", "limits exceeded")
-        parts.append(_table((*heads, "wheel off the road [s]"), rows))
+        parts.append(table((*heads, "wheel off the road [s]"), rows))
     for one in attacked:
         parts.append(
             f"Hostile episodes: {one.episodes} ({one.searched} of them searched for the worst). An adversary asks in "
             "the network's place; what breaks, breaks behind the filter."
         )
-        rows = [(*map(_plain, key[:3]), _plain(key[3]) or "none", count) for key, count in sorted(one.harm.items())]
+        rows = [(*map(plain, key[:3]), plain(key[3]) or "none", count) for key, count in sorted(one.harm.items())]
         heads = ("scene", "who asked", "what broke", "stated assumptions broken before", "episodes")
-        parts.append(_table(heads, rows) if rows else "None of them broke anything.")
+        parts.append(table(heads, rows) if rows else "None of them broke anything.")
     return "\n\n".join(parts)
 
 
@@ -198,7 +197,7 @@ def _more(failed: int) -> str:
 
 def _limits(bundle: Bundle) -> str:
     seen = bundle.perception
-    lines = [f"robot: '{_plain(bundle.robot)}'; another is refused", f"camera: {_camera(bundle)}"]
+    lines = [f"robot: '{plain(bundle.robot)}'; another is refused", f"camera: {_camera(bundle)}"]
     bound = "calibrated" if bundle.conformal else "not calibrated: the lane is never known, and the filter acts on that"
     if bundle.conformal and (missed := _miscoverage(bundle.training)) is not None:
         bound += f", so that at most {100 * missed:g} % of new drives like the calibration drives break them"
@@ -213,26 +212,26 @@ def _limits(bundle: Bundle) -> str:
         f"image health, by the settings of the training (those of the robot decide): refused are {look}; "
         f"{seen.frozen_frames} identical pictures in a row; and what the table says"
     )
-    told = bundle.training.get("seen")
-    ranges = told if isinstance(told, dict) else {}
+    seen_there = bundle.training.get("seen")
+    ranges = seen_there if isinstance(seen_there, dict) else {}
     rows = [
         (words, *_three(ranges.get(key)), f"{word} {getattr(seen, bound):g}" if bound else "–")
         for key, (words, bound, word) in SEEN.items()
     ]
-    table = _table(("what training saw", "1 % are below", "median", "1 % are above", "refused"), rows)
+    light_seen = table(("what training saw", "1 % are below", "median", "1 % are above", "refused"), rows)
     light = _augmented(bundle.training)
     after = f"In training pictures were altered besides, by the recipe's `augment`: {light}." if light else ""
-    return "\n\n".join(filter(None, (_list(*lines), table, after)))
+    return "\n\n".join(filter(None, (bullets(*lines), light_seen, after)))
 
 
 def _three(values: Any) -> list[str]:
-    return [_told(value) for value in (values if isinstance(values, list) and len(values) == 3 else [None] * 3)]
+    return [told(value) for value in (values if isinstance(values, list) and len(values) == 3 else [None] * 3)]
 
 
 def _augmented(record: Mapping[str, Any]) -> str:
     recipe = record.get("recipe")
     augment = recipe.get("augment") if isinstance(recipe, dict) else None
-    return _told(augment) if isinstance(augment, dict) else ""
+    return told(augment) if isinstance(augment, dict) else ""
 
 
 def _miscoverage(record: Mapping[str, Any]) -> float | None:
@@ -259,44 +258,6 @@ def _seed(name: str) -> tuple[str, str]:
     return (match[1], str(int(match[2]))) if match else (name, "")
 
 
-def _seeds(seeds: Sequence[str]) -> str:
-    """As a span where there are many."""
-    numbers = sorted(int(seed) for seed in seeds if seed)
-    if not numbers:
-        return "–"
-    if numbers == list(range(numbers[0], numbers[-1] + 1)) and len(numbers) > 2:
-        return f"{numbers[0]} to {numbers[-1]}"
-    return ", ".join(map(str, numbers)) if len(numbers) <= 4 else f"{len(numbers)} of {numbers[0]} to {numbers[-1]}"
-
-
 def _together(digests: Iterable[str]) -> str:
     lines = "".join(f"{digest}\n" for digest in sorted(digests))
     return f"`{hashlib.sha256(lines.encode()).hexdigest()[:16]}…`"
-
-
-def _told(value: Any) -> str:
-    """A value of the record, short."""
-    if value is None:
-        return UNKNOWN
-    if isinstance(value, dict):
-        return ", ".join(f"{_plain(str(key))} {_told(inner)}" for key, inner in value.items())
-    if isinstance(value, list):
-        return f"[{', '.join(map(_told, value))}]"
-    if isinstance(value, float):
-        return f"{value:.4g}"
-    return _plain(value if isinstance(value, str) else json.dumps(value))
-
-
-def _plain(text: str) -> str:
-    """One line without control characters, that ends no cell and begins no markup."""
-    shown = "".join(one if one.isprintable() else " " for one in text)
-    return re.sub(r"([\\`*<|\[])", r"\\\1", shown)
-
-
-def _list(*lines: str) -> str:
-    return "\n".join(f"- {line}" for line in lines)
-
-
-def _table(heads: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
-    lines = [heads, ["---"] * len(heads), *rows]
-    return "\n".join(f"| {' | '.join(map(str, line))} |" for line in lines)
