@@ -102,6 +102,10 @@ def test_the_card_tells_data_and_limits(folder: Path) -> None:
         assert words in limits
 
 
+def test_the_shipped_card_is_of_the_shipped_network() -> None:
+    assert f"What drives has the SHA-256 `{bundle_identity(SHIPPED)[1]}`" in card_of(SHIPPED)
+
+
 def test_a_card_changes_neither_identity_nor_network_and_is_sealed(folder: Path) -> None:
     before, files = bundle_identity(folder), read_sealed(folder).files
     assert before[1] == digest((folder / MANIFEST).read_bytes())

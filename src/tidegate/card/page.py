@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from tidegate.bundle import Bundle
-from tidegate.card.evidence import Attacked, Driven
+from tidegate.card.evidence import Attacked, Driven, Lap
 from tidegate.card.markdown import UNKNOWN, bullets, plain, seeds_told, table, told
 
 NAMED = 20
@@ -173,22 +173,24 @@ def _failures(driven: Sequence[Driven], attacked: Sequence[Attacked]) -> str:
     if driven:
         parts.append(f"Drives: {len(failed)} of {laps} failed{_more(len(failed))}")
     if failed:
-        rows = [
-            (plain(lap.scene), plain(one.how), lap.seed, "yes" if lap.completed else "no", plain(lap.end))
-            + (f"{lap.distance_m:.0f}", lap.collisions, lap.limit_violations, f"{lap.off_road_s:.1f}")
-            for one, lap in failed[:NAMED]
-        ]
         heads = ("scene", "how", "seed", "completed", "end", "after [m]", "contacts", "limits exceeded")
-        parts.append(table((*heads, "wheel off the road [s]"), rows))
+        parts.append(table((*heads, "wheel off the road [s]"), [_failed(one, lap) for one, lap in failed[:NAMED]]))
     for one in attacked:
         parts.append(
             f"Hostile episodes: {one.episodes} ({one.searched} of them searched for the worst). An adversary asks in "
-            "the network's place; what breaks, breaks behind the filter."
+            "the network's place; what breaks, breaks behind the filter, or without what is named."
         )
-        rows = [(*map(plain, key[:3]), plain(key[3]) or "none", count) for key, count in sorted(one.harm.items())]
-        heads = ("scene", "who asked", "what broke", "stated assumptions broken before", "episodes")
-        parts.append(table(heads, rows) if rows else "None of them broke anything.")
+        harm = sorted(one.harm.items())
+        rows = [(*map(plain, key[:3]), plain(key[3]) or "none", count) for key, count in harm]
+        columns = ("scene", "who asked", "what broke", "stated assumptions broken before", "episodes")
+        parts.append(table(columns, rows) if rows else "None of them broke anything.")
     return "\n\n".join(parts)
+
+
+def _failed(one: Driven, lap: Lap) -> tuple[object, ...]:
+    reached = ("yes" if lap.completed else "no", plain(lap.end), f"{lap.distance_m:.0f}")
+    broke = (lap.collisions, lap.limit_violations, f"{lap.off_road_s:.1f}")
+    return (plain(lap.scene), plain(one.how), lap.seed, *reached, *broke)
 
 
 def _more(failed: int) -> str:

@@ -281,10 +281,9 @@ def _times(stamps: Sequence[int], start: int) -> Floats:
 
 def _column(records: Sequence[dict[str, Value]], name: str) -> tuple[NDArray[Any], NDArray[np.bool_]]:
     """One field of all records, NaN or an empty text where a record lacks it; and which have it."""
-    values = [record.get(name) for record in records]
+    values, has = [record.get(name) for record in records], np.array([name in record for record in records], np.bool_)
     instead = "" if str in set(map(type, values)) else np.nan
-    filled = np.array([instead if value is None else value for value in values])
-    return filled, np.array([value is not None for value in values], np.bool_)
+    return np.array([instead if value is None else value for value in values]), has
 
 
 def _gaps(ours: NDArray[Any], theirs: NDArray[Any], scale: float | None) -> Floats:

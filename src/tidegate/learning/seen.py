@@ -19,11 +19,10 @@ EVERY = 4
 def seen_range(drives: Sequence[Drive], saturated_level: int) -> dict[str, list[float]]:
     """The quantiles ``SHARES`` of the speed [m/s] and of what image health judges, by its names: ``mean``, ``contrast``
     (standard deviation) and ``saturated_share`` of the pictures as the network sees them, not yet augmented."""
-    speed = np.concatenate([drive.speed for drive in drives])
     pictures = [image for drive in drives for image in drive.images[::EVERY]]
     light = [cv2.meanStdDev(image.reshape(-1, 1)) for image in pictures]
-    values = {
-        "speed": speed,
+    values: dict[str, list[float]] = {
+        "speed": [one for drive in drives for one in drive.speed.tolist()],
         "mean": [mean.item() for mean, _ in light],
         "contrast": [deviation.item() for _, deviation in light],
         "saturated_share": [saturated_share(image, saturated_level) for image in pictures],
