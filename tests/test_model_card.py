@@ -35,22 +35,26 @@ def run(*arguments: object) -> None:
     app([*map(str, arguments)], standalone_mode=False)
 
 
-@pytest.fixture
-def folder(tmp_path: Path) -> Path:
+def bare(place: Path) -> Path:
     """The shipped bundle without its card."""
-    copy = Path(shutil.copytree(SHIPPED, tmp_path / "bundle"))
-    (copy / CARD).unlink(missing_ok=True)
+    copy = Path(shutil.copytree(SHIPPED, place / "bundle"))
+    (copy / CARD).unlink()
     write_manifest(copy)
     return copy
 
 
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    return bare(tmp_path)
+
+
 @pytest.fixture(scope="module")
 def results(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A second of ``evaluate`` and of ``attack`` with the shipped network."""
+    """A second of ``evaluate`` and of ``attack``: the one with a card in the bundle, the other without."""
     place = tmp_path_factory.mktemp("results")
     task = Task(str(CONFIG), str(SHIPPED), "road", 1000, longest_s=1.0)
     write_evaluation(place, task, *run_campaign([task], 1))
-    run_attack([Episode(str(CONFIG), str(SHIPPED), "road", 5000, "full_throttle", longest_s=1.0)], place, 1)
+    run_attack([Episode(str(CONFIG), str(bare(place)), "road", 5000, "full_throttle", longest_s=1.0)], place, 1)
     return place
 
 
@@ -170,6 +174,7 @@ def test_the_commands_of_the_page_give_a_card_with_results(
     monkeypatch.chdir(tmp_path)
     short = ("--seconds", "1", "--processes", "1")
     run("evaluate", "--bundle", folder, "--scene", "road", "--seeds", "1000", *short, "--out", "out/evaluate")
+    run("card", folder)  # as training leaves it
     scene = ("--scenes", "road", "--adversaries", "coast", "--seeds", "5000")
     run("attack", "--bundle", folder, *scene, *short, "--out", "out/attack")
     run("card", folder, "--evaluation", "out/evaluate", "--outcomes", "out/attack")
