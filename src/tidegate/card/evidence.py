@@ -90,8 +90,8 @@ def read_driven(path: Path, identity: str) -> Driven:
 
 
 def read_attacked(path: Path, identity: str, manifest: str) -> Attacked:
-    """The episodes in a folder of ``tidegate attack``, or in its ``attack.jsonl``, which names its bundle by the SHA-256
-    of the whole ``manifest``, as it was then; without a card that is the ``identity``.
+    """The episodes in a folder of ``tidegate attack``, or in its ``attack.jsonl``, which names its bundle by the
+    SHA-256 of the whole ``manifest``, as it was then; without a card that is the ``identity``.
 
     Raises:
         BundleError: no such file, or of another bundle.
