@@ -7,6 +7,7 @@ Whether every topic and field in it exists is tested (``tests/operate/test_layou
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 
 import foxglove.layouts as fl
@@ -17,7 +18,7 @@ BARRIERS = ("distance", "traction", "lateral", "edge", "lane", "speed", "curve",
 """In the order of ``safety_node/barriers``; behind them come mode, intervened, drive_force, path_curvature."""
 MODES = (("NORMAL", "#3daa6e"), ("HOLD", "#f5a623"), ("STOPPING", "#e2583e"), ("STOPPED", "#964646"))
 STATE = "/safety_node/barriers"
-MODE, FORCE, CURVATURE = (len(BARRIERS) + index for index in (0, 2, 3))
+MODE, ACTS, FORCE, CURVATURE = (len(BARRIERS) + index for index in range(4))
 
 
 def series(value: str, label: str, color: str | None = None) -> fl.PlotSeries:
@@ -48,23 +49,33 @@ scene = fl.ThreeDeePanel(
         },
     ),
 )
-image = fl.ImagePanel(title="Saliency", config=fl.ImageConfig(image_mode=fl.ImageModeConfig(image_topic="/saliency")))
+
+
+def picture(title: str, topic: str) -> fl.ImagePanel:
+    """The newest image of a topic."""
+    return fl.ImagePanel(title=title, config=fl.ImageConfig(image_mode=fl.ImageModeConfig(image_topic=topic)))
+
+
+def states(label: str, index: int, known: Sequence[tuple[str, str]]) -> fl.StateTransitionsSeries:
+    """An entry of the filter's state that is one of ``known`` (name, colour) by its number."""
+    return fl.StateTransitionsSeries(
+        value=f"{STATE}.position[{index}]",
+        label=label,
+        timestamp_method="headerStamp",
+        custom_states=fl.StateTransitionsDiscreteCustomStates(
+            states=[
+                fl.StateTransitionsDiscreteCustomState(value=str(value), label=name, color=color)
+                for value, (name, color) in enumerate(known)
+            ]
+        ),
+    )
+
+
+image, neurons = picture("Saliency", "/saliency"), picture("Neurons: inter, command, motor", "/neurons")
 mode = fl.StateTransitionsPanel(
-    title="Mode",
+    title="Mode, and the barrier that acts",
     config=fl.StateTransitionsConfig(
-        paths=[
-            fl.StateTransitionsSeries(
-                value=f"{STATE}.position[{MODE}]",
-                label="mode",
-                timestamp_method="headerStamp",
-                custom_states=fl.StateTransitionsDiscreteCustomStates(
-                    states=[
-                        fl.StateTransitionsDiscreteCustomState(value=str(value), label=label, color=color)
-                        for value, (label, color) in enumerate(MODES)
-                    ]
-                ),
-            )
-        ]
+        paths=[states("mode", MODE, MODES), states("acts", ACTS, [(name, CORAL) for name in BARRIERS])]
     ),
 )
 command = [
@@ -76,6 +87,7 @@ command = [
     for title, index in (("Drive force [N]", FORCE), ("Path curvature [1/m]", CURVATURE))
 ]
 barriers = plot("Barriers h", *(series(f"{STATE}.position[{index}]", name) for index, name in enumerate(BARRIERS)))
+margins = plot("Margins of rows", *(series(f"{STATE}.velocity[{index}]", name) for index, name in enumerate(BARRIERS)))
 lane = plot(
     "Lane offset [m] and its bound",
     series("/lane.position[0]", "offset", SEA),
@@ -88,8 +100,8 @@ diagnostics = fl.DiagnosticsSummaryPanel(
 layout = fl.Layout(
     content=split(
         "row",
-        (1.4, split("column", (2, scene), (1, image), (0.5, mode))),
-        (1, split("column", (1, command[0]), (1, command[1]), (1.3, barriers))),
+        (1.4, split("column", (2, scene), (1, image), (0.3, neurons), (0.6, mode))),
+        (1, split("column", (1, command[0]), (1, command[1]), (1.2, barriers), (1.2, margins))),
         (0.8, split("column", (1, lane), (1, speed), (1.2, diagnostics))),
     )
 )

@@ -21,6 +21,7 @@ LEVEL = {
     "settings": 2,
     "messages": 2,
     "bundle": 2,
+    "card": 2,
     "workers": 2,
     "security": 2,
     "robot": 3,

@@ -16,7 +16,7 @@ from safetensors import SafetensorError
 from safetensors import numpy as safetensors
 
 from tidegate.errors import BundleError, SettingsError
-from tidegate.security.manifest import digest, read_sealed, write_manifest
+from tidegate.security.manifest import CARD, identity, read_sealed, write_manifest
 from tidegate.settings.perception import PerceptionSettings
 from tidegate.settings.policy import PolicySettings
 from tidegate.settings.schema import build, mapping, setting
@@ -71,7 +71,8 @@ class Bundle:
     training: dict[str, Any] = dataclasses.field(default_factory=dict)
 
     def save(self, path: str | Path) -> None:
-        """Write the folder ``path``, the manifest last; a signature that was there goes."""
+        """Write the folder ``path``, the manifest last; a signature and a model card that were there go: they were of
+        what was there before."""
         path = Path(path)
         path.mkdir(parents=True, exist_ok=True)
         weights = safetensors.save({name: np.ascontiguousarray(array) for name, array in self.arrays.items()})
@@ -92,6 +93,7 @@ class Bundle:
         files = {DESCRIPTION: text.encode(), WEIGHTS: weights, BACKBONE: self.backbone}
         for name, data in files.items():
             (path / name).write_bytes(data)
+        (path / CARD).unlink(missing_ok=True)
         write_manifest(path, files)
 
     @classmethod
@@ -147,14 +149,15 @@ class Bundle:
 
 
 def bundle_identity(path: Path) -> tuple[str, str]:
-    """Name of the model in the folder ``path``, and SHA-256 of its manifest, which holds the hashes of its files.
+    """Name of the model in the folder ``path``, and SHA-256 of its manifest, which holds the hashes of its files, the
+    model card left out (``manifest.identity``).
 
     Raises:
         BundleError: missing, corrupt, or not what its manifest says.
     """
     sealed = read_sealed(path)
     described = _description(path, sealed.files.get(DESCRIPTION, b""))
-    return str(described.get("name")), digest(sealed.manifest)
+    return str(described.get("name")), identity(sealed.manifest)
 
 
 def _camera(values: Any, source: str) -> CameraView | None:

@@ -11,6 +11,7 @@ import pytest
 
 from tidegate.bag import Drive, bag_hash
 from tidegate.bundle import Bundle
+from tidegate.card import card_of
 from tidegate.errors import BagError
 from tidegate.learning.calibrate import calibrate, read_lane
 from tidegate.learning.pipeline import Listener, Pipeline
@@ -33,6 +34,13 @@ def test_bags_become_a_bundle(
     assert set(record["data_sha256"].values()) == {bag_hash(bag) for bag in bags}
     assert record["recipe"]["train"]["all_steps"] == recipe.train.all_steps
     assert record["versions"]["torch"]
+    speed = np.concatenate([drive.speed for drive in pipeline.drives])
+    assert record["seen"]["speed"] == [float(f"{one:.4g}") for one in np.quantile(speed, [0.01, 0.5, 0.99])]
+    for name, low, high in (("mean", 20, 235), ("contrast", 6, 128), ("saturated_share", 0, 0.48)):
+        below, middle, above = record["seen"][name]
+        assert low <= below <= middle <= above <= high
+    told = " | ".join(f"{one:.4g}" for one in record["seen"]["speed"])
+    assert f"| speed [m/s] | {told} | – |" in card_of(tmp_path / "tiny")
     assert set(record["durations_s"]) == {
         "read bags",
         *(f"train 0 {stage}" for stage in ("lane", "policy", "all")),

@@ -116,7 +116,9 @@ def test_the_panels_of_foxglove_show_topics_of_their_type(foxglove: dict[str, An
     assert kinds["ThreeDee"]["followTf"] in CAR.description.links
     scene = {topic.removeprefix("/"): TOPICS[topic.removeprefix("/")].type for topic in kinds["ThreeDee"]["topics"]}
     assert scene == {"markers": MARKERS, "points": CLOUD}
-    assert TOPICS[kinds["Image"]["imageMode"]["imageTopic"].removeprefix("/")].type == IMAGE
+    images = [one["config"]["imageMode"]["imageTopic"] for one in panels(foxglove) if one["panelType"] == "Image"]
+    assert images == ["/saliency", "/neurons"]
+    assert {TOPICS[topic.removeprefix("/")].type for topic in images} == {IMAGE}
     assert TOPICS[kinds["DiagnosticsSummary"]["topicToRender"].removeprefix("/")].type == DIAGNOSTICS
     writers = {"Publish", "CallService", "ServiceCall", "Parameters", "Teleop"}
     assert not writers & set(kinds)
@@ -128,7 +130,7 @@ def test_the_lines_of_foxglove_are_the_entries_that_their_labels_name(foxglove: 
     barriers = tuple(BarrierState(name, 0.0, 0.0, 0.0) for name in names)
     lane = LaneEstimate(1, 0.0, 0.0, np.zeros(4), np.zeros(6))
     messages = {
-        "safety_node/barriers": SafetyState(1, Mode.NORMAL, (1.0, 2.0), (3.0, 4.0), barriers),
+        "safety_node/barriers": SafetyState(1, Mode.NORMAL, (1.0, 2.0), (3.0, 4.0), barriers, names[0]),
         "lane": lane,
         "odom": Odometry(1, 0.0, 0.0, 0.0, 8.0, 0.0),
     }
@@ -136,6 +138,7 @@ def test_the_lines_of_foxglove_are_the_entries_that_their_labels_name(foxglove: 
         "bound": "offset",
         "Drive force [N]": "drive_force",
         "Path curvature [1/m]": "path_curvature",
+        "acts": "intervened",
     }
     seen = []
     for panel in panels(foxglove):
@@ -154,7 +157,19 @@ def test_the_lines_of_foxglove_are_the_entries_that_their_labels_name(foxglove: 
             label = meant.get(panel.get("title", ""), meant.get(line["label"], line["label"]))
             assert message.name[int(index)] == label
             assert not np.isnan(getattr(message, column)[int(index)])
-    assert {*names, "mode", "wanted", "allowed", "offset", "bound", "speed"} == set(seen)
+    assert {*names, "mode", "acts", "wanted", "allowed", "offset", "bound", "speed"} == set(seen)
+
+
+def test_the_states_of_foxglove_are_modes_and_barriers_by_their_numbers(foxglove: dict[str, Any]) -> None:
+    (panel,) = [one["config"] for one in panels(foxglove) if one["panelType"] == "StateTransitions"]
+    told = {
+        line["label"]: {int(one["value"]): one["label"] for one in line["customStates"]["states"]}
+        for line in panel["paths"]
+    }
+    assert told == {
+        "mode": {mode.value: mode.name for mode in Mode},
+        "acts": dict(enumerate(barrier.name for barrier in Filter(SETTINGS, CAR).barriers)),
+    }
 
 
 def test_rviz_and_what_tells_it_of_the_links_keep_their_frames_inside_the_namespace(

@@ -15,7 +15,7 @@ import pytest
 from tidegate.bundle import Bundle
 from tidegate.cli.app import app
 from tidegate.errors import BundleError, SettingsError
-from tidegate.security.manifest import MANIFEST, SIGNATURE, read_sealed, write_manifest
+from tidegate.security.manifest import CARD, MANIFEST, SIGNATURE, read_sealed, write_manifest
 from tidegate.settings import load_settings
 from tidegate.settings.trust import TrustSettings
 from tidegate.share import share_path
@@ -37,7 +37,7 @@ def refused(folder: Path, said: str, **options: Any) -> None:
 
 
 def test_the_shipped_bundle_is_whole_and_small() -> None:
-    assert sorted(read_sealed(SHIPPED).files) == FILES
+    assert sorted(read_sealed(SHIPPED).files) == [CARD, *FILES]
     assert sum(file.stat().st_size for file in SHIPPED.iterdir()) <= 1_000_000
 
 
@@ -163,6 +163,25 @@ def test_where_a_signature_is_required_only_a_trusted_one_is_taken(folder: Path,
     assert Bundle.load(folder).name  # who requires none takes it
     with pytest.raises(BundleError, match="is no signature"):
         run("verify", str(folder), "--key", str(keys["ours.pub"]))
+
+
+def test_a_card_is_signed_with_the_bundle_and_costs_no_signature_unasked(folder: Path, keys: dict[str, Path]) -> None:
+    ours = word(keys["ours.pub"])
+    run("sign", str(folder), "--key", str(keys["ours"]))
+    signed = {file.name: file.read_bytes() for file in folder.iterdir()}
+    with pytest.raises(BundleError, match=rf"is signed, .*remove {SIGNATURE}, write the card, and sign again"):
+        run("card", str(folder))
+    assert {file.name: file.read_bytes() for file in folder.iterdir()} == signed
+    (folder / SIGNATURE).unlink()
+    run("card", str(folder))
+    run("sign", str(folder), "--key", str(keys["ours"]))
+    assert sorted(read_sealed(folder).files) == [CARD, *FILES]
+    assert Bundle.load(folder, signers=[ours]).name
+    (folder / CARD).write_text("# Model card: drives anywhere", "utf-8")
+    write = (folder / SIGNATURE).read_bytes()
+    write_manifest(folder)
+    (folder / SIGNATURE).write_bytes(write)
+    refused(folder, "is no signature", signers=[ours])
 
 
 def test_what_is_changed_after_signing_is_refused(folder: Path, keys: dict[str, Path]) -> None:

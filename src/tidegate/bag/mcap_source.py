@@ -159,17 +159,25 @@ class _Pass:
             self._unread += 1
             self._why = self._why or str(error)
             return
-        for place in np.argsort(np.array(times, np.uint64), kind="stable"):
+        named = {number: self._named(number) for number in set(found[::3])}  # of most messages no more is asked
+        for place in np.argsort(np.array(times, np.uint64), kind="stable").tolist():
             number, begin, end = found[3 * place : 3 * place + 3]
-            yield from self.one(number, times[place], data[begin:end])
+            if (told := named[number]) is not None:
+                yield *told, times[place], data[begin:end]
 
     def one(self, number: int, received: int, data: bytes) -> Iterator[Raw]:
         """A message, where its channel is known and wanted."""
+        if (named := self._named(number)) is not None:
+            yield *named, received, data
+
+    def _named(self, number: int) -> tuple[str, str] | None:
+        """Topic and type of a channel, where it is known and wanted."""
         named = self._source._name(number)
         if named is None:
             self._source._noted(f"{self._source.path.name}: messages of a topic whose name is lost were left out")
         elif self._names is None or named[0] in self._names:
-            yield *named, received, data
+            return named
+        return None
 
     def tell(self) -> None:
         """Note what was left out."""

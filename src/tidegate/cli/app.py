@@ -37,6 +37,7 @@ EXTRA = {  # command → the extra of the package that it needs
     "import": "data",
     "export-dataset": "data",
     "inspect": "",
+    "card": "",
     "curate": "",
     "info": "",
     "doctor": "",

@@ -15,6 +15,7 @@ from rich.table import Table
 
 from tidegate.bag import bags_in, is_bag, remappings
 from tidegate.bundle import DESCRIPTION, Bundle, CameraView
+from tidegate.card import card_of
 from tidegate.cli.common import Remap
 from tidegate.cli.curate import WORK, RulesFile, Work
 from tidegate.cli.inspect_bags import inspect_bags
@@ -43,7 +44,7 @@ def inspect(
     config: Annotated[Path | None, typer.Option(help="bags: robot's settings")] = None,
     remap: Remap = None,
 ) -> None:
-    """Show what is in a bundle: its network, files, training; or in bags: timing, content, repetition, leaks."""
+    """Show what is in a bundle: its network, files, training, card; or in bags: timing, content, repetition, leaks."""
     if len(what) == 1 and (svg or renewed or not _holds_bags(what[0])):
         _inspect_bundle(what[0], svg, renewed)
         return
@@ -73,6 +74,8 @@ def _inspect_bundle(bundle: Path, svg: Path | None, renewed: bool) -> None:
     console.print(_files(bundle))
     if loaded.training:
         console.print(_training(loaded))
+    told = card_of(bundle) or f"no model card; to write one: tidegate card {bundle}"
+    console.print(told, soft_wrap=True, highlight=False, markup=False)
     if svg is not None:
         svg.parent.mkdir(parents=True, exist_ok=True)
         svg.write_text(draw_policy(wiring, f"{loaded.name} · {loaded.policy.cell.upper()}"), encoding="utf-8")

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+from tidegate.bundle import bundle_identity
 from tidegate.errors import SceneError
 from tidegate.evaluation.metrics import Run, summary
 from tidegate.evaluation.rollout import Task, run_task
@@ -75,11 +76,12 @@ def paced(task: Task) -> bool:
 
 
 def write_evaluation(folder: Path, task: Task, runs: list[Run], totals: dict[str, Any]) -> Path:
-    """Write ``evaluation.json``: the facts of a campaign (``task`` is any of it), where it was driven and whether the
-    pace counted, ``runs`` and ``summary``."""
+    """Write ``evaluation.json``: the facts of a campaign (``task`` is any of it), which bundle drove
+    (``bundle_identity``), where it was driven and whether the pace counted, ``runs`` and ``summary``."""
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / EVALUATION
     where = {"simulator": task.simulator, "pace_judged": paced(task)}
-    document = {**facts(task), **where, "runs": [run.as_dict() for run in runs], "summary": totals}
+    who = {"bundle_sha256": bundle_identity(Path(task.bundle))[1]} if task.driver == "bundle" else {}
+    document = {**facts(task), **who, **where, "runs": [run.as_dict() for run in runs], "summary": totals}
     path.write_text(json.dumps(document, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
     return path

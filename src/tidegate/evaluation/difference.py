@@ -268,10 +268,10 @@ def _compare(
     mine, other = ([fields_of(side[stamp]) for stamp in stamps] for side in (ours, theirs))
     for name in dict.fromkeys(name for record in (*mine, *other) for name in record):
         field = f"{QUANTITIES[topic]}.{name}"
-        sides = _column(mine, name), _column(other, name)
-        gap = _gaps(*sides, next((scale for known, scale in scales.items() if covers(known, field)), None))
-        gap[[(name in one) != (name in two) for one, two in zip(mine, other, strict=True)]] = np.inf
-        found.append(Difference(field, _times(stamps, start), *sides, gap, tolerances.of(field)))
+        (one, has), (two, had) = _column(mine, name), _column(other, name)
+        gap = _gaps(one, two, next((scale for known, scale in scales.items() if covers(known, field)), None))
+        gap[has != had] = np.inf
+        found.append(Difference(field, _times(stamps, start), one, two, gap, tolerances.of(field)))
     return found
 
 
@@ -279,10 +279,11 @@ def _times(stamps: Sequence[int], start: int) -> Floats:
     return np.array([seconds(stamp - start) for stamp in stamps])
 
 
-def _column(records: Sequence[dict[str, Value]], name: str) -> NDArray[Any]:
-    """One field of all records; what a record lacks is NaN, or an empty text."""
-    text = any(isinstance(record.get(name), str) for record in records)
-    return np.array([record.get(name, "" if text else np.nan) for record in records])
+def _column(records: Sequence[dict[str, Value]], name: str) -> tuple[NDArray[Any], NDArray[np.bool_]]:
+    """One field of all records, NaN or an empty text where a record lacks it; and which have it."""
+    values, has = [record.get(name) for record in records], np.array([name in record for record in records], np.bool_)
+    instead = "" if str in set(map(type, values)) else np.nan
+    return np.array([instead if value is None else value for value in values]), has
 
 
 def _gaps(ours: NDArray[Any], theirs: NDArray[Any], scale: float | None) -> Floats:

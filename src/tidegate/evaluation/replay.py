@@ -27,6 +27,8 @@ from tidegate.robot import Car
 from tidegate.safety import Supervisor
 from tidegate.settings import Settings
 
+REPLAYED = tuple(dict.fromkeys((*FIELDS.values(), TICKS, *OUTPUTS, "neurons", DRY)))
+"""The topics, the camera aside, that a replay reads."""
 Told = Callable[[int, int], None]
 """Hears (steps done, steps in all)."""
 
@@ -72,6 +74,7 @@ def replay(
     asked: bool = False,
     told: Told = lambda done, total: None,
     watcher: Watcher | None = None,
+    held: Records | None = None,
 ) -> Replay:
     """Replay a bag.
 
@@ -83,12 +86,13 @@ def replay(
         asked: take nominal commands and gains from the record: somebody else than the policy asked.
         told: hears of the progress.
         watcher: sees what goes on in between.
+        held: what the bag holds of ``REPLAYED`` (``small_records``), by who has read it before; None = it is read here.
 
     Raises:
         BagError: neither camera nor ticks, or a message cannot be decoded.
         BundleError, RobotError, SettingsError: the bundle, the robot or a setting that was changed is refused.
     """
-    recorded = small_records(reader, dict.fromkeys((*FIELDS.values(), TICKS, *OUTPUTS, "neurons", DRY)))
+    recorded = small_records(reader, REPLAYED) if held is None else dict(held)
     if would := recorded.pop(DRY, None):
         recorded["command"] = would
     ticks = [recorded[TICKS][stamp] for stamp in sorted(recorded.get(TICKS, ()))]

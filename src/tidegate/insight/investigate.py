@@ -8,6 +8,7 @@ import io
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
@@ -19,11 +20,11 @@ from tidegate.bundle import Bundle, bundle_identity
 from tidegate.errors import BagError, ImageError
 from tidegate.evaluation.difference import Tolerances, against_record, agreement, compare, full_scales
 from tidegate.evaluation.replay import Replay
-from tidegate.evaluation.topics import FRAMES, LENS, small_records
+from tidegate.evaluation.topics import FRAMES, LENS, Records
 from tidegate.insight.comparison import INNER
 from tidegate.insight.counterfactual import drive_without, recorded_course, rerun_of
 from tidegate.insight.intervention import Account, Facts, accounts
-from tidegate.insight.moment import FrameView, Moment, observe
+from tidegate.insight.moment import TRUTH, FrameView, Moment, observe
 from tidegate.insight.moment_facts import moment_facts, roll_out_facts, what_if_facts
 from tidegate.insight.moment_tree import tree_facts
 from tidegate.insight.policy_tree import PolicyTree
@@ -117,21 +118,22 @@ def investigate(question: Question, told: Told = lambda done, total: None) -> An
         if tree is not None:
             facts["tree"] = tree_facts(tree, frame, moment.odometry(frame.stamp))
     row = _in_question(moment, accounted)
-    if question.roll_out and row is not None and reader.held("truth"):
-        facts["roll_out"] = _rolled(question, reader, settings, row)
+    if question.roll_out and row is not None and reader.held(TRUTH):
+        facts["roll_out"] = _rolled(question, reader, settings, row, moment.replay.recorded[TRUTH])
     frames = [[address(one.frame.image, WIDEST), _seen(perception, one)] for one in moment.frames]
     if rival is not None:
-        facts["against"], seen = _rival(question, rival, reader, settings, told)
+        facts["against"], seen = _rival(question, rival, reader, settings, told, moment.replay.recorded)
         for mine, theirs in zip(frames, seen, strict=True):
             mine.append(theirs)
     return Answer(facts, frames, altered)
 
 
 def _rival(
-    question: Question, rival: Bundle, reader: BagReader, settings: Settings, told: Told
+    question: Question, rival: Bundle, reader: BagReader, settings: Settings, told: Told, held: Records
 ) -> tuple[Facts, list[str]]:
     """The same moment with another bundle, and its saliency on each frame."""
-    moment = observe(reader, rival, settings, question.at_s, question.window_s, disable=question.disable, told=told)
+    at, window, off = question.at_s, question.window_s, question.disable
+    moment = observe(reader, rival, settings, at, window, disable=off, told=told, held=held)
     car, wiring = Car.from_settings(settings), Wiring.from_dict(rival.wiring)
     accounted = accounts(moment.active, moment.start, settings, car)
     assert question.against is not None
@@ -158,9 +160,9 @@ def _in_question(moment: Moment, accounted: list[Account]) -> Account | None:
     return chosen[-1] if chosen else next(iter(inside), None)
 
 
-def _rolled(question: Question, reader: BagReader, settings: Settings, one: Account) -> Facts:
+def _rolled(question: Question, reader: BagReader, settings: Settings, one: Account, truth: dict[int, Any]) -> Facts:
     """The recorded drive, the same without the row, and without any row."""
-    truth, begin = small_records(reader, ["truth"])["truth"], one.first.stamp
+    begin = one.first.stamp
     courses = {"recorded": recorded_course(settings, truth, begin)}
     for name, without in ((f"without {one.row}", frozenset([one.row])), ("without any row", None)):
         if any(isinstance(course, str) for course in courses.values()):

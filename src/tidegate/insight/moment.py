@@ -11,11 +11,14 @@ from itertools import islice
 from tidegate.bag import BagReader
 from tidegate.bundle import Bundle
 from tidegate.errors import BagError
-from tidegate.evaluation.replay import Replay, replay
-from tidegate.evaluation.topics import FRAMES, TICKS, small_records
+from tidegate.evaluation.replay import REPLAYED, Replay, replay
+from tidegate.evaluation.topics import FRAMES, TICKS, Records, small_records
 from tidegate.records import Decision, Frame, Odometry, Percept, SafetyInputs, Tick, nanoseconds, seconds
 from tidegate.safety import State, Supervisor
 from tidegate.settings import Settings
+
+TRUTH = "truth"
+"""Read with what is replayed, for roll-outs: reading a bag takes as long as replaying it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,13 +130,14 @@ class _Watch:
         self._before = tick.allowed
 
 
-def span(reader: BagReader) -> tuple[int, int]:
-    """First and last stamp [ns] of what can be explained in a bag: ticks of the filter and frames of the camera.
+def span(reader: BagReader, recorded: Records) -> tuple[int, int]:
+    """First and last stamp [ns] of what can be explained in a bag that holds ``recorded``: ticks of the filter and
+    frames of the camera.
 
     Raises:
         BagError: it has neither.
     """
-    stamps = sorted(small_records(reader, [TICKS]).get(TICKS, ()))
+    stamps = sorted(recorded.get(TICKS, ()))
     if reader.held(FRAMES):
         frames = (frame.stamp for _, _, frame in reader.messages([FRAMES]))
         stamps += islice(frames, 1) if stamps else frames
@@ -152,11 +156,12 @@ def observe(
     disable: frozenset[str] = frozenset(),
     asked: bool = False,
     told: Callable[[int, int], None] = lambda done, total: None,
+    held: Records | None = None,
 ) -> Moment:
     """Replay a bag and keep what there was around ``at_s`` [s] after its start.
 
     Args:
-        reader, bundle, settings, disable, asked, told: as ``evaluation.replay.replay``.
+        reader, bundle, settings, disable, asked, told, held: as ``evaluation.replay.replay``.
         at_s: the moment [s].
         window_s: how much to keep around it [s], as much before as after.
 
@@ -164,7 +169,8 @@ def observe(
         BagError: the moment is not in the bag, or the bag cannot be replayed.
         BundleError, RobotError, SettingsError: as ``evaluation.replay.replay``.
     """
-    first, last = span(reader)
+    held = small_records(reader, (*REPLAYED, TRUTH)) if held is None else held
+    first, last = span(reader, held)
     at = first + nanoseconds(at_s)
     if not first <= at <= last:
         raise BagError(
@@ -172,5 +178,5 @@ def observe(
         )
     begin, end = at - nanoseconds(window_s / 2), at + nanoseconds(window_s / 2)
     watch = _Watch(begin, end)
-    made = replay(reader, bundle, settings, disable=disable, asked=asked, told=told, watcher=watch)
+    made = replay(reader, bundle, settings, disable=disable, asked=asked, told=told, watcher=watch, held=held)
     return Moment(made.start, at, begin, end, watch.ticks, watch.active, watch.frames, watch.earlier, made)

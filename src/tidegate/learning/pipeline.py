@@ -18,6 +18,7 @@ import torch
 
 from tidegate.bag import Drive, bags_in, tells_of_lane
 from tidegate.bundle import Bundle
+from tidegate.card import write_card
 from tidegate.curation.plan import Plan, plan_hash
 from tidegate.curation.split import HELD_SHARE, split
 from tidegate.errors import SettingsError
@@ -28,6 +29,7 @@ from tidegate.learning.gains import learn_gains
 from tidegate.learning.log import TrainingLog
 from tidegate.learning.loss import Stage, baselines
 from tidegate.learning.recipe import Recipe
+from tidegate.learning.seen import seen_range
 from tidegate.learning.train import Trainer
 from tidegate.liquid.compiled import RUNS_IN
 from tidegate.machine import processor
@@ -260,10 +262,11 @@ class Pipeline:
         return learned.bundle
 
     def _finish(self, bundle: Bundle, out: Path, began: float) -> Bundle:
-        """Save with the training record."""
+        """Save with the training record and the card."""
         self.durations["total"] = time.perf_counter() - began
         bundle = dataclasses.replace(bundle, training=self._account())
         bundle.save(out)
+        write_card(out)
         return bundle
 
     def _account(self) -> dict[str, Any]:
@@ -272,6 +275,7 @@ class Pipeline:
             "recipe": dataclasses.asdict(self.recipe),
             "frames": int(sum(len(drive.stamp) for drive in self.drives)),
             **({"plan": self.plan_record} if self.plan_record else {}),
+            "seen": seen_range(self.drives, load_settings(self.config).perception.saturated_level),
             "data_sha256": dict(sorted(self.hashes.items())),
             "metrics": self.metrics,
             "durations_s": {key: round(value, 1) for key, value in self.durations.items()},

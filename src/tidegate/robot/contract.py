@@ -29,7 +29,7 @@ def contract_of(config: Path | None, bundle: Path | None = None, liquid_step: st
     tighten them, null = none; ``settings``, the text of the file, and ``settings_sha256`` of its bytes;
     ``urdf_sha256`` of the robot description, xacro expanded, as canonical XML (C14N 2.0 without comments and without
     space between elements); ``bundle``, its name, and ``bundle_sha256`` of its manifest, which holds the hashes of its
-    files; ``liquid_step``, C or NumPy.
+    files (``bundle_identity``); ``liquid_step``, C or NumPy.
 
     Args:
         config: the robot's settings file.

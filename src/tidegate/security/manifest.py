@@ -14,6 +14,8 @@ from tidegate.errors import BundleError
 from tidegate.security.parse import read_bounded
 
 MANIFEST, SIGNATURE = "SHA256SUMS", "SHA256SUMS.sig"
+CARD = "MODEL_CARD.md"
+"""For people: sealed and signed as any file, but no part of what drives."""
 LARGEST_FILE = 1 << 26
 """Bytes; a bundle has less than a million."""
 MOST_FILES = 100
@@ -32,6 +34,13 @@ class Sealed:
 def digest(data: bytes) -> str:
     """SHA-256 in hexadecimal digits."""
     return hashlib.sha256(data).hexdigest()
+
+
+def identity(manifest: bytes) -> str:
+    """SHA-256 of a manifest without the line of its model card: two bundles that differ by the card alone drive the
+    same, and have the same. Of a manifest without a card that of the whole."""
+    kept = (line for line in manifest.splitlines(keepends=True) if line.rstrip(b"\n")[66:] != CARD.encode())
+    return digest(b"".join(kept))
 
 
 def write_manifest(folder: Path, files: Mapping[str, bytes] | None = None) -> None:
