@@ -6,6 +6,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import math
+import time
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -89,6 +90,14 @@ class Driven:
         return self.end in CRASHES
 
 
+def _names(kind: type[Trial] | type[Driven]) -> list[str]:
+    return [field.name for field in dataclasses.fields(kind)]
+
+
+FACTS = [name for name in _names(Driven) if name in _names(Trial)]
+FIGURES = [name for name in _names(Driven) if name not in (*FACTS, "error")]
+
+
 def _key(one: Trial | Driven) -> str:
     network = (one.architecture, one.seed, one.rate, one.steps)
     return json.dumps([*network, one.condition, one.scene, one.road, one.filtered, one.longest_s])
@@ -96,8 +105,7 @@ def _key(one: Trial | Driven) -> str:
 
 def run_trial(trial: Trial) -> Driven:
     """Drive it; a trial that fails is told, not raised, so that the others go on."""
-    shared = {field.name for field in dataclasses.fields(Trial)} & {field.name for field in dataclasses.fields(Driven)}
-    blank = Driven(**{name: getattr(trial, name) for name in shared})
+    blank = Driven(**{name: getattr(trial, name) for name in FACTS})
     try:
         return _driven(trial, blank)
     except Exception as error:  # whatever it is, it is of this trial alone
@@ -109,7 +117,7 @@ def _driven(trial: Trial, blank: Driven) -> Driven:
     settings, condition = load_settings(trial.settings), CONDITIONS[trial.condition]
     bundle = Bundle.load(trial.bundle, settings.vehicle.name)
     inner = bundle_driver(bundle, load_peer(bundle, trial.architecture, trial.seed, Path(trial.network)), settings)
-    eyes = Eyes(condition, trial.road)
+    eyes, began = Eyes(condition, trial.road), time.perf_counter()
     kind: MakeSimulator[Simulator] = UnevenCamera if condition.uneven else Simulator
     task = Task(trial.settings, trial.bundle, trial.scene, trial.road, filtered=trial.filtered)
     log, end, state_hash = roll_in(
@@ -120,6 +128,5 @@ def _driven(trial: Trial, blank: Driven) -> Driven:
         longest_s=trial.longest_s,
         camera=True,
     )
-    told = log.judge(trial.scene, trial.road, end, state_hash, 0.0).as_dict()
-    names = {field.name for field in dataclasses.fields(Driven)} - {"error"}
-    return dataclasses.replace(blank, **{name: told[name] for name in names & told.keys()})
+    told = log.judge(trial.scene, trial.road, end, state_hash, time.perf_counter() - began).as_dict()
+    return dataclasses.replace(blank, **{name: told[name] for name in FIGURES})
