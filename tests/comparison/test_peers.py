@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Each network that is compared: causal, carrying its whole state, as large as is claimed, behind the same convolutions."""
+"""Each network that is compared: causal, its whole state carried, as large as claimed, behind the same convolutions."""
 
 from __future__ import annotations
 

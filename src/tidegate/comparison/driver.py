@@ -95,9 +95,12 @@ class PeerDriver:
         self._last = decision or self._last
         if frame is None or self._last is None:
             return None, None
-        stamp, truth = frame.stamp, self._simulator.truth()
-        offset, heading, curvature = EXPERT_BOUND
+        truth, (offset, heading, curvature) = self._simulator.truth(), EXPERT_BOUND
         bound = np.array([offset, heading, *[curvature] * len(truth.curvature)])
         lane = LaneEstimate(truth.stamp, truth.offset, truth.heading, truth.curvature, bound)
-        told = Percept(Features(stamp, np.zeros(0, np.float32)), lane, ImageHealth(stamp, Level.OK))
-        return told, dataclasses.replace(self._last, nominal=dataclasses.replace(self._last.nominal, stamp=stamp))
+        nothing = Features(truth.stamp, np.zeros(0, np.float32))
+        nominal = dataclasses.replace(self._last.nominal, stamp=frame.stamp)
+        return (
+            Percept(nothing, lane, ImageHealth(truth.stamp, Level.OK)),
+            dataclasses.replace(self._last, nominal=nominal),
+        )
