@@ -64,5 +64,5 @@ def test_the_uneven_camera_takes_pictures_half_to_one_and_a_half_periods_apart()
 
 @pytest.mark.parametrize("names", [(), ("clean", "fog")])
 def test_a_condition_that_there_is_none_of_is_named(names: tuple[str, ...]) -> None:
-    with pytest.raises(SettingsError, match="is no condition; there are clean, noise-0.1"):
+    with pytest.raises(SettingsError, match="is no condition; there are clean, noise"):
         check_conditions(names)

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import math
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -67,7 +68,7 @@ def test_without_the_filter_commands_are_held_where_frames_are_missing_and_the_l
     if alone:
         late = len(frames) - len(wished)  # those before the first that came
         assert [one.stamp for one in wished] == frames[late:]
-        held = sum(one.force == other.force for one, other in zip(wished, wished[1:], strict=False))
+        held = sum(one.force == other.force for one, other in pairwise(wished))
         assert held / len(wished) == pytest.approx(0.5, abs=0.15)
         driving = stopped.index(False)
         assert not any(stopped[driving:])
