@@ -78,3 +78,9 @@ def test_the_liquid_ones_are_held_against_the_best_whoever_that_is(liquid: tuple
         assert Told([], lstm).figure("lstm", "clean", False, laps).sd > 0.25
     text = table(Told([trained("ltc"), trained("lstm")], lstm + own), ["clean"])
     assert said in text
+
+
+def test_nobody_is_best_where_nobody_completed_a_lap() -> None:
+    text = table(Told([trained("ltc"), trained("lstm")], [lost("ltc"), lost("lstm")]), ["clean"])
+    assert "- clean: nobody completed a lap" in text
+    assert "best" not in text

@@ -31,11 +31,12 @@ LEAST = 3
 
 
 def parted(bags: Sequence[Path]) -> dict[str, list[Path]]:
-    """The bags of each of ``PARTS``; a bag is in one alone.
+    """The bags of each of ``PARTS``; a bag is in one alone, however often it is named.
 
     Raises:
         BagError: too few.
     """
+    bags = list(dict.fromkeys(path.resolve() for path in bags))
     if len(bags) < LEAST:
         raise BagError(f"{len(bags)} bag(s): a comparison needs {LEAST}, to learn from, to choose by and to measure on")
     rest, held = split(bags, HELD_SHARE, 0)

@@ -199,6 +199,9 @@ def _standing(told: Told, conditions: Sequence[str]) -> list[str]:
         liquid = [name for name in found if name in LIQUID]
         if not liquid or len(liquid) == len(found):
             continue
+        if not any(one.mean for one in found.values()):
+            lines.append(f"- {condition}: nobody completed a lap")
+            continue
         best, own = (max(names, key=lambda name: found[name].mean) for names in (found, liquid))
         near = found[own].mean >= found[best].mean - (0.0 if math.isnan(found[best].sd) else found[best].sd)
         said = "is among the best" if found[own].mean == found[best].mean else "is within" if near else "is not within"
