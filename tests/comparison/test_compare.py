@@ -19,7 +19,7 @@ from tidegate.learning.recipe import CollectRecipe
 from tidegate.share import share_path
 
 CONFIG, MODEL = share_path("config/car.yaml").resolve(), share_path("models/car-ltc19").resolve()
-SHORT = "--steps 3 --rates 0.02,0.005 --trainings 2 --seeds 3400 --seconds 1 --processes 1".split()
+SHORT = "--steps 3 --rates 0.02,0.005 --trainings 2 --seeds 3400 --seconds 1 --processes 1"
 
 
 @pytest.fixture(scope="module")
@@ -34,7 +34,7 @@ def bags(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def called(bags: Path, out: Path, *words: str) -> str:
     from tidegate.cli.app import app
 
-    result = CliRunner().invoke(app, ["compare", str(bags), "--out", str(out), *SHORT, *words])
+    result = CliRunner().invoke(app, ["compare", str(bags), "--out", str(out), *SHORT.split(), *words])
     assert result.exit_code == 0, result.output
     return (out / TABLE).read_text("utf-8")
 
@@ -98,7 +98,7 @@ def test_the_command_trains_drives_tells_and_goes_on(bags: Path, tmp_path: Path)
     from tidegate.cli.app import app
 
     result = CliRunner().invoke(
-        app, ["compare", *map(str, sorted(bags.iterdir(), reverse=True)), "--out", str(out), *SHORT, *words]
+        app, ["compare", *map(str, sorted(bags.iterdir(), reverse=True)), "--out", str(out), *SHORT.split(), *words]
     )
     assert "holds results of other data than now" in str(result.exception)
 
