@@ -39,8 +39,9 @@ def test_a_training_counts_once_by_the_mean_over_its_roads() -> None:
     assert found.sd == pytest.approx(math.sqrt(0.125))
 
 
-def test_the_lane_error_is_of_drives_without_a_crash() -> None:
-    assert lane_error([driven("ltc"), lost("ltc")]) == 0.1
+def test_the_lane_error_is_of_completed_laps() -> None:
+    standing = driven("ltc", completed=False, end="standing", rms_lane_error_m=0.0)
+    assert lane_error([driven("ltc"), lost("ltc"), standing]) == 0.1
     assert math.isnan(lane_error([lost("ltc")]))
     assert crashes([driven("ltc"), lost("ltc"), driven("ltc", completed=False, end="standing")]) == pytest.approx(1 / 3)
 

@@ -54,8 +54,8 @@ def crashes(drives: Sequence[Driven]) -> float:
 
 
 def lane_error(drives: Sequence[Driven]) -> float:
-    """RMS of the lane error of the drives without a crash, their mean [m]; after a crash it tells of the ditch."""
-    known = [one.rms_lane_error_m for one in drives if not one.crashed]
+    """RMS of the lane error of the laps completed, their mean [m]; who stands has none, and a ditch is no lane."""
+    known = [one.rms_lane_error_m for one in drives if one.completed]
     return statistics.fmean(known) if known else math.nan
 
 
@@ -69,7 +69,7 @@ MEASURES: dict[bool, dict[str, tuple[Measure, int, float]]] = {
     False: {
         "Laps completed [%]": (laps, 0, 100),
         "Crashes [% of the drives]": (crashes, 0, 100),
-        "Lane error of drives without a crash, rms [m]": (lane_error, 2, 1),
+        "Lane error of the laps completed, rms [m]": (lane_error, 2, 1),
     },
     True: {
         "Laps completed [%]": (laps, 0, 100),
