@@ -3,8 +3,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any, NamedTuple
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 import torch
@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from tidegate.bundle import Bundle
 from tidegate.errors import BundleError
 from tidegate.liquid.generators import ncp
-from tidegate.liquid.wired import WiredPolicy
+from tidegate.liquid.wired import PolicyOutput, WiredPolicy
 from tidegate.liquid.wiring import Wiring
 from tidegate.perception.backbone import Backbone
 from tidegate.perception.export import backbone_weights, export_backbone
@@ -42,8 +42,39 @@ class StackOutput(NamedTuple):
     state: Tensor
 
 
+class Cell(Protocol):
+    """What carries the state of a policy."""
+
+    neurons: int
+    """Numbers N of its state."""
+
+
+class Policy(Protocol):
+    """What may stand behind the features: ``WiredPolicy``, or another ``nn.Module`` that is called like it."""
+
+    settings: PolicySettings
+
+    @property
+    def cell(self) -> Cell:
+        """What carries its state."""
+
+    def __call__(self, features: Tensor, speed: Tensor, dt: Tensor, state: Tensor | None = None) -> PolicyOutput:
+        """As ``WiredPolicy.forward``."""
+
+    def parameters(self) -> Iterator[nn.Parameter]:
+        """What is trained."""
+
+    def state_dict(self) -> dict[str, Any]:
+        """What is kept."""
+
+    def load_state_dict(self, state_dict: Mapping[str, Any]) -> Any:
+        """Take what was kept."""
+
+
 class Stack(nn.Module):
     """Backbone and liquid policy, end to end."""
+
+    policy: Policy
 
     def __init__(self, perception: PerceptionSettings, policy: PolicySettings, wiring: Wiring, seed: int) -> None:
         """Draw initial weights from ``seed``; torch's global generator is left as it was."""

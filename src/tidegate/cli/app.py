@@ -24,6 +24,7 @@ EXTRA = {  # command → the extra of the package that it needs
     "replay": "sim",
     "collect": "sim",
     "train": "sim,learn",
+    "compare": "sim,learn",
     "evaluate": "sim",
     "attack": "sim,attack",
     "drill": "sim",

@@ -161,6 +161,11 @@ class Windows:
         """How many windows there are, overlapping ones included."""
         return len(self._starts)
 
+    @property
+    def hold_codes(self) -> bool:
+        """Whether there are codes of images in the place of the images."""
+        return self._drives[0].images.ndim == 2
+
     def fingerprint(self) -> str:
         """SHA-256 of what is drawn from, pictures aside: stamps, commands, and where windows begin."""
         found = hashlib.sha256(self._starts.astype(np.int64).tobytes())

@@ -59,7 +59,7 @@ class Trainer:
         """Take ``steps`` steps on ``windows``.
 
         Args:
-            windows: training data.
+            windows: training data; for the policy stage they may hold codes, as ``code`` makes them, for images.
             stage: ``lane``: the convolutional network learns the lane from single frames; ``policy``: the liquid
                 network learns to drive on what the frozen convolutional network says; ``all``: both, end to end.
             steps: how many.
@@ -78,8 +78,8 @@ class Trainer:
         identity = self._identity(windows, stage, steps, phase, held if recipe.patience else None)
         memory = None
         if stage != "lane":
-            coded = windows.coded(lambda images: self._code(images, phase))
-            memory = Memory(coded, self.stack.wiring.neurons)
+            coded = windows if windows.hold_codes else windows.coded(lambda images: self.code(images, phase))
+            memory = Memory(coded, self.stack.policy.cell.neurons)
             windows = coded if stage == "policy" else windows
         stop = EarlyStop(self.stack, stage, held, recipe) if held and recipe.patience else None
         kept = Kept(self.stack, optimiser, memory, stop, identity)
@@ -182,7 +182,7 @@ class Trainer:
         return Losses(lane, torch.zeros(()), torch.zeros(()), lane)
 
     @torch.no_grad()
-    def _code(self, images: NDArray[np.uint8], phase: int) -> NDArray[np.float32]:
+    def code(self, images: NDArray[np.uint8], phase: int = 0) -> NDArray[np.float32]:
         """Codes (T, C) of a drive's images (T, h, w, 3), disturbed as in training, in pieces of a window each."""
         random = np.random.default_rng([self._recipe.seed, phase, len(images), int(images[0].sum())])
         size, codes = self._recipe.train.window, []
@@ -193,7 +193,7 @@ class Trainer:
         return np.asarray(torch.cat(codes).numpy(), np.float32)
 
     @torch.no_grad()
-    def _plain_code(self, images: NDArray[np.uint8]) -> NDArray[np.float32]:
+    def plain_code(self, images: NDArray[np.uint8]) -> NDArray[np.float32]:
         """Codes (T, C) of a drive's images (T, h, w, 3) as they are."""
         return np.asarray(self.stack.backbone.code(to_tensor(images[None])[0]).numpy(), np.float32)
 
@@ -201,17 +201,20 @@ class Trainer:
     def measure(self, windows: Windows) -> dict[str, float]:
         """Mean losses and errors on validation drives: commands as trained, and root mean squares in SI units.
 
-        The neurons have driven before: through all drives once, then up to where a window begins.
+        The neurons have driven before: through all drives once, then up to where a window begins. ``windows`` hold
+        images, or the codes of ``plain_code``.
         """
         self.stack.eval()
-        memory = Memory(windows.coded(self._plain_code), self.stack.wiring.neurons)
+        coded = windows if windows.hold_codes else windows.coded(self.plain_code)
+        memory = Memory(coded, self.stack.policy.cell.neurons)
         for again in range(2):
             memory.refresh(self.stack, np.random.default_rng([self._recipe.seed, again]))
         sums: dict[str, float] = {}
         counts: dict[str, float] = {}
-        for batch in windows.every():
+        for batch in coded.every():
             start = memory.before(batch.places)
-            out = self.stack(to_tensor(batch.images), torch.from_numpy(batch.speed), torch.from_numpy(batch.dt), start)
+            code, speed, dt = (torch.from_numpy(each) for each in (batch.images, batch.speed, batch.dt))
+            out = self.stack.from_code(code, speed, dt, start)
             found = as_floats(losses(out, batch, self._unit, self._recipe.train))
             used = slice(self._recipe.train.warm_up, None)
             error = (out.lane - torch.from_numpy(batch.lane)).square()

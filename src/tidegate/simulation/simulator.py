@@ -184,6 +184,10 @@ class Simulator:
         """
         return self._eyes().masks(self._data)
 
+    def frame_due(self, tick: int) -> bool:
+        """Whether the camera takes a picture at ``tick``: at its rate; asked once for each, in their order."""
+        return _due(tick, self._frame_every)
+
     def restaged(self, change: Change) -> NDArray[np.uint8]:
         """A picture (H, W, 3) uint8 RGB taken now of a world with a ``change``; nothing else notices it.
 
@@ -273,7 +277,7 @@ class Simulator:
         joints, odometry, imu = self._feel.measure(self.now, self._data, self._sink.effort(self._data))
         points = self._range.scan(self.now, self._data) if _due(self._tick, self._scan_every) else None
         fault = self.scene.camera_fault(self._ego)
-        if self._camera is not None and _due(self._tick, self._frame_every) and fault is not CameraFault.LOST:
+        if self._camera is not None and self.frame_due(self._tick) and fault is not CameraFault.LOST:
             frame = Frame(self.now, self._camera.capture(self._data, fault))
             self._frames.append((self.now + nanoseconds(self.settings.camera.latency_s), frame))
         ready = self._frames and self._frames[0][0] <= self.now
