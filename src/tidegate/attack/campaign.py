@@ -17,7 +17,7 @@ from tidegate.attack.episode import Episode, run_episode
 from tidegate.attack.outcome import Outcome
 from tidegate.errors import SettingsError
 from tidegate.evaluation.recorder import RUN
-from tidegate.security.manifest import MANIFEST
+from tidegate.security.manifest import MANIFEST, identity
 from tidegate.settings import load_settings
 from tidegate.workers import as_they_end
 
@@ -168,8 +168,7 @@ def shared_facts(settings: str, bundle: str | None = None) -> dict[str, str]:
     facts = {"settings": _digest(repr(loaded).encode()), "code": _digest(code)}
     if bundle is None:
         return facts
-    manifest = Path(bundle) / MANIFEST  # holds the hashes of all its files
-    return facts | {"bundle": _digest(manifest.read_bytes())}
+    return facts | {"bundle": identity((Path(bundle) / MANIFEST).read_bytes())}
 
 
 def _digest(data: bytes) -> str:

@@ -89,12 +89,11 @@ def read_driven(path: Path, identity: str) -> Driven:
     return Driven(file.name, f"filter {filtered}{f', without {off}' if off else ''}", laps)
 
 
-def read_attacked(path: Path, identity: str, manifest: str) -> Attacked:
-    """The episodes in a folder of ``tidegate attack``, or in its ``attack.jsonl``, which names its bundle by the
-    SHA-256 of the whole ``manifest``, as it was then; without a card that is the ``identity``.
+def read_attacked(path: Path, identity: str) -> Attacked:
+    """The episodes in a folder of ``tidegate attack``, or in its ``attack.jsonl``.
 
     Raises:
-        BundleError: no such file, or of another bundle.
+        BundleError: no such file, or of another bundle than that with ``identity``.
     """
     file = path / OUTCOMES if path.is_dir() else path
     data = _read(file)
@@ -106,7 +105,7 @@ def read_attacked(path: Path, identity: str, manifest: str) -> Attacked:
         searched = sum(bool(outcome["episode"]["plan"]) for outcome in outcomes)
     except WRONG as error:
         raise _none(file, error) from error
-    _check(file, of, identity, manifest)
+    _check(file, of, identity)
     return Attacked(file.name, len(outcomes), searched, harm)
 
 
@@ -145,10 +144,10 @@ def _read(file: Path) -> bytes:
         raise BundleError(f"{file}: {error}") from error
 
 
-def _check(file: Path, of: object, identity: str, *names: str) -> None:
+def _check(file: Path, of: object, identity: str) -> None:
     if of is None:
         raise BundleError(f"{file}: does not say which bundle it is of; a card takes what names {identity[:12]}…")
-    if of not in (identity, *names):
+    if of != identity:
         raise BundleError(f"{file}: is of the bundle {str(of)[:12]}…; this one is {identity[:12]}…")
 
 

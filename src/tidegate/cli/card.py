@@ -11,7 +11,6 @@ from rich.console import Console
 
 from tidegate.bundle import bundle_identity
 from tidegate.card import read_attacked, read_driven, write_card
-from tidegate.security.manifest import digest, read_sealed
 
 
 def card(
@@ -24,8 +23,8 @@ def card(
     ] = None,
 ) -> None:
     """Write MODEL_CARD.md into a bundle, from its record and from what closed loops showed of it."""
-    (_, identity), manifest = bundle_identity(bundle), digest(read_sealed(bundle).manifest)
+    _, identity = bundle_identity(bundle)
     driven = [read_driven(path, identity) for path in evaluation or ()]
-    attacked = [read_attacked(path, identity, manifest) for path in outcomes or ()]
+    attacked = [read_attacked(path, identity) for path in outcomes or ()]
     written = write_card(bundle, driven, attacked)
     Console(soft_wrap=True, highlight=False).print(f"card: {written}")
