@@ -288,3 +288,18 @@ def test_a_gap_between_ticks_longer_than_any_input_may_be_silent_is_a_fault_once
     assert watched.see(silence - 1e-6) == ()
     assert watched.see(silence + 1e-6) == (f"no tick for {silence:.2f} s",)
     assert watched.see() == ()
+
+
+@pytest.mark.parametrize(("mounted", "share"), [((1.0, -1.0, -1.0), 0.5), ((0.0, 0.0, 0.0), 1.0)])
+def test_an_imu_upside_down_or_on_its_side_is_noticed_in_a_bend_that_is_sharp_enough(
+    mounted: tuple[float, float, float], share: float
+) -> None:
+    """Upside down the yaw rate has the other sign; on its side another axis has it."""
+    persist = round(LIMITS.persist_s / STEP)
+    for part, noticed in ((0.98, False), (1.02, True)):
+        turn = part * share * LIMITS.turn_difference
+        watched = Watched(turn=turn)
+        for tick in range(persist + 1):
+            rates = np.array([0.0, 0.0, turn]) * mounted
+            told = watched.see(imu=Imu(tick, rates, np.full(3, float(tick))))
+        assert bool(told) == noticed

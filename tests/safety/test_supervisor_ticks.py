@@ -173,6 +173,40 @@ def test_a_filter_that_slept_stops_the_car_though_all_it_hears_is_young() -> Non
     assert ticks(drive, 5).mode == Mode.STOPPING
 
 
+@pytest.mark.parametrize("driver", [False, True])
+def test_after_a_sleep_only_a_driver_or_a_reset_leads_out(driver: bool) -> None:
+    drive = driving(3.0)
+    ticks(drive, 5)
+    drive.sensors.tick += round(0.3 / PERIOD)
+    first = drive.supervisor.tick(drive.sensors.look(drive.plant, (0.0, 0.0)))
+    drive.last = first.command.effort  # begins where the actuators are, not at the last command
+    stick = Manual(0, True, 0.0, 0.0) if driver else None
+    assert ticks(drive, round(0.9 * SAFETY.plausibility.persist_s / PERIOD), manual=stick).mode == Mode.STOPPING
+    tick = ticks(drive, round(3.0 / PERIOD), manual=stick)
+    assert tick.mode == (Mode.NORMAL if driver else Mode.STOPPED)
+    if not driver:
+        assert ticks(drive, 5, reset_requested=True).mode == Mode.NORMAL
+
+
+def test_without_odometry_the_last_curvature_is_asked_for_whatever_the_lane_does() -> None:
+    drive = driving()
+    drive.run(0.3, (0.0, 0.004))
+    kept = ticks(drive, 1, nominal=(0.0, 0.004)).allowed[1]
+    assert kept == pytest.approx(0.004, rel=0.05)
+    late = round(SAFETY.trusted_timeout_s / PERIOD) + 2
+    held = drive.sensors.inputs.odometry.record
+    ages = iter(range(1, 10 * late))
+    silent: Change = lambda inputs: dataclasses.replace(  # noqa: E731
+        inputs, odometry=Received(held, next(ages) * nanoseconds(PERIOD))
+    )
+    last = drive.run(late * PERIOD, (0.0, 0.004), silent)
+    assert last.mode == Mode.STOPPING
+    for _ in range(20):
+        tick = drive.run(PERIOD, (0.0, 0.004), silent)
+        assert tick.wanted[1] == last.allowed[1] != 0.0
+        last = tick
+
+
 def test_a_car_that_has_rolled_back_farther_than_is_tolerated_stops_hard_and_says_so() -> None:
     drive = driving(-0.5)
     tick = drive.run((LADDER.roll_back_m - 0.01) / 0.5, (0.0, 0.0))
