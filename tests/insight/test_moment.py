@@ -93,6 +93,7 @@ def test_an_intervention_is_told_in_one_sentence_with_its_numbers(traffic: Momen
         ("distance", {"contact_s": None}, "no contact for 8.0 s"),
         ("lane", {"lane_left_s": 1.24, "lane_known_s": 1.2}, "the lane left in 1.2 s"),
         ("edge", {"lane_left_s": None, "lane_known_s": 2.1}, "the lane kept for 2.1 s"),
+        ("lane", {}, "nothing that can be told: no lane was known"),
         ("speed", {"too_fast_s": 0.4, "contact_s": 0.2}, "above 16.5 m/s in 0.4 s"),
         ("sight", {"contact_s": 3.0, "too_fast_s": 1.0}, "above 16.5 m/s in 1.0 s and contact in 3.0 s"),
         ("sight", {}, "no contact, the speed limit kept for 8.0 s"),

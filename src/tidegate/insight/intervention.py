@@ -212,7 +212,8 @@ def outlook(told: Mapping[str, Any]) -> str:
         return " and ".join(f"{words} in {after:.1f} s" for after, words in sorted(coming))
     nothing = {"contact": "no contact", "lane": "the lane kept", "speed": "the speed limit kept"}
     known = said["lane_known_s"] if told_of == ["lane"] else said["horizon_s"]
-    return f"{', '.join(nothing[name] for name in told_of if name != 'lane' or said['lane_known_s'])} for {known:.1f} s"
+    kept = [nothing[name] for name in told_of if name != "lane" or said["lane_known_s"]]
+    return f"{', '.join(kept)} for {known:.1f} s" if kept else "nothing that can be told: no lane was known"
 
 
 def around(told: Iterable[Facts], begin: float, end: float) -> list[Facts]:
