@@ -49,9 +49,18 @@ def check_conditions(names: Sequence[str]) -> None:
     Raises:
         SettingsError: naming it, and those that there are.
     """
+    check_known(names, "condition", CONDITIONS)
+
+
+def check_known(names: Sequence[str], what: str, known: Mapping[str, object]) -> None:
+    """Refuse no name at all, and one that is not ``known``.
+
+    Raises:
+        SettingsError: naming it, and those that there are.
+    """
     for name in names or ("",):
-        if name not in CONDITIONS:
-            raise SettingsError(f"'{name}' is no condition; there are {', '.join(CONDITIONS)}")
+        if name not in known:
+            raise SettingsError(f"'{name}' is no {what}; there are {', '.join(known)}")
 
 
 class Eyes:

@@ -14,6 +14,7 @@ from torch import Tensor, nn
 
 from tidegate.bundle import Bundle
 from tidegate.comparison.cells import CTRNN, GRU, LSTM, TCN, WIDTH, Memoryless, PeerCell
+from tidegate.comparison.conditions import check_known
 from tidegate.errors import SettingsError
 from tidegate.liquid.generators import ncp
 from tidegate.liquid.wired import PolicyOutput, WiredPolicy
@@ -113,9 +114,7 @@ def check_architectures(names: Sequence[str]) -> None:
     Raises:
         SettingsError: naming it, and those that there are.
     """
-    for name in names or ("",):
-        if name not in ARCHITECTURES:
-            raise SettingsError(f"'{name}' is no architecture; there are {', '.join(ARCHITECTURES)}")
+    check_known(names, "architecture", ARCHITECTURES)
 
 
 def peer_stack(bundle: Bundle, architecture: str, seed: int) -> Stack:

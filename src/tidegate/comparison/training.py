@@ -42,7 +42,7 @@ class Training:
     @property
     def key(self) -> str:
         """Its name among the trainings of one comparison."""
-        return json.dumps([self.architecture, self.seed, self.rate, self.steps])
+        return _key(self)
 
     @property
     def network(self) -> Path:
@@ -82,7 +82,11 @@ class Trained:
     @property
     def key(self) -> str:
         """The key of its training."""
-        return json.dumps([self.architecture, self.seed, self.rate, self.steps])
+        return _key(self)
+
+
+def _key(one: Training | Trained) -> str:
+    return json.dumps([one.architecture, one.seed, one.rate, one.steps])
 
 
 def run_training(training: Training) -> Trained:
