@@ -16,7 +16,7 @@ from tidegate.safety import qp, relaxation
 from tidegate.safety.barrier import Priority
 from tidegate.safety.filter import BOX
 from tidegate.safety.qp import PUSHES, UNBOUNDED, QPResult, solve_each, solve_qp, solve_qps
-from tidegate.safety.relaxation import HARD, relaxed, solve_by_priority
+from tidegate.safety.relaxation import HARD, Level, relaxed, solve_by_priority
 
 TOLERANCE = 1e-6
 STATUS = {"solved", "infeasible", "out of steps", "failed"}
@@ -146,7 +146,9 @@ def test_however_rows_contradict_the_joint_box_holds_and_no_row_gives_way_for_a_
     soft = np.random.default_rng(seed).integers(0, len(Priority), len(rows) - 4)
     priority = np.concatenate(([HARD] * 4, soft))
     result = solve_by_priority(wish, rows, lower, priority, 1e4, TOLERANCE)
-    check(result, rows, relaxed(wish, rows, lower, priority, 1e4, TOLERANCE), 11 * TOLERANCE)
+    contradicts = solve_qp(np.eye(2), -wish, rows, lower, TOLERANCE).status != "solved"
+    bounds = relaxed(wish, rows, lower, priority, 1e4, TOLERANCE) if contradicts else lower
+    check(result, rows, bounds, 11 * TOLERANCE)
     cross = np.abs(np.outer(rows[:, 0], rows[:, 1]) - np.outer(rows[:, 1], rows[:, 0]))
     if ((cross > 1e-12) & (cross < 1e-2)).any() or np.abs(lower).max() > 100:
         return  # almost parallel: the solver may give up, and says so
@@ -180,9 +182,19 @@ def test_a_level_gives_way_by_the_least_that_the_levels_above_it_need() -> None:
 def test_rows_that_do_not_contradict_give_nothing() -> None:
     rows, lower = np.concatenate((BOX, [[1.0, 0.0], [-1.0, 0.0]])), np.array([-1.0] * 4 + [0.5, -0.5])
     priority = [HARD] * 4 + [Priority.DISTANCE, Priority.COMFORT]
-    wish = np.array([0.9, -0.4])
-    np.testing.assert_array_equal(relaxed(wish, rows, lower, priority, 1e4, TOLERANCE), lower)
-    np.testing.assert_allclose(solve_by_priority(wish, rows, lower, priority, 1e4, TOLERANCE).solution, [0.5, -0.4])
+    tape: list[Level] = []
+    result = solve_by_priority(np.array([0.9, -0.4]), rows, lower, priority, 1e4, TOLERANCE, tape=tape)
+    np.testing.assert_allclose(result.solution, [0.5, -0.4], atol=1e-9)
+    assert tape == []
+
+
+def test_a_level_that_holds_is_left_as_it_is_while_one_below_it_gives_way() -> None:
+    rows = np.concatenate((BOX, [[1.0, 0.0], [-1.0, 0.0], [0.0, 1.0]]))
+    lower = np.array([-1.0] * 4 + [0.5, -0.5, 3.0])
+    priority = [HARD] * 4 + [Priority.DISTANCE, Priority.LANE, Priority.COMFORT]
+    gone = relaxed(np.array([0.9, -0.4]), rows, lower, priority, 1e4, TOLERANCE)
+    np.testing.assert_array_equal(gone[:-1], lower[:-1])
+    assert gone[-1] == pytest.approx(1.0, abs=1e-3)
 
 
 def test_slack_that_costs_more_is_spent_less() -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from functools import cache
-from itertools import pairwise
+from itertools import accumulate, pairwise
 from typing import NamedTuple
 
 import numpy as np
@@ -95,19 +95,21 @@ def relaxed(
     solve: QPSolver = solve_qp,
     tape: list[Level] | None = None,
 ) -> Floats:
-    """``lower`` (m,), lowered as described in ``solve_by_priority``."""
-    size, priority = wanted.shape[0], np.asarray(priority)
+    """``lower`` (m,), lowered as described in ``solve_by_priority``; of a programme that has no solution as it is."""
+    size, count = wanted.shape[0], len(priority)
     cost, towards = _unit_cost(size), -wanted
-    order = np.argsort(-priority, kind="stable")  # what is above a level comes before it
-    rows, reached = rows[order], lower[order]
+    ranks = list(priority)
+    order = np.array(sorted(range(count), key=ranks.__getitem__, reverse=True))  # what is above a level comes first
+    rows, reached, lowers = rows[order], lower[order], False
     # the programme with slack has one variable more
-    soft_wanted, soft_rows = np.zeros(size + 1), np.zeros((len(rows), size + 1))
+    soft_wanted, soft_rows = np.zeros(size + 1), np.zeros((count, size + 1))
     soft_wanted[:size], soft_rows[:, :size] = wanted, rows
-    ends = np.bincount(priority, minlength=HARD + 1)[::-1].cumsum().tolist()  # of HARD first, then of each level
+    ends = [*accumulate(ranks.count(level) for level in range(HARD, -1, -1))]  # of HARD first, then of each level
     for start, end in pairwise(ends):
         if start == end:
             continue
-        if solve(cost, towards, rows[:end], reached[:end], tolerance).status != "solved":
+        whole = end == count and not lowers  # known to have no solution
+        if whole or solve(cost, towards, rows[:end], reached[:end], tolerance).status != "solved":
             mine = slice(start, end)
             soft_rows[:, size] = 0.0
             soft_rows[mine, size] = 1.0
@@ -118,6 +120,7 @@ def relaxed(
                     lowered = order[mine][left < reached[mine]]
                     tape.append(Level(order[:end], soft_rows[:end, size] > 0, lowered, solved))
                 reached[mine] = np.minimum(reached[mine], left)
+                lowers = True
     lower = np.empty_like(lower)
     lower[order] = reached
     return lower
