@@ -106,15 +106,28 @@ def test_what_is_built_on_the_embedded_world_keeps_its_expert(tmp_path, monkeypa
     assert issubclass(kind, Simulator)
 
 
+def lap(car_settings, speed: float) -> DriveLog:
+    """A lap at one speed [m/s], told ten times a second."""
+    rarely = replace(car_settings, safety=replace(car_settings.safety, rate_hz=10.0))
+    with Simulator(car_settings, "proving_ground", 0, camera=False) as simulator:
+        log, start = DriveLog(rarely, simulator.car), simulator.truth()
+        rest = simulator.observe().joints.effort * 0
+    ticks = round(start.goal / speed * rarely.safety.rate_hz)
+    for tick in range(ticks + 1):
+        log.add(rest, "", Mode.NORMAL, replace(start, speed=speed, distance=start.goal * tick / ticks))
+    return log
+
+
 @pytest.mark.parametrize("speed", [0.5, 14.0])
 def test_without_an_expert_any_pace_will_do(car_settings, speed: float) -> None:
     """A lap at a crawl counts where nobody says how fast it could have been, and nowhere else."""
-    with Simulator(car_settings, "proving_ground", 0, camera=False) as simulator:
-        log, start = DriveLog(car_settings, simulator.car), simulator.truth()
-        rest = simulator.observe().joints.effort * 0
-    ticks = round(start.goal / speed * car_settings.safety.rate_hz / 100)  # every hundredth metre will do
-    for tick in range(ticks + 1):
-        log.add(rest, "", Mode.NORMAL, replace(start, speed=speed, distance=start.goal * tick / ticks))
-    run = log.judge("proving_ground", 0, End.GOAL, "", 0.0, None)
+    run = lap(car_settings, speed).judge("proving_ground", 0, End.GOAL, "", 0.0, None)
     assert run.completed
     assert run.expert_speed is None
+
+
+@pytest.mark.parametrize(("speed", "completed"), [(7.9, False), (8.1, True)])
+def test_an_expert_whose_pace_is_known_does_not_drive_for_it(car_settings, speed: float, completed: bool) -> None:
+    run = lap(car_settings, speed).judge("proving_ground", 0, End.GOAL, "", 0.0, pace=10.0)
+    assert run.completed == completed
+    assert run.expert_speed == 10.0

@@ -29,7 +29,7 @@ def compare(
     steps: Annotated[int, typer.Option(min=1, help="of each training")] = 3000,
     rates: Annotated[
         str, typer.Option(help="learning rates that each architecture tries with its first seed, by comma")
-    ] = "0.02,0.006,0.002",
+    ] = "0.02,0.006,0.002,0.0006",
     conditions: Annotated[
         str, typer.Option(help="to drive under, by comma")
     ] = "clean,noise-0.1,noise-0.2,noise-0.3,dark,dropped-10,dropped-30,jitter",

@@ -14,7 +14,7 @@ from tidegate.attack.campaign import run_jobs, shared_facts
 from tidegate.bag import bags_in
 from tidegate.bundle import Bundle
 from tidegate.comparison.conditions import check_conditions
-from tidegate.comparison.lessons import data_facts, keep_codes, parted
+from tidegate.comparison.lessons import check_standing, data_facts, keep_codes, lessons, parted
 from tidegate.comparison.peers import check_architectures
 from tidegate.comparison.table import Told, table
 from tidegate.comparison.training import Trained, Training, run_training
@@ -74,7 +74,8 @@ class Comparison:
 
         Raises:
             SettingsError: an architecture or a condition that there is none of, or ``out`` holds another comparison;
-            BagError: bags that cannot be used; BundleError, SceneError: as ``check_task``.
+            BagError: bags that cannot be used, or that do not show how to drive off; BundleError, SceneError: as
+            ``check_task``.
         """
         check_architectures(self.architectures)
         check_conditions(self.conditions)
@@ -106,6 +107,7 @@ class Comparison:
             self.processes,
             lambda path: self.listener.advance(),
         )
+        check_standing(lessons(self.out / "codes", "train", bundle, settings, recipe), recipe.train)
         return facts
 
     def _train(self, facts: dict[str, str]) -> list[Trained]:

@@ -17,7 +17,7 @@ from tidegate.bundle import Bundle
 from tidegate.curation.split import HELD_SHARE, split
 from tidegate.errors import BagError
 from tidegate.learning.dataset import Windows, read_bags
-from tidegate.learning.recipe import Recipe
+from tidegate.learning.recipe import Recipe, TrainRecipe
 from tidegate.learning.train import Trainer
 from tidegate.robot import Car
 from tidegate.settings import Settings
@@ -28,6 +28,9 @@ PARTS = ("train", "choose", "held")
 FACTS = "facts.json"
 FIELDS = ("stamp", "images", "speed", "force", "curvature", "lane")
 LEAST = 3
+SLOW, SLOW_SHARE = 1.0, 0.01
+"""Every drive begins standing, so of the lessons at least this share must be slower than so many [m/s]."""
+BATCHES_LOOKED_AT = 64
 
 
 def parted(bags: Sequence[Path]) -> dict[str, list[Path]]:
@@ -99,6 +102,32 @@ def lessons(folder: Path, part: str, bundle: Bundle, settings: Settings, recipe:
         ]
     mass = Car.from_settings(settings).effective_mass
     return Windows(drives, recipe.train, mass, 1 / settings.camera.rate_hz)
+
+
+def slow_share(taught: Windows, recipe: TrainRecipe) -> float:
+    """Share of the lessons, as training draws and counts them, that are slower than ``SLOW``."""
+    random, speeds = np.random.default_rng(0), []
+    for _ in range(BATCHES_LOOKED_AT):
+        batch = taught.draw(random)
+        counted = np.isfinite(batch.acceleration)
+        counted[:, : recipe.warm_up] = False
+        speeds.append(batch.speed[counted])
+    every = np.concatenate(speeds)
+    return float((every < SLOW).sum()) / max(len(every), 1)
+
+
+def check_standing(taught: Windows, recipe: TrainRecipe) -> None:
+    """Refuse lessons that do not show how to drive off: whether a car moves would be chance, whoever drives it.
+
+    Raises:
+        BagError: naming the share of slow lessons, and what is allowed.
+    """
+    share = slow_share(taught, recipe)
+    if share < SLOW_SHARE:
+        raise BagError(
+            f"{share:.2%} of the lessons are slower than {SLOW:g} m/s, at least {SLOW_SHARE:.0%} must be: every drive "
+            "begins standing; add bags in which the car stands and drives off, as in traffic"
+        )
 
 
 def _digest(value: Any) -> str:

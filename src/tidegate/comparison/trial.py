@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import json
 import math
 import time
@@ -16,6 +17,7 @@ from tidegate.bundle import Bundle
 from tidegate.comparison.conditions import CONDITIONS, Eyes, UnevenCamera
 from tidegate.comparison.driver import PeerDriver, bundle_driver
 from tidegate.comparison.peers import load_peer
+from tidegate.evaluation.drivers import expert_speed
 from tidegate.evaluation.metrics import End
 from tidegate.evaluation.rollout import Task, roll_in
 from tidegate.evaluation.simulators import MakeSimulator
@@ -128,5 +130,12 @@ def _driven(trial: Trial, blank: Driven) -> Driven:
         longest_s=trial.longest_s,
         camera=True,
     )
-    told = log.judge(trial.scene, trial.road, end, state_hash, time.perf_counter() - began).as_dict()
+    pace = _pace(trial.settings, trial.scene, trial.road) if end is End.GOAL else None
+    told = log.judge(trial.scene, trial.road, end, state_hash, time.perf_counter() - began, pace=pace).as_dict()
     return dataclasses.replace(blank, **{name: told[name] for name in FIGURES})
+
+
+@functools.cache
+def _pace(settings: str, scene: str, road: int) -> float:
+    """The expert's mean speed [m/s] on a road, which every network that gets round is judged by."""
+    return expert_speed(load_settings(settings), scene, road)

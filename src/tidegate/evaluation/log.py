@@ -99,17 +99,21 @@ class DriveLog:
         state_hash: str,
         wall_s: float,
         embedded: type[Simulator] | None = Simulator,
+        pace: float | None = None,
     ) -> Run:
         """Figures of the drive; the expert drives the same road for comparison if the goal was reached.
 
-        ``embedded``: in what the expert drives; None = nobody does, and the pace is not judged.
+        ``embedded``: in what the expert drives; None = nobody does, and the pace is not judged. ``pace``: the expert's
+        mean speed there [m/s] where it is known, so that nobody drives for it.
 
         Raises:
             SceneError: the scene cannot be built.
         """
         trace, last, rows = self.trace(), self._truths[-1], np.array(self._rows)
         judged = embedded if end is End.GOAL else None
-        expert = None if judged is None else expert_speed(self._settings, scene, seed, kind=judged)
+        expert = None
+        if judged is not None:
+            expert = pace or expert_speed(self._settings, scene, seed, kind=judged)
         excused = last.blocked or not last.camera_ok
         return Run(
             seed=seed,
