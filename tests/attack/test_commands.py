@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
+from itertools import product
 from pathlib import Path
 
 import pytest
@@ -17,9 +18,9 @@ import tidegate.attack.episode as episode
 import tidegate.cli.attack as attacking
 import tidegate.cli.drill as drilling
 from tidegate.attack.adversary import ADVERSARIES
-from tidegate.attack.campaign import OUTCOMES
+from tidegate.attack.campaign import OUTCOMES, with_camera
 from tidegate.attack.drill import DrillOutcome
-from tidegate.attack.episode import FAULTS
+from tidegate.attack.episode import FAULTS, SENSORS, Episode
 from tidegate.attack.fault import faults
 from tidegate.attack.outcome import Outcome
 from tidegate.bag import BagReader
@@ -64,6 +65,23 @@ def attacked(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
     ]
     words += ["--from-speed", "0", "--camera", "1", "--worst", "2", "--processes", "1", "--out", str(out)]
     return out, typed(attacking.attack, *words)
+
+
+def test_episodes_with_a_camera_have_all_adversaries_scenes_and_sensors() -> None:
+    """Every tenth of 2,016 had seven of the fourteen adversaries."""
+    scenes = attacking.SCENES.split(",")
+    every = [
+        Episode("", "", scene, seed, adversary, SENSORS[seed % len(SENSORS)])
+        for seed, scene, adversary in product(range(5000, 5018), scenes, ADVERSARIES)
+    ]
+    chosen = with_camera(every, 200)
+    assert len({replace(one, camera=False) for one in chosen} & set(every)) == 200
+    assert all(one.camera for one in chosen)
+    assert {one.adversary for one in chosen} == set(ADVERSARIES)
+    assert {one.scene for one in chosen} == set(scenes)
+    assert {one.sensors for one in chosen} == set(SENSORS)
+    assert with_camera(every, 200) == chosen
+    assert with_camera(every[:3], 5) == [replace(one, camera=True) for one in every[:3]]
 
 
 @pytest.mark.slow

@@ -6,9 +6,10 @@ from __future__ import annotations
 import hashlib
 import json
 import math
+import random
 import shutil
 from collections.abc import Callable, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any, ClassVar, Protocol, TypeVar
 
@@ -45,6 +46,12 @@ class Result(Protocol):
 
 J = TypeVar("J", bound=Job)
 R = TypeVar("R", bound=Result)
+
+
+def with_camera(episodes: Sequence[Episode], count: int) -> list[Episode]:
+    """``count`` of them again, with camera; drawn, for they repeat adversaries and scenes, and every n-th might too."""
+    drawn = random.Random(0).sample(range(len(episodes)), min(count, len(episodes)))
+    return [replace(episodes[index], camera=True) for index in sorted(drawn)]
 
 
 def run_attack(

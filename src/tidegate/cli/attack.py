@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from dataclasses import replace
 from itertools import product
 from pathlib import Path
 from typing import Annotated
@@ -16,7 +15,7 @@ from rich.table import Table
 
 from tidegate.attack.adversary import ADVERSARIES
 from tidegate.attack.assumption import RESTS_ON
-from tidegate.attack.campaign import OUTCOMES, rate_bound, record_worst, run_attack
+from tidegate.attack.campaign import OUTCOMES, rate_bound, record_worst, run_attack, with_camera
 from tidegate.attack.episode import SENSORS, Episode
 from tidegate.attack.outcome import Outcome
 from tidegate.attack.search import POPULATION, search_starts
@@ -69,7 +68,7 @@ def attack(
         return Episode(str(path), str(model), scene, seed, adversary, turn, seconds, speed, disable=names(disable))
 
     episodes = [episode(*one) for one in product(numbers, names(scenes), chosen)]
-    episodes += [replace(one, camera=True) for one in episodes[:: max(1, len(episodes) // max(camera, 1))][:camera]]
+    episodes += with_camera(episodes, camera)
     starts = search_starts(episodes)
     console = Console()
     with campaign_bar(console) as progress:
