@@ -3,26 +3,33 @@
 
     ros2 launch tidegate robot.launch.py robot:=car
     ros2 launch tidegate robot.launch.py ros2_control:=true hardware:=my_driver/MySystem
+    ros2 launch tidegate robot.launch.py robot:=arm
 
-The safety node starts STOPPED: ``ros2 service call /safety_node/reset std_srvs/srv/Trigger`` releases the car.
+The safety node starts STOPPED: ``ros2 service call /safety_node/reset std_srvs/srv/Trigger`` releases the robot. An
+arm has the safety node alone: its drivers publish ``joint_states`` and obey ``effort_controller/commands``, and a node
+of yours asks for torques on ``nominal``.
 """
 
 from launch import LaunchDescription
 from launch.substitutions import LaunchConfiguration
 
 from tidegate.nodes.driver import driver, driver_arguments
-from tidegate.nodes.launching import bring_up, recorder, shared_arguments, stack_node
+from tidegate.nodes.launching import ByKind, bring_up, recorder, shared_arguments, stack_node
 from tidegate.nodes.ros2_control import control, control_arguments
 from tidegate.nodes.viewing import viewer_arguments, viewers
 
 
 def generate_launch_description() -> LaunchDescription:
-    """Perception, policy, safety, in that order."""
+    """Perception, policy, safety, in that order; of an arm safety alone."""
     bundle, dry_run = LaunchConfiguration("bundle"), LaunchConfiguration("dry_run")
-    nodes = [
-        stack_node("perception_node", bundle=bundle),
-        stack_node("policy_node", bundle=bundle),
-        stack_node("safety_node", dry_run=dry_run),
+    safety = stack_node("safety_node", dry_run=dry_run)
+    camera = [stack_node("perception_node", bundle=bundle), stack_node("policy_node", bundle=bundle)]
+    car = [
+        *recorder(),
+        *driver(),
+        *viewers(described=LaunchConfiguration("ros2_control")),
+        control(),
+        *bring_up([*camera, safety]),
     ]
     return LaunchDescription(
         [
@@ -30,10 +37,6 @@ def generate_launch_description() -> LaunchDescription:
             *driver_arguments(),
             *viewer_arguments(),
             *control_arguments(),
-            *recorder(),
-            *driver(),
-            *viewers(described=LaunchConfiguration("ros2_control")),
-            control(),
-            *bring_up(nodes),
+            ByKind(car, arm=[*recorder(bundle=""), *bring_up([safety])]),
         ]
     )

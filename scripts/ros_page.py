@@ -66,6 +66,15 @@ replay is exact: [architecture.md](architecture.md). Rates are those of `config/
 filter asks of a sensor. The recorder subscribes to every topic that somebody publishes, with the quality that is
 offered.
 """
+ARM = """With an arm's settings (`config/arm.yaml`) `simulator_node` and `safety_node` are the arm's, by the same names,
+services and parameters; the others are not there. What is other than above, the rest in [arm.md](arm.md):
+"""
+OF_AN_ARM = (
+    ("joint_states", "of the arm's joints; every period"),
+    ("wrench", "what presses on the tool, in the tool's axes"),
+    ("nominal", "torques that are asked for, by joint in `effort` [N·m], from a node of yours"),
+    ("safety_node/barriers", "wanted beside allowed torques by joint, in the place of force and curvature"),
+)
 LIFECYCLE = """All nodes but those that say so here are managed: `ros2 lifecycle set /safety_node configure`, then
 `activate`; the launch files do it in order. A transition that fails says why in one line of the node's log. Going down,
 by a transition or a signal, deactivates and cleans up first.
@@ -130,6 +139,9 @@ def page() -> str:
         "## Topics\n",
         topics(nodes, settings),
         lock_step(nodes),
+        "## An arm\n",
+        ARM,
+        table(("topic", "type", "one message"), of_an_arm()),
         "## Frames\n",
         frames(settings),
         "## Services\n",
@@ -272,6 +284,11 @@ def topics(nodes: dict[str, Seen], settings: Settings) -> str:
             )
         )
     return table(("topic", "type", "from", "to", "offered", "asked for", "rate", "one message"), rows)
+
+
+def of_an_arm() -> list[tuple[str, ...]]:
+    """Topics whose messages are others with an arm."""
+    return [(shown(name), TOPICS[name].type.replace("/msg/", "/"), told) for name, told in OF_AN_ARM]
 
 
 def lock_step(nodes: dict[str, Seen]) -> str:

@@ -22,6 +22,7 @@ from tidegate.messages import TOPICS, camera_info, decode, encode, encode_clock,
 from tidegate.messages.rates import rate_of
 from tidegate.records import (
     NANOSECONDS,
+    ArmSafetyState,
     BarrierState,
     CameraInfo,
     Command,
@@ -49,6 +50,7 @@ from tidegate.records import (
     Twist,
     UsedInputs,
     Values,
+    Wrench,
 )
 from tidegate.settings.sensors import CameraSettings
 
@@ -132,6 +134,17 @@ def safety_states(draw: st.DrawFn) -> SafetyState:
     return SafetyState(draw(stamps), draw(st.sampled_from(Mode)), draw(pair), draw(pair), barriers, who, rows)
 
 
+@st.composite
+def arm_states(draw: st.DrawFn) -> ArmSafetyState:
+    listed, joints = draw(names), tuple(f"joint_{number}" for number in range(draw(st.integers(1, 7))))
+    barriers = tuple(
+        BarrierState(name, draw(doubles), draw(doubles), draw(doubles), draw(st.booleans())) for name in listed
+    )
+    who, torques = draw(st.sampled_from(["", *listed])), column(len(joints))
+    mode = draw(st.sampled_from(Mode))
+    return ArmSafetyState(draw(stamps), mode, joints, draw(torques), draw(torques), barriers, who)
+
+
 tiny = 2 * sys.float_info.min
 """Angles [rad] below this have a half that is subnormal."""
 yaws = st.one_of(st.sampled_from([0.0, -0.0]), st.floats(tiny, math.pi), st.floats(-math.pi, -tiny))
@@ -156,6 +169,7 @@ RECORDS: dict[str, st.SearchStrategy[Any]] = {
     "odom": st.builds(Odometry, stamps, doubles, doubles, yaws, doubles, doubles),
     "imu": st.builds(Imu, stamps, column(3), column(3)),
     "points": clouds(),
+    "wrench": st.builds(Wrench, stamps, column(3), column(3), st.sampled_from(["tool", "base_link", ""])),
     "features": st.builds(Features, stamps, vectors),
     "neurons": st.builds(Neurons, stamps, vectors),
     "lane": lanes(),
@@ -179,7 +193,7 @@ RECORDS: dict[str, st.SearchStrategy[Any]] = {
     ),
     "cmd_vel": st.builds(Twist, stamps, doubles, doubles),
     "motion_request": st.builds(MotionRequest, stamps, doubles, doubles, doubles, doubles),
-    "safety_node/barriers": safety_states(),
+    "safety_node/barriers": safety_states() | arm_states(),
     "safety_node/inputs": st.builds(
         UsedInputs,
         st.just(10**18),

@@ -72,6 +72,16 @@ class Imu:
 
 
 @dataclass(frozen=True, slots=True)
+class Wrench:
+    """What presses on the tool, ``force`` (3,) [N] and ``torque`` (3,) [N·m], in the axes of ``frame``."""
+
+    stamp: int
+    force: Floats
+    torque: Floats
+    frame: str = "base_link"
+
+
+@dataclass(frozen=True, slots=True)
 class Points:
     """Range returns: ``xyz`` (P, 3) float32 [m] in ``frame``, ``ring`` (P,) the index of the scan plane.
 
@@ -284,6 +294,19 @@ class SafetyInputs:
     out_of_time: bool = False
 
 
+@dataclass(frozen=True, slots=True)
+class ArmInputs:
+    """What one tick of an arm's filter may use, as ``SafetyInputs``: ``nominal`` are the torques that are asked for."""
+
+    now: int
+    nominal: Received[Command] | None = None
+    joints: Received[JointStates] | None = None
+    emergency_stop: bool = False
+    emergency_silent: bool = False
+    stop_requested: bool = False
+    reset_requested: bool = False
+
+
 class BarrierState(NamedTuple):  # made for every barrier at every tick, and quicker so than as a dataclass
     """One barrier at one tick.
 
@@ -359,6 +382,25 @@ class Tick:
 
 
 @dataclass(frozen=True, slots=True)
+class ArmTick:
+    """Result of one tick of an arm's filter, fields as those of ``Tick``.
+
+    ``command`` is None until joint states have been seen: nobody is told to let go of an arm before. ``wanted`` (N,)
+    [N·m] are the torques that were asked for after the ladder, NaN where it was a stop.
+    """
+
+    stamp: int
+    command: Command | None
+    mode: Mode
+    wanted: Floats
+    barriers: tuple[BarrierState, ...]
+    intervened: str = ""
+    reasons: tuple[str, ...] = ()
+    solve: Solve = UNNEEDED
+    ages: dict[str, int | None] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
 class Neurons:
     """State of the liquid network after a frame, ``values`` (N,) float32."""
 
@@ -385,6 +427,25 @@ class SafetyState:
 
 
 @dataclass(frozen=True, slots=True)
+class ArmSafetyState:
+    """What is published of an ``ArmTick`` beside its command: ``wanted`` and ``allowed`` (N,) [N·m] by joint."""
+
+    stamp: int
+    mode: Mode
+    names: tuple[str, ...]
+    wanted: Floats
+    allowed: Floats
+    barriers: tuple[BarrierState, ...]
+    intervened: str = ""
+
+    @classmethod
+    def of(cls, tick: ArmTick, names: tuple[str, ...]) -> ArmSafetyState:
+        """The published part of ``tick``, of the joints ``names``."""
+        allowed = np.full(len(names), np.nan) if tick.command is None else tick.command.effort
+        return cls(tick.stamp, tick.mode, names, tick.wanted, allowed, tick.barriers, tick.intervened)
+
+
+@dataclass(frozen=True, slots=True)
 class UsedInputs:
     """Which records a tick used: (stamp, age) [ns] by name of the field of ``SafetyInputs``, None = never received.
 
@@ -396,7 +457,7 @@ class UsedInputs:
     flags: dict[str, bool]
 
     @classmethod
-    def of(cls, inputs: SafetyInputs, *, out_of_time: bool = False) -> UsedInputs:
+    def of(cls, inputs: SafetyInputs | ArmInputs, *, out_of_time: bool = False) -> UsedInputs:
         """The stamps, ages and flags of ``inputs``; ``out_of_time``: the solver used up its time on them."""
         used: dict[str, tuple[int, int] | None] = {}
         flags: dict[str, bool] = {}
@@ -406,7 +467,8 @@ class UsedInputs:
                 flags[item.name] = value
             elif item.name != "now":
                 used[item.name] = None if value is None else (value.record.stamp, value.age)
-        flags["out_of_time"] |= out_of_time
+        if out_of_time:
+            flags["out_of_time"] = True
         return cls(inputs.now, used, flags)
 
 

@@ -202,3 +202,11 @@ def test_the_command_without_rclpy_and_without_gl_tells_both_in_lines_and_fails(
     assert told["bundle"]["verdict"] == "ok"
     if told["graphics"]["verdict"] == "warn":  # elsewhere the library may be installed
         assert "osmesa" in told["graphics"]["remedy"]
+
+
+def test_an_arm_is_refused_in_one_line() -> None:
+    findings: list[Finding] = []
+    assert read_robot(share_path("config/arm.yaml"), findings) is None
+    (one,) = findings
+    assert (one.check, one.verdict) == ("settings", Verdict.FAIL)
+    assert "arm.yaml describes an arm, which doctor does not know yet" in one.said

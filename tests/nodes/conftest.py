@@ -19,7 +19,7 @@ from rclpy.experimental import EventsExecutor
 from rclpy.lifecycle import TransitionCallbackReturn
 from rclpy.signals import SignalHandlerOptions
 
-from tidegate.nodes import safety_node
+from tidegate.nodes import filter_node
 from tidegate.nodes.safety_node import SafetyNode
 from tidegate.robot import Car
 from tidegate.settings import Settings, load_settings
@@ -70,7 +70,7 @@ def node(
     assert made.trigger_activate() == TransitionCallbackReturn.SUCCESS
     yield made
     plant.close()
-    monkeypatch.setattr(safety_node, "BLIND_S", 0.0)  # nobody is left to see it brake
+    monkeypatch.setattr(filter_node, "BLIND_S", 0.0)  # nobody is left to see it brake
     made.close()
     let_go(ros, made)
     made.destroy_node()

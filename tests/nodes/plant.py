@@ -70,9 +70,11 @@ class Plant:
     SENSORS = ("joint_states", "odom", "imu")
     CAMERA = ("lane", "health", "nominal", "gains")
 
-    def __init__(self, executor: EventsExecutor, settings: Settings, lock_step: bool = True) -> None:
+    def __init__(
+        self, executor: EventsExecutor, settings: Settings, lock_step: bool = True, namespace: str = ""
+    ) -> None:
         self.executor, self.settings, self.lock_step = executor, settings, lock_step
-        self.node: Any = rclpy.create_node("plant")
+        self.node: Any = rclpy.create_node("plant", namespace=namespace or None)
         executor.add_node(self.node)
         self.car = Car.from_settings(settings)
         self.period = round(1e9 / settings.safety.rate_hz)

@@ -18,10 +18,11 @@ from rclpy.qos import (
 
 from tidegate.doctor.graph import SENSORS
 from tidegate.messages import TOPICS
+from tidegate.messages.graph import OF_ARMS
 from tidegate.nodes.topics import FOREIGN, offered_qos, requested_qos
 from tidegate.share import share_path
 
-OTHERS = {*SENSORS, *FOREIGN, "clock", "diagnostics"}
+OTHERS = {*SENSORS, *OF_ARMS, *FOREIGN, "clock", "diagnostics"}
 """Topics that nodes of other people publish too, with whatever quality."""
 POLICIES: dict[str, Any] = {
     "history": HistoryPolicy.get_from_short_key,

@@ -10,7 +10,7 @@ from rclpy.experimental import EventsExecutor
 from rclpy.lifecycle import TransitionCallbackReturn
 
 from tidegate.messages import TOPICS, encode
-from tidegate.nodes import safety_node
+from tidegate.nodes import filter_node
 from tidegate.nodes.joystick_node import JoystickNode
 from tidegate.nodes.safety_node import SafetyNode
 from tidegate.nodes.topics import make, message_class
@@ -56,7 +56,7 @@ def seat(ros: EventsExecutor, plant: Plant, monkeypatch: pytest.MonkeyPatch) -> 
     plant.drive(3.0)
     yield Seat(plant, joystick)
     plant.close()
-    monkeypatch.setattr(safety_node, "BLIND_S", 0.0)  # nobody is left to see it brake
+    monkeypatch.setattr(filter_node, "BLIND_S", 0.0)  # nobody is left to see it brake
     for node in (joystick, safety):
         node.close()
         let_go(ros, node)

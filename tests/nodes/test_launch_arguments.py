@@ -18,7 +18,7 @@ from launch.utilities import perform_substitutions
 from launch_ros.actions import Node
 
 from tidegate.nodes.arguments import Flag
-from tidegate.nodes.launching import RECORDED, player
+from tidegate.nodes.launching import RECORDED, ByKind, player
 from tidegate.share import share_path
 
 ROOT = share_path("config/car.yaml").parents[1]
@@ -48,7 +48,8 @@ def declared(context: LaunchContext, name: str, **given: str) -> list[LaunchDesc
     for entity in entities:
         if isinstance(entity, DeclareLaunchArgument) and entity.name != "bag":
             entity.execute(context)
-    return list(entities)
+    of_kind = [inner for one in entities if isinstance(one, ByKind) for inner in one.execute(context)]
+    return [*entities, *of_kind]
 
 
 def commands(context: LaunchContext, name: str, **given: str) -> dict[str, list[str]]:
@@ -153,3 +154,18 @@ def test_what_a_bag_holds_and_how_large_it_becomes_is_told_to_the_recorder(conte
 def test_the_recorder_has_its_own_defaults_where_nothing_is_asked(context: LaunchContext, name: str) -> None:
     given = parameters(commands(context, name, bag="/bag")["recorder_node"])
     assert {key: item.default for key, item in RECORDED.items()}.items() <= given.items()
+
+
+@pytest.mark.parametrize(
+    ("name", "nodes"),
+    [
+        ("simulation.launch.py", {"simulator_node", "safety_node", "recorder_node"}),
+        ("robot.launch.py", {"safety_node", "recorder_node"}),
+    ],
+)
+def test_an_arm_has_the_same_launch_files_and_fewer_nodes(context: LaunchContext, name: str, nodes: set[str]) -> None:
+    found = commands(context, name, robot="arm", dry_run="true")
+    assert set(found) == nodes
+    assert parameters(found["safety_node"])["dry_run"] is True
+    for words in found.values():
+        assert f"{ROOT}/config/arm.yaml" in [str(Path(word).resolve()) for word in words] or "recorder_node" in nodes

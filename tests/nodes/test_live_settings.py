@@ -23,7 +23,7 @@ from tidegate.bag import BagReader
 from tidegate.bundle import Bundle
 from tidegate.evaluation.replay import replay
 from tidegate.messages import TOPICS, decode, decode_changed
-from tidegate.nodes import safety_node
+from tidegate.nodes import filter_node
 from tidegate.nodes.recorder_node import RecorderNode
 from tidegate.nodes.safety_node import SafetyNode
 from tidegate.nodes.topics import message_class, requested_qos, ros_name
@@ -44,7 +44,7 @@ def up(plant: Plant, monkeypatch: pytest.MonkeyPatch, *arguments: str) -> Iterat
         yield node
     finally:
         plant.close()
-        monkeypatch.setattr(safety_node, "BLIND_S", 0.0)  # nobody is left to see it brake
+        monkeypatch.setattr(filter_node, "BLIND_S", 0.0)  # nobody is left to see it brake
         node.close()
         let_go(plant.executor, node)
         node.destroy_node()

@@ -12,7 +12,7 @@ from plant import LOCK_STEP, STANDS, Plant, call, let_go, until
 from rclpy.lifecycle import TransitionCallbackReturn
 
 from tidegate.messages import TOPICS, decode
-from tidegate.nodes import safety_node
+from tidegate.nodes import filter_node
 from tidegate.nodes.actuator_watch import actuator_faults
 from tidegate.nodes.safety_node import SafetyNode
 from tidegate.nodes.topics import message_class, requested_qos, ros_name
@@ -53,7 +53,7 @@ def wire(plant: Plant, monkeypatch: pytest.MonkeyPatch) -> Iterator[Wire]:
     made = Wire(plant)
     yield made
     plant.close()
-    monkeypatch.setattr(safety_node, "BLIND_S", 0.0)
+    monkeypatch.setattr(filter_node, "BLIND_S", 0.0)
     made.node.close()
     let_go(plant.executor, made.node)
     made.node.destroy_node()
@@ -114,7 +114,7 @@ def test_a_stop_asks_for_standstill_and_holds_the_steering(plant: Plant, wire: W
 def test_going_down_blind_the_last_that_a_drive_by_wire_car_hears_is_a_stop(
     plant: Plant, wire: Wire, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(safety_node, "BLIND_S", 0.1)  # brakes would be on by then; a speed must come down
+    monkeypatch.setattr(filter_node, "BLIND_S", 0.1)  # brakes would be on by then; a speed must come down
     wire.up()
     off(plant, 5.0)
     for topic in (*Plant.SENSORS, "points"):

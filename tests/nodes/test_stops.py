@@ -6,7 +6,7 @@ from plant import LOCK_STEP, STANDS, Plant, call, finite, let_go, until
 from rclpy.experimental import EventsExecutor
 from rclpy.lifecycle import TransitionCallbackReturn
 
-from tidegate.nodes import safety_node
+from tidegate.nodes import filter_node
 from tidegate.nodes.safety_node import SafetyNode
 from tidegate.records import Mode, SafetyState
 
@@ -85,7 +85,7 @@ def test_an_emergency_stop_that_must_speak_and_falls_silent_counts_as_pressed(
         assert speaking(STANDS + 100).mode == Mode.STOPPED, "it speaks again: only a reset leads out"
     finally:
         plant.close()
-        monkeypatch.setattr(safety_node, "BLIND_S", 0.0)
+        monkeypatch.setattr(filter_node, "BLIND_S", 0.0)
         made.close()
         let_go(ros, made)
         made.destroy_node()

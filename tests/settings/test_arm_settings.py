@@ -11,6 +11,7 @@ import pytest
 from tidegate.errors import SettingsError
 from tidegate.settings import entries
 from tidegate.settings.arm import arm_settings_from, load_arm_settings
+from tidegate.settings.kind import robot_kind
 from tidegate.settings.schema import check
 from tidegate.share import share_path
 
@@ -49,6 +50,7 @@ def test_every_entry_is_declared_with_meaning_and_a_default_inside_its_range() -
         ({"safety": {"motion": {"drift": [900.0] * 7}}}, ["safety.motion.drift", "joint_1", "less than 800", "jerk"]),
         ({"safety": {"limits": {"tool_drift": 500.0}}}, ["safety.limits.tool_drift", "500", "less than", "tool_jerk"]),
         ({"arm": {"urdf": "a\0b"}}, ["arm.urdf", "must be a path"]),
+        ({"simulator": {"start": [0.1]}}, ["simulator.start", "1 values", "7"]),
     ],
 )
 def test_a_fault_is_named(values: dict[str, Any], words: list[str]) -> None:
@@ -61,3 +63,12 @@ def test_a_fault_is_named(values: dict[str, Any], words: list[str]) -> None:
 def test_a_file_that_is_not_there_is_named(tmp_path: Path) -> None:
     with pytest.raises(SettingsError, match=r"none\.yaml: cannot be read"):
         load_arm_settings(tmp_path / "none.yaml")
+
+
+def test_a_file_tells_which_kind_of_robot_it_describes(tmp_path: Path) -> None:
+    assert robot_kind(share_path("config/arm.yaml")) == "arm"
+    assert robot_kind(share_path("config/car.yaml")) == "car"
+    (tmp_path / "empty.yaml").write_text("/**:\n  ros__parameters:\n", encoding="utf-8")
+    assert robot_kind(tmp_path / "empty.yaml") == "car"
+    with pytest.raises(SettingsError, match=r"none\.yaml: cannot be read"):
+        robot_kind(tmp_path / "none.yaml")

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated
 
@@ -13,8 +14,10 @@ from rich.markup import escape
 
 from tidegate.bag import folder_named
 from tidegate.cli.common import known_namespace, names
+from tidegate.errors import SettingsError
 from tidegate.nodes.bringup import GraphOptions, robot_file
 from tidegate.nodes.run_graph import RunSummary, Status, run_graph
+from tidegate.settings.kind import Kind, robot_kind
 from tidegate.share import share_path
 
 
@@ -22,7 +25,7 @@ def run(
     bundle: Annotated[Path | None, typer.Option(help="model to drive with; default models/car-ltc19")] = None,
     robot: Annotated[str, typer.Option(help="names config/<robot>.yaml")] = "car",
     config: Annotated[Path | None, typer.Option(help="settings file, instead of the robot's")] = None,
-    scene: Annotated[str, typer.Option(help="what to drive in")] = "road",
+    scene: Annotated[str, typer.Option(help="what to drive in; default the robot's first: road")] = "",
     seed: Annotated[int, typer.Option(min=0, help="of the road, its light and the sensors' noise")] = 0,
     lock_step: Annotated[bool, typer.Option("--lock-step/--real-time", help="simulated or wall clock")] = False,
     simulate: Annotated[
@@ -37,11 +40,14 @@ def run(
     ] = False,
     disable: Annotated[str, typer.Option(help="parts to switch off, by comma, as in evaluate; never on a road")] = "",
 ) -> None:
-    """Drive until the goal, the time or Ctrl-C; the car is braked before the nodes end."""
-    bag = folder_named(record)
+    """Drive until the goal, the time or Ctrl-C; the robot is braked before the nodes end."""
+    bag, params_file = folder_named(record), config or robot_file(robot)
+    kind = robot_kind(params_file)
+    if kind == "arm":
+        refuse_for_arm(params_file, {"--bundle": bundle, "--until-goal": until_goal})
     options = GraphOptions(
         bundle=bundle or share_path("models/car-ltc19"),
-        params_file=config or robot_file(robot),
+        params_file=params_file,
         scene=scene,
         seed=seed,
         simulate=simulate,
@@ -61,7 +67,7 @@ def run(
             told=lambda status: line.update(said(status)),
             warned=lambda problem: console.print(f"[yellow]{problem}[/]"),
         )
-    console.print(result(summary))
+    console.print(result(summary, kind))
     if bag is not None:
         console.print(f"bag: {escape(str(bag))}")
 
@@ -77,8 +83,19 @@ def said(status: Status) -> str:
     return f"{status.elapsed:5.1f} s  {mode}{way}"
 
 
-def result(summary: RunSummary) -> str:
+def refuse_for_arm(file: Path, asked: Mapping[str, object]) -> None:
+    """Refuse options that an arm's graph does not have.
+
+    Raises:
+        SettingsError: naming the first that is asked for.
+    """
+    given = next((name for name, value in asked.items() if value), "")
+    if given:
+        raise SettingsError(f"{file}: describes an arm, whose graph has no {given} yet; leave it out")
+
+
+def result(summary: RunSummary, kind: Kind = "car") -> str:
     """What is printed at the end."""
     way = "" if math.isnan(summary.distance) else f" and {summary.distance:.0f} m"
-    stands = "the car stands" if summary.standing else "the car was not seen to stand"
+    stands = f"the {kind} stands" if summary.standing else f"the {kind} was not seen to stand"
     return f"{summary.end} after {summary.duration:.1f} s{way}; {stands}"

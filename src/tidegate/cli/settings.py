@@ -34,8 +34,8 @@ steering and the assumptions about them are what every way out counts on, and a 
 ARM_HEADING = """
 ## The arm
 
-An arm's file (`config/arm.yaml`: `tidegate.settings.arm`) has sections of its own; no node reads it yet, so nothing of
-it changes at run time. Lists have one value per joint.
+An arm's file (`config/arm.yaml`: `tidegate.settings.arm`) has sections of its own; nothing of it changes at run time.
+Lists have one value per joint.
 
 | key | type | unit | default | allowed | at run time | meaning |
 | --- | --- | --- | --- | --- | --- | --- |"""

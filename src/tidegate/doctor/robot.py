@@ -13,11 +13,16 @@ from tidegate.liquid import LiquidPolicy
 from tidegate.perception import Perception
 from tidegate.robot import Car
 from tidegate.settings import Settings, load_settings
+from tidegate.settings.kind import robot_kind
 
 
 def read_robot(config: Path, findings: list[Finding]) -> tuple[Settings, Car] | None:
     """Read settings and URDF; what came of it is added to ``findings``. None = they cannot be used."""
     try:
+        if robot_kind(config) == "arm":
+            said = f"{config} describes an arm, which doctor does not know yet"
+            findings.append(fail("settings", said, "name a car's with --config; what an arm's nodes need: docs/arm.md"))
+            return None
         settings = load_settings(config)
     except SettingsError as error:
         findings.append(fail("settings", str(error), f"mend {config}; docs/settings.md has every key with its range"))

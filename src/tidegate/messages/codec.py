@@ -10,6 +10,7 @@ from tidegate.messages import camera, motion, points, status, vectors
 from tidegate.messages.common import assign, set_time, stamp_of
 from tidegate.messages.topics import CLOCK, MULTI_ARRAY, TOPICS, Make
 from tidegate.records import (
+    ArmSafetyState,
     CameraInfo,
     Command,
     Features,
@@ -32,6 +33,7 @@ from tidegate.records import (
     Twist,
     UsedInputs,
     Values,
+    Wrench,
 )
 
 
@@ -76,6 +78,7 @@ _ENCODERS: dict[type, Callable[[Any, Make], Any]] = {
     Odometry: motion.encode_odometry,
     Imu: motion.encode_imu,
     Points: points.encode_points,
+    Wrench: motion.encode_wrench,
     Features: camera.encode_vector,
     Neurons: camera.encode_vector,
     LaneEstimate: vectors.encode_lane,
@@ -88,6 +91,7 @@ _ENCODERS: dict[type, Callable[[Any, Make], Any]] = {
     Twist: motion.encode_twist,
     MotionRequest: vectors.encode_request,
     SafetyState: vectors.encode_safety,
+    ArmSafetyState: vectors.encode_safety,
     UsedInputs: vectors.encode_used,
     Round: status.encode_round,
     Values: vectors.encode_gains,
@@ -100,6 +104,7 @@ _DECODERS: dict[type | None, Callable[[Any], Any]] = {
     Odometry: motion.decode_odometry,
     Imu: motion.decode_imu,
     Points: points.decode_points,
+    Wrench: motion.decode_wrench,
     Features: lambda message: Features(stamp_of(message), camera.vector(message)),
     Neurons: lambda message: Neurons(stamp_of(message), camera.vector(message)),
     LaneEstimate: vectors.decode_lane,

@@ -9,6 +9,8 @@ from tidegate.messages.rates import EVERY_OUTPUT, FROM_FRAME, FROM_TICK, TRUSTED
 from tidegate.messages.topics import TOPICS
 
 SENSORS = ("camera/image_raw", "camera/camera_info", *TRUSTED, "points")
+OF_ARMS = ("wrench",)
+"""Sensors that only an arm has; of the others it has ``joint_states``."""
 GLOBAL = ("clock", "diagnostics")
 """Topics that the rest of ROS expects outside any namespace."""
 SIMULATED = ("clock", "tick", "truth", "timing/rendered")
@@ -41,7 +43,7 @@ GRAPH: dict[str, Interface] = {
         (*TRUSTED, "points", "nominal", "gains", "lane", "health", "manual", "emergency_stop", "tick"),
         serves=("safety_node/stop", "safety_node/reset"),
     ),
-    "simulator_node": Interface((*SENSORS, *SIMULATED), ("command",)),
+    "simulator_node": Interface((*SENSORS, *OF_ARMS, *SIMULATED), ("command",)),
     "recorder_node": Interface(("diagnostics",), tuple(topic.name for topic in TOPICS.values() if topic.recorded)),
     "player_node": Interface((*SENSORS, "manual", "emergency_stop", "clock")),
     "joystick_node": Interface(("manual",), ("joy",), calls=("safety_node/stop", "safety_node/reset")),

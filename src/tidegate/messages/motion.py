@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Odometry, inertial measurements, and the twist that a car is asked for."""
+"""Odometry, inertial measurements, the twist that a car is asked for, and what presses on an arm's tool."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 
 from tidegate.messages.common import stamp_of, stamped
-from tidegate.messages.topics import IMU, ODOMETRY, TWIST, Make
-from tidegate.records import Imu, Odometry, Twist
+from tidegate.messages.topics import IMU, ODOMETRY, TWIST, WRENCH, Make
+from tidegate.records import Imu, Odometry, Twist, Wrench
 
 
 def _half_angle(yaw: float) -> tuple[float, float]:
@@ -78,3 +78,17 @@ def encode_twist(record: Twist, make: Make) -> Any:
 
 def decode_twist(message: Any) -> Twist:
     return Twist(stamp_of(message), message.twist.linear.x, message.twist.angular.z)
+
+
+def encode_wrench(record: Wrench, make: Make) -> Any:
+    message = stamped(WRENCH, record.stamp, make, record.frame)
+    for vector, values in ((message.wrench.force, record.force), (message.wrench.torque, record.torque)):
+        vector.x, vector.y, vector.z = values.tolist()
+    return message
+
+
+def decode_wrench(message: Any) -> Wrench:
+    force, torque = (
+        np.array([vector.x, vector.y, vector.z], np.float64) for vector in (message.wrench.force, message.wrench.torque)
+    )
+    return Wrench(stamp_of(message), force, torque, message.header.frame_id)

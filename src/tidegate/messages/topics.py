@@ -29,6 +29,7 @@ from tidegate.records import (
     Twist,
     UsedInputs,
     Values,
+    Wrench,
 )
 
 Make = Callable[[str], Any]
@@ -56,6 +57,7 @@ MARKERS = "visualization_msgs/msg/MarkerArray"
 MARKER = "visualization_msgs/msg/Marker"
 POINT = "geometry_msgs/msg/Point"
 TWIST = "geometry_msgs/msg/TwistStamped"
+WRENCH = "geometry_msgs/msg/WrenchStamped"
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +83,7 @@ TOPICS: dict[str, Topic] = {
         Topic("odom", ODOMETRY, Odometry, "sensor"),
         Topic("imu", IMU, Imu, "sensor"),
         Topic("points", CLOUD, Points, "sensor"),
+        Topic("wrench", WRENCH, Wrench, "sensor"),
         Topic("features", IMAGE, Features, "command"),
         Topic("lane", JOINT_STATE, LaneEstimate, "command"),
         Topic("health", DIAGNOSTICS, ImageHealth, "command"),

@@ -6,6 +6,7 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Sequence
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -14,6 +15,7 @@ from tidegate.errors import MessageError
 from tidegate.messages.common import assign, stamp_of, stamped
 from tidegate.messages.topics import CURVATURE, FORCE, JOINT_STATE, JOY, Make
 from tidegate.records import (
+    ArmSafetyState,
     BarrierState,
     Command,
     Floats,
@@ -163,9 +165,9 @@ def decode_lane(message: Any) -> LaneEstimate:
     return LaneEstimate(stamp_of(message), float(value[0]), float(value[1]), value[2:], bound)
 
 
-def encode_safety(record: SafetyState, make: Make) -> Any:
-    """Barriers as the columns h, margin, multiplier; then mode, who intervened, wanted beside allowed commands; then
-    rows that push or give way, ``lane.0 [m/s²]``: position = slack, effort = multiplier.
+def encode_safety(record: SafetyState | ArmSafetyState, make: Make) -> Any:
+    """Barriers as the columns h, margin, multiplier; then mode, who intervened, wanted beside allowed commands, an
+    arm's by joint; then a car's rows that push or give way, ``lane.0 [m/s²]``: position = slack, effort = multiplier.
 
     The header's frame_id lists the relaxed barriers, space separated.
     """
@@ -175,14 +177,20 @@ def encode_safety(record: SafetyState, make: Make) -> Any:
     who = float(names.index(record.intervened)) if record.intervened in names else nan
     rows += [(float(record.mode), nan, nan), (who, nan, nan)]
     rows += [(wanted, allowed, nan) for wanted, allowed in zip(record.wanted, record.allowed, strict=True)]
-    rows += [(row.slack, nan, row.multiplier) for row in record.rows]
+    asked: tuple[str, ...] = STATE[2:]
+    told: tuple[str, ...] = ()
+    if isinstance(record, ArmSafetyState):
+        asked = record.names
+    else:
+        rows += [(row.slack, nan, row.multiplier) for row in record.rows]
+        told = tuple(f"{row.barrier}.{row.row} [{row.unit}]" for row in record.rows)
     position, velocity, effort = np.array(rows).T
     relaxed = " ".join(barrier.name for barrier in record.barriers if barrier.relaxed)
-    told = [f"{row.barrier}.{row.row} [{row.unit}]" for row in record.rows]
-    return _named(record.stamp, [*names, *STATE, *told], make, position, velocity, effort, relaxed)
+    return _named(record.stamp, [*names, *STATE[:2], *asked, *told], make, position, velocity, effort, relaxed)
 
 
-def decode_safety(message: Any) -> SafetyState:
+def decode_safety(message: Any) -> SafetyState | ArmSafetyState:
+    """Where what was wanted are no force and curvature, it is an arm's, by joint."""
     columns = tuple(_column(message, name).tolist() for name in ("position", "velocity", "effort"))
     names = list(message.name)
     position, velocity, effort = columns
@@ -191,21 +199,29 @@ def decode_safety(message: Any) -> SafetyState:
         names.pop()
         place = len(names)
         rows.insert(0, RowState(row["barrier"], int(row["row"]), effort[place], position[place], row["unit"]))
-    if tuple(names[-4:]) != STATE:
+    pairs = list(pairwise(names))
+    mode = pairs.index(STATE[:2]) if STATE[:2] in pairs else len(names)
+    asked = tuple(names[mode + 2 :])
+    if not asked or (asked != STATE[2:] and (rows or set(asked) & set(STATE))):
         raise MessageError(f"barriers end with {names[-4:]}; they must end with {', '.join(STATE)}, then rows")
     relaxed = message.header.frame_id.split()
     barriers = tuple(
         BarrierState(name, position[index], velocity[index], effort[index], relaxed=name in relaxed)
-        for index, name in enumerate(names[:-4])
+        for index, name in enumerate(names[:mode])
     )
-    mode, who, force, curvature = range(len(barriers), len(names))
+    stamp, rung, who = stamp_of(message), Mode(int(position[mode])), position[mode + 1]
+    intervened = "" if math.isnan(who) else names[int(who)]
+    if asked != STATE[2:]:
+        wanted, allowed = (np.array(column[mode + 2 :]) for column in (position, velocity))
+        return ArmSafetyState(stamp, rung, asked, wanted, allowed, barriers, intervened)
+    force, curvature = mode + 2, mode + 3
     return SafetyState(
-        stamp_of(message),
-        Mode(int(position[mode])),
+        stamp,
+        rung,
         (position[force], position[curvature]),
         (velocity[force], velocity[curvature]),
         barriers,
-        "" if math.isnan(position[who]) else names[int(position[who])],
+        intervened,
         tuple(rows),
     )
 

@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from rclpy.node import Node
 
 from tidegate.messages.rates import OUTPUTS
@@ -17,11 +19,16 @@ def commands(settings: Settings) -> tuple[str, ...]:
 
 def actuator_faults(node: Node, settings: Settings) -> tuple[str, ...]:
     """What is wrong with the topics that ``node`` commands, in words; empty = one master, and somebody listens."""
+    return topic_faults(node, commands(settings))
+
+
+def topic_faults(node: Node, topics: Sequence[str]) -> tuple[str, ...]:
+    """The same, of the ``topics`` that it commands."""
     faults = []
-    for topic in commands(settings):
+    for topic in topics:
         rivals = sorted(set(publishers(node, topic)) - {node.get_fully_qualified_name()})
         if rivals:
             faults.append(f"'{topic}' is published by {', '.join(rivals)} too")
-    if not any(node.count_subscribers(ros_name(topic)) for topic in commands(settings)):
+    if not any(node.count_subscribers(ros_name(topic)) for topic in topics):
         faults.append("nobody listens to the commands")
     return tuple(faults)

@@ -23,7 +23,8 @@ from tidegate.middleware import profile_of
 from tidegate.nodes.children import Child, Said, enclave_flags, parameter_flags
 from tidegate.nodes.remote import STEPS, Remote
 from tidegate.nodes.topics import CLOCK_INSIDE, INSIDE, OUR_NAMES, remap_flags
-from tidegate.settings import load_settings
+from tidegate.settings import Settings
+from tidegate.settings.kind import load_robot, robot_kind
 from tidegate.share import share_path
 
 LOOK_S = 1.0
@@ -47,7 +48,7 @@ class GraphOptions:
     Attributes:
         bundle: folder of the model.
         params_file: the robot's settings, a ROS parameter file.
-        scene, seed: of the simulated world.
+        scene, seed: of the simulated world; an empty scene is the robot's first.
         simulate: start the simulator; without it the sensors come from a robot.
         lock_step: the simulator's ticks drive the graph; else real time, or slower if the machine is.
         record: folder of the bag to make; None = no bag.
@@ -59,7 +60,7 @@ class GraphOptions:
 
     bundle: Path
     params_file: Path
-    scene: str = "road"
+    scene: str = ""
     seed: int = 0
     simulate: bool = True
     lock_step: bool = False
@@ -70,7 +71,7 @@ class GraphOptions:
     dry_run: bool = False
 
     def parameters(self) -> dict[str, dict[str, object]]:
-        """The own parameters of each node to start, in the order of bring-up."""
+        """The own parameters of each node to start, in the order of bring-up; an arm has neither camera nor policy."""
         lock_step, bundle = {"lock_step": self.lock_step}, {"bundle": str(self.bundle)}
         nodes: dict[str, dict[str, object]] = {
             "simulator_node": {"scene": self.scene, "seed": self.seed, **lock_step},
@@ -84,7 +85,9 @@ class GraphOptions:
                 "dry_run": self.dry_run,
             },
         }
-        return {name: nodes[name] for name in LIFECYCLE if self.simulate or name != "simulator_node"}
+        absent = {"perception_node", "policy_node"} if robot_kind(self.params_file) == "arm" else set()
+        absent |= set() if self.simulate else {"simulator_node"}
+        return {name: nodes[name] for name in LIFECYCLE if name not in absent}
 
 
 def robot_file(robot: str) -> Path:
@@ -108,7 +111,7 @@ class Graph:
         Raises:
             SettingsError: the settings are refused, before anything is started.
         """
-        self.settings, self.options = load_settings(options.params_file), options
+        self.settings, self.options = load_robot(options.params_file), options
         self.children: dict[str, Child] = {}
         self._said, self._interrupted = said, interrupted
         self._up = self._told_unrecorded = False
@@ -206,7 +209,8 @@ class Graph:
         shared = remap_flags(("__ns", self.node.get_namespace()), *inside)
         file = ["--params-file", str(self.options.params_file)]
         if self.options.record is not None:
-            paths = {"path": self.options.record, "config": self.options.params_file, "bundle": self.options.bundle}
+            bundle = self.options.bundle if isinstance(self.settings, Settings) else ""
+            paths = {"path": self.options.record, "config": self.options.params_file, "bundle": bundle}
             named = OUR_NAMES if self.options.simulate else {}
             parameters = parameter_flags({**{name: str(path) for name, path in paths.items()}, "linger": True, **named})
             self.children["recorder_node"] = Child("recorder_node", [*shared, *parameters], self._said)

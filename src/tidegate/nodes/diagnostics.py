@@ -12,7 +12,7 @@ from typing import Any
 from tidegate.messages import CHANGED, Make, encode_diagnostics
 from tidegate.messages.rates import SLOW, rate_of
 from tidegate.messages.status import SAFETY
-from tidegate.records import NANOSECONDS, ImageHealth, Level, Mode, Solve, Tick
+from tidegate.records import NANOSECONDS, ArmTick, ImageHealth, Level, Mode, Solve, Tick
 
 PERIOD_S = 1.0
 DRY_RUN = "dry run: nothing is sent to the actuators"
@@ -47,7 +47,7 @@ class SolverStatus:
 
 
 def safety_diagnostics(
-    tick: Tick,
+    tick: Tick | ArmTick,
     solver: SolverStatus,
     dropped: Mapping[str, int],
     make: Make,
@@ -57,21 +57,24 @@ def safety_diagnostics(
     *,
     dry_run: bool = False,
     off: Sequence[str] = (),
+    late: int = 0,
 ) -> Any:
     """A DiagnosticArray: mode as level, reasons as message; what the filter changed, rows that give way, ages of the
     inputs and dropped messages as values.
 
     ``actuators``: what is wrong with the topics that it commands; an ERROR whatever the mode. ``changed``: settings
     that are not the file's, by key. A ``dry_run`` is at least a WARN, and so
-    are parts and barriers that are switched ``off``, and a backup that went out, as ``solver`` tells.
+    are parts and barriers that are switched ``off``, ticks that came ``late``, and a backup that went out, as
+    ``solver`` tells.
     """
+    stamp, rows = (tick.stamp, ()) if isinstance(tick, ArmTick) else (tick.command.stamp, tick.rows)
     pairs = {
         "mode": tick.mode.name,
         "intervened": tick.intervened,
         **{f"reason_{index}": reason for index, reason in enumerate(tick.reasons)},
         **{f"not newer, dropped: {topic}": str(count) for topic, count in dropped.items()},
         **{f"relaxed: {barrier.name}": "true" for barrier in tick.barriers if barrier.relaxed},
-        **{f"slack: {row.barrier}.{row.row} [{row.unit}]": f"{row.slack:.4g}" for row in tick.rows if row.slack != 0},
+        **{f"slack: {row.barrier}.{row.row} [{row.unit}]": f"{row.slack:.4g}" for row in rows if row.slack != 0},
         **{f"age [ms]: {name}": "never" if age is None else f"{age / 1e6:.1f}" for name, age in tick.ages.items()},
         **{f"{CHANGED}{key}": repr(float(value)) for key, value in (changed or {}).items()},
         **({"dry_run": "true"} if dry_run else {}),
@@ -79,11 +82,13 @@ def safety_diagnostics(
     values, warnings = solver.told()
     pairs |= values
     warnings += [DRY_RUN] if dry_run else []
+    if late:
+        pairs["ticks late"], warnings = str(late), [*warnings, f"{late} ticks came late"]
     if off:
         pairs["off"], warnings = ", ".join(off), [*warnings, f"switched off: {', '.join(off)}"]
     level = Level.ERROR if actuators else max(LEVELS[tick.mode], Level.WARN if warnings else Level.OK)
     text = "; ".join((tick.mode.name, *tick.reasons, *actuators, *warnings))
-    return encode_diagnostics(tick.command.stamp, f"{SAFETY}: filter", level, text, pairs.items(), make, robot)
+    return encode_diagnostics(stamp, f"{SAFETY}: filter", level, text, pairs.items(), make, robot)
 
 
 def recorder_diagnostics(

@@ -60,11 +60,12 @@ def _orphaned() -> bool:
         return True
 
 
-def run(home: str, name: str, arguments: list[str] | None = None, nice: int | None = None) -> int:
+def run(home: str, name: str, arguments: list[str] | None = None, nice: int | None = None, *, arm: bool = False) -> int:
     """Spin the node class ``name`` of module ``home`` until a signal, or until it is ``over``; the exit code of the
     process.
 
-    ``arguments`` replace those of the process; ``nice`` is for the thread that spins.
+    ``arguments`` replace those of the process; ``nice`` is for the thread that spins. ``arm``: with an arm's settings
+    the node is another, of the same name.
 
     0 = went down as asked; 1 = a fault of ours, with its traceback; 2 = refused at set-up, told in one line.
     """
@@ -78,11 +79,14 @@ def run(home: str, name: str, arguments: list[str] | None = None, nice: int | No
 
     from tidegate.errors import TidegateError
     from tidegate.middleware import profile_of
+    from tidegate.nodes.parameters import of_an_arm
 
     node_name = home.rpartition(".")[2]
     try:
         os.environ.update(profile_of(os.environ))  # whoever starts it: the room for images is the publisher's
         rclpy.init(args=arguments, signal_handler_options=SignalHandlerOptions.NO)
+        if arm and of_an_arm(sys.argv if arguments is None else arguments):
+            home, name = home.replace(".nodes.", ".nodes.arm_"), f"Arm{name}"
         node = getattr(import_module(home), name)()
         node.alone = True
     except (TidegateError, RuntimeError, ImportError, OSError) as error:  # RCLError is a RuntimeError
@@ -127,12 +131,12 @@ def policy() -> int:
 
 def safety() -> int:
     """Entry point of ``safety_node``."""
-    return run("tidegate.nodes.safety_node", "SafetyNode")
+    return run("tidegate.nodes.safety_node", "SafetyNode", arm=True)
 
 
 def simulator() -> int:
     """Entry point of ``simulator_node``."""
-    return run("tidegate.nodes.simulator_node", "SimulatorNode")
+    return run("tidegate.nodes.simulator_node", "SimulatorNode", arm=True)
 
 
 def recorder() -> int:

@@ -16,6 +16,8 @@ from rclpy.parameter import Parameter
 
 from tidegate.errors import SettingsError
 from tidegate.settings import Entry, Settings, check_change, entries, settings_from
+from tidegate.settings.arm import ArmSettings
+from tidegate.settings.kind import robot_kind
 from tidegate.share import share_path
 
 # Declared by rclpy or by the middleware's QoS overrides, in every node.
@@ -39,7 +41,14 @@ def command_line(arguments: Sequence[str] | None) -> dict[str, Any]:
     return {"cli_args": None if arguments is None else list(arguments), "use_global_arguments": arguments is None}
 
 
-def declare(node: Node, own: Sequence[Own], arguments: Sequence[str], *, live: bool = False) -> Settings:
+def declare(
+    node: Node,
+    own: Sequence[Own],
+    arguments: Sequence[str],
+    read: Callable[[dict[str, Any], str, Path], Any] = settings_from,
+    *,
+    live: bool = False,
+) -> Any:
     """Declare every setting and the node's ``own`` parameters; return the validated settings.
 
     The node must have been made with ``automatically_declare_parameters_from_overrides``: only so can a value of the
@@ -49,6 +58,7 @@ def declare(node: Node, own: Sequence[Own], arguments: Sequence[str], *, live: b
         node: whose parameters are declared.
         own: the node's own parameters.
         arguments: command line of the node; its first ``--params-file`` is the robot's file.
+        read: makes the settings of nested plain values, their source and its folder.
         live: whether the node takes changes of the settings that may change at run time.
 
     Raises:
@@ -61,7 +71,7 @@ def declare(node: Node, own: Sequence[Own], arguments: Sequence[str], *, live: b
     for item in own:
         value = _own_value(item, given.pop(item.name, item.default), source)
         _declare(node, item.name, value, ParameterDescriptor(description=item.description))
-    settings = settings_from(_nested(given), source, folder)
+    settings = read(_nested(given), source, folder)
     for entry in entries(settings):
         value = list(entry.value) if isinstance(entry.value, tuple) else entry.value
         _declare(node, entry.key, value, descriptor(entry, live=live))
@@ -97,6 +107,16 @@ def params_file(arguments: Sequence[str]) -> Path | None:
     return None
 
 
+def of_an_arm(arguments: Sequence[str]) -> bool:
+    """Whether the robot's file of a command line describes an arm.
+
+    Raises:
+        SettingsError: it cannot be read.
+    """
+    file = params_file(arguments)
+    return file is not None and robot_kind(file) == "arm"
+
+
 def descriptor(entry: Entry, *, live: bool = False) -> ParameterDescriptor:
     """What ``ros2 param describe`` shows: meaning with unit, range, what is allowed in words."""
     limits = entry.limits
@@ -115,7 +135,7 @@ def descriptor(entry: Entry, *, live: bool = False) -> ParameterDescriptor:
 
 
 def judge(
-    settings: Settings,
+    settings: Settings | ArmSettings,
     own: Sequence[Own],
     configured: Callable[[], bool],
     consider: Callable[[Mapping[str, float]], None],
@@ -146,7 +166,7 @@ def judge(
     return judged
 
 
-def changed(node: Node, settings: Settings) -> Mapping[str, float]:
+def changed(node: Node, settings: Settings | ArmSettings) -> Mapping[str, float]:
     """The settings of ``node`` that differ from the file's at this moment, by key."""
     live = {entry.key: entry.value for entry in entries(settings) if entry.limits.live != "fixed"}
     now = {key: node.get_parameter(key).value for key in live}

@@ -15,12 +15,13 @@ from tidegate.nodes.stack_node import BUNDLE, LOCK_STEP, StackNode, trusted_bund
 from tidegate.nodes.topics import heard_as, make, read
 from tidegate.perception import Perception
 from tidegate.records import ImageHealth, Level
+from tidegate.settings import Settings
 
 AFTER_STAMP = 12
 """Where in a serialised message what follows the stamp begins [bytes]."""
 
 
-class PerceptionNode(StackNode):
+class PerceptionNode(StackNode[Settings]):
     """Reads every camera frame with ``Perception``."""
 
     OWN = (BUNDLE, LOCK_STEP)

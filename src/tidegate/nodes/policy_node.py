@@ -11,12 +11,13 @@ from tidegate.nodes.pairing import Pairing
 from tidegate.nodes.stack_node import BUNDLE, LOCK_STEP, StackNode, trusted_bundle
 from tidegate.nodes.topics import make
 from tidegate.records import NANOSECONDS, Features, Neurons, Odometry
+from tidegate.settings import Settings
 
 HISTORY = 400
 """Records of odometry that are kept: two seconds at the rate of the safety filter."""
 
 
-class PolicyNode(StackNode):
+class PolicyNode(StackNode[Settings]):
     """Steps ``LiquidPolicy`` on every set of features."""
 
     OWN = (BUNDLE, LOCK_STEP)

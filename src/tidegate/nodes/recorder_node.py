@@ -27,6 +27,7 @@ from tidegate.nodes.topics import heard_as, kept_qos, make, message_class, ros_n
 from tidegate.records import NANOSECONDS
 from tidegate.robot.contract import contract_of
 from tidegate.settings import load_settings, settings_from
+from tidegate.settings.kind import robot_kind
 
 PARAMETERS = (
     Own("path", "", "folder to make for the bag; true = bags/<time in UTC>, empty or false = snapshots alone"),
@@ -267,7 +268,8 @@ def _camera_topic(given: str, config: Path | None) -> str:
     """
     if given:
         return settings_from({"camera": {"topic": given}}, "recorder_node", Path()).camera.topic
-    return PICTURES if config is None else load_settings(config).camera.topic
+    seeing = config is not None and robot_kind(config) == "car"  # an arm has no camera
+    return load_settings(config).camera.topic if config is not None and seeing else PICTURES
 
 
 def _keepers(values: dict[str, Any], contract: dict[str, str]) -> list[Keeper]:

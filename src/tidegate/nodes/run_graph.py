@@ -14,7 +14,8 @@ from typing import Any
 from tidegate.messages import TOPICS
 from tidegate.nodes.bringup import Graph, GraphOptions
 from tidegate.nodes.topics import message_class, offered_qos, read, ros_name
-from tidegate.records import Mode, SafetyState, Values, seconds
+from tidegate.records import ArmSafetyState, Mode, SafetyState, Values, seconds
+from tidegate.settings import Settings
 
 WATCH_PERIOD_S = 0.1
 STOPPED_S = 3.0
@@ -147,7 +148,8 @@ class Watch:
     def begin(self, graph: Graph, lock_step: bool) -> None:
         """Listen to the nodes of ``graph``."""
         self.begun = True
-        self._off_road_s = graph.settings.evaluation.off_road_s
+        if isinstance(graph.settings, Settings):
+            self._off_road_s = graph.settings.evaluation.off_road_s
         self._listen(graph, "safety_node/barriers", lock_step, self._keep)
         self._listen(graph, "timing/commanded", lock_step, self._timed(self._commanded))
         if graph.options.simulate:
@@ -178,7 +180,7 @@ class Watch:
 
     def status(self) -> Status:
         """Decode the newest of what was heard."""
-        state: SafetyState | None = self._read("safety_node/barriers")
+        state: SafetyState | ArmSafetyState | None = self._read("safety_node/barriers")
         if state is not None:
             if self._first is None:
                 self._first, self._first_wall = state.stamp, time.monotonic()
@@ -189,7 +191,7 @@ class Watch:
         truth: Values | None = self._read("truth")
         if truth is not None:
             self._truth = truth.values
-            self._off_since = (self._off_since or truth.stamp) if truth.values["wheels_off"] else None
+            self._off_since = (self._off_since or truth.stamp) if truth.values.get("wheels_off") else None
         nan = float("nan")
         return Status(
             self._elapsed(), self._mode, *(self._truth.get(name, nan) for name in ("distance", "goal", "speed"))

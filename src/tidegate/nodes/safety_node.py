@@ -1,8 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Everything trusted, and the policy's wish → ``command``, at the safety filter's own rate. Silence gives a stop.
-
-Long because one node owns clock, inbox, services and the way down, which must be seen together.
-"""
+"""Everything trusted, and the policy's wish → ``command``, at the safety filter's own rate. Silence gives a stop."""
 
 from __future__ import annotations
 
@@ -10,88 +7,51 @@ import time
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from rclpy.clock import Clock, ClockType
 from rclpy.parameter import Parameter
-from rclpy.qos import DurabilityPolicy
-from std_srvs.srv import Trigger
 
 from tidegate.errors import SettingsError
-from tidegate.messages import clock_of, encode_efforts
+from tidegate.messages import encode_efforts
 from tidegate.messages.rates import OUTPUTS
 from tidegate.nodes.actuator_watch import actuator_faults, commands
-from tidegate.nodes.diagnostics import DRY_RUN as SAID_DRY_RUN
-from tidegate.nodes.diagnostics import SolverStatus, safety_diagnostics
-from tidegate.nodes.emergency import EmergencyChain
-from tidegate.nodes.inbox import FIELDS, Inbox, Instant
-from tidegate.nodes.parameters import Own, changed
-from tidegate.nodes.stack_node import DISABLE, LOCK_STEP, StackNode
+from tidegate.nodes.diagnostics import safety_diagnostics
+from tidegate.nodes.filter_node import FilterNode
+from tidegate.nodes.parameters import changed
 from tidegate.nodes.topics import make
-from tidegate.records import (
-    NANOSECONDS,
-    Mode,
-    Received,
-    Round,
-    SafetyInputs,
-    SafetyState,
-    Tick,
-    UsedInputs,
-    Values,
-    nanoseconds,
-    seconds,
-)
+from tidegate.records import Mode, Received, SafetyInputs, SafetyState, Tick, UsedInputs, Values
 from tidegate.robot import Car, DriveByWire, MotorBrake
 from tidegate.safety import Filter, Supervisor
 from tidegate.safety.budget import OUT_OF_TIME
 from tidegate.safety.supervisor import check_disabled
-from tidegate.settings import adjusted
+from tidegate.settings import Settings, adjusted
 
-AUTO_RESET = Own("auto_reset", False, "reset by itself until it has driven for two seconds; for simulation only")
-DRY_RUN = Own("dry_run", False, "all but the actuators' topics; safety_node/would_command tells what they would get")
-SETTLED = 2 * NANOSECONDS
-"""From the first NORMAL on: what stops the car within this is a start that stumbled, such as late first frames."""
-STOP_TIME_S = 5.0
-"""Longest time that going down may take, by the clock that drives the ticks."""
-SILENCE_S = 5.0
-"""Going down, the node gives up when those whose data it needs are there, but silent for this long."""
-BLIND_S = 1.0
-"""Going down with nobody to tell the time or the speed, the brakes are brought on for this long: at their rate they are
-on after it."""
-BRAKE_POLL_S = 0.0005
-FLUSH_S = 0.5
-SENSED = {"joint_states", "odom", "imu", "points"}
-"""Inputs that come straight from sensors."""
-DIAGNOSTICS_S = 1.0
 PERIODS_OFFERED = 4
 """Deadline that ``command`` offers, in periods."""
 
 
-class SafetyNode(StackNode):
+class SafetyNode(FilterNode[Settings]):
     """Ticks the ``Supervisor``.
 
     It starts STOPPED. Before it leaves the active state, for whatever reason, it brakes the car to standstill: a
     lifecycle publisher is silent afterwards, and an actuator may hold its last command for ever.
     """
 
-    OWN = (LOCK_STEP, DISABLE, AUTO_RESET, DRY_RUN)
     LIVE = True
+    SENSED = frozenset({"joint_states", "odom", "imu", "points"})
 
     def __init__(self, arguments: list[str] | None = None) -> None:
-        super().__init__("safety_node", arguments)
+        super().__init__(arguments)
         self._supervisor: Supervisor | None = None
-        self._timer: Any = None
-        self._running = False
-        self._inbox = Inbox()
         self._changed = changed(self, self.settings)
-        self._untold = False
         self.add_post_set_parameters_callback(self._parameters_set)
-        self.create_service(Trigger, "~/stop", self._stop_asked)
-        self.create_service(Trigger, "~/reset", self._reset_asked)
+
+    @property
+    def silence_s(self) -> float:
+        """As the settings say."""
+        return self.settings.safety.emergency_stop_timeout_s
 
     def build(self) -> None:
         """Read the robot; nobody else may command it."""
-        self._lock_step, self._dry_run = self.own(LOCK_STEP), self.own(DRY_RUN)
-        if self._dry_run and self._lock_step:
-            raise SettingsError("dry_run and lock_step are both true; in lock-step the simulator waits for commands")
+        self.prepare()
         self._car = Car.from_settings(self.settings)
         self._by_wire = DriveByWire.of(self._car, 1 / self.settings.safety.rate_hz)
         self._motors = MotorBrake(self._car, 1 / self.settings.safety.rate_hz)
@@ -99,8 +59,6 @@ class SafetyNode(StackNode):
             for topic in ("command",) if self._by_wire is None else commands(self.settings):
                 self.refuse_second(topic)
         check_disabled(self.disabled, self.settings)
-        barriers = self.settings.safety.barriers.items()
-        self._off = sorted(self.disabled | {name for name, parameters in barriers if not parameters.enabled})
         # without a clock commands do not depend on how fast the machine is: neither in lock-step nor in slow motion
         simulated = self._lock_step or self.get_parameter("use_sim_time").value
         clock = None if simulated else time.monotonic_ns
@@ -116,107 +74,16 @@ class SafetyNode(StackNode):
         self.advertise("safety_node/barriers", "safety_node/inputs", "diagnostics")
         if not self._lock_step:
             self.advertise("timing/commanded")
+        self._commanded_stamp: int | None = None
 
     def drop(self) -> None:
         """Forget the robot."""
         self._supervisor = None
 
-    def start(self) -> None:
-        """Begin with empty hands; tick on a steady timer, on ``/clock`` or on the simulator's rounds."""
-        if self._dry_run:
-            self.get_logger().warning(SAID_DRY_RUN)
-        if self._off:
-            self.get_logger().warning(f"switched off: {', '.join(self._off)}")
-        self._inbox = Inbox()
-        self._newest: dict[str, bytes] = {}
-        self._arrived: set[str] = set()
-        self._round: Round | None = None
-        self._emergency = EmergencyChain(self.settings.safety.emergency_stop_timeout_s)
-        self._stop, self._reset = False, False
-        self._auto_reset = self.own(AUTO_RESET)
-        self._mode: Mode | None = None
-        self._solver = SolverStatus()
-        self._begun: int | None = None
-        self._told = self._heard_at = 0.0
-        self._commanded_stamp: int | None = None
-        self._ticked = 0
-        for topic in FIELDS:
-            self.listen(topic, self._heard)
-        self._latched_heard = False
-        self.listen("emergency_stop", self._emergency_heard)
-        self._sim_now, self._on_clock = 0, not self._lock_step and self.get_parameter("use_sim_time").value
-        self._period = nanoseconds(1 / self.settings.safety.rate_hz)
-        if self._lock_step:
-            self.listen("tick", self._round_heard)
-        elif self._on_clock:
-            self.listen("clock", self._clock_heard)
-        else:
-            clock = Clock(clock_type=ClockType.STEADY_TIME)
-            self._timer = self.create_timer(1 / self.settings.safety.rate_hz, self._timer_fired, clock=clock)
-        self._running = True
-
-    def stop(self) -> None:
-        """Brake to standstill, then fall silent."""
-        if self._timer is not None:
-            self.destroy_timer(self._timer)
-            self._timer = None
-        if self._running:
-            self._running = False
-            if not self._dry_run:
-                self._brake()
-            self.flush(FLUSH_S)
-
-    def needed(self) -> bool:
-        """Nobody drives on without it: it goes down first."""
-        return False
-
-    def _heard(self, topic: str, data: bytes) -> None:
-        """Keep only the newest of each topic until the tick; in lock-step a tick may now be due."""
-        self._newest[topic] = data
-        self._arrived.add(topic)
-        self._heard_at = time.monotonic()
-        if self._lock_step and self._running:
-            self._tick_if_complete()
-
-    def _round_heard(self, topic: str, data: bytes) -> None:
-        self._round = self.record(topic, data)
-        if self._running:
-            self._tick_if_complete()
-
-    def _clock_heard(self, topic: str, data: bytes) -> None:
-        """``use_sim_time``: tick as simulated time passes; while it does not, the world stands still too."""
-        self._sim_now, self._heard_at = clock_of(self.message(topic, data)), time.monotonic()
-        if self._running and self._clock_due():
-            self._tick_now()
-
-    def _clock_due(self) -> bool:
-        return not 0 <= self._sim_now - self._ticked < self._period  # a clock that ran back is told of by a tick
-
-    def _emergency_heard(self, topic: str, data: bytes) -> None:
-        pressed = bool(self.record(topic, data))
-        self._emergency.hear(pressed)
-        self._auto_reset = self._auto_reset and not pressed
-
-    def _hear_latched_emergency(self) -> None:
-        """A hardware chain may have spoken once, before this node was there: ask for what it left, if it left it."""
-        offered = [info.qos_profile.durability for info in self.get_publishers_info_by_topic("emergency_stop")]
-        if not self._latched_heard and DurabilityPolicy.TRANSIENT_LOCAL in offered:
-            self._latched_heard = True
-            self.listen("emergency_stop", self._emergency_heard, latched=True)
-
-    def _stop_asked(self, _request: Trigger.Request, response: Trigger.Response) -> Trigger.Response:
-        self._stop = self._running
-        self._auto_reset = False
-        response.success, response.message = self._running, "stopping" if self._running else "not active"
-        return response
-
-    def _reset_asked(self, _request: Trigger.Request, response: Trigger.Response) -> Trigger.Response:
-        self._reset, self._stop = self._running, False
-        if self._inbox.dropped:  # a source's time ran back: believe its new time
-            self._inbox.forget()
-        response.success = self._running
-        response.message = "asked for; /diagnostics tells the outcome" if self._running else "not active"
-        return response
+    def switched_off(self) -> list[str]:
+        """Barriers that the settings switch off as well."""
+        barriers = self.settings.safety.barriers.items()
+        return sorted(self.disabled | {name for name, parameters in barriers if not parameters.enabled})
 
     def consider(self, changed: Mapping[str, float]) -> None:
         """Whether every barrier can be made with what is going to be set, and in time; a user's may raise anything."""
@@ -240,49 +107,10 @@ class SafetyNode(StackNode):
             self._supervisor.adjust(self._changed)
             self._untold = True
 
-    def _tick_if_complete(self) -> None:
-        """Lock-step: tick once everything that this round must have is here."""
-        if self._round is not None and self._arrived.issuperset(self._round.awaited):
-            self._tick_round()
-
-    def _tick_round(self) -> None:
-        assert self._round is not None
-        stamp = self._round.stamp
-        self._round = None
-        self._tick(Instant(stamp, stamp))
-
-    def _timer_fired(self) -> None:
-        """A call that was queued when the timer went comes all the same."""
-        if self._running:
-            self._tick_now()
-
-    def _tick_now(self) -> None:
-        if self._on_clock:
-            self._tick(Instant(self._sim_now, self._sim_now))
-        else:
-            self._tick(Instant(self.get_clock().now().nanoseconds, time.monotonic_ns()))
-
-    def _tick(self, now: Instant) -> None:
-        """Decode what came, ask the supervisor, publish."""
+    def decide(self, now: int, given: Mapping[str, Any]) -> Tick:
+        """Ask the supervisor, publish what it says."""
         assert self._supervisor is not None
-        self._ticked = now.steady
-        newest, self._newest = self._newest, {}
-        self._arrived.clear()
-        for topic, data in newest.items():
-            record = self.record(topic, data)
-            if record is not None:
-                self._inbox.put(topic, record, now)
-        pressed, silent = self._emergency.tick(now.steady)
-        inputs = SafetyInputs(
-            now.stamp,
-            **self._inbox.received(now),
-            emergency_stop=pressed,
-            emergency_silent=silent,
-            stop_requested=self._stop,
-            reset_requested=self._reset or self._auto_reset,
-            out_of_time=False,  # none knows that before the tick but a replay
-        )
-        self._reset = False
+        inputs = SafetyInputs(now, **given)
         tick = self._supervisor.tick(inputs)
         if self._dry_run:
             self.send("safety_node/would_command", tick.command)
@@ -293,7 +121,7 @@ class SafetyNode(StackNode):
         self.send("safety_node/barriers", SafetyState.of(tick))
         self.send("safety_node/inputs", UsedInputs.of(inputs, out_of_time=tick.solve.status == OUT_OF_TIME))
         self._solver.saw(tick.solve)
-        self._tell_mode(tick)
+        return tick
 
     def _actuate(self, tick: Tick, supervisor: Supervisor) -> None:
         """The command in the form that ``vehicle.output`` asks for."""
@@ -313,73 +141,15 @@ class SafetyNode(StackNode):
             now = float(time.monotonic_ns())
             self.send("timing/commanded", Values(nominal.record.stamp, {"steady": now}))
 
-    def _tell_mode(self, tick: Tick) -> None:
-        """Diagnostics once a second and whenever the mode changes, which also goes to the log, or a setting: their
-        stamp is that of the first tick that has it, so that a replay can have it too."""
-        now = time.monotonic()
-        other_mode = tick.mode != self._mode
-        if other_mode or self._untold or now - self._told >= DIAGNOSTICS_S:
-            self._told, self._untold = now, False
-            self._hear_latched_emergency()
-            faults = () if self._dry_run else actuator_faults(self, self.settings)
-            if faults:
-                self.get_logger().error("; ".join(faults), throttle_duration_sec=5.0)
-            robot, dropped = self.settings.vehicle.name, self._inbox.dropped
-            asked = {"dry_run": self._dry_run, "off": self._off}
-            told = safety_diagnostics(tick, self._solver, dropped, make, robot, faults, self._changed, **asked)
-            self.send_message("diagnostics", told)
-        if other_mode:
-            self.get_logger().info(f"{tick.mode.name}: {'; '.join(tick.reasons) or 'all well'}")
-        if tick.mode == Mode.NORMAL:
-            self._begun = self._begun or tick.command.stamp
-            self._auto_reset = self._auto_reset and tick.command.stamp - self._begun < SETTLED
-        self._mode = tick.mode
+    def diagnose(self, tick: Tick) -> Any:
+        """Mode, reasons, rows, ages, and who else is on the actuators' topics."""
+        faults = () if self._dry_run else actuator_faults(self, self.settings)
+        if faults:
+            self.get_logger().error("; ".join(faults), throttle_duration_sec=5.0)
+        robot, dropped = self.settings.vehicle.name, self._inbox.dropped
+        asked = {"dry_run": self._dry_run, "off": self.switched_off()}
+        return safety_diagnostics(tick, self._solver, dropped, make, robot, faults, self._changed, **asked)
 
-    def _brake(self) -> None:
-        """Tick on with a stop asked for until the car stands; the executor is busy here, so messages are fetched."""
-        self._stop, self._reset, self._auto_reset = True, False, False
-        self._heard_at = ticked = time.monotonic()
-        begun: int | None = None
-        while True:
-            self.fetch()
-            now = time.monotonic()
-            if self._lock_step:
-                if self._round is not None and (self._sensed() or now - ticked > SILENCE_S):
-                    self._tick_round()
-                    ticked = now
-            elif not self._on_clock or self._clock_due():
-                self._tick_now()
-            idle = self._round is None or not self._lock_step
-            if idle and (self._mode == Mode.STOPPED or self._alone() or now - self._heard_at > SILENCE_S):
-                break
-            begun = self._ticked if begun is None else begun
-            if seconds(self._ticked - begun) > STOP_TIME_S:
-                break
-            time.sleep(BRAKE_POLL_S if self._lock_step or self._on_clock else 1 / self.settings.safety.rate_hz)
-        asking = self._by_wire is not None and not self._by_wire.stopped
-        if asking or self._mode not in (None, Mode.STOPPED):
-            self._brake_blind()
-        if self._mode != Mode.STOPPED:
-            self.get_logger().warning("went down before the car was seen to stand; the actuators' time-out must act")
-
-    def _brake_blind(self) -> None:
-        """Bring the brakes on though nobody tells how fast the car is, or what time it is: then time passes here. A
-        speed that is asked for is brought down to zero, for the last one may be kept for ever."""
-        rate = self.settings.safety.rate_hz
-        for count in range(round(STOP_TIME_S * rate)):
-            if count >= BLIND_S * rate and (self._by_wire is None or self._by_wire.stopped):
-                break
-            if self._lock_step or self._on_clock:
-                self._tick(Instant(self._ticked + self._period, self._ticked + self._period))
-            else:
-                self._tick_now()
-            time.sleep(self._period / 1e9)
-
-    def _alone(self) -> bool:
-        """Whether nobody is left who could tell how fast the car is."""
-        return not any(self.count_publishers(topic) for topic in SENSED)
-
-    def _sensed(self) -> bool:
-        """Going down, perception and policy may be gone already: only the sensors are waited for."""
-        assert self._round is not None
-        return self._arrived.issuperset(set(self._round.awaited) & SENSED)
+    def asking(self) -> bool:
+        """Whether a drive-by-wire car was asked for a speed last."""
+        return self._by_wire is not None and not self._by_wire.stopped

@@ -7,7 +7,7 @@ import contextlib
 import sys
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Generic, TypeVar
 
 from lifecycle_msgs.srv import ChangeState
 from rclpy.duration import Duration
@@ -18,7 +18,7 @@ from rclpy.subscription import Subscription
 
 from tidegate.bundle import Bundle
 from tidegate.errors import GraphError, TidegateError
-from tidegate.messages import TOPICS, decode, encode
+from tidegate.messages import PICTURES, TOPICS, decode, encode
 from tidegate.nodes.parameters import Own, command_line, declare, judge
 from tidegate.nodes.priority import hasten
 from tidegate.nodes.topics import (
@@ -32,7 +32,8 @@ from tidegate.nodes.topics import (
     ros_name,
     take,
 )
-from tidegate.settings import Settings
+from tidegate.settings import Settings, settings_from
+from tidegate.settings.arm import ArmSettings
 
 LOCK_STEP = Own("lock_step", False, "the simulator's ticks drive the graph instead of the wall clock")
 BUNDLE = Own("bundle", "", "folder of the trained model")
@@ -40,6 +41,7 @@ DISABLE = Own("disable", "", "parts to switch off, comma separated, to show what
 
 
 Heard = Callable[[str, bytes], None]
+AnySettings = TypeVar("AnySettings", Settings, ArmSettings)
 
 
 def trusted_bundle(node: Node, settings: Settings) -> Bundle:
@@ -51,8 +53,8 @@ def trusted_bundle(node: Node, settings: Settings) -> Bundle:
     return Bundle.load(node.get_parameter(BUNDLE.name).value, settings.vehicle.name, settings.trust.keys)
 
 
-class StackNode(LifecycleNode, ABC):  # type: ignore[misc]
-    """A lifecycle node that decodes, calls one plain object and encodes.
+class StackNode(LifecycleNode, ABC, Generic[AnySettings]):  # type: ignore[misc]
+    """A lifecycle node that decodes, calls one plain object and encodes; of a car or of an arm, by its settings.
 
     Subclasses name their ``OWN`` parameters and write ``build`` (make the object and the publishers), ``start``
     (subscribe), ``stop`` (the reverse of ``start``) and ``drop`` (forget the object). A ``TidegateError`` in ``build``
@@ -60,6 +62,8 @@ class StackNode(LifecycleNode, ABC):  # type: ignore[misc]
     """
 
     OWN: ClassVar[tuple[Own, ...]] = ()
+    READ: ClassVar[Any] = staticmethod(settings_from)
+    """Makes the settings of nested plain values."""
     LIVE: ClassVar[bool] = False
     """Whether it takes changes of the settings that may change at run time."""
     alone = False
@@ -78,7 +82,7 @@ class StackNode(LifecycleNode, ABC):  # type: ignore[misc]
         )
         try:
             given = sys.argv if arguments is None else arguments
-            self.settings = declare(self, self.OWN, given, live=self.LIVE)
+            self.settings: AnySettings = declare(self, self.OWN, given, self.READ, live=self.LIVE)
         except BaseException:
             self.destroy_node()
             raise
@@ -159,7 +163,8 @@ class StackNode(LifecycleNode, ABC):  # type: ignore[misc]
         """Call ``heard(topic, serialised message)`` for every message on ``topic`` from now on, the camera's where the
         settings have its driver publish."""
         profile = latched_qos(topic) if latched else requested_qos(topic, self.own(LOCK_STEP))
-        name, kind = heard_as(self, topic, self.settings.camera.topic)
+        camera = self.settings.camera.topic if isinstance(self.settings, Settings) else PICTURES
+        name, kind = heard_as(self, topic, camera)
         listener = self.create_subscription(
             message_class(kind), name, lambda data: heard(topic, data), profile, raw=True
         )

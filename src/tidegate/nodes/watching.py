@@ -18,7 +18,7 @@ from tidegate.messages import PICTURES, TOPICS, clock_of, decode, serialised_sta
 from tidegate.nodes.onlooker import Spin, onlooker
 from tidegate.nodes.topics import camera_names, heard_as, message_class, publishers
 from tidegate.operate.view import BARE, CAMERA, HEARD, Meter, Seen, View
-from tidegate.records import NANOSECONDS, Status
+from tidegate.records import NANOSECONDS, ArmSafetyState, Status
 
 STATE = "safety_node/barriers"
 COUNTED = QoSProfile(depth=50, reliability=ReliabilityPolicy.BEST_EFFORT)
@@ -90,9 +90,10 @@ class Watch:
         if topic == "clock":
             return clock_of(message)
         try:
-            return None if TOPICS[topic].record is None else decode(topic, message)
+            made = None if TOPICS[topic].record is None else decode(topic, message)
         except TidegateError:
             return None
+        return None if isinstance(made, ArmSafetyState) else made  # an arm's, which nothing here can show
 
     def _publishers(self, topic: str) -> tuple[str, ...]:
         return tuple(sorted(set(publishers(self._node, topic))))

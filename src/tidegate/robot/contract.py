@@ -7,15 +7,19 @@ import hashlib
 import json
 import math
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from xml.etree import ElementTree
 
 from tidegate import __version__
 from tidegate.bundle import bundle_identity
 from tidegate.errors import SettingsError
+from tidegate.robot.arm import Arm
 from tidegate.robot.car import Car
-from tidegate.robot.urdf import read_urdf
+from tidegate.robot.urdf import Description, JointLimits, read_urdf
 from tidegate.settings import load_settings
+from tidegate.settings.arm import load_arm_settings
+from tidegate.settings.kind import robot_kind
 
 SHORT = 12
 """Digits of a hash that tell two apart."""
@@ -41,15 +45,15 @@ def contract_of(config: Path | None, bundle: Path | None = None, liquid_step: st
     """
     made = {"tidegate_version": __version__}
     if config is not None:
-        settings = load_settings(config)
+        name, urdf, joints = _described(config)
         try:
             text = config.read_bytes()
         except OSError as error:
             raise SettingsError(f"{config}: cannot be read ({error.strerror or error})") from error
-        description = ElementTree.canonicalize(read_urdf(settings.vehicle.urdf), strip_text=True)
+        description = ElementTree.canonicalize(read_urdf(urdf), strip_text=True)
         made |= {
-            "robot": settings.vehicle.name,
-            "joints": json.dumps(_joints(Car.from_settings(settings)), ensure_ascii=False),
+            "robot": name,
+            "joints": json.dumps(joints, ensure_ascii=False),
             "settings": text.decode("utf-8"),
             "settings_sha256": hashlib.sha256(text).hexdigest(),
             "urdf_sha256": hashlib.sha256(description.encode()).hexdigest(),
@@ -61,10 +65,25 @@ def contract_of(config: Path | None, bundle: Path | None = None, liquid_step: st
     return made
 
 
-def _joints(car: Car) -> dict[str, dict[str, object]]:
+def _described(config: Path) -> tuple[str, str, dict[str, dict[str, object]]]:
+    """Name, file of the robot description and joints of the car or arm that ``config`` describes."""
+    if robot_kind(config) == "arm":
+        arm = Arm.from_settings(load_arm_settings(config))
+        limits = {
+            joint: replace(arm.description.limits(joint), velocity=float(fastest))
+            for joint, fastest in zip(arm.joint_names, arm.velocity, strict=True)
+        }
+        return arm.settings.arm.name, arm.description.source, _joints(arm.description, limits)
+    settings = load_settings(config)
+    car = Car.from_settings(settings)
+    limits = {name: car.limits[name] for name in car.joint_names}
+    return settings.vehicle.name, settings.vehicle.urdf, _joints(car.description, limits)
+
+
+def _joints(description: Description, limited: Mapping[str, JointLimits]) -> dict[str, dict[str, object]]:
     found: dict[str, dict[str, object]] = {}
-    for name in car.joint_names:
-        limits, kind = car.limits[name], car.description.joint(name).kind
+    for name, limits in limited.items():
+        kind = description.joint(name).kind
         unit, effort = ("m", "N") if kind == "prismatic" else ("rad", "N·m")
         found[name] = {
             "type": kind,

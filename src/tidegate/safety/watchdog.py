@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from tidegate.records import (
+    ArmInputs,
     Floats,
     Gains,
     ImageHealth,
@@ -99,7 +100,7 @@ class Watchdog:
         """Of the inputs that are watched."""
         return tuple(self._inputs)
 
-    def check(self, inputs: SafetyInputs) -> None:
+    def check(self, inputs: SafetyInputs | ArmInputs) -> None:
         """Take in the inputs of one tick."""
         step = max(inputs.now - self._now, 0) if self._now is not None else 0
         self._now = inputs.now

@@ -49,6 +49,9 @@ class ArmModelSettings:
         "largest error of each joint's torque balance: dry friction, motor, masses of the links",
         low=0,
     )
+    command_hold_s: float = setting(
+        0.02, "s", "without a command for so long the actuators hold the arm by themselves", low=0.001, high=1
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,10 +136,55 @@ class ArmFilterSettings:
 
 
 @dataclass(frozen=True, slots=True)
+class ArmLadderSettings:
+    """When what is asked for, and what the joints say, is not followed; when the arm counts as standing."""
+
+    nominal_timeout_s: float = setting(0.1, "s", "age at which what is asked for is late", low=0.002, high=2)
+    joints_timeout_s: float = setting(
+        0.02, "s", "age at which joint states are late; until then the model tells where the arm is", low=0.001, high=1
+    )
+    frozen_s: float = setting(
+        0.1,
+        "s",
+        "how long joint states may repeat themselves to the last digit; 0 = not watched (encoders without noise)",
+        low=0,
+        high=5,
+    )
+    jump_rad: float = setting(
+        0.02, "rad", "positions may leave their own velocities by this, within contradiction_s", low=1e-4, high=1
+    )
+    contradiction_s: float = setting(0.05, "s", "time over which such a departure is forgotten", low=0.001, high=5)
+    leap_rad_s: float = setting(
+        0.5, "rad/s", "velocities may change by this from one record to the next", low=0.01, high=100
+    )
+    persist_s: float = setting(
+        0.3, "s", "how long nothing may be wrong with joint states before they are believed again", low=0, high=5
+    )
+    pause_s: float = setting(0.1, "s", "a longer gap between two ticks is a fault: nobody watched", low=0.002, high=2)
+    hold_s: float = setting(1.0, "s", "longest HOLD before STOPPING, HOLDs shortly before counted in", low=0, high=60)
+    hold_share: float = setting(
+        0.1, "1", "share of the time in NORMAL that is given back of what HOLDs before have used up", low=0, high=0.5
+    )
+    standstill_speed: float = setting(0.03, "rad/s", "all joints slower than this is standing", low=0.001, high=1)
+    standstill_s: float = setting(0.1, "s", "how long the arm must stand before STOPPED", low=0, high=5)
+    blind_stop_s: float = setting(
+        1.0, "s", "STOPPING without joint states counts as STOPPED after this time", low=0.1, high=60
+    )
+    emergency_stop_timeout_s: float = setting(
+        0.0,
+        "s",
+        "an emergency stop that says nothing for so long counts as pressed; 0 = it may be silent",
+        low=0,
+        high=5,
+    )
+
+
+@dataclass(frozen=True, slots=True)
 class ArmSafetySettings:
-    """The filter's rate, promises, limits and surface."""
+    """The filter's rate, ladder, promises, limits and surface."""
 
     rate_hz: float = setting(500.0, "Hz", "ticks per second; the torque is held in between", low=50, high=5000)
+    ladder: ArmLadderSettings = ArmLadderSettings()
     motion: ArmMotionSettings = ArmMotionSettings()
     limits: ArmLimitSettings = ArmLimitSettings()
     surface: SurfaceSettings = SurfaceSettings()
@@ -149,6 +197,14 @@ class ArmSimulatorSettings:
 
     physics_step_s: float = setting(0.001, "s", "integration step; the period is a multiple", low=1e-5, high=0.01)
     surface_damping: float = setting(30.0, "N·s/m", "of the surface, while it is pressed", low=0, high=1e5)
+    start: tuple[float, ...] = setting(
+        (), "rad", "where the joints are at first, within 0.1 by seed; none = in the middle of their ranges"
+    )
+    hold_damping: float = setting(
+        20.0, "1/s", "braking of the drives' own hold per joint velocity, when no command comes", low=1, high=200
+    )
+    position_noise: float = setting(1e-5, "rad", "standard deviation of one joint position sample", low=0, high=0.1)
+    velocity_noise: float = setting(1e-3, "rad/s", "standard deviation of one joint velocity sample", low=0, high=1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -170,10 +226,15 @@ def arm_settings_from(values: dict[str, Any], source: str, folder: Path) -> ArmS
     count = len(made.arm.joints)
     if not count or len(set(made.arm.joints)) != count:
         raise SettingsError(f"{source}: 'arm.joints' is {list(made.arm.joints)}; it must be names, each once")
-    for prefix, section in (("arm", made.arm), ("safety.motion", made.safety.motion)):
+    for prefix, section in (
+        ("arm", made.arm),
+        ("safety.motion", made.safety.motion),
+        ("simulator", made.simulator),
+    ):
         for item in dataclasses.fields(section):
             value = getattr(section, item.name)
-            if isinstance(value, tuple) and item.name != "locked" and len(value) != count:
+            free = item.name == "locked" or (item.name == "start" and not value)
+            if isinstance(value, tuple) and not free and len(value) != count:
                 raise SettingsError(
                     f"{source}: '{prefix}.{item.name}' has {len(value)} values; it must have {count}, one per joint"
                 )

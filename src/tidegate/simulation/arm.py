@@ -81,6 +81,10 @@ class ArmScene:
         mujoco.mj_step(self.model, self.data)
         return self._truth()
 
+    def push(self, truth: ArmTruth) -> Floats:
+        """The surface's force (3,) [N] on the tool point at ``truth``, the newest, in the tool's axes."""
+        return np.array(self.data.site_xmat[self._tool].reshape(3, 3).T @ (truth.force * self._normal))
+
     def _truth(self) -> ArmTruth:
         mujoco.mj_kinematics(self.model, self.data)
         mujoco.mj_comPos(self.model, self.data)

@@ -8,6 +8,7 @@ from tidegate.safety.arm.barrier import ArmBarrier, ArmPriority, ArmRows, ArmSta
 from tidegate.safety.arm.filter import ArmFilter, ArmFiltered
 from tidegate.safety.arm.guard import ArmGuard
 from tidegate.safety.arm.promises import Promises, check_promises, promises
+from tidegate.safety.arm.supervisor import ArmSupervisor
 
 __all__ = [
     "ArmBarrier",
@@ -17,6 +18,7 @@ __all__ = [
     "ArmPriority",
     "ArmRows",
     "ArmState",
+    "ArmSupervisor",
     "Promises",
     "arm_barriers",
     "check_promises",

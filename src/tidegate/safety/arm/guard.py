@@ -28,6 +28,7 @@ class ArmGuard:
     Attributes:
         arm, dynamics, filter: what it is made of.
         limiter: the last line, which knows box and rate alone; its ``last`` is what was sent.
+        acceleration: (N,) [rad/s²] that what was sent last gives by the model, the arm taken to be free.
     """
 
     def __init__(self, settings: ArmSettings, *, disable: frozenset[str] = frozenset()) -> None:
@@ -40,7 +41,7 @@ class ArmGuard:
         self.dynamics = Dynamics(self.arm)
         check_promises(self.arm, settings.safety.motion.samples)
         self.filter, self._backup = ArmFilter(self.arm, disable=disable), ArmBackup(self.arm)
-        self._place = self._zeros = np.zeros(len(self.arm.effort))
+        self._place = self._zeros = self.acceleration = np.zeros(len(self.arm.effort))
         self._period = 1.0 / settings.safety.rate_hz
         step = self.arm.effort_rate * self._period
         self.limiter = Limiter(-self.arm.effort, self.arm.effort, step, np.zeros(len(step)))
@@ -58,6 +59,8 @@ class ArmGuard:
         if applied is None:
             raise ValueError(f"torque is {torque}; it must be {len(self._zeros)} finite numbers [N·m]")
         self._place, self.limiter.last = place, np.clip(applied, -self.arm.effort, self.arm.effort)
+        self.limiter.hold(self.dynamics.gravity(place))
+        self.acceleration = self._zeros
 
     def state(self, position: Floats, velocity: Floats) -> ArmState:
         """What the barriers know at ``position`` (N,) [rad] and ``velocity`` (N,) [rad/s]."""
@@ -76,6 +79,7 @@ class ArmGuard:
         place, speed, wish = self._numbers(position), self._numbers(velocity), self._numbers(wanted)
         if place is None or speed is None or max(map(abs, (*place.tolist(), *speed.tolist()))) > POSSIBLE:
             self.limiter.hold(self.dynamics.gravity(self._place))  # where it was last
+            self.acceleration = self._zeros
             return ArmFiltered(self.limiter(None), (), "", False)
         self._place = place
         state = self.state(place, speed)
@@ -83,11 +87,18 @@ class ArmGuard:
         if not math.isfinite(told.torque.dot(told.torque)):
             self.limiter.hold(self.dynamics.gravity(place))
         torque, solved = self.limiter(told.torque), told.solved and wish is not None
+        self.acceleration = state.motion.inverse.dot(torque) + state.free
         return ArmFiltered(torque, told.barriers, told.intervened, solved)
 
     def stop(self, position: Any, velocity: Any) -> ArmFiltered:
         """The torques of this tick where the arm is to stop and stand; the barriers hold."""
         return self(position, velocity, None)
+
+    def brake(self, position: Floats, velocity: Floats) -> Floats:
+        """Torques (N,) [N·m] of the backup without the filter, for when that is at fault."""
+        state = self.state(position, velocity)
+        self.limiter.hold(state.motion.bias)
+        return self.limiter(self._backup(state))
 
     def _numbers(self, given: Any) -> Floats | None:
         """``given`` as (N,) finite numbers, None where it is not that."""

@@ -1,0 +1,167 @@
+# SPDX-License-Identifier: Apache-2.0
+"""One tick of an arm's safety filter: watch, locate, decide the rung, filter, limit."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from tidegate.errors import SettingsError
+from tidegate.records import ArmInputs, ArmTick, Command, Floats, Mode, Solve, nanoseconds, seconds
+from tidegate.safety.arm.barrier import arm_barriers
+from tidegate.safety.arm.guard import ArmGuard
+from tidegate.safety.arm.watch import ArmWatchdog, JointWatch, Place
+from tidegate.safety.ladder import Conditions, Rung, advance
+from tidegate.safety.plausibility import Held
+from tidegate.safety.supervisor import FAULT
+from tidegate.settings.arm import ArmSettings
+
+SOLVED, NOT_SOLVED = Solve("solved"), Solve("not solved")
+
+
+class ArmSupervisor:
+    """Everything between whoever asks for torques and the joints, at the safety node's own rate.
+
+    The car's ladder with an arm's way to stop: HOLD, STOPPING and STOPPED all ask ``ArmGuard.stop`` for damped braking
+    with gravity held; they differ in what leads out. What the ladder calls the camera is what is asked for here.
+
+    Where the arm is: as the newest joint states say, moved on by the model over their age. While none come, or they are
+    not believed, the model alone tells it, with the torques that were sent: so a moving arm is braked all the same.
+
+    A deterministic function of the sequence of inputs; ``tick`` never raises. It starts STOPPED and waits for a reset.
+
+    Attributes:
+        guard: the filter with dynamics and limiter.
+        rung: where the ladder stands.
+    """
+
+    def __init__(self, settings: ArmSettings, *, disable: frozenset[str] = frozenset()) -> None:
+        """``disable``: names of barriers to leave out, for evaluation.
+
+        Raises:
+            SettingsError: there is no such barrier.
+            RobotError: as ``ArmGuard``.
+        """
+        unknown = sorted(disable - set(arm_barriers))
+        if unknown:
+            raise SettingsError(f"cannot disable '{unknown[0]}'; an arm's parts are {', '.join(arm_barriers)}")
+        self.guard = ArmGuard(settings, disable=disable)
+        self._names = self.guard.arm.joint_names
+        self._ladder = settings.safety.ladder
+        self._command_hold = settings.arm.command_hold_s
+        self._hold = nanoseconds(self._ladder.hold_s)
+        self._watchdog, self._judge = ArmWatchdog(self.guard.arm), JointWatch(self._ladder)
+        persist = nanoseconds(self._ladder.persist_s)
+        self._doubted, self._held = Held(persist), Held(persist)
+        self.rung = Rung()
+        self._no_wish = np.full(len(self._names), np.nan)
+        self._place: Place | None = None
+        self._seen: object = None
+        self._believed = False
+        self._standing = 0.0
+        self._now: int | None = None
+
+    def tick(self, inputs: ArmInputs) -> ArmTick:
+        """The torques of the next period. Never raises: a fault inside stops the arm and stays until a reset."""
+        try:
+            return self._tick(inputs)
+        except Exception as error:  # the one place where everything is caught: the arm must be held
+            reason = f"fault in the safety filter: {type(error).__name__}: {error}"
+            self.rung = Rung(Mode.STOPPING, inputs.now, (reason,), latched=True)
+            command = None if self._place is None else Command(inputs.now, self._names, self._braking(self._place))
+            return ArmTick(inputs.now, command, Mode.STOPPING, self._no_wish, (), "", (reason,), FAULT)
+
+    def _braking(self, place: Place) -> Floats:
+        """Torques (N,) [N·m] after a fault inside, of parts that may be sound: damped braking, else what held last."""
+        try:
+            return self.guard.brake(place.position, place.velocity)
+        except Exception:
+            return self.guard.limiter(None)
+
+    def _tick(self, inputs: ArmInputs) -> ArmTick:
+        now = inputs.now
+        step = max(now - self._now, 0) if self._now is not None else 0
+        backwards = self._now is not None and now < self._now
+        self._now = now
+        watchdog = self._watchdog
+        watchdog.check(inputs)
+        doubts = self._doubted(self._look(), step)
+        late = watchdog.late("joints")
+        self._locate(seconds(step), believed=not (late or doubts))
+        faults = self._held(late + doubts, step)
+        if backwards:
+            faults += ("time ran backwards",)
+        if step > nanoseconds(self._ladder.pause_s):
+            faults += (f"no tick for {seconds(step):.2f} s",)
+        nominal = watchdog.late("nominal")
+        conditions = self._conditions(inputs, nominal, faults, step)
+        self.rung = advance(self.rung, conditions, now, self._hold, self._ladder.hold_share)
+        mode, reasons = self.rung.mode, self.rung.reasons
+        if mode == Mode.STOPPED:  # what stands against a reset now
+            reasons += tuple(why for why in faults + nominal if why not in reasons)
+        if self._place is None:
+            return ArmTick(now, None, mode, self._no_wish, (), "", reasons, ages=watchdog.ages())
+        wanted = self._no_wish
+        if mode == Mode.NORMAL:
+            wanted = self._in_order(watchdog.newest("nominal"))
+            told = self.guard(self._place.position, self._place.velocity, wanted)
+        else:
+            told = self.guard.stop(self._place.position, self._place.velocity)
+        solve = SOLVED if told.solved or mode != Mode.NORMAL else NOT_SOLVED
+        if not solve.solved:
+            reasons += ("the programme had no solution",)
+        command = Command(now, self._names, told.torque)
+        return ArmTick(now, command, mode, wanted, told.barriers, told.intervened, reasons, solve, watchdog.ages())
+
+    def _look(self) -> tuple[str, ...]:
+        """Judge the joint states if there are new ones; why they are not to be believed."""
+        record = self._watchdog.newest("joints")
+        if record is not None and record is not self._seen:
+            self._judge.see(record.stamp, Place.of(record, self._names))
+        return self._judge.faults
+
+    def _locate(self, step: float, *, believed: bool) -> None:
+        """Take joint states that are new and believed, else move on by ``step`` [s] by the model."""
+        record = self._watchdog.newest("joints")
+        taken = believed and record is not None and record is not self._seen and not self._judge.repeats
+        place, since = self._place, step
+        if place is not None and self._believed and not believed and self._judge.lie is not None:
+            place = place._replace(velocity=place.velocity + self._judge.lie)
+        self._seen, self._believed = record, believed
+        if taken:
+            place, since = Place.of(record, self._names), seconds(self._watchdog.age("joints"))
+        if place is None:
+            return
+        if self._place is None or step > self._command_hold:  # the actuators have held it by themselves
+            sent = (np.abs(place.effort) <= self.guard.arm.effort).all()
+            self.guard.engage(place.position, place.effort if sent else None)
+            if not taken:
+                place, since = Place(place.position, np.zeros(len(self._names)), self._no_wish), 0.0
+        self._place = place.moved(self.guard.acceleration, since)
+
+    def _conditions(
+        self, inputs: ArmInputs, nominal: tuple[str, ...], faults: tuple[str, ...], step: int
+    ) -> Conditions:
+        stop: tuple[str, ...] = ()
+        if inputs.emergency_stop:
+            stop += ("emergency stop",)
+        if inputs.emergency_silent:
+            stop += ("the emergency stop's chain is silent",)
+        if inputs.stop_requested:
+            stop += ("stop requested",)
+        ladder = self._ladder
+        slow = self._place is not None and float(np.abs(self._place.velocity).max()) < ladder.standstill_speed
+        self._standing = self._standing + seconds(step) if slow and self._believed else 0.0
+        waited = inputs.now - self.rung.since > nanoseconds(ladder.blind_stop_s)
+        return Conditions(
+            camera=nominal,
+            trusted=faults,
+            stop=stop,
+            standing=self._standing >= ladder.standstill_s if self._believed else waited,
+            reset=bool(inputs.reset_requested),
+        )
+
+    def _in_order(self, wish: Command) -> Floats:
+        """The torques (N,) [N·m] that are asked for, in the arm's order."""
+        if wish.names == self._names:
+            return wish.effort
+        return wish.effort[[wish.names.index(name) for name in self._names]]

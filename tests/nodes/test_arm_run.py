@@ -1,0 +1,81 @@
+# SPDX-License-Identifier: Apache-2.0
+"""An arm's graph as processes, brought up by the executables, the files and the command that a car's is."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import yaml
+
+pytest.importorskip("pinocchio")
+pytest.importorskip("mujoco")
+
+from arm_graph import ARM_YAML, User, hurried, patient
+from rclpy.experimental import EventsExecutor
+from rosbags.highlevel import AnyReader
+from typer.testing import CliRunner
+
+from tidegate.bag import BagReader
+from tidegate.cli.app import app
+from tidegate.errors import SettingsError
+from tidegate.nodes.bringup import Graph, GraphOptions
+from tidegate.records import Mode
+from tidegate.share import share_path
+
+pytestmark = pytest.mark.real_time
+
+
+@pytest.fixture
+def quick(tmp_path: Path) -> Path:
+    """Settings of an arm that counts as standing after few ticks: in lock-step each is a round of three processes."""
+    document = yaml.safe_load(ARM_YAML.read_text(encoding="utf-8"))
+    values = document["/**"]["ros__parameters"]
+    values["arm"]["urdf"] = str(share_path("urdf/arm.urdf.xacro"))
+    values["safety"] |= {"ladder": {"standstill_s": 0.01}}
+    values["safety"]["motion"]["samples"] = 10
+    (tmp_path / "quick.yaml").write_text(yaml.safe_dump(document), encoding="utf-8")
+    return tmp_path / "quick.yaml"
+
+
+def test_an_arm_is_brought_up_recorded_and_goes_down_braked_and_held(
+    ros: EventsExecutor, quick: Path, tmp_path: Path
+) -> None:
+    options = GraphOptions(Path(), quick, seed=1000, lock_step=True, namespace="arm", record=tmp_path / "bag")
+    with Graph(options, lambda node, level, text: None) as graph:
+        assert set(graph.children) == {"recorder_node", "simulator_node", "safety_node"}
+        user = User(ros, "arm")
+        user.wish = hurried
+        user.until(Mode.NORMAL)
+        patient(ros, lambda: user.speed > 0.15, "it moves")
+        user.close()
+    with AnyReader([tmp_path / "bag"]) as reader:
+        topics = {connection.topic.removeprefix("/arm/") for connection in reader.connections}
+    bag = BagReader(tmp_path / "bag")
+    moved = [record.values["fastest"] for _, _, record in bag.messages(["truth"])]
+    modes = [record.mode for _, _, record in bag.messages(["safety_node/barriers"])]
+    contract = bag.contract()
+    assert contract["robot"] == "arm"
+    assert json.loads(contract["joints"])["joint_1"]["velocity"] == 2.0
+    assert topics >= {"joint_states", "wrench", "nominal", "command", "effort_controller/commands", "truth"}
+    assert Mode.NORMAL in modes
+    assert max(moved) > 0.15
+    assert modes[-1] == Mode.STOPPED
+    assert moved[-1] < 0.03
+
+
+def test_nobody_asks_for_anything_and_the_arm_is_held_all_along() -> None:
+    words = ["run", "--config", str(ARM_YAML), "--lock-step", "--duration", "0.3"]
+    program = [sys.executable, "-c", "from tidegate.cli.app import main; main()", *words]
+    told = subprocess.run(program, capture_output=True, text=True, check=False)
+    assert (told.returncode, told.stderr) == (0, "")
+    assert "duration after 0.3 s; the arm stands" in told.stdout
+
+
+@pytest.mark.parametrize("flag", ["--until-goal", "--bundle=models/car-ltc19"])
+def test_what_an_arms_graph_does_not_have_is_refused_in_one_line(flag: str) -> None:
+    with pytest.raises(SettingsError, match=rf"arm\.yaml: describes an arm, whose graph has no {flag.split('=')[0]}"):
+        CliRunner().invoke(app, ["run", "--robot", "arm", flag], catch_exceptions=False)

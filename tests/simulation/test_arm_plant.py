@@ -1,0 +1,132 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The arm as its drivers show it: what they say, what they take, and what they do when nobody commands them."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from tidegate.errors import RobotError, SceneError
+from tidegate.records import Command, Floats, nanoseconds
+from tidegate.settings.arm import arm_settings_from, load_arm_settings
+from tidegate.share import share_path
+from tidegate.simulation.arm_plant import ArmPlant
+
+SETTINGS = load_arm_settings(share_path("config/arm.yaml"))
+
+
+def asked(plant: ArmPlant, torque: Floats) -> None:
+    plant.apply(Command(plant.now, plant.arm.joint_names, torque))
+
+
+def pushed(plant: ArmPlant, periods: int) -> None:
+    """Each torque a little more than what holds the arm."""
+    torque = plant.observe().joints.effort
+    for _ in range(periods):
+        torque = torque + np.array([0.5, 0.0, 0.3, 0.0, 0.1, 0.0, 0.05])
+        asked(plant, torque)
+        plant.step()
+
+
+def test_it_says_what_an_arms_drivers_say() -> None:
+    plant = ArmPlant(SETTINGS, seed=1000)
+    joints, wrench = plant.observe()
+    assert joints.names == plant.arm.joint_names
+    assert np.abs(joints.position - SETTINGS.simulator.start).max() <= 0.1 + 1e-3
+    assert (joints.effort != 0).any(), "gravity is held"
+    assert (wrench.force == 0).all()
+    assert wrench.frame == SETTINGS.arm.tool
+    again = ArmPlant(SETTINGS, seed=1000).observe()
+    np.testing.assert_array_equal(again.joints.position, joints.position)
+    assert (ArmPlant(SETTINGS, seed=1001).observe().joints.position != joints.position).all()
+
+
+def test_two_samples_are_never_the_same_as_no_real_encoders_are() -> None:
+    plant = ArmPlant(SETTINGS)
+    first = plant.observe().joints
+    plant.step()
+    assert (plant.observe().joints.position != first.position).all()
+
+
+def test_what_presses_on_the_tool_is_told_in_the_tools_axes() -> None:
+    """The tool points down: what the surface pushes with goes along its −z, up in the base's axes."""
+    plant = ArmPlant(SETTINGS)
+    down = np.array([0.0, 0.6, 0.0, 1.5, 0.0, np.pi - 2.1, 0.0])
+    plant._truth = plant._scene.place(down, np.zeros(7))
+    while plant._truth.force == 0:
+        down[1], down[5] = down[1] + 1e-3, down[5] - 1e-3
+        plant._truth = plant._scene.place(down, np.zeros(7))
+    force = plant.observe().wrench.force
+    assert np.linalg.norm(force) == pytest.approx(plant._truth.force)
+    assert force[2] == pytest.approx(-plant._truth.force, rel=1e-3)
+
+
+def test_without_a_command_the_drives_hold_the_arm_by_themselves() -> None:
+    """From the first moment on, and after the commands have stopped in the middle of a motion."""
+    plant = ArmPlant(SETTINGS, seed=1001)
+    place = plant.observe().joints.position
+    for _ in range(100):
+        plant.step()
+    assert plant.silent
+    assert np.abs(plant.observe().joints.position - place).max() < 2e-3
+    pushed(plant, 60)
+    assert not plant.silent
+    fast = np.abs(plant.observe().joints.velocity).max()
+    assert fast > 0.3
+    while not plant.silent:
+        plant.step()
+    before = plant.observe().joints.effort
+    plant.step()
+    change = plant.arm.effort_rate / SETTINGS.safety.rate_hz
+    assert (np.abs(plant.observe().joints.effort - before) <= change + 1e-9).all()
+    for _ in range(300):
+        plant.step()
+    there = plant.observe().joints
+    assert np.abs(there.velocity).max() < 0.03
+    assert (np.abs(there.effort) <= plant.arm.effort).all()
+
+
+def test_commands_that_come_in_time_are_latched_between() -> None:
+    plant = ArmPlant(SETTINGS)
+    torque = plant.observe().joints.effort + 1.0
+    asked(plant, torque)
+    for _ in range(nanoseconds(SETTINGS.arm.command_hold_s) // 2_000_000):
+        plant.step()
+        np.testing.assert_array_equal(plant.observe().joints.effort, torque)
+
+
+def test_a_command_that_is_none_is_silence() -> None:
+    plant = ArmPlant(SETTINGS)
+    for torque in (np.full(7, np.nan), np.append(np.zeros(6), np.inf)):
+        asked(plant, torque)
+        assert plant.silent
+    plant.apply(Command(0, plant.arm.joint_names[:3], np.zeros(3)))
+    assert plant.silent
+    with pytest.raises(RobotError, match=r"command names joint 'wheel'; the arm has joint_1"):
+        plant.apply(Command(0, ("wheel",), np.zeros(1)))
+
+
+def test_torques_beyond_box_and_rate_are_cut_and_told() -> None:
+    plant = ArmPlant(SETTINGS)
+    assert plant.truth()["excess"] == 0
+    asked(plant, 1.5 * plant.arm.effort)
+    np.testing.assert_array_equal(plant.observe().joints.effort, plant.arm.effort)
+    plant.step()
+    asked(plant, -plant.arm.effort)
+    assert {name.rpartition(" ")[0] for name in plant.excess} >= {"effort", "effort rate"}
+    for _ in range(300):
+        asked(plant, plant.arm.effort)
+        plant.step()
+    kinds = {name.rpartition(" ")[0] or name for name in plant.excess} | set(plant.excess)
+    assert {"velocity", "position", "power", "tool speed"} <= kinds
+    assert plant.truth()["excess"] > 1
+
+
+def test_an_arm_without_a_stated_start_begins_in_the_middle_of_its_ranges() -> None:
+    plain = arm_settings_from({}, "defaults", share_path("config/arm.yaml").parent)
+    assert np.abs(ArmPlant(plain).observe().joints.position).max() <= 0.1 + 1e-3
+
+
+def test_a_scene_that_is_none_is_refused() -> None:
+    with pytest.raises(SceneError, match=r"scene is 'road'; an arm has one scene"):
+        ArmPlant(SETTINGS, "road")
