@@ -12,6 +12,7 @@ import multiprocessing
 from collections.abc import Callable
 from contextlib import closing
 from dataclasses import dataclass
+from functools import partial
 from typing import TypeVar
 
 from tidegate.attack.episode import Episode, hostile
@@ -143,14 +144,18 @@ def removals(episode: Episode) -> list[Removal]:
                 world.tick()
             row = rows[first]
             most = max(one[row] for one in exceeded[first : first + nanoseconds(HORIZON_S) // period])
-            course = _in_a_copy(partial(world.without, frozenset([row]), row, first=most <= 0))
-            every = frozenset(world.settings.safety.barriers)
-            bare = partial(world.without, every, row, first=True)
-            verdict = verdict_of(most, course.most, lambda bare=bare: _in_a_copy(bare).most)  # type: ignore[misc]
+            verdict, course = _judged(world, row, most)
             kind = world.settings.safety.barriers[row].type
             begin, end = (seconds(begins[place] - EPOCH) for place in (first, last))
             found.append(Removal(row, kind, begin, end, rungs[first], verdict, course.after_s, course.rows))
     return found
+
+
+def _judged(world: _World, row: str, most: float) -> tuple[str, _Course]:
+    """What comes of going on without ``row``, whose limit was exceeded by ``most`` with it."""
+    course = _in_a_copy(partial(world.without, frozenset([row]), row, first=most <= 0))
+    bare = partial(world.without, frozenset(world.settings.safety.barriers), row, first=True)
+    return verdict_of(most, course.most, lambda: _in_a_copy(bare).most), course
 
 
 def verdict_of(most: float, without: float, bare: Callable[[], float]) -> str:
