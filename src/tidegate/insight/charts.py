@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 
 from tidegate.records import Floats
 
-INK, MUTED, GRID = "#1c2b33", "#64757f", "#e3e9ec"
+INK, MUTED, GRID = "#1c2b33", "#5b6b75", "#e3e9ec"
 SEA, FOAM, SAND, CORAL, LEAF = "#0b6e8f", "#8ecae0", "#d98e04", "#c8442f", "#3d8f5f"
 ROWS = ("#0b6e8f", "#d98e04", "#3d8f5f", "#c8442f", "#7a5195", "#5b8c99", "#a05d2a", "#b83280", "#4c6a2d", "#3b5bdb")
 WIDTH = 9.2

@@ -27,7 +27,7 @@ def number(value: float | None, digits: int, unit: str = "") -> str:
 
 def drawn(svg: str, words: str) -> str:
     """A chart with its name, which a narrow screen scrolls."""
-    return f'<div class="scroll"><div class="chart" role="img" aria-label="{escape(words)}">{svg}</div></div>'
+    return f'<div class="scroll" tabindex="0"><div class="chart" role="img" aria-label="{escape(words)}">{svg}</div></div>'
 
 
 def column(values: Sequence[float | None]) -> Floats:
