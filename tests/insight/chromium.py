@@ -46,6 +46,9 @@ addEventListener('load', () => {
 </script>"""
 
 
+LARGEST_BYTES = 10_000_000
+"""No page may be larger."""
+LOADED = re.compile(r"""(?:\b(?:src|href)=["']?|\burl\(\s*["']?|@import\s+["'])([^"')>\s]+)""")
 AXE = os.environ.get("AXE_CORE", "")
 """axe.min.js of the npm package axe-core, which is no part of this repository: CONTRIBUTING.md."""
 NO_AUDIT = "" if BROWSER and AXE else "no Chromium" if AXE else "AXE_CORE does not say where axe.min.js is"
@@ -59,6 +62,11 @@ axe.run(document).then((told) => {{
   document.getElementById('found').textContent = JSON.stringify({{faults, passed: told.passes.length}});
 }});
 </script>"""
+
+
+def outside(text: str) -> list[str]:
+    """What a page would load from elsewhere."""
+    return [source for source in LOADED.findall(text) if not source.startswith(("data:", "#"))]
 
 
 def audit(page: Path, folder: Path, width: int = 1100) -> dict[str, Any]:
