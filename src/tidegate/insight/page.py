@@ -91,7 +91,12 @@ def table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
     """A table; the first column is text, the others are figures."""
     top = "".join(f"<th>{escape(name)}</th>" if name else "<td></td>" for name in head)
     body = "\n".join("<tr>" + "".join(f"<td>{escape(cell)}</td>" for cell in row) + "</tr>" for row in rows)
-    return f'<div class="scroll" tabindex="0"><table>\n<thead><tr>{top}</tr></thead>\n<tbody>\n{body}\n</tbody>\n</table></div>'
+    return scrolled(f"<table>\n<thead><tr>{top}</tr></thead>\n<tbody>\n{body}\n</tbody>\n</table>")
+
+
+def scrolled(body: str) -> str:
+    """HTML that scrolls sideways where the screen is narrow, by keyboard too."""
+    return f'<div class="scroll" tabindex="0">{body}</div>'
 
 
 def picture(image: NDArray[np.uint8], text: str) -> str:
