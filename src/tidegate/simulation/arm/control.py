@@ -72,6 +72,9 @@ class ToolControl:
         posture = POSTURE_STIFFNESS * (self._posture - self._data.qpos) - POSTURE_DAMPING * speed
         mobility = rows @ inverse @ rows.T + REGULAR * np.eye(len(rows))
         joints = posture + inverse @ rows.T @ np.linalg.solve(mobility, wanted - rows @ posture)
-        bias = self._data.qfrc_bias - self._data.qfrc_passive
-        made: Floats = self._mass @ joints + bias + self._linear.T @ push
+        return self.joint_torque(joints) + self._linear.T @ push
+
+    def joint_torque(self, acceleration: Floats) -> Floats:
+        """Torques (N,) [N·m] that give the joints ``acceleration`` (N,) [rad/s²], dry friction apart."""
+        made: Floats = self._mass @ acceleration + self._data.qfrc_bias - self._data.qfrc_passive
         return made

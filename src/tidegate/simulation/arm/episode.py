@@ -40,7 +40,9 @@ class ArmRun:
         return np.array([getattr(one, name) for one in self.truth])
 
 
-def drive(scene: ArmTask, act: Callable[[ArmTruth], Floats], guard: Guard | None, seconds: float | None = None) -> ArmRun:
+def drive(
+    scene: ArmTask, act: Callable[[ArmTruth], Floats], guard: Guard | None, seconds: float | None = None
+) -> ArmRun:
     """Begin the scene anew and drive it for ``seconds`` (None: its own).
 
     The guard sees joint positions and velocities that err within what the settings say, by the scene's seed; ``act``

@@ -3,8 +3,6 @@
 
 from __future__ import annotations
 
-import math
-
 import numpy as np
 
 from tidegate.records import Floats
@@ -58,7 +56,9 @@ class Expert:
         wanted = self._change + STIFFNESS * off + DAMPING * slip
         push = np.zeros(3)
         if goal.force > 0 and goal.normal @ (truth.tool - goal.place) < CLOSE:
-            wanted += goal.normal * (PRESS_DAMPING * (goal.normal @ (goal.velocity - truth.tool_velocity)) - goal.normal @ wanted)
+            wanted += goal.normal * (
+                PRESS_DAMPING * (goal.normal @ (goal.velocity - truth.tool_velocity)) - goal.normal @ wanted
+            )
             push = -self._force(goal, truth) * goal.normal
         return self._control.torque(wanted, goal.normal, push)
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What stands around the arm and how it looks by seed: floor, table, light, the camera that looks on. Nothing touches."""
+"""What stands around the arm, by seed how it looks: floor, table, light, the camera that looks on. Nothing touches."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ EYE, LOOK_AT = (1.55, -0.66, 1.05), (0.36, 0.0, 0.36)
 """Where the camera stands and what it looks at [m]."""
 FOV_DEG = 42.0
 WOOD: tuple[Colour, ...] = ((0.72, 0.56, 0.38), (0.55, 0.41, 0.28), (0.82, 0.74, 0.62), (0.74, 0.76, 0.76))
-WALL: tuple[Colour, ...] = ((0.80, 0.83, 0.86), (0.86, 0.83, 0.77), (0.70, 0.76, 0.78))
+GROUND: tuple[Colour, ...] = ((0.42, 0.44, 0.47), (0.55, 0.53, 0.49), (0.33, 0.38, 0.40))
 LINK, JOINT, STEEL = (0.90, 0.90, 0.88), (0.20, 0.22, 0.25), (0.60, 0.62, 0.65)
 SKIN, SLEEVE = (0.87, 0.66, 0.53), (0.24, 0.36, 0.55)
 SIGNAL: Colour = (0.93, 0.38, 0.10)
@@ -34,7 +34,7 @@ class ArmLook:
     """What a seed decides about appearance; ``noise`` [grey levels]."""
 
     wood: Colour
-    wall: Colour
+    ground: Colour
     sun_azimuth: float
     brightness: float
     noise: float
@@ -45,7 +45,7 @@ def make_look(seed: int) -> ArmLook:
     rng = np.random.default_rng([seed, 31])
     return ArmLook(
         wood=WOOD[rng.integers(len(WOOD))],
-        wall=WALL[rng.integers(len(WALL))],
+        ground=GROUND[rng.integers(len(GROUND))],
         sun_azimuth=float(rng.uniform(-2.4, 0.6)),
         brightness=float(np.exp(rng.normal(0, 0.08))),
         noise=float(rng.uniform(1.0, 3.0)),
@@ -96,10 +96,7 @@ def _view(spec: Any, look: ArmLook) -> None:
     sun.pos = [2 * flat * math.cos(look.sun_azimuth), 2 * flat * math.sin(look.sun_azimuth), 2.4]
     sun.dir = [-flat * math.cos(look.sun_azimuth), -flat * math.sin(look.sun_azimuth), -math.sin(1.1)]
     sun.diffuse, sun.specular = [0.55 * light] * 3, [0.15] * 3
-    sky = spec.add_texture(name="wall", type=mujoco.mjtTexture.mjTEXTURE_SKYBOX, width=16, height=96)
-    sky.builtin = mujoco.mjtBuiltin.mjBUILTIN_GRADIENT
-    sky.rgb1, sky.rgb2 = look.wall, [0.8 * part for part in look.wall]
-    spec.add_material(name="floor", rgba=opaque((0.42, 0.44, 0.47)), specular=0.0)
+    spec.add_material(name="floor", rgba=opaque(look.ground), specular=0.0)
     spec.add_material(name="table", rgba=opaque(look.wood), specular=0.1)
     axes = aim(np.array(EYE), np.array(LOOK_AT))
     spec.worldbody.add_camera(name="front", pos=list(EYE), xyaxes=axes, fovy=FOV_DEG)

@@ -8,7 +8,6 @@ from typing import Any
 
 import numpy as np
 
-from tidegate.records import Floats
 from tidegate.simulation.arm.furniture import SIGNAL, SKIN, SLEEVE, STEEL, opaque
 from tidegate.simulation.arm.task import ARM_SCENES, ELBOW_UP, ArmTask, Goal, Nearest
 from tidegate.simulation.arm.world import ArmTruth
@@ -37,7 +36,9 @@ class HandOver(ArmTask):
         side = float(rng.choice((-1.0, 1.0)))
         self.start = np.array(ELBOW_UP)
         self.start[0] = side * TURN
-        self.place_wanted = np.array([rng.uniform(0.38, 0.46), -side * rng.uniform(0.28, 0.36), rng.uniform(0.40, 0.50)])
+        self.place_wanted = np.array(
+            [rng.uniform(0.38, 0.46), -side * rng.uniform(0.28, 0.36), rng.uniform(0.40, 0.50)]
+        )
         way = np.array([1.0, rng.uniform(-0.4, 0.4), 0.0])
         self._middle = np.array([rng.uniform(0.42, 0.50), rng.uniform(-0.08, 0.08), rng.uniform(0.36, 0.44)])
         self._swing = rng.uniform(0.10, 0.16) * way / np.linalg.norm(way)
@@ -59,7 +60,9 @@ class HandOver(ArmTask):
             x = 0.024 * (finger - 1.5)
             bent = [x, -side * 0.035, 0, 1.15 * x, -side * 0.095, 0.016]
             hand.add_geom(type=capsule, size=[0.0105, 0, 0], fromto=bent, rgba=opaque(SKIN))
-        hand.add_geom(type=capsule, size=[0.012, 0, 0], fromto=[0.035, 0, 0, 0.065, -side * 0.03, 0.02], rgba=opaque(SKIN))
+        hand.add_geom(
+            type=capsule, size=[0.012, 0, 0], fromto=[0.035, 0, 0, 0.065, -side * 0.03, 0.02], rgba=opaque(SKIN)
+        )
         arm = [0, side * 0.05, 0, 0.10, side * 0.36, -0.12]
         hand.add_geom(type=capsule, size=[0.036, 0, 0], fromto=arm, rgba=opaque(SLEEVE))
         thing = spec.worldbody.add_body(name="obstacle", mocap=True)
@@ -104,5 +107,5 @@ class HandOver(ArmTask):
             self._handed = self.time
 
     def score(self) -> dict[str, float]:
-        """Least distance of the arm to the obstacle (negative: they touched), and when it was handed over (inf: not)."""
+        """Least distance from arm to obstacle (negative: they touched), and when it was handed over (inf: not yet)."""
         return {"distance_least_m": self._least, "handed_over_s": self._handed}

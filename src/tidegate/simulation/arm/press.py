@@ -40,7 +40,7 @@ class Press(ArmTask):
         self.stiffness = float(np.exp(rng.uniform(math.log(min(SOFTEST, told)), math.log(told))))
         self._mean, self._swing = rng.uniform(6.0, 9.0), rng.uniform(0.0, 2.0)
         self._rate, self._phase = 2 * math.pi * rng.uniform(0.2, 0.5), rng.uniform(0, 2 * math.pi)
-        self.tell_surface(enabled=True, clearance=0.0, normal=tuple(normal.tolist()), offset=float(normal @ CENTRE))
+        self.tell("surface", enabled=True, clearance=0.0, normal=tuple(normal.tolist()), offset=float(normal @ CENTRE))
 
     def surface(self) -> Surface:
         """See ``ArmTask.surface``."""

@@ -16,7 +16,7 @@ class Surface(Protocol):
     """What pushes back."""
 
     def meet(self, place: Floats) -> tuple[float, Floats]:
-        """How deep a point at ``place`` (3,) [m] is in it (negative outside) [m], and the normal (3,) there, outward."""
+        """How deep a point at ``place`` (3,) [m] is in it (negative outside) [m], and the outward normal (3,) there."""
 
     def push(self, depth: float, closing: float) -> float:
         """Force [N] along the normal at ``depth`` [m] while the point comes nearer with ``closing`` [m/s]."""
@@ -48,34 +48,42 @@ class Plane(Spring):
 
 @dataclass(frozen=True, slots=True)
 class Board(Spring):
-    """A board bent about one horizontal axis: its height is ``top`` − κ s²/2 with s along ``angle`` from ``centre``.
+    """A board bent about one horizontal axis, level beyond it: its height is ``top`` − κ s²/2 with s along ``angle``.
 
     Attributes:
         centre: (2,) x, y [m]; ``top`` [m] the height there.
         curvature: κ [1/m], positive where its middle is the highest.
         angle: of the direction across the bend, in the plane x, y [rad].
+        half: as far as it is bent, to either side of the centre [m].
     """
 
     centre: Floats
     top: float
     curvature: float
     angle: float
+    half: float
 
     def height(self, x: Floats | float, y: Floats | float) -> Floats:
-        """Of the board over x, y (…) [m]."""
-        s = (x - self.centre[0]) * math.cos(self.angle) + (y - self.centre[1]) * math.sin(self.angle)
-        high: Floats = np.asarray(self.top - self.curvature * s * s / 2)
+        """Over x, y (…) [m]."""
+        s = np.clip(self._across(x, y), -self.half, self.half)
+        high: Floats = self.top - self.curvature * s * s / 2
         return high
 
     def normal(self, x: float, y: float) -> Floats:
         """Outward unit normal (3,) over x, y [m]."""
-        along = np.array([math.cos(self.angle), math.sin(self.angle)])
-        s = float(along @ (np.array([x, y]) - self.centre))
-        slope = -self.curvature * s
-        upward = np.array([*(-slope * along), 1.0])
+        s = float(self._across(x, y))
+        slope = self.curvature * s if abs(s) <= self.half else 0.0
+        upward = np.array([slope * math.cos(self.angle), slope * math.sin(self.angle), 1.0])
         return upward / math.hypot(slope, 1.0)
 
     def meet(self, place: Floats) -> tuple[float, Floats]:
         """See ``Surface.meet``; the depth along the normal, to first order in it."""
         normal = self.normal(place[0], place[1])
         return (float(self.height(place[0], place[1])) - float(place[2])) * float(normal[2]), normal
+
+    def _across(self, x: Floats | float, y: Floats | float) -> Floats:
+        """s over x, y (…) [m]."""
+        s: Floats = np.asarray(
+            (x - self.centre[0]) * math.cos(self.angle) + (y - self.centre[1]) * math.sin(self.angle)
+        )
+        return s

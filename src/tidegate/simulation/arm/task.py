@@ -52,7 +52,7 @@ class ArmTask(ArmScene):
 
     Attributes:
         name: as registered; ``seconds`` of an episode; ``scored`` [s]: from when on the errors count.
-        settings: with the surface that the filter must be told of; ``arm`` is made of them.
+        settings: with what the filter must be told of the scene, such as its surface; ``arm`` is made of them.
         start: (N,) joints at the beginning [rad].
     """
 
@@ -118,10 +118,10 @@ class ArmTask(ArmScene):
         """What must not be touched; None = there is nothing."""
         return None
 
-    def tell_surface(self, **values: Any) -> None:
-        """Change ``settings.safety.surface``."""
+    def tell(self, section: str, **values: Any) -> None:
+        """Change fields of ``settings.safety.<section>``."""
         safety = self.settings.safety
-        changed = dataclasses.replace(safety, surface=dataclasses.replace(safety.surface, **values))
+        changed = dataclasses.replace(safety, **{section: dataclasses.replace(getattr(safety, section), **values)})
         self.settings = dataclasses.replace(self.settings, safety=changed)
 
     @property

@@ -24,9 +24,12 @@ WIDE, LONG = 0.10, 0.14
 """What is to be wiped, along x and along y [m]."""
 MARGIN = 0.03
 """Of the board around it [m]."""
+HALF = math.hypot(WIDE / 2 + MARGIN, LONG / 2 + MARGIN)
 THICK = 0.012
 SPOTS = (7, 10)
 """Along x and along y."""
+SLIDE = 0.5
+"""Fastest that the filter lets the tool go here [m/s]."""
 REACH = 0.02
 """The tool wipes so far around its point [m]."""
 STROKES = 6
@@ -42,20 +45,20 @@ class Wipe(ArmTask):
 
     def draw(self, rng: np.random.Generator) -> None:
         """See ``ArmTask.draw``."""
-        bend = float(rng.choice((-1.0, 1.0)) * rng.uniform(1.0, 2.5))
+        bend = float(rng.choice((-1.0, 1.0)) * rng.uniform(1.0, 2.0))
         told = self.settings.safety.surface.stiffness
         stiffness = float(np.exp(rng.uniform(math.log(0.2 * told), math.log(told))))
         angle = float(rng.uniform(0, math.pi))
-        self.board = Board(stiffness, self.settings.simulator.surface_damping, CENTRE, TOP, bend, angle)
+        self.board = Board(stiffness, self.settings.simulator.surface_damping, CENTRE, TOP, bend, angle, HALF)
         self.wanted = float(rng.uniform(6.0, 8.0))
         x, y = (np.linspace(-half, half, count) for half, count in zip((WIDE / 2, LONG / 2), SPOTS, strict=True))
         flat = np.stack(np.meshgrid(CENTRE[0] + x, CENTRE[1] + y, indexing="ij"), axis=-1).reshape(-1, 2)
         self._spots = np.column_stack((flat, self.board.height(*flat.T)))
-        corners = self.board.height(*self._outline())
-        # one plane for the filter: from the board's highest point on it counts as touching
-        self.tell_surface(
-            enabled=True, clearance=0.0, normal=(0.0, 0.0, 1.0), offset=float(max(corners.max(), TOP))
-        )
+        # the filter knows planes: from the board's highest point on it counts as touching, and who slides slowly is not
+        # thrown off by a slope that it does not know
+        highest = max(TOP, float(self.board.height(*(CENTRE + HALF * np.array([math.cos(angle), math.sin(angle)])))))
+        self.tell("surface", enabled=True, clearance=0.0, normal=(0.0, 0.0, 1.0), offset=highest)
+        self.tell("limits", tool_speed_max=min(SLIDE, self.settings.safety.limits.tool_speed_max))
 
     def surface(self) -> Surface:
         """See ``ArmTask.surface``."""
