@@ -101,11 +101,8 @@ class Predictive:
         """Torques (N,) [N·m] for now; solves anew once per ``STEP``, without delay."""
         if self._tick % self._rate == 0:
             if self._tick:
-                self._state = np.concatenate(self._at(STEP))
+                self._state = np.concatenate(self._at(STEP))  # as planned; measured states would make it twitch
             began = time.thread_time()
-            # planned accelerations, measured positions and velocities
-            count = len(self._jerk)
-            self._state[: 2 * count] = np.concatenate((truth.position, truth.velocity))
             self._jerk = self._mpc.make_step(self._state.reshape(-1, 1)).ravel()
             self.times.append((time.thread_time() - began) * 1e3)
             self.failed += not self._mpc.solver_stats["success"]

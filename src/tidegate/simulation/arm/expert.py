@@ -67,7 +67,8 @@ class Expert:
         if truth.force <= 0:
             return goal.force
         error = goal.force - truth.force
-        self._missing += PRESS_RATE * error * self._period
+        grown = self._missing + PRESS_RATE * error * self._period
+        self._missing = min(max(grown, -goal.force), goal.force)
         return goal.force + self._missing + PRESS_SHARE * error
 
     def _lead(self, goal: Goal) -> None:

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from tidegate.settings.arm import ArmSettings
 from tidegate.simulation.arm.furniture import SIGNAL, SKIN, SLEEVE, STEEL, opaque
 from tidegate.simulation.arm.task import ARM_SCENES, ELBOW_UP, ArmTask, Goal, Nearest
 from tidegate.simulation.arm.world import ArmTruth
@@ -30,6 +31,12 @@ class HandOver(ArmTask):
 
     name, seconds, scored = "hand_over", 6.0, 0.0
     table = 0.25
+
+    def __init__(self, settings: ArmSettings, seed: int) -> None:
+        super().__init__(settings, seed)
+        self._things = [self.model.geom(name).id for name in ("obstacle", "post")]
+        body = self.model.geom_bodyid
+        self._shapes = np.flatnonzero((self.model.body_weldid[body] > 0) & (self.model.body_mocapid[body] < 0)).tolist()
 
     def draw(self, rng: np.random.Generator) -> None:
         """See ``ArmTask.draw``."""
@@ -94,10 +101,6 @@ class HandOver(ArmTask):
     def restart(self) -> None:
         """See ``ArmTask.restart``."""
         self._least, self._handed = math.inf, math.inf
-        self._things = [self.model.geom(name).id for name in ("obstacle", "post")]
-        moving = self.model.body_weldid[self.model.geom_bodyid] > 0
-        held = self.model.body_mocapid[self.model.geom_bodyid] >= 0
-        self._shapes = np.flatnonzero(moving & ~held).tolist()
 
     def watch(self, truth: ArmTruth) -> None:
         """See ``ArmTask.watch``."""
