@@ -29,7 +29,7 @@ UP = np.array([0.0, 0.0, 1.0])
 class HandOver(ArmTask):
     """A hand waits on the other side of the table, and a knob on a post goes to and fro across the way."""
 
-    name, seconds, scored = "hand_over", 6.0, 0.0
+    name, seconds, scored = "hand_over", 4.0, 0.0
     table = 0.25
 
     def __init__(self, settings: ArmSettings, seed: int) -> None:

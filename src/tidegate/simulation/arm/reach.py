@@ -26,7 +26,7 @@ UP = np.array([0.0, 0.0, 1.0])
 class Reach(ArmTask):
     """The ball's x and y are each a slow and a faster oscillation, at most 0.3 m/s; the camera sees it."""
 
-    name, seconds, scored = "reach", 6.0, 1.5
+    name, seconds, scored = "reach", 5.0, 1.5
     table = 0.25
 
     def draw(self, rng: np.random.Generator) -> None:
