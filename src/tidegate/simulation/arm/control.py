@@ -72,7 +72,8 @@ class ToolControl:
         posture = POSTURE_STIFFNESS * (self._posture - self._data.qpos) - POSTURE_DAMPING * speed
         mobility = rows @ inverse @ rows.T + REGULAR * np.eye(len(rows))
         joints = posture + inverse @ rows.T @ np.linalg.solve(mobility, wanted - rows @ posture)
-        return self.joint_torque(joints) + self._linear.T @ push
+        made: Floats = self.joint_torque(joints) + self._linear.T @ push
+        return made
 
     def joint_torque(self, acceleration: Floats) -> Floats:
         """Torques (N,) [N·m] that give the joints ``acceleration`` (N,) [rad/s²], dry friction apart."""

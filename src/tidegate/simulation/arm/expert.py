@@ -94,4 +94,5 @@ class Expert:
             return wish
         over = np.array([0.0, 0.0, 1.0]) - away[2] * away
         over /= max(float(np.linalg.norm(over)), 1e-9)
-        return wish + lacking * away + min(lacking, SPEED) * over
+        around: Floats = wish + lacking * away + min(lacking, SPEED) * over
+        return around
