@@ -21,6 +21,8 @@ TABLE_CENTRE, TABLE_HALF = (0.56, 0.0), (0.30, 0.48)
 EYE, LOOK_AT = (1.55, -0.66, 1.05), (0.36, 0.0, 0.36)
 """Where the camera stands and what it looks at [m]."""
 FOV_DEG = 42.0
+SUN = 1.1
+"""Its elevation [rad]."""
 WOOD: tuple[Colour, ...] = ((0.72, 0.56, 0.38), (0.55, 0.41, 0.28), (0.82, 0.74, 0.62), (0.74, 0.76, 0.76))
 GROUND: tuple[Colour, ...] = ((0.42, 0.44, 0.47), (0.55, 0.53, 0.49), (0.33, 0.38, 0.40))
 LINK, JOINT, STEEL = (0.90, 0.90, 0.88), (0.20, 0.22, 0.25), (0.60, 0.62, 0.65)
@@ -86,15 +88,16 @@ def _view(spec: Any, look: ArmLook) -> None:
     """Clipping planes, light, materials and camera."""
     spec.stat.center, spec.stat.extent = [0.4, 0, 0.2], 1.5
     spec.visual.map.znear, spec.visual.map.zfar = 0.05, 40.0
-    spec.visual.quality.offsamples, spec.visual.quality.shadowsize = 0, 512
+    spec.visual.quality.offsamples, spec.visual.quality.shadowsize = 0, 1024
     spec.visual.quality.numslices, spec.visual.quality.numstacks = 20, 10
     light = look.brightness
     spec.visual.headlight.ambient, spec.visual.headlight.diffuse = [0.34 * light] * 3, [0.18 * light] * 3
     spec.visual.headlight.specular = [0.0] * 3
-    flat = math.cos(1.1)
+    flat = math.cos(SUN)
+    beam = np.array([-flat * math.cos(look.sun_azimuth), -flat * math.sin(look.sun_azimuth), -math.sin(SUN)])
     sun = spec.worldbody.add_light(name="sun", type=mujoco.mjtLightType.mjLIGHT_DIRECTIONAL, castshadow=True)
-    sun.pos = [2 * flat * math.cos(look.sun_azimuth), 2 * flat * math.sin(look.sun_azimuth), 2.4]
-    sun.dir = [-flat * math.cos(look.sun_azimuth), -flat * math.sin(look.sun_azimuth), -math.sin(1.1)]
+    sun.dir, sun.pos = beam, np.array(LOOK_AT) - 2.0 * beam  # its shadows are reckoned around where it shines from
+    spec.visual.map.shadowclip = 1.6
     sun.diffuse, sun.specular = [0.55 * light] * 3, [0.15] * 3
     spec.add_material(name="floor", rgba=opaque(look.ground), specular=0.0)
     spec.add_material(name="table", rgba=opaque(look.wood), specular=0.1)
