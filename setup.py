@@ -61,7 +61,14 @@ EXTRAS = {
 }
 EXTRAS["all"] = [requirement for group in EXTRAS.values() for requirement in group]
 # only what is compared against
-EXTRAS["bench"] = ["qpth>=0.0.18,<0.1", "cvxpylayers>=1.0,<2", "proxsuite>=0.7,<1", "cbfpy>=0.1,<0.2"]
+EXTRAS["bench"] = [
+    "qpth>=0.0.18,<0.1",
+    "cvxpylayers>=1.0,<2",
+    "proxsuite>=0.7,<1",
+    "cbfpy>=0.1,<0.2",
+    "do-mpc>=5.1,<6",
+    "casadi>=3.8,<4",
+]
 
 setup(
     packages=find_packages("src"),
