@@ -122,8 +122,8 @@ def _workers(entries: Sequence[Entry]) -> Section:
 def sign_test(one: int, other: int) -> float:
     """Two-sided p of ``one`` against ``other`` wins, if each were as likely (McNemar's exact test)."""
     count = one + other
-    tail = sum(math.comb(count, k) for k in range(min(one, other) + 1)) / 2**count
-    return min(1.0, 2 * tail)
+    tail = sum(math.comb(count, k) for k in range(min(one, other) + 1))
+    return min(1.0, float(2 * tail / 2**count))
 
 
 def _whos(rows: Sequence[Row]) -> list[str]:
@@ -131,7 +131,7 @@ def _whos(rows: Sequence[Row]) -> list[str]:
 
 
 def _who(row: Row) -> str:
-    return row["bundle"] or row["driver"]
+    return str(row["bundle"] or row["driver"])
 
 
 def _unexcused(row: Row) -> bool:

@@ -58,7 +58,7 @@ def write(path: Path, told: Sequence[Mapping[str, Any]], facts: Mapping[str, str
 
 
 def _row(job: Job, entry: Entry) -> dict[str, Any]:
-    made = dict.fromkeys(SCHEMA) | job.columns | {"status": entry.status, "error": entry.error}
+    made: dict[str, Any] = {**dict.fromkeys(SCHEMA), **job.columns, "status": entry.status, "error": entry.error}
     return made | {name: _value(entry.figures, name) for name in FIGURES}
 
 
