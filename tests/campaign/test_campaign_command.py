@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 import pytest
@@ -11,7 +12,7 @@ pytest.importorskip("mujoco")
 pytest.importorskip("pyarrow")
 
 from pyarrow import parquet
-from user_package import CRASHING, EPISODES, PLAN, Campaign, environment
+from user_package import ADVERSARY, CRASHING, EPISODES, PLAN, Campaign, environment
 
 from tidegate.campaign.results import SCHEMA
 
@@ -90,3 +91,20 @@ def test_the_same_plan_again_drives_nothing_and_another_is_refused(
     assert errors.startswith("error: ")
     assert "journal.jsonl: holds results of other plan than now" in errors
     assert {path.name: path.read_bytes() for path in campaign.out.iterdir()} == before
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(1800)
+def test_what_had_no_result_is_driven_again_when_asked_for(
+    calm: tuple[Campaign, str], variables: dict[str, str], tmp_path: Path
+) -> None:
+    """The user has mended the adversary meanwhile."""
+    shutil.copytree(calm[0].out, tmp_path / "out")
+    mended = environment(tmp_path / "user", ADVERSARY.replace("os.abort()", "return asked"))
+    code, output, errors = Campaign(tmp_path, "out", mended, "--processes", "2", "--retry").ended()
+    assert (code, errors) == (0, "")
+    assert f"{EPISODES} of {EPISODES} episodes have a result, {len(CRASHING)} driven now" in output
+    told = parquet.read_table(tmp_path / "out" / "results.parquet").to_pylist()
+    before = parquet.read_table(calm[0].out / "results.parquet").to_pylist()
+    assert [row["key"] for row in told] == [row["key"] for row in before]
+    assert [row for row in told if row["key"] not in CRASHING] == [row for row in before if row["key"] not in CRASHING]

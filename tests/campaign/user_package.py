@@ -13,6 +13,8 @@ import time
 from pathlib import Path
 from typing import Any
 
+import tidegate
+
 ADVERSARY = '''
 import os
 from tidegate.attack.adversary import Adversary
@@ -35,15 +37,15 @@ EPISODES = 15
 CRASHING = [f"attack road {seed} crashing" for seed in range(5000, 5005)]
 
 
-def environment(folder: Path) -> dict[str, str]:
-    """Of processes that have the user's package, which is put into ``folder``."""
+def environment(folder: Path, adversary: str = ADVERSARY) -> dict[str, str]:
+    """Of processes that have the user's package with its ``adversary``, which is put into ``folder``."""
     about = folder / "crashing-1.0.dist-info"
     about.mkdir(parents=True)
-    (folder / "crashing.py").write_text(ADVERSARY, encoding="utf-8")
+    (folder / "crashing.py").write_text(adversary, encoding="utf-8")
     (about / "METADATA").write_text("Metadata-Version: 2.1\nName: crashing\nVersion: 1.0\n", encoding="utf-8")
     (about / "entry_points.txt").write_text("[tidegate.adversaries]\ncrashing = crashing:Crashing\n", encoding="utf-8")
-    path = os.pathsep.join(filter(None, [str(folder), os.environ.get("PYTHONPATH", "")]))
-    return {**os.environ, "PYTHONPATH": path}
+    path = [str(folder), str(Path(tidegate.__file__).parents[1]), os.environ.get("PYTHONPATH", "")]
+    return {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, path))}
 
 
 class Campaign:

@@ -16,6 +16,9 @@ from tidegate.insight.page import Section, Tile, page, table
 
 Row = Mapping[str, Any]
 MOST_NAMED = 200
+"""Episodes without a result that the page names."""
+LONGEST = 200
+"""Characters of an error."""
 
 
 def campaign_page(rows: Sequence[Row], entries: Sequence[Entry]) -> str:
@@ -98,7 +101,7 @@ def _attacks(rows: Sequence[Row]) -> Iterator[Section]:
 
 def _missing(rows: Sequence[Row]) -> Iterator[Section]:
     if rows:
-        body = [(row["key"], row["status"], row["error"][:MOST_NAMED]) for row in rows[:MOST_NAMED]]
+        body = [(row["key"], row["status"], row["error"][:LONGEST]) for row in rows[:MOST_NAMED]]
         note = "Failed: the episode raised an error. Poisoned: each worker that had it died."
         if len(rows) > MOST_NAMED:
             note += f" The first {MOST_NAMED} of {len(rows)}; the table has all."
@@ -112,10 +115,8 @@ def _workers(entries: Sequence[Entry]) -> Section:
     spent = {node: sum(one.wall_s for one in entries if one.worker in held[node]) / 3600 for node in nodes}
     body = [(node, str(len(held[node])), str(count), f"{spent[node]:.2f}") for node, count in nodes.most_common()]
     again = sum(entry.attempts - 1 for entry in entries)
-    note = (
-        f"Of each machine: processes that drove, episodes, and their hours by the clock. {again} times an episode was "
-    )
-    note += "given to another worker because the one that had it died."
+    note = f"Processes that drove, episodes, and hours by the clock. {again} times an episode went to another worker, "
+    note += "because the one that had it died."
     return Section("Workers", note, table(("machine", "processes", "episodes", "hours"), body))
 
 
