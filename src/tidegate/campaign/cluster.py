@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -82,8 +83,6 @@ class _Tasks(Generic[J, R]):
 
 
 def _named(work: Callable[[J], R], job: J) -> tuple[str, R]:
-    import os
-
     import ray
 
     context = ray.get_runtime_context()
