@@ -10,14 +10,14 @@ import os
 import statistics
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, wait
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, suppress
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
-from common import MODEL, SETTINGS, in_turns, ratio, save, spread, table
+from common import MODEL, SETTINGS, ratio, save, spread, table
 from scheduler import Costs, simulate
 
 from tidegate.attack.campaign import shared_facts
@@ -50,26 +50,41 @@ def instant(job: Job) -> Driven:
     return Driven(job.columns["figures"])
 
 
-def growth(episodes: int, seconds: float, rounds: int) -> Iterator[dict[str, Any]]:
-    """Episodes per second by the number of workers, which are started and warm before; ratios to one worker."""
+def growth(episodes: int, seconds: float, rounds: int) -> list[dict[str, Any]]:
+    """By the number of workers, in turns: episodes per second, ratios to one worker, processor time of an episode."""
     counts = range(1, (os.cpu_count() or 1) + 1)
+    found = [{count: driven(count, episodes, seconds) for count in counts} for _ in range(rounds)]
+    return [
+        {
+            "workers": count,
+            "per_s": statistics.median(episodes / one[count][0] for one in found),
+            "cpu_s": statistics.median(one[count][1] for one in found),
+            **spread(one[1][0] / one[count][0] for one in found),
+        }
+        for count in counts
+    ]
+
+
+def driven(count: int, episodes: int, seconds: float) -> tuple[float, float]:
+    """Time by the clock for all of them, and processor time of one [s]; each worker has driven one before."""
     work = jobs(episodes, seconds)
+    with tempfile.TemporaryDirectory() as folder, processes(drive, count) as fleet:
+        with opened(Path(folder) / "warm", {}) as journal:
+            run(work[: 4 * count], fleet, journal)
+            workers = {entry.worker.rpartition(" ")[2] for entry in journal.entries.values()}
+        with opened(Path(folder) / "journal", {}) as journal:
+            began, before = time.perf_counter(), cpu_of(workers)
+            run(work, fleet, journal)
+            return time.perf_counter() - began, (cpu_of(workers) - before) / episodes
 
-    def timed(count: int) -> list[float]:
-        with tempfile.TemporaryDirectory() as folder, processes(drive, count) as fleet:
-            with opened(Path(folder) / "warm", {}) as journal:
-                run([replace(one, key=f"{one.key} {k}") for k in range(4) for one in work[:count]], fleet, journal)
-            with opened(Path(folder) / "journal", {}) as journal:
-                began = time.perf_counter()
-                run(work, fleet, journal)
-                return [(time.perf_counter() - began) * 1e6]
 
-    times = in_turns({str(count): lambda count=count: timed(count) for count in counts}, rounds)
-    alone = [one[0] for one in times["1"]]
-    for name, spent in times.items():
-        took = [one[0] for one in spent]
-        gained = spread(mine / theirs for mine, theirs in zip(alone, took, strict=True))
-        yield {"workers": int(name), "per_s": episodes / (statistics.median(took) / 1e6), **gained}
+def cpu_of(processes: Iterable[str]) -> float:
+    """Processor time [s] of processes that still run, by their numbers."""
+    ticks = 0
+    for number in processes:
+        fields = Path(f"/proc/{number}/stat").read_text().rpartition(")")[2].split()
+        ticks += sum(map(int, fields[11:13]))
+    return ticks / os.sysconf("SC_CLK_TCK")
 
 
 def episode_cost(
@@ -90,15 +105,11 @@ def episode_cost(
 
 def daemons_s() -> float:
     """Processor time of Ray's own processes on this machine [s]."""
-    ticks = 0
-    for path in Path("/proc").glob("[0-9]*/stat"):
-        try:
-            name, _, rest = path.read_text().partition("(")[2].rpartition(")")
-        except OSError:
-            continue
-        if name in DAEMONS:
-            ticks += sum(map(int, rest.split()[11:13]))
-    return ticks / os.sysconf("SC_CLK_TCK")
+    found = []
+    for path in Path("/proc").glob("[0-9]*/comm"):
+        with suppress(OSError):  # one that has ended meanwhile
+            found += [path.parent.name] if path.read_text().strip() in DAEMONS else []
+    return cpu_of(found)
 
 
 def call_of_processes() -> float:
@@ -172,14 +183,16 @@ def main(arguments: Sequence[str] | None = None) -> None:
         found["Ray"] |= {"call_s": call_of_ray(chosen.address, result), "ahead": ahead}
     for one in found.values():
         one["simulated"] = simulated(Costs(one["episode_s"], one["call_s"], sync, int(one["ahead"])))
-    grown = list(growth(chosen.episodes, chosen.seconds, chosen.rounds))
+    grown = growth(chosen.episodes, chosen.seconds, chosen.rounds)
     figures = {"line_bytes": line, "sync_s": sync, "by": found, "growth": grown, **vars(chosen)}
     print(tell(figures), save("campaign", figures), sep="\n")
 
 
 def tell(figures: dict[str, Any]) -> str:
     """As a section of docs/results.md."""
-    grown = [(row["workers"], f"{row['per_s']:.2f}", ratio(row, ".2f")) for row in figures["growth"]]
+    grown = [
+        (row["workers"], f"{row['per_s']:.2f}", ratio(row, ".2f"), f"{row['cpu_s']:.3f}") for row in figures["growth"]
+    ]
     spent = [
         (
             name,
@@ -198,7 +211,7 @@ def tell(figures: dict[str, Any]) -> str:
     return (
         f"## Campaigns\n\nEpisodes of {figures['seconds']:g} s without a camera, {figures['episodes']} in each of "
         f"{figures['rounds']} rounds, workers warm:\n\n"
-        f"{table(('workers', 'episodes per s', 'times as many as one'), grown)}\n\n"
+        f"{table(('workers', 'episodes per s', 'times as many as one', 'processor time of one [s]'), grown)}\n\n"
         f"What the one process spends, by {figures['instant']} episodes that take no time; a line of the journal has "
         f"{figures['line_bytes']} bytes and is on the disk after {figures['sync_s'] * 1e3:.1f} ms (median):\n\n"
         f"{table(('by', 'an episode [ms]', 'Ray itself [ms]', 'asking, each under way [µs]', 'per s here'), spent)}\n\n"

@@ -85,10 +85,7 @@ def test_without_ray_and_without_a_cluster_the_command_says_so_in_one_line(
     assert (code, errors) == (2, "error: --address needs Ray (none here); type: pip install 'tidegate[cluster]'\n")
 
 
-@pytest.mark.slow
-@pytest.mark.timeout(600)
 def test_an_address_without_a_cluster_is_named(variables: dict[str, str], tmp_path: Path) -> None:
     pytest.importorskip("ray")
     code, _, errors = Campaign(tmp_path, "out", variables, "--address", "127.0.0.1:1").ended()
-    assert code == 2
-    assert errors.strip().splitlines()[-1].startswith("error: no Ray cluster at '127.0.0.1:1': ")
+    assert (code, errors) == (2, "error: no Ray cluster at '127.0.0.1:1': [Errno 111] Connection refused\n")

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import os
+import socket
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -17,6 +18,8 @@ R = TypeVar("R")
 
 AHEAD = 2
 """Tasks at the cluster for each of its processors: the next one is there when one ends."""
+KNOCK_S = 10.0
+"""How long an address may take to answer."""
 ASKED_EVERY_S = 5.0
 """How often the cluster is asked how many processors it has: nodes come and go."""
 
@@ -34,6 +37,7 @@ def cluster(work: Callable[[J], R], address: str) -> Iterator[Fleet[J, R]]:
     except ImportError as error:
         raise DependencyError(f"--address needs Ray ({error}); type: pip install 'tidegate[cluster]'") from error
     try:
+        _knock(address)
         ray.init(address=address, log_to_driver=False, logging_level="ERROR")
     except Exception as error:  # of many kinds, by address and version
         raise ClusterError(f"no Ray cluster at '{address}': {' '.join(str(error).split())}") from error
@@ -41,6 +45,17 @@ def cluster(work: Callable[[J], R], address: str) -> Iterator[Fleet[J, R]]:
         yield _Tasks(ray, work, address)
     finally:
         ray.shutdown()
+
+
+def _knock(address: str) -> None:
+    """See that somebody listens there: Ray by itself asks for minutes.
+
+    Raises:
+        OSError: nobody does.
+    """
+    host, _, port = address.removeprefix("ray://").rpartition(":")
+    if port.isdigit():
+        socket.create_connection((host, int(port)), KNOCK_S).close()
 
 
 class _Tasks(Generic[J, R]):
@@ -77,8 +92,8 @@ class _Tasks(Generic[J, R]):
             raise ClusterError(
                 f"a worker at '{self._address}' cannot do its work ({cause}); every node needs this tidegate"
             ) from error
-        except errors.RayError as error:  # its worker or its node died, or the node that held the result
-            return Ended(job, None, lost=type(error).__name__)
+        except errors.RayError:  # its worker or its node died, or the node that held the result
+            return Ended(job, None)
         return Ended(job, result, worker)
 
 

@@ -20,13 +20,11 @@ R = TypeVar("R")
 
 @dataclass(frozen=True, slots=True)
 class Ended(Generic[J, R]):
-    """A job that is no longer under way: its ``result`` and the name of the worker, or None and ``lost``, what became
-    of its worker."""
+    """A job that is no longer under way: its ``result`` and the name of the worker, or None where that one died."""
 
     job: J
     result: R | None
     worker: str = ""
-    lost: str = ""
 
 
 class Fleet(Protocol[J, R]):
@@ -82,7 +80,7 @@ class _Processes(Generic[J, R]):
         except BrokenProcessPool:
             pool.shutdown()
             self._idle.append(self._make())
-            return Ended(job, None, lost="its process ended")
+            return Ended(job, None)
         self._idle.append(pool)
         return Ended(job, result, worker)
 
