@@ -31,7 +31,7 @@ tidegate_campaign: 1
 scenes: [road]
 seeds: "5000:5005"
 evaluate: {driver: expert, seconds: 1}
-attack: {seconds: 1, adversaries: [noise, crashing]}
+attack: {seconds: 1, from_speed: [0], adversaries: [noise, crashing]}
 """
 EPISODES = 15
 CRASHING = [f"attack road {seed} crashing" for seed in range(5000, 5005)]
