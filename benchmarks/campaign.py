@@ -197,7 +197,7 @@ def tell(figures: dict[str, Any]) -> str:
         (
             name,
             f"{one['episode_s'] * 1e3:.2f}",
-            f"{one['daemons_s'] * 1e3:.2f}",
+            f"{one['daemons_s'] * 1e3:.2f}" if name == "Ray" else "–",
             f"{one['call_s'] * 1e6:.2f}",
             f"{one['per_s']:.0f}",
         )
