@@ -13,7 +13,7 @@ import pytest
 from mortal import job, mortal
 
 from tidegate.campaign.fleet import Ended, Fleet, processes
-from tidegate.campaign.journal import DRIVEN, FAILED, POISONED, Entry, Journal, opened
+from tidegate.campaign.journal import DRIVEN, FAILED, LOST, POISONED, Entry, Journal, opened
 from tidegate.campaign.run import run
 from tidegate.campaign.work import Driven, Job
 from tidegate.errors import ClusterError
@@ -54,6 +54,15 @@ def test_a_worker_that_dies_costs_its_own_episode_an_attempt_and_no_other(journa
     assert journal.entries["1 dies always"].error == "3 workers died of it"
     assert journal.entries["4 raises"].error == "SceneError: no such road"
     assert journal.entries["5"].figures == {"length": 1}
+
+
+def test_deaths_are_counted_on_when_a_campaign_goes_on(journal: Journal, tmp_path: Path) -> None:
+    journal.append([Entry("dies always", LOST, attempts=2), Entry("like any other", LOST, attempts=1)])
+    with processes(mortal, 1) as fleet:
+        run([job(name, tmp_path) for name in ("dies always", "like any other")], fleet, journal, 3)
+    found = {key: (one.status, one.attempts) for key, one in journal.entries.items()}
+    assert found == {"dies always": (POISONED, 3), "like any other": (DRIVEN, 2)}
+    assert begun(tmp_path, "dies always") == 1
 
 
 def test_a_worker_that_dies_while_it_has_nothing_to_do_is_replaced(journal: Journal, tmp_path: Path) -> None:

@@ -70,10 +70,11 @@ class Campaign:
         return self.process.returncode, output, errors
 
     def entries(self) -> list[dict[str, Any]]:
-        """What its journal holds by now, in whole lines."""
+        """What its journal holds by now, in whole lines, of episodes that are not to be tried again."""
         path = self.out / "journal.jsonl"
         lines = path.read_text().splitlines(keepends=True) if path.exists() else []
-        return [json.loads(line) for line in lines[1:] if line.endswith("\n")]
+        told = [json.loads(line) for line in lines[1:] if line.endswith("\n")]
+        return [entry for entry in told if entry["status"] != "lost"]
 
     def wait_for(self, count: int) -> None:
         """Until the journal has ``count`` entries."""

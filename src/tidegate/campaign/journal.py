@@ -14,7 +14,7 @@ from typing import IO, Any
 
 from tidegate.errors import SettingsError
 
-DRIVEN, FAILED, POISONED = "driven", "failed", "poisoned"
+DRIVEN, FAILED, POISONED, LOST = "driven", "failed", "poisoned", "lost"
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,7 +22,8 @@ class Entry:
     """What came of the episode ``key``.
 
     Attributes:
-        status: DRIVEN: ``figures`` tell; FAILED: it raised ``error``; POISONED: workers died of it each time.
+        status: DRIVEN: ``figures`` tell; FAILED: it raised ``error``; POISONED: workers died of it each time; LOST:
+            one did, and it is tried again.
         attempts: how many workers had it.
         worker: the last of them.
         wall_s: how long that took [s].

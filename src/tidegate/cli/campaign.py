@@ -15,7 +15,7 @@ from rich.markup import escape
 from tidegate.campaign.cluster import cluster
 from tidegate.campaign.episodes import episodes
 from tidegate.campaign.fleet import Fleet, processes
-from tidegate.campaign.journal import DRIVEN, Entry, opened
+from tidegate.campaign.journal import DRIVEN, FAILED, LOST, POISONED, Entry, opened
 from tidegate.campaign.page import campaign_page
 from tidegate.campaign.plan import Plan
 from tidegate.campaign.results import rows, write
@@ -43,7 +43,8 @@ def campaign(
     console = Console()
     with opened(out / JOURNAL, facts) as journal, campaign_bar(console) as progress:
         known = journal.entries
-        waiting = [job for job in jobs if job.key not in known or (retry and known[job.key].status != DRIVEN)]
+        again = {LOST, FAILED, POISONED} if retry else {LOST}
+        waiting = [job for job in jobs if job.key not in known or known[job.key].status in again]
         bar = progress.add_task("driving", total=len(jobs), completed=len(jobs) - len(waiting))
 
         def heard(entry: Entry) -> None:
