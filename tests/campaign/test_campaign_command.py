@@ -43,8 +43,8 @@ def test_a_poisoned_episode_is_named_and_the_others_have_results(calm: tuple[Cam
     assert {row["status"] for row in told.values()} == {"poisoned", "driven"}
     page = (campaign.out / "campaign.html").read_text()
     for key in CRASHING:
-        assert f"{key}: poisoned (2 workers died of it)" in output
-        assert told[key]["error"] == "2 workers died of it"
+        assert f"{key}: poisoned (3 workers died of it)" in output
+        assert told[key]["error"] == "3 workers died of it"
         assert key in page
     evaluated, attacked = told["evaluate road 5001"], told["attack road 5001 noise"]
     assert (evaluated["driver"], evaluated["end"], evaluated["margin"]) == ("expert", "time limit", None)

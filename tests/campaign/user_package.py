@@ -56,7 +56,7 @@ class Campaign:
         self.out = place / out
         command = [sys.executable, "-c", "from tidegate.cli.app import main; main()", "campaign", "plan.yaml"]
         self.process = subprocess.Popen(
-            [*command, "--out", out, "--attempts", "2", *options],
+            [*command, "--out", out, *options],
             cwd=place,
             env={**variables, "COLUMNS": "200"},
             stdout=subprocess.PIPE,
@@ -86,12 +86,16 @@ class Campaign:
 
     def kill_a_worker(self) -> None:
         """The one that ended an episode last and is still there, as a system without memory does."""
-        for entry in reversed(self.entries()):
-            number = entry["worker"].rpartition(" ")[2]
-            if number and Path(f"/proc/{number}").exists():
-                os.kill(int(number), signal.SIGKILL)
-                return
-        raise AssertionError("no worker is left")
+        end = time.monotonic() + 1200
+        while time.monotonic() < end:
+            assert self.process.poll() is None, self.process.communicate()
+            for entry in reversed(self.entries()):
+                number = entry["worker"].rpartition(" ")[2]
+                if number and Path(f"/proc/{number}").exists():
+                    os.kill(int(number), signal.SIGKILL)
+                    return
+            time.sleep(0.02)
+        raise AssertionError("no worker ends an episode")
 
     def kill(self) -> None:
         """The campaign itself."""
