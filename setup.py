@@ -42,6 +42,7 @@ EXTRAS = {
     "insight": ["matplotlib>=3.8,<4", "pillow>=10,<14", "scikit-learn>=1.4,<2", "scipy>=1.11,<2", "av>=12,<19"],
     "calibrate": ["scipy>=1.11,<2"],
     "data": ["pyarrow>=14,<24", "av>=12,<19"],  # LeRobot data sets; from 24 on pyarrow asks for NumPy 2
+    "cluster": ["ray>=2.40,<3"],  # campaigns over several machines
     "sign": ["cryptography>=41,<51"],
     "export": [ONNX],
     "dev": [
