@@ -42,6 +42,7 @@ EXTRAS = {
     "insight": ["matplotlib>=3.8,<4", "pillow>=10,<14", "scikit-learn>=1.4,<2", "scipy>=1.11,<2", "av>=12,<19"],
     "calibrate": ["scipy>=1.11,<2"],
     "data": ["pyarrow>=14,<24", "av>=12,<19"],  # LeRobot data sets; from 24 on pyarrow asks for NumPy 2
+    "cluster": ["ray>=2.40,<3"],  # campaigns over several machines
     "sign": ["cryptography>=41,<51"],
     "export": [ONNX],
     "dev": [
@@ -61,7 +62,14 @@ EXTRAS = {
 }
 EXTRAS["all"] = [requirement for group in EXTRAS.values() for requirement in group]
 # only what is compared against
-EXTRAS["bench"] = ["qpth>=0.0.18,<0.1", "cvxpylayers>=1.0,<2", "proxsuite>=0.7,<1", "cbfpy>=0.1,<0.2"]
+EXTRAS["bench"] = [
+    "qpth>=0.0.18,<0.1",
+    "cvxpylayers>=1.0,<2",
+    "proxsuite>=0.7,<1",
+    "cbfpy>=0.1,<0.2",
+    "do-mpc>=5.1,<6",
+    "casadi>=3.8,<4",
+]
 
 setup(
     packages=find_packages("src"),

@@ -19,7 +19,7 @@ from tidegate.nodes.priority import real_time
 from tidegate.nodes.topics import make, message_class, offered_qos, requested_qos, ros_name, take
 from tidegate.records import Command, Floats
 from tidegate.settings.arm import load_arm_settings
-from tidegate.simulation.arm_plant import ArmPlant
+from tidegate.simulation.arm.plant import ArmPlant
 
 PRIORITY = 75
 """Above the safety node's: a drive's hardware does not wait for the processor."""

@@ -13,8 +13,9 @@ of yours asks for torques on ``nominal``.
 from launch import LaunchDescription
 from launch.substitutions import LaunchConfiguration
 
+from tidegate.nodes.by_kind import ByKind
 from tidegate.nodes.driver import driver, driver_arguments
-from tidegate.nodes.launching import ByKind, bring_up, recorder, shared_arguments, stack_node
+from tidegate.nodes.launching import bring_up, recorder, shared_arguments, stack_node
 from tidegate.nodes.ros2_control import control, control_arguments
 from tidegate.nodes.viewing import viewer_arguments, viewers
 

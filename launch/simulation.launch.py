@@ -14,8 +14,9 @@ from launch.substitutions import LaunchConfiguration
 from launch_ros.parameter_descriptions import ParameterValue
 
 from tidegate.nodes.arguments import Flag
+from tidegate.nodes.by_kind import ByKind
 from tidegate.nodes.driver import driver, driver_arguments
-from tidegate.nodes.launching import ByKind, bring_up, recorder, shared_arguments, stack_node
+from tidegate.nodes.launching import bring_up, recorder, shared_arguments, stack_node
 from tidegate.nodes.topics import OUR_NAMES
 from tidegate.nodes.viewing import viewer_arguments, viewers
 

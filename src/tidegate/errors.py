@@ -52,6 +52,10 @@ class GraphError(TidegateError, RuntimeError):
     """The node graph did not come up, or one of its nodes ended by itself; the message names the node."""
 
 
+class ClusterError(TidegateError, RuntimeError):
+    """Workers of a campaign cannot be reached, or have something else than the campaign; the message names which."""
+
+
 class ContractError(TidegateError, AssertionError):
     """A barrier does not keep what every barrier must; the message says what, where, and what was found instead."""
 

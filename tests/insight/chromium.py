@@ -1,9 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Open a page in a real browser: what it says to the console, what it draws, what its sliders do."""
+"""Open a page in a real browser: what it says to the console, what it draws, what its sliders do, whom it shuts out."""
 
 from __future__ import annotations
 
 import json
+import os
 import re
 import shutil
 import subprocess
@@ -45,6 +46,41 @@ addEventListener('load', () => {
 </script>"""
 
 
+LARGEST_BYTES = 10_000_000
+"""No page may be larger."""
+LOADED = re.compile(r"""(?:\b(?:src|href)=["']?|\burl\(\s*["']?|@import\s+["'])([^"')>\s]+)""")
+AXE = os.environ.get("AXE_CORE", "")
+"""axe.min.js of the npm package axe-core, which is no part of this repository: CONTRIBUTING.md."""
+NO_AUDIT = "" if BROWSER and AXE else "no Chromium" if AXE else "AXE_CORE does not say where axe.min.js is"
+"""Why no page can be audited; '' = it can."""
+AUDIT = """<script src="{axe}"></script><script>
+axe.run(document).then((told) => {{
+  const faults = told.violations.map((one) => ({{
+    rule: one.id, impact: one.impact, help: one.help, where: one.nodes.map((node) => node.html.slice(0, 200)),
+  }}));
+  document.body.innerHTML = '<pre id="found"></pre>';
+  document.getElementById('found').textContent = JSON.stringify({{faults, passed: told.passes.length}});
+}});
+</script>"""
+
+
+def outside(text: str) -> list[str]:
+    """What a page would load from elsewhere."""
+    return [source for source in LOADED.findall(text) if not source.startswith(("data:", "#"))]
+
+
+def audit(page: Path, folder: Path, width: int = 1100) -> dict[str, Any]:
+    """What axe-core finds in a window ``width`` [px] wide: ``faults`` with ``rule``, ``impact``, ``help`` and the
+    elements (``where``); how many rules were ``passed``."""
+    code = AUDIT.format(axe=Path(AXE).resolve().as_uri())
+    return _opened(page.read_text("utf-8").replace("</body>", f"{code}</body>"), folder, width)[0]
+
+
+def serious(faults: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Those that keep somebody from using the page."""
+    return [one for one in faults if one["impact"] in ("serious", "critical")]
+
+
 def look(page: Path, folder: Path, width: int = 1100) -> dict[str, Any]:
     """Load ``page`` in a window ``width`` [px] wide, move every slider through all its steps, and tell.
 
@@ -52,14 +88,22 @@ def look(page: Path, folder: Path, width: int = 1100) -> dict[str, Any]:
     figure [px²]; ``moved``: by slider its steps, how many different states of the page they made, whether it went back
     to the first, and how many labels it has; ``wide``: by how much the page is wider than the window [px].
     """
-    assert BROWSER is not None
     text = page.read_text("utf-8").replace("<head>", f"<head>{WATCH}").replace("</body>", f"{LOOK}</body>")
+    found, said = _opened(text, folder, width)
+    found["failed"] += [line for line in said.splitlines() if "CONSOLE" in line]
+    return found
+
+
+def _opened(text: str, folder: Path, width: int) -> tuple[dict[str, Any], str]:
+    """What a page leaves in its element ``found``, and what the browser logs."""
+    assert BROWSER is not None
     seen = folder / "seen.html"
     seen.write_text(text, "utf-8")
     command = [BROWSER, "--headless", "--no-sandbox", "--disable-gpu", f"--user-data-dir={folder / 'profile'}"]
-    command += [f"--window-size={width},900", "--enable-logging=stderr", "--dump-dom", seen.as_uri()]
-    done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=300)
+    command += [f"--window-size={width},900", "--enable-logging=stderr", "--virtual-time-budget=60000"]
+    done = subprocess.run(
+        [*command, "--dump-dom", seen.as_uri()], capture_output=True, text=True, check=True, timeout=300
+    )
     (result,) = re.findall(r'<pre id="found">(.*?)</pre>', done.stdout, re.DOTALL)
     found: dict[str, Any] = json.loads(unescape(result))
-    found["failed"] += [line for line in done.stderr.splitlines() if "CONSOLE" in line]
-    return found
+    return found, done.stderr

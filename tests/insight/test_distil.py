@@ -12,7 +12,7 @@ from typer.testing import CliRunner
 
 pytest.importorskip("mujoco")
 
-from chromium import BROWSER, look
+from chromium import BROWSER, LARGEST_BYTES, NO_AUDIT, audit, look, outside, serious
 
 from tidegate.cli.app import app
 from tidegate.errors import SceneError, SettingsError
@@ -83,6 +83,8 @@ def test_the_page_tells_how_drives_went(page: Path) -> None:
     text = page.read_text("utf-8")
     assert "<td>behind the filter</td><td>0/1</td><td>0</td><td>0</td>" in text
     assert text.count("data:image/png") == 3
+    assert outside(text) == []
+    assert page.stat().st_size < LARGEST_BYTES
 
 
 @pytest.mark.slow
@@ -92,6 +94,13 @@ def test_in_a_browser_all_is_shown_and_nothing_is_wider_than_the_screen(page: Pa
     found = look(page, tmp_path, width)
     assert (found["failed"], found["images"]) == ([], [])
     assert found["wide"] <= 0
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(bool(NO_AUDIT), reason=NO_AUDIT)
+@pytest.mark.parametrize("width", [1100, 500])
+def test_the_page_shuts_nobody_out(page: Path, width: int, tmp_path: Path) -> None:
+    assert serious(audit(page, tmp_path, width)["faults"]) == []
 
 
 def distilled(*words: str) -> None:

@@ -18,7 +18,8 @@ from launch.utilities import perform_substitutions
 from launch_ros.actions import Node
 
 from tidegate.nodes.arguments import Flag
-from tidegate.nodes.launching import RECORDED, ByKind, player
+from tidegate.nodes.by_kind import ByKind
+from tidegate.nodes.launching import RECORDED, player
 from tidegate.share import share_path
 
 ROOT = share_path("config/car.yaml").parents[1]

@@ -73,7 +73,7 @@ def test_whatever_is_imported_is_a_dependency(requirements: dict[str, str], depe
             imported.update((name.partition(".")[0], path) for name in names)
     providers = {**packages_distributions(), "pinocchio": ["pin"]}  # whose wheel puts modules where none are looked for
     foreign = imported.keys() - sys.stdlib_module_names - depends.keys() - {"tidegate", "network", BESIDE}
-    missing = {name for name in foreign if not requirements.keys() & map(str.lower, providers.get(name, ()))}
+    missing = {name for name in foreign if not requirements.keys() & map(str.lower, providers.get(name, [name]))}
     assert not missing, {name: str(imported[name]) for name in missing}
 
 

@@ -275,7 +275,7 @@ def test_nothing_raises_and_what_leaves_is_inside_box_and_rate(guard: ArmGuard, 
 
 def test_what_the_page_says_works_as_it_stands(monkeypatch: pytest.MonkeyPatch) -> None:
     page = share_path("docs/arm.md")
-    (code,) = re.findall(r"```python\n(.*?)```", page.read_text(encoding="utf-8"), re.DOTALL)
+    code, *_ = re.findall(r"```python\n(.*?)```", page.read_text(encoding="utf-8"), re.DOTALL)
     monkeypatch.chdir(page.parents[1])
     made: dict[str, Any] = {}
     exec(code, made)

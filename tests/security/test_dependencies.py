@@ -23,6 +23,8 @@ PHRASES = {
     "Apache Software License": {"Apache-2.0"},
     "BSD": BSD,
     "BSD License": BSD,
+    "GNU Lesser General Public License v3 or later (LGPLv3+)": {"LGPL-3.0-or-later"},
+    "GNU Lesser General Public License version 3": {"LGPL-3.0"},
     "Mozilla Public License 2.0 (MPL 2.0)": {"MPL-2.0"},
     "Python Software Foundation License": {"PSF-like"},
 }
@@ -62,7 +64,9 @@ def stated(name: str, package: Distribution) -> Iterator[set[str]]:
         for one in re.split(r" AND | OR ", re.sub(r"[()]", "", about["License-Expression"])):
             yield {one.partition(" WITH ")[0]}
         return
-    short = [line.rpartition(" :: ")[2] for line in about.get_all("Classifier") or [] if "License :: OSI" in line]
+    short = [
+        line.rpartition(" :: ")[2] for line in about.get_all("Classifier") or [] if "License :: OSI Approved ::" in line
+    ]
     told = (about.get("License") or "").strip()
     if "\n" in told:
         found = of_text(told)

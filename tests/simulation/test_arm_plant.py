@@ -10,7 +10,7 @@ from tidegate.errors import RobotError, SceneError
 from tidegate.records import Command, Floats, nanoseconds
 from tidegate.settings.arm import arm_settings_from, load_arm_settings
 from tidegate.share import share_path
-from tidegate.simulation.arm_plant import ArmPlant
+from tidegate.simulation.arm.plant import ArmPlant
 
 SETTINGS = load_arm_settings(share_path("config/arm.yaml"))
 

@@ -28,6 +28,7 @@ EXTRA = {  # command → the extra of the package that it needs
     "evaluate": "sim",
     "attack": "sim,attack",
     "drill": "sim",
+    "campaign": "sim,data,insight",
     "calibrate": "sim,calibrate",
     "explain": "sim,insight",
     "distil": "sim,insight",

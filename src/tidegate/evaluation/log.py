@@ -87,7 +87,7 @@ class DriveLog:
             gap=np.array([truth.gap for truth in truths]),
             contact=np.array([truth.contact for truth in truths]),
             wheels_off=np.array([truth.wheels_off for truth in truths]),
-            room=np.array([self._room(truth) for truth in truths]),
+            room=np.array([self.room(truth) for truth in truths]),
             violations=violations + (np.diff(excess, prepend=least) > 0),
         )
 
@@ -140,7 +140,7 @@ class DriveLog:
             wall_s=wall_s,
         )
 
-    def _room(self, truth: Truth) -> float:
+    def room(self, truth: Truth) -> float:
         """From the side of the car, at either axle, to the lane's edge [m]."""
         side = self._car.width / 2 * math.cos(truth.heading)
         front = truth.offset + self._car.wheelbase * math.sin(truth.heading)

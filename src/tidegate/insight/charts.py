@@ -23,10 +23,12 @@ from numpy.typing import NDArray
 
 from tidegate.records import Floats
 
-INK, MUTED, GRID = "#1c2b33", "#64757f", "#e3e9ec"
+INK, MUTED, GRID = "#1c2b33", "#5b6b75", "#e3e9ec"
 SEA, FOAM, SAND, CORAL, LEAF = "#0b6e8f", "#8ecae0", "#d98e04", "#c8442f", "#3d8f5f"
 ROWS = ("#0b6e8f", "#d98e04", "#3d8f5f", "#c8442f", "#7a5195", "#5b8c99", "#a05d2a", "#b83280", "#4c6a2d", "#3b5bdb")
 WIDTH = 9.2
+BESIDE, BELOW, ABOVE = 0.6, 0.45, 0.28
+"""Room for the ticks and titles of stacked strips [inch]."""
 
 STYLE: dict[str, Any] = {
     "font.family": "sans-serif",
@@ -59,7 +61,8 @@ STYLE: dict[str, Any] = {
 def figure(height: float, rows: int = 1, columns: int = 1, **keywords: Any) -> Iterator[tuple[Figure, Any]]:
     """A styled figure that is closed afterwards; ``height`` [inch]."""
     with plt.rc_context(STYLE):
-        made, axes = plt.subplots(rows, columns, figsize=(WIDTH, height), layout="constrained", **keywords)
+        keywords = {"layout": "constrained"} | keywords
+        made, axes = plt.subplots(rows, columns, figsize=(WIDTH, height), **keywords)
         try:
             yield made, axes
         finally:
@@ -208,7 +211,11 @@ def barriers(
     at: float | None = None,
 ) -> str:
     """One strip per barrier: its value h over time, zero drawn, and where its row changed the command."""
-    with figure(1.15 * len(values) + 0.4, rows=len(values), sharex=True, squeeze=False) as (made, axes):
+    height, rows = 1.15 * len(values) + 0.4, len(values)
+    with figure(height, rows, sharex=True, squeeze=False, layout="none") as (made, axes):
+        strip = (height - BELOW - ABOVE * rows) / rows
+        edges = {"left": BESIDE / WIDTH, "right": 0.99, "bottom": BELOW / height, "top": 1 - ABOVE / height}
+        made.subplots_adjust(**edges, hspace=ABOVE / strip)  # to look for room itself takes it as long as to draw
         for axis, (name, h), colour in zip(axes[:, 0], values.items(), ROWS * 3, strict=False):
             shade(axis, active.get(name, ()), SAND)
             axis.axhline(0, color=CORAL, linewidth=1)

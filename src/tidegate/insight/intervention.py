@@ -54,16 +54,28 @@ def accounts(active: Sequence[TickView], start: int, settings: Settings, car: Ca
         start: stamp [ns] that times are told since.
         settings, car: of the robot.
     """
+    spans = stretches([view.tick.intervened for view in active], [view.stamp for view in active])
+    return [_account([active[place] for place in span], start, settings, car) for span in spans]
+
+
+def stretches(rows: Sequence[str], stamps: Sequence[int]) -> list[list[int]]:
+    """Places of the ticks of every stretch of every row, in the order of time; one row's that are closer than ``JOIN``
+    [s] are one.
+
+    Args:
+        rows: by tick the row that changed the command most; '' = none did.
+        stamps: of the ticks [ns].
+    """
     found = []
-    for row in sorted({view.tick.intervened for view in active}):
-        mine = [view for view in active if view.tick.intervened == row]
-        cuts = [place for place in range(1, len(mine)) if seconds(mine[place].stamp - mine[place - 1].stamp) > JOIN]
-        for low, high in zip([0, *cuts], [*cuts, len(mine)], strict=True):
-            found.append(_account(row, mine[low:high], start, settings, car))
-    return sorted(found, key=lambda one: one.begin)
+    for row in sorted(set(rows) - {""}):
+        mine = [place for place, name in enumerate(rows) if name == row]
+        cuts = [at for at in range(1, len(mine)) if seconds(stamps[mine[at]] - stamps[mine[at - 1]]) > JOIN]
+        found += [mine[low:high] for low, high in zip([0, *cuts], [*cuts, len(mine)], strict=True)]
+    return sorted(found)
 
 
-def _account(row: str, views: Sequence[TickView], start: int, settings: Settings, car: Car) -> Account:
+def _account(views: Sequence[TickView], start: int, settings: Settings, car: Car) -> Account:
+    row = views[0].tick.intervened
     unit = np.array(
         [car.effective_mass * settings.safety.filter.acceleration_scale, settings.safety.filter.curvature_scale]
     )

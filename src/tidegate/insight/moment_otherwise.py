@@ -124,7 +124,7 @@ def what_if(told: Facts, pictures: Sequence[str]) -> Section | None:
     )
     body = (
         f'<div class="pair"><img id="if-picture" alt="the altered picture" src="{pictures[plain]}"><div>'
-        f"<table><thead><tr><th></th><th>recorded</th><th>altered</th></tr></thead><tbody>{rows}</tbody></table>"
+        f"<table><thead><tr><td></td><th>recorded</th><th>altered</th></tr></thead><tbody>{rows}</tbody></table>"
         f'<p id="if-reasons" aria-live="polite"></p></div></div>'
         f'<div class="sliders">{sliders}<button type="button" id="if-reset">as recorded</button></div>'
         f"<p>Unlike the training images: farther than {asked['outlier_factor']:g} times their own distance; the "

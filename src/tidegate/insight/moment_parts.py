@@ -12,6 +12,7 @@ import numpy as np
 from tidegate.insight import charts
 from tidegate.insight.drive import stretches
 from tidegate.insight.intervention import Facts
+from tidegate.insight.page import scrolled
 from tidegate.records import Floats
 
 NONE = "–"
@@ -27,7 +28,7 @@ def number(value: float | None, digits: int, unit: str = "") -> str:
 
 def drawn(svg: str, words: str) -> str:
     """A chart with its name, which a narrow screen scrolls."""
-    return f'<div class="scroll"><div class="chart" role="img" aria-label="{escape(words)}">{svg}</div></div>'
+    return scrolled(f'<div class="chart" role="img" aria-label="{escape(words)}">{svg}</div>')
 
 
 def column(values: Sequence[float | None]) -> Floats:

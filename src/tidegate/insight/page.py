@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 STYLE = """
-:root { --ink: #1c2b33; --muted: #64757f; --line: #e3e9ec; --sea: #0b6e8f; --good: #2e7d55; --bad: #b93826; }
+:root { --ink: #1c2b33; --muted: #5b6b75; --line: #e3e9ec; --sea: #0b6e8f; --good: #2e7d55; --bad: #b93826; }
 * { box-sizing: border-box; }
 body { margin: 0; background: #f4f7f8; color: var(--ink); font: 15px/1.55 system-ui, "Segoe UI", sans-serif; }
 header { background: #10252e; color: #fff; padding: 2.2rem 1.5rem 4.2rem; }
@@ -35,9 +35,10 @@ section p { margin: .1rem 0 .7rem; color: var(--muted); max-width: 78ch; font-si
 svg, img { display: block; width: 100%; height: auto; }
 .scroll { overflow-x: auto; }
 table { border-collapse: collapse; width: 100%; font-size: .9rem; font-variant-numeric: tabular-nums; }
-th { color: var(--muted); font-weight: 600; text-align: left; border-bottom: 1px solid var(--line); }
+th, thead td { border-bottom: 1px solid var(--line); }
+th { color: var(--muted); font-weight: 600; text-align: left; }
 th, td { padding: .3rem .7rem .3rem 0; white-space: nowrap; }
-td + td, th + th { text-align: right; }
+td + td, th + th, td + th { text-align: right; }
 tr + tr td { border-top: 1px solid #f0f3f5; }
 footer { text-align: center; color: var(--muted); font-size: .82rem; padding-bottom: 2rem; }
 """
@@ -88,9 +89,14 @@ def page(
 
 def table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
     """A table; the first column is text, the others are figures."""
-    top = "".join(f"<th>{escape(name)}</th>" for name in head)
+    top = "".join(f"<th>{escape(name)}</th>" if name else "<td></td>" for name in head)
     body = "\n".join("<tr>" + "".join(f"<td>{escape(cell)}</td>" for cell in row) + "</tr>" for row in rows)
-    return f'<div class="scroll"><table>\n<thead><tr>{top}</tr></thead>\n<tbody>\n{body}\n</tbody>\n</table></div>'
+    return scrolled(f"<table>\n<thead><tr>{top}</tr></thead>\n<tbody>\n{body}\n</tbody>\n</table>")
+
+
+def scrolled(body: str) -> str:
+    """HTML that scrolls sideways where the screen is narrow, by keyboard too."""
+    return f'<div class="scroll" tabindex="0">{body}</div>'
 
 
 def picture(image: NDArray[np.uint8], text: str) -> str:

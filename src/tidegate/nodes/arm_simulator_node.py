@@ -7,7 +7,7 @@ from tidegate.nodes.stack_node import LOCK_STEP
 from tidegate.nodes.world_node import SCENE, SEED, WorldNode
 from tidegate.records import Values
 from tidegate.settings.arm import ArmSettings, arm_settings_from
-from tidegate.simulation.arm_plant import ArmPlant
+from tidegate.simulation.arm.plant import ArmPlant
 
 
 class ArmSimulatorNode(WorldNode[ArmSettings]):

@@ -49,7 +49,6 @@ from tidegate.nodes.recorder_node import PARAMETERS
 from tidegate.nodes.respawn import Respawn
 from tidegate.nodes.scope import When
 from tidegate.nodes.topics import kept_qos, make, message_class
-from tidegate.settings.kind import robot_kind
 
 HEARS_S = 1.0
 """By then a launch has heard of a Ctrl-C that its nodes have obeyed already."""
@@ -180,22 +179,6 @@ def player() -> tuple[list[Action], Action]:
         RegisterEventHandler(OnProcessExit(target_action=node, on_exit=ended)),
     ]
     return needs, node
-
-
-class ByKind(Action):  # type: ignore[misc]
-    """Does what is for a car or what is for an arm, by what the argument ``params_file`` describes."""
-
-    def __init__(self, car: Sequence[Action], arm: Sequence[Action]) -> None:
-        super().__init__()
-        self._actions = {"car": list(car), "arm": list(arm)}
-
-    def execute(self, context: LaunchContext) -> list[Action]:
-        """The actions of that kind.
-
-        Raises:
-            SettingsError: the file cannot be read.
-        """
-        return self._actions[robot_kind(LaunchConfiguration("params_file").perform(context))]
 
 
 def bring_up(members: Sequence[Member], then: Sequence[Action] = ()) -> list[Action]:

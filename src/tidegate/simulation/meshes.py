@@ -46,7 +46,7 @@ class Mesh:
             yield Mesh(self.vertices[used], self.texture[used], renumbered.reshape(-1, 3).astype(np.int32))
 
 
-def _grid_faces(rows: int, columns: int) -> NDArray[np.int32]:
+def grid_faces(rows: int, columns: int) -> NDArray[np.int32]:
     """Two triangles for each cell of a grid of vertices, row after row."""
     corner = (np.arange(rows - 1)[:, None] * columns + np.arange(columns - 1)).ravel()
     lower = np.stack([corner, corner + columns, corner + 1], axis=1)
@@ -69,7 +69,7 @@ def ribbon(road: Road, terrain: Terrain, s: Floats, offsets: Floats, lift: Float
     xy = road.points(at, side)
     z = terrain.height(xy[:, 0], xy[:, 1]) + np.tile(lift, rows)
     texture = np.stack([np.tile(across, rows), at / tile], axis=1)
-    return _facing_up(Mesh(np.column_stack([xy, z]), texture, _grid_faces(rows, columns)))
+    return _facing_up(Mesh(np.column_stack([xy, z]), texture, grid_faces(rows, columns)))
 
 
 def _lap(road: Road) -> tuple[Floats, float]:
@@ -131,7 +131,7 @@ def ground(road: Road, terrain: Terrain, cell: float = 10.0, reach: float = 430.
     x, y = (grid.ravel() for grid in np.meshgrid(axes[0], axes[1], indexing="ij"))
     z = terrain.height(x, y) - dip(road, x, y)
     texture = np.stack([x, y], axis=1) / GRASS_TILE
-    return _facing_up(Mesh(np.column_stack([x, y, z]), texture, _grid_faces(len(axes[0]), len(axes[1]))))
+    return _facing_up(Mesh(np.column_stack([x, y, z]), texture, grid_faces(len(axes[0]), len(axes[1]))))
 
 
 def dip(road: Road, x: Floats, y: Floats) -> Floats:
@@ -151,7 +151,7 @@ def hills(rng: np.random.Generator, radius: float = 420.0, count: int = 96) -> M
     ring = radius * np.stack([np.cos(angle), np.sin(angle)], axis=1)
     vertices = np.concatenate([np.column_stack([ring, np.full(count + 1, -25.0)]), np.column_stack([ring, top])])
     texture = np.concatenate([np.stack([angle, angle * 0], axis=1), np.stack([angle, angle * 0 + 1], axis=1)])
-    return Mesh(vertices, texture, _grid_faces(2, count + 1))
+    return Mesh(vertices, texture, grid_faces(2, count + 1))
 
 
 def blob(rng: np.random.Generator, rings: int = 5, sectors: int = 8, roughness: float = 0.11) -> Mesh:

@@ -12,7 +12,7 @@ from tidegate.errors import RobotError, SceneError
 from tidegate.records import Command, Floats, JointStates, Wrench, nanoseconds
 from tidegate.robot.arm import Arm
 from tidegate.settings.arm import ArmSettings
-from tidegate.simulation.arm import ArmScene, ArmTruth
+from tidegate.simulation.arm.world import ArmScene, ArmTruth
 from tidegate.simulation.engine import mujoco
 from tidegate.simulation.excess import ROUNDING
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The arm in MuJoCo, from the same URDF: free space, and a plane that gives way like a spring.
+"""The arm in MuJoCo, from the same URDF: free space, and a surface that gives way like a spring.
 
 Rotor inertia is the joints' ``armature``; damping and dry friction are the URDF's. There are no mechanical stops and
 nothing of the arm but its tool point touches: what the filter does not hold, nothing holds. The surface is a linear
@@ -9,6 +9,7 @@ stated; MuJoCo's own contacts scale theirs by the effective mass.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -17,7 +18,11 @@ from tidegate.errors import SceneError
 from tidegate.records import Floats
 from tidegate.robot.arm import Arm, surface_normal
 from tidegate.robot.arm_urdf import read_arm_urdf
+from tidegate.simulation.arm.surface import Plane, Surface
 from tidegate.simulation.engine import mujoco
+
+DRAWN = '<mujoco><compiler discardvisual="false"/></mujoco>'
+"""What a URDF says to MuJoCo so that it keeps the shapes of the links."""
 
 
 class ArmTruth(NamedTuple):
@@ -39,12 +44,22 @@ class ArmScene:
         substeps: physics steps per period of the filter.
     """
 
-    def __init__(self, arm: Arm, *, payload: float | None = None, stiffness: float | None = None) -> None:
+    def __init__(
+        self,
+        arm: Arm,
+        *,
+        payload: float | None = None,
+        stiffness: float | None = None,
+        surface: Surface | None = None,
+        furnish: Callable[[Any], None] | None = None,
+    ) -> None:
         """Build it.
 
         Args:
             payload: point mass at the tool point [kg]; None = what the settings say.
-            stiffness: of the surface [N/m]; None = what the settings say.
+            stiffness: of the settings' surface [N/m]; None = what they say.
+            surface: what the tool presses on; None = the settings' plane, where they have one.
+            furnish: puts into the ``MjSpec`` what else is there, and colours the links; None = nothing is drawn.
 
         Raises:
             SceneError: MuJoCo cannot read the URDF, or the physics step does not divide the period.
@@ -58,10 +73,12 @@ class ArmScene:
                 f"simulator.physics_step_s is {self._step:g} s; it must divide the period of safety.rate_hz, "
                 f"{1 / settings.safety.rate_hz:g} s"
             )
-        self._surface, self._normal = settings.safety.surface, surface_normal(settings)
-        self._stiffness = self._surface.stiffness if stiffness is None else stiffness
-        self._damping = settings.simulator.surface_damping
-        self.model = _compiled(arm, self._step, settings.arm.payload if payload is None else payload)
+        plane = settings.safety.surface
+        if surface is None and plane.enabled:
+            given = plane.stiffness if stiffness is None else stiffness
+            surface = Plane(given, settings.simulator.surface_damping, surface_normal(settings), plane.offset)
+        self._surface, self._normal = surface, surface_normal(settings)
+        self.model = _compiled(arm, self._step, settings.arm.payload if payload is None else payload, furnish)
         self.data = mujoco.MjData(self.model)
         self._tool = self.model.site("tool").id
         self._jacobian, self._spin = np.zeros((3, self.model.nv)), np.zeros((3, self.model.nv))
@@ -94,23 +111,27 @@ class ArmScene:
         return ArmTruth(self.data.qpos.copy(), self.data.qvel.copy(), place, velocity, force)
 
     def _press(self) -> float:
-        """The surface's force [N] at the present state; leaves the tool's Jacobian behind."""
+        """The surface's force [N] at the present state; leaves the tool's Jacobian and the normal there behind."""
         mujoco.mj_jacSite(self.model, self.data, self._jacobian, self._spin, self._tool)
-        if not self._surface.enabled:
+        if self._surface is None:
             return 0.0
-        depth = self._surface.offset - float(self._normal @ self.data.site_xpos[self._tool])
-        closing = -float(self._normal @ (self._jacobian @ self.data.qvel))
-        return max(self._stiffness * depth + self._damping * closing, 0.0) if depth > 0 else 0.0
+        depth, self._normal = self._surface.meet(self.data.site_xpos[self._tool])
+        if depth <= 0:
+            return 0.0
+        return self._surface.push(depth, -float(self._normal @ (self._jacobian @ self.data.qvel)))
 
 
-def _compiled(arm: Arm, step: float, payload: float) -> Any:
+def _compiled(arm: Arm, step: float, payload: float, furnish: Callable[[Any], None] | None) -> Any:
     """The MuJoCo model.
 
     Raises:
         SceneError: MuJoCo cannot read the URDF.
     """
     try:
-        spec = mujoco.MjSpec.from_string(read_arm_urdf(arm.description.source, arm.settings.arm.locked))
+        document = read_arm_urdf(arm.description.source, arm.settings.arm.locked)
+        if furnish is not None:
+            document = document.replace("</robot>", DRAWN + "</robot>")
+        spec = mujoco.MjSpec.from_string(document)
         spec.option.timestep = step
         spec.option.integrator = mujoco.mjtIntegrator.mjINT_IMPLICITFAST
         for index, name in enumerate(arm.joint_names):
@@ -122,6 +143,8 @@ def _compiled(arm: Arm, step: float, payload: float) -> Any:
         tool.add_site(name="tool")
         if payload > 0:
             tool.add_body(name="payload", mass=payload, inertia=[1e-9] * 3, explicitinertial=True)
+        if furnish is not None:
+            furnish(spec)
         for geom in spec.geoms:
             geom.contype, geom.conaffinity = 0, 0
         return spec.compile()
