@@ -160,7 +160,7 @@ def test_the_force_row_is_the_static_force_of_the_scene() -> None:
     truth = scene.place(down, np.zeros(7))
     sink = truth.tool[2] - settings().safety.surface.offset
     # stand the surface under the tool, so that it rests where it begins
-    scene._surface = dataclasses.replace(settings().safety.surface, offset=truth.tool[2])
+    scene._surface = dataclasses.replace(scene._surface, offset=truth.tool[2])
     force, hold = 15.0, np.diag([400.0] * 7)
     for _ in range(4000):
         motion = dynamics()(truth.position, truth.velocity)
