@@ -289,6 +289,7 @@ class FilterNode(StackNode[AnySettings]):
         for count in range(round(STOP_TIME_S * rate)):
             if count >= BLIND_S * rate and not self.asking():
                 break
+            self.fetch()  # what is told all the same: an arm that is held without its joint states sinks
             if self._lock_step or self._on_clock:
                 self._tick(Instant(self._ticked + self._period, self._ticked + self._period))
             else:
