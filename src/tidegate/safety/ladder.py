@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from tidegate.records import Mode
+from tidegate.records import ArmInputs, Mode, SafetyInputs
 
 LET_GO = "the driver let go, or fell silent"
 SHORTEST = 10
@@ -44,6 +44,16 @@ class Rung(NamedTuple):
     latched: bool = False
     manual: bool = False
     spent: int = 0
+
+
+def asked_to_stop(inputs: SafetyInputs | ArmInputs) -> tuple[str, ...]:
+    """Why the robot must stop though nothing is wrong with it; empty = it need not."""
+    reasons = {
+        "emergency stop": inputs.emergency_stop,
+        "the emergency stop's chain is silent": inputs.emergency_silent,
+        "stop requested": inputs.stop_requested,
+    }
+    return tuple(reason for reason, given in reasons.items() if given)
 
 
 def advance(rung: Rung, seen: Conditions, now: int, hold: int, share: float) -> Rung:

@@ -30,7 +30,7 @@ from tidegate.safety.barrier import State
 from tidegate.safety.budget import Clock
 from tidegate.safety.filter import Filter, Filtered
 from tidegate.safety.joints import joint_box
-from tidegate.safety.ladder import Conditions, Rung, advance
+from tidegate.safety.ladder import Conditions, Rung, advance, asked_to_stop
 from tidegate.safety.lane_tracker import LaneTracker, TrackedLane
 from tidegate.safety.limiter import Limiter
 from tidegate.safety.lowering import Lowering
@@ -290,13 +290,6 @@ class Supervisor:
         trusted += self._plausibility.faults
         if backwards:
             trusted += ("time ran backwards",)
-        stop: tuple[str, ...] = ()
-        if inputs.emergency_stop:
-            stop += ("emergency stop",)
-        if inputs.emergency_silent:
-            stop += ("the emergency stop's chain is silent",)
-        if inputs.stop_requested:
-            stop += ("stop requested",)
         manual = watchdog.usable("manual")
         ladder = self._settings.safety.ladder
         blind = watchdog.usable("odometry") is None and watchdog.usable("joints") is None
@@ -305,7 +298,7 @@ class Supervisor:
             camera=camera,
             trusted=self._held(trusted, step),
             rolling=("the car rolls backwards",) if self._motion.rolled_back > ladder.roll_back_m else (),
-            stop=stop,
+            stop=asked_to_stop(inputs),
             manual=manual is not None and bool(manual.engaged),
             hand_back=manual is not None and bool(manual.hand_back),
             standing=waited if blind else self._standing >= ladder.standstill_s,

@@ -10,7 +10,7 @@ from tidegate.records import ArmInputs, ArmTick, Command, Floats, Mode, Solve, n
 from tidegate.safety.arm.barrier import arm_barriers
 from tidegate.safety.arm.guard import ArmGuard
 from tidegate.safety.arm.watch import ArmWatchdog, JointWatch, Place
-from tidegate.safety.ladder import Conditions, Rung, advance
+from tidegate.safety.ladder import Conditions, Rung, advance, asked_to_stop
 from tidegate.safety.plausibility import Held
 from tidegate.safety.supervisor import FAULT
 from tidegate.settings.arm import ArmSettings
@@ -141,13 +141,6 @@ class ArmSupervisor:
     def _conditions(
         self, inputs: ArmInputs, nominal: tuple[str, ...], faults: tuple[str, ...], step: int
     ) -> Conditions:
-        stop: tuple[str, ...] = ()
-        if inputs.emergency_stop:
-            stop += ("emergency stop",)
-        if inputs.emergency_silent:
-            stop += ("the emergency stop's chain is silent",)
-        if inputs.stop_requested:
-            stop += ("stop requested",)
         ladder = self._ladder
         slow = self._place is not None and float(np.abs(self._place.velocity).max()) < ladder.standstill_speed
         self._standing = self._standing + seconds(step) if slow and self._believed else 0.0
@@ -155,7 +148,7 @@ class ArmSupervisor:
         return Conditions(
             camera=nominal,
             trusted=faults,
-            stop=stop,
+            stop=asked_to_stop(inputs),
             standing=self._standing >= ladder.standstill_s if self._believed else waited,
             reset=bool(inputs.reset_requested),
         )
