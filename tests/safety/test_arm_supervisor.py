@@ -316,6 +316,52 @@ def test_a_fault_inside_holds_the_arm_until_a_reset() -> None:
     loop.inside()
 
 
+def test_a_fault_in_the_dynamics_too_leaves_the_torques_that_held_the_arm_last(monkeypatch: pytest.MonkeyPatch) -> None:
+    def fails(*_: object) -> None:
+        raise ZeroDivisionError("no dynamics")
+
+    loop = ArmLoop()
+    loop.released()
+    held, given = loop.torque, loop.inputs()
+    monkeypatch.setattr(loop.supervisor.guard, "dynamics", fails)
+    told = loop.supervisor.tick(given)
+    assert told.mode == Mode.STOPPING
+    assert "fault in the safety filter: ZeroDivisionError: no dynamics" in told.reasons
+    assert told.command is not None
+    np.testing.assert_allclose(told.command.effort, held, atol=0.5)
+
+
+def test_torques_that_no_programme_gave_are_told_of(monkeypatch: pytest.MonkeyPatch) -> None:
+    loop = ArmLoop()
+    loop.released()
+    whole = loop.supervisor.guard.filter
+    monkeypatch.setattr(loop.supervisor.guard, "filter", lambda *given: whole(*given)._replace(solved=False))
+    told = loop.run(0.01)
+    assert told.mode == Mode.NORMAL
+    assert told.reasons == ("the programme had no solution",)
+    assert not told.solve.solved
+
+
+def test_a_filter_that_was_held_up_without_joint_states_takes_the_arm_to_stand_where_it_was_seen_last() -> None:
+    loop = moving(ArmLoop())
+    loop.joints = silent
+    loop.now += 500_000_000
+    told = loop.tick()
+    place = loop.supervisor._place
+    assert told.mode == Mode.STOPPING
+    assert place is not None
+    assert np.abs(place.velocity).max() == 0
+    assert told.command is not None
+
+
+@pytest.mark.parametrize("column", ["position", "velocity", "effort"])
+def test_joint_states_with_a_column_that_is_too_short_are_none(column: str) -> None:
+    loop = ArmLoop(joints=lambda record: dataclasses.replace(record, **{column: getattr(record, column)[:-1]}))
+    told = loop.run(0.1)
+    assert told.command is None
+    assert "joints is not usable" in " ".join(told.reasons)
+
+
 def test_joints_may_come_in_another_order_with_fingers_between() -> None:
     def mixed(record: JointStates) -> JointStates:
         order = [3, 1, 0, 2, 6, 5, 4]
