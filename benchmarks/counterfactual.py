@@ -3,7 +3,7 @@
 place, the limit that it stands for is broken.
 
 Hostile episodes without a camera: every scene of ``tidegate attack`` with every adversary, each with a seed of its own;
-sensors and the speed from which the adversary asks take turns. What is counted is in docs/insight.md, "Is it that row?".
+sensors and the speed from which the adversary asks take turns. What is counted: docs/insight.md, "Is it that row?".
 """
 
 from __future__ import annotations
@@ -116,11 +116,12 @@ def tell(figures: dict[str, Any]) -> str:
         for name, one in found.items()
     ]
     heads = CAUSED, BACKED, "sets: how many of how many rows", NOT_NEEDED, WORSE_OFF, NO_HELP
+    head = ("interventions", *heads, "not explained, another limit broken")
     return (
         f"## Explained interventions\n\n{figures['driven']} of {figures['asked']} hostile episodes, "
         f"{figures['interventions_in']} of them with interventions; intervals of 95 % over episodes.\n\n"
         f"{table(('interventions', 'how many', *words.values()), shares)}\n\n"
-        f"Within {HORIZON_S:g} s:\n\n{table(('interventions', *heads, 'not explained, another limit broken'), verdicts)}"
+        f"Within {HORIZON_S:g} s:\n\n{table(head, verdicts)}"
     )
 
 
