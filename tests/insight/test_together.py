@@ -176,13 +176,13 @@ TRUTH = Truth(
             "lane",
             Finding(BACKED, BACKED, None, ("edge",), (), ("it", "edge"), 1.32, True),
             "it and edge rows: without both a side of the car is over the lane's edge 1.3 s later, without it alone "
-            "that is not so; it by itself would have kept it.",
+            "that is not so; with it put back it is kept.",
         ),
         (
             "speed",
             Finding(BACKED, BACKED, None, ("sight", "curve"), (), ("it", "sight", "curve"), 2.0, False),
             "it, sight and curve rows: without all 3 the car is faster than its limit 2.0 s later, without it alone "
-            "that is not so; it by itself would not have kept it.",
+            "that is not so; with it put back it is broken all the same, so sight and curve kept it.",
         ),
         (
             "distance",

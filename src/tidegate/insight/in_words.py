@@ -36,11 +36,11 @@ def kept_by(told: Mapping[str, Any]) -> str:
         return f"Without {row} {broken} {after:.1f} s later; with it that is not so."
     if verdict == BACKED and after is not None:
         rows = told["rows"]
-        own = f"{row} by itself would have kept it" if told["by_itself"] else f"{row} by itself would not have kept it"
+        own = "it is kept" if told["by_itself"] else f"it is broken all the same, so {listed(rows[1:])} kept it"
         both = "both" if len(rows) == 2 else f"all {len(rows)}"
         return (
             f"{listed(rows)} rows: without {both} {broken} {after:.1f} s later, without {row} alone that is not so; "
-            f"{own}."
+            f"with {row} put back {own}."
         )
     if verdict == BACKED:
         return f"Other rows than {row} keep its limit here; which of them was not found."
