@@ -174,18 +174,25 @@ def numbers(value: Any) -> list[float]:
 
 
 def test_every_number_of_the_page_is_in_the_json(made: Path) -> None:
+    assert unknown(made) == []
+
+
+def unknown(page: Path) -> list[str]:
+    """Numbers of a page that are not in the JSON beside it."""
     parser = Text()
-    parser.feed(made.read_text("utf-8"))
+    parser.feed(page.read_text("utf-8"))
     text = " ".join(parser.parts)
-    known = numbers({key: item for key, item in told(made).items() if key != "ticks"})
+    known = numbers({key: item for key, item in told(page).items() if key != "ticks"})
     shown = re.findall(r"(?<![\w./\d])\d[\d,]*(?:\.\d+)?(?:e[+-]\d+)?(?![\w/])", text)
     assert len(shown) > 100
-    for number in shown:
+
+    def is_known(number: str) -> bool:
         if "e" in number:  # how far the replay is from the record, on a machine that is not the recording one
-            assert float(number) in known, number
-        else:
-            digits = len(number.partition(".")[2])
-            assert any(f"{value:,.{digits}f}" == number for value in known), number
+            return float(number) in known
+        digits = len(number.partition(".")[2])
+        return any(f"{value:,.{digits}f}" == number for value in known)
+
+    return [number for number in shown if not is_known(number)]
 
 
 def test_the_page_needs_nothing_else(made: Path) -> None:
@@ -296,18 +303,38 @@ def test_two_bundles_are_told_side_by_side(tmp_path: Path) -> None:
         assert (found["failed"], found["images"]) == ([], [])
 
 
+@pytest.fixture(scope="module")
+def driven(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The page of an intervention, whose drive was driven again."""
+    page = tmp_path_factory.mktemp("driven") / "page.html"
+    return explained(GOLDEN / "traffic", page, "--at", "2.7", "--window", "1", "--asked")
+
+
 @pytest.mark.slow
-def test_the_page_of_an_intervention_says_what_is_predicted_and_what_was_driven(tmp_path: Path) -> None:
-    page = explained(GOLDEN / "traffic", tmp_path / "page.html", "--at", "2.7", "--window", "1", "--asked")
-    found = told(page)
-    courses = found["roll_out"]["courses"]
+def test_the_page_of_an_intervention_says_what_is_predicted_and_what_was_driven(driven: Path) -> None:
+    found = told(driven)["roll_out"]
+    courses, why = found["courses"], found["explained"]
     assert list(courses) == ["recorded", "without distance", "without any row"]
-    assert courses["recorded"]["contact"] is None
-    assert courses["without distance"]["contact"] > 4.0
-    text = page.read_text("utf-8")
+    assert courses["recorded"]["contact"] is courses["recorded"]["limit"] is None
+    assert courses["without distance"]["contact"] > courses["without distance"]["limit"] > 4.0
+    assert (why["rows"], why["after_s"]) == (["distance"], courses["without distance"]["limit"])
+    text = driven.read_text("utf-8")
     assert "Roll-out, no prediction" in text
     assert "nothing was simulated" in text
     assert "Driven again in the simulator without it: contact after" in text
+    assert text.count(why["sentence"]) == 2
+
+
+@pytest.mark.slow
+def test_every_number_of_a_roll_out_is_in_the_json(driven: Path) -> None:
+    assert unknown(driven) == []
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(bool(NO_AUDIT), reason=NO_AUDIT)
+@pytest.mark.parametrize("width", [1100, 500])
+def test_the_page_of_a_roll_out_shuts_nobody_out(driven: Path, tmp_path: Path, width: int) -> None:
+    assert serious(audit(driven, tmp_path, width)["faults"]) == []
 
 
 @pytest.mark.parametrize(

@@ -93,9 +93,9 @@ def test_carried_on_in_a_copy_with_nothing_left_out_an_episode_is_the_same_to_th
     with closing(_World(OUTWARD)) as world:
         while world.now < EPOCH + nanoseconds(1.0):
             world.tick()
-        copied = _in_a_copy(lambda: world.without("lane", frozenset(), until_s=HORIZON_S, first=False))
+        copied = _in_a_copy(lambda: world.without("lane", frozenset(), until_s=3.0, first=False))
         watcher = Watcher("lane", world.limits, world.period)
-        while world.now < EPOCH + nanoseconds(1.0 + HORIZON_S) and not world.over:
+        while world.now < EPOCH + nanoseconds(4.0) and not world.over:
             watcher.see(*world.tick())
     seen = watcher.seen()
     assert np.array_equal(copied.exceeded, seen.exceeded)
