@@ -6,14 +6,13 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
-from enum import Enum
 from itertools import product
-from typing import Any
 
 from tidegate.insight.counterfactual import APART_M, Course
 from tidegate.insight.drive import JOIN
 from tidegate.insight.intervention import Account, Facts, facts, sentence
 from tidegate.insight.moment import FrameView, Moment, TickView
+from tidegate.insight.plain import plain
 from tidegate.insight.prediction import MODEL
 from tidegate.insight.together import HORIZON_S
 from tidegate.insight.whatif import AXES, PLAIN, UNITS, Cell
@@ -22,25 +21,6 @@ from tidegate.liquid.wiring import neuron_names
 from tidegate.records import ImageHealth, Level
 from tidegate.robot import Car
 from tidegate.settings import Settings
-
-DIGITS = 7
-"""Significant digits that are kept of a number."""
-
-
-def plain(value: Any) -> Any:
-    """``value`` as JSON has it: rounded to ``DIGITS``, what is not finite as None, enumerations by name."""
-    if isinstance(value, Mapping):
-        return {str(key): plain(item) for key, item in value.items()}
-    if isinstance(value, Enum):
-        return value.name
-    if isinstance(value, (str, bool, int)) or value is None:
-        return value
-    if hasattr(value, "tolist"):
-        return plain(value.tolist())
-    if isinstance(value, Sequence):
-        return [plain(item) for item in value]
-    number = float(value)
-    return float(f"{number:.{DIGITS}g}") if math.isfinite(number) else None
 
 
 def _plain_facts(value: Facts) -> Facts:
