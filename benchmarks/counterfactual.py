@@ -41,7 +41,7 @@ MEASURES: dict[str, Callable[[Finding], bool]] = {
     "set_10_s": lambda one: one.verdict == CAUSED or one.together_s is not None,
     "cause_10_s": lambda one: one.verdict == CAUSED or one.by_itself is True,
 }
-"""What counts as explained: by the row alone, by a set of rows, by a set of which the row would have done by itself."""
+"""What counts as explained: by the row alone, by a set of rows, by a set in which the row is needed."""
 
 
 def episodes(first_seed: int, seconds: float) -> list[Episode]:
@@ -102,7 +102,7 @@ def tell(figures: dict[str, Any]) -> str:
         "row_10_s": f"by the row alone, {HORIZON_S:g} s",
         "set_5_s": f"by a set, {SHORT_S:g} s",
         "set_10_s": f"by a set, {HORIZON_S:g} s",
-        "cause_10_s": "and the row would do by itself",
+        "cause_10_s": "and the row is needed",
     }
     shares = [(name, one["count"], *(_share(one[measure]) for measure in words)) for name, one in found.items()]
     verdicts = [
