@@ -12,6 +12,7 @@ import argparse
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import asdict
+from functools import partial
 from itertools import product
 from typing import Any
 
@@ -119,7 +120,7 @@ def tell(figures: dict[str, Any]) -> str:
     head = ("interventions", *heads, "not explained, another limit broken")
     return (
         f"## Explained interventions\n\n{figures['driven']} of {figures['asked']} hostile episodes, "
-        f"{figures['interventions_in']} of them with interventions; intervals of 95 % over episodes.\n\n"
+        f"{figures['interventions_in']} of them with interventions that count, one in {figures['every']} does; intervals of 95 % over episodes.\n\n"
         f"{table(('interventions', 'how many', *words.values()), shares)}\n\n"
         f"Within {HORIZON_S:g} s:\n\n{table(head, verdicts)}"
     )
@@ -134,14 +135,15 @@ def main(arguments: list[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--first-seed", type=int, default=5000)
     parser.add_argument("--seconds", type=float, default=10.0, help="interventions that begin in so much of an episode")
+    parser.add_argument("--every", type=int, default=3, help="of an episode's interventions every so many-th counts")
     parser.add_argument("--processes", type=int, default=1)
     chosen = parser.parse_args(arguments)
-    asked = episodes(chosen.first_seed, chosen.seconds)
+    asked, work = episodes(chosen.first_seed, chosen.seconds), partial(removals, every=chosen.every)
     told: list[Pair] = []
     figures: dict[str, Any] = {}
     with Progress() as progress:
         bar = progress.add_task("episodes", total=len(asked))
-        for driven, (episode, found) in enumerate(as_they_end(removals, asked, chosen.processes), 1):
+        for driven, (episode, found) in enumerate(as_they_end(work, asked, chosen.processes), 1):
             told += [(episode.key, one) for one in found]
             figures = {
                 **vars(chosen),

@@ -134,7 +134,7 @@ def test_the_table_counts_every_intervention_once(outward: list[Removal], monkey
     assert everything["sizes"] == {"2": 1}
     assert everything["another_limit"] == 2
     assert found["speed"]["count"] == 1
-    told_of = bench.tell({"groups": found, "driven": 3, "asked": 112, "interventions_in": 3})
+    told_of = bench.tell({"groups": found, "driven": 3, "asked": 112, "every": 3, "interventions_in": 3})
     assert told_of.startswith("## Explained interventions\n\n3 of 112 hostile episodes")
     assert told_of.count("| all |") == 2
 

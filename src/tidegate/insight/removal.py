@@ -98,8 +98,12 @@ class _World:
         self._simulator.close()
 
 
-def removals(episode: Episode) -> list[Removal]:
-    """Every intervention that begins in the ``longest_s`` of an episode without a camera, in the order of time.
+def removals(episode: Episode, every: int = 1) -> list[Removal]:
+    """Interventions that begin in the ``longest_s`` of an episode without a camera, in the order of time.
+
+    Args:
+        episode: what is driven.
+        every: of its interventions every so many-th is looked into, by the episode's seed another one first.
 
     Raises:
         KeyError: no such adversary; SettingsError, SceneError: as ``Simulator``.
@@ -116,10 +120,9 @@ def removals(episode: Episode) -> list[Removal]:
             rungs.append(tick.mode.name)
     found = []
     with closing(_World(episode)) as world:
-        for span in stretches(rows, begins):
+        spans = [span for span in stretches(rows, begins) if begins[span[0]] < longest]
+        for span in spans[episode.seed % every :: every]:
             first, last = span[0], span[-1]
-            if begins[first] >= longest:
-                break
             while world.now < begins[first]:
                 world.tick()
             row, kept = rows[first], _kept(rows[first], exceeded[first:], world.period)
