@@ -119,8 +119,9 @@ def tell(figures: dict[str, Any]) -> str:
     heads = CAUSED, BACKED, "sets: how many of how many rows", NOT_NEEDED, WORSE_OFF, NO_HELP
     head = ("interventions", *heads, "not explained, another limit broken")
     return (
-        f"## Explained interventions\n\n{figures['driven']} of {figures['asked']} hostile episodes, "
-        f"{figures['interventions_in']} of them with interventions that count, one in {figures['every']} does; intervals of 95 % over episodes.\n\n"
+        f"## Explained interventions\n\n{figures['driven']} of {figures['asked']} hostile episodes, of each one "
+        f"intervention in {figures['every']} ({figures['interventions_in']} have some); intervals of 95 % over "
+        "episodes.\n\n"
         f"{table(('interventions', 'how many', *words.values()), shares)}\n\n"
         f"Within {HORIZON_S:g} s:\n\n{table(head, verdicts)}"
     )
