@@ -49,7 +49,8 @@ class Filtered:
         exceeded = np.full(round(until_s / PERIOD), -0.1)
         if self._keepers <= names:
             exceeded[round(self._breaks_s / PERIOD) - 1 :] = 0.1
-        acted = {name: lasted for name, lasted in self._pushes.items() if name not in names}
+        time = PERIOD * np.arange(len(exceeded))
+        acted = {name: time < lasted for name, lasted in self._pushes.items() if name not in names}
         return Watched(exceeded, PERIOD, acted, frozenset())
 
 
@@ -95,7 +96,7 @@ def test_two_rows_that_keep_the_same_limit_are_named_together() -> None:
 
 
 def test_a_row_that_acts_for_long_but_keeps_nothing_is_put_back() -> None:
-    found = judged("lane", ROWS, kept(), Filtered({"lane", "edge"}, {"sight": 5.0, "curve": 4.0, "edge": 2.0}))
+    found = judged("lane", ROWS, kept(), Filtered({"lane", "edge"}, {"sight": 4.0, "curve": 3.0, "edge": 2.0}))
     assert found.others == ("sight", "curve", "edge")
     assert found.together == ("lane", "edge")
 
@@ -152,7 +153,8 @@ def test_a_watcher_counts_every_row_that_pushes_and_every_limit_that_is_broken()
         tick = Tick(Command(0, (), np.empty(0)), Mode.NORMAL, (0.0, 0.0), (0.0, 0.0), barriers, "sight")
         watcher.see(tick, After(TRUTH, room, 10.0, State()))
     seen = watcher.seen()
-    assert seen.acted == {"edge": PERIOD, "sight": 2 * PERIOD}
+    assert seen.lasted(HORIZON_S) == {"edge": PERIOD, "sight": 2 * PERIOD}
+    assert seen.lasted(PERIOD) == {"edge": PERIOD, "sight": PERIOD}
     assert (watcher.over, seen.broken, seen.after_s) == (True, {"lane"}, pytest.approx(3 * PERIOD))
     assert (seen.most(2 * PERIOD), seen.most(3 * PERIOD)) == (pytest.approx(-0.1), pytest.approx(0.1))
 

@@ -198,4 +198,7 @@ def roll_out_facts(begin_s: float, row: str, courses: Mapping[str, Course | str]
 def _course(one: Course) -> Facts:
     seen = one.watched
     told = {name: value for name, value in asdict(one).items() if name != "watched"}
-    return told | {"limit": None if seen is None else seen.after_s, "acted_s": {} if seen is None else dict(seen.acted)}
+    return told | {
+        "limit": None if seen is None else seen.after_s,
+        "acted_s": {} if seen is None else seen.lasted(HORIZON_S),
+    }

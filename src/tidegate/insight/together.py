@@ -16,6 +16,7 @@ from functools import cache
 from typing import Protocol
 
 import numpy as np
+from numpy.typing import NDArray
 
 from tidegate.insight.limits import After, Limit
 from tidegate.records import Floats, Tick
@@ -23,6 +24,8 @@ from tidegate.safety.qp import PUSHES
 
 SHORT_S, HORIZON_S = 5.0, 10.0
 """For so long after the beginning of an intervention its limit is watched; verdicts are told for both."""
+LATER_S = 3.0
+"""A set breaks the limit at most so much later than leaving out all rows does; what comes later is another matter."""
 LONGER_S = 1.0
 """A row by itself keeps a limit that is kept for so much longer with it than without any of its set."""
 WORSE = 1.5
@@ -41,17 +44,25 @@ class Watched:
     """What became of a limit while a drive was carried on.
 
     ``exceeded`` (K,): by how much after each tick, in the limit's own unit, at most 0 = kept; ``period`` [s] of a tick;
-    ``acted``: the rows that pushed, and for how long [s]; ``broken``: all rows whose limits were exceeded.
+    ``acted``: the rows that pushed, and by tick (K,) whether each did; ``broken``: all rows whose limits were exceeded.
     """
 
     exceeded: Floats
     period: float
-    acted: Mapping[str, float]
+    acted: Mapping[str, NDArray[np.bool_]]
     broken: frozenset[str]
 
     def most(self, horizon_s: float) -> float:
         """By how much the limit was exceeded at most within ``horizon_s`` [s]."""
-        return float(self.exceeded[: round(horizon_s / self.period)].max(initial=-math.inf))
+        return float(self.exceeded[: self._ticks(horizon_s)].max(initial=-math.inf))
+
+    def lasted(self, horizon_s: float) -> dict[str, float]:
+        """For how long each row pushed within ``horizon_s`` [s]; those that did not are left out."""
+        ticks = {name: int(pushed[: self._ticks(horizon_s)].sum()) for name, pushed in self.acted.items()}
+        return {name: count * self.period for name, count in ticks.items() if count}
+
+    def _ticks(self, horizon_s: float) -> int:
+        return round(horizon_s / self.period)
 
     @property
     def after_s(self) -> float | None:
@@ -70,7 +81,7 @@ class Watcher:
     def __init__(self, row: str, limits: Mapping[str, Limit], period: float) -> None:
         self._row, self._limits, self._period = row, limits, period
         self._exceeded: list[float] = []
-        self._acted: dict[str, int] = {}
+        self._pushing: list[list[str]] = []
         self._broken: set[str] = set()
         self.over = False
 
@@ -80,12 +91,12 @@ class Watcher:
         self._exceeded.append(exceeded[self._row])
         self._broken |= {name for name, value in exceeded.items() if value > 0}
         self.over = self.over or exceeded[self._row] > 0
-        for name in pushing(tick):
-            self._acted[name] = self._acted.get(name, 0) + 1
+        self._pushing.append(pushing(tick))
 
     def seen(self) -> Watched:
         """All of it."""
-        acted = {name: count * self._period for name, count in self._acted.items()}
+        names = sorted({name for tick in self._pushing for name in tick})
+        acted = {name: np.array([name in tick for tick in self._pushing]) for name in names}
         return Watched(np.array(self._exceeded), self._period, acted, frozenset(self._broken))
 
 
@@ -141,12 +152,15 @@ def judged(row: str, every: frozenset[str], kept: Watched, drive: Drive) -> Find
         return verdict_of(kept.most(span), alone.most(span), lambda: bare().most(span))
 
     short, verdict = within(SHORT_S), within(HORIZON_S)
-    others = tuple(sorted(alone.acted, key=lambda name: -alone.acted[name]))
+    lasted = alone.lasted(HORIZON_S)
+    others = tuple(sorted(lasted, key=lambda name: -lasted[name]))
     also = tuple(sorted(alone.broken - kept.broken - {row}))
     found = Finding(verdict, short, alone.after_s, others, also)
     if verdict != BACKED:
         return found
-    together, after_s = smallest(row, alone, drive)
+    latest = bare().after_s
+    assert latest is not None
+    together, after_s = smallest(row, alone, drive, min(latest + LATER_S, HORIZON_S))
     if after_s is None:
         return found
     rest = drive(frozenset(together[1:]), until_s=after_s + LONGER_S, first=True)
@@ -163,7 +177,7 @@ def verdict_of(kept: float, without: float, bare: Callable[[], float]) -> str:
     return BACKED if bare() > 0 else NOT_NEEDED
 
 
-def smallest(row: str, alone: Watched, drive: Drive) -> tuple[tuple[str, ...], float | None]:
+def smallest(row: str, alone: Watched, drive: Drive, until_s: float) -> tuple[tuple[str, ...], float | None]:
     """Rows without which the limit is broken, ``row`` first, and after what time [s]; None = no row pushes any more and
     it still is not. None of the others can be put back: with it the limit is kept.
 
@@ -171,15 +185,16 @@ def smallest(row: str, alone: Watched, drive: Drive) -> tuple[tuple[str, ...], f
         row: that acted.
         alone: what came of leaving it out: its limit was kept.
         drive: carries on from its first tick.
+        until_s: within what time [s] the limit is to be broken.
     """
 
     @cache
     def without(names: frozenset[str]) -> Watched:
-        return drive(names, until_s=HORIZON_S, first=True)
+        return drive(names, until_s=until_s, first=True)
 
     named, course = [row], alone
     while course.after_s is None:
-        left = {name: lasted for name, lasted in course.acted.items() if name not in named}
+        left = {name: lasted for name, lasted in course.lasted(until_s).items() if name not in named}
         if not left:
             return (row,), None
         named.append(max(left, key=lambda name: left[name]))
