@@ -50,7 +50,7 @@ def test_with_nothing_left_out_it_is_the_recorded_drive_to_the_bit(recording: Pa
     begin = EPOCH + nanoseconds(1.0)
     known = recorded_course(SETTINGS, truth_of(recording), begin)
     assert isinstance(known, Course), known
-    made = drive_without(SETTINGS, again(recording), truth_of(recording), begin, frozenset())
+    made = drive_without(SETTINGS, again(recording), truth_of(recording), begin, frozenset(), "lane")
     assert isinstance(made, Course), made
     assert made.apart == 0.0
     both = min(len(known.time), len(made.time))
@@ -58,22 +58,28 @@ def test_with_nothing_left_out_it_is_the_recorded_drive_to_the_bit(recording: Pa
     for name in ("time", "speed", "lane_error", "gap"):
         assert np.array_equal(getattr(made, name)[:both], getattr(known, name)[:both]), name
     assert (made.contact, made.lane_left, made.off_road) == (None, None, None)
+    assert made.watched is not None
+    assert (made.watched.after_s, made.watched.broken) == (None, frozenset())
 
 
 def test_another_drive_is_refused_and_says_how_far_it_is(recording: Path) -> None:
     begin = EPOCH + nanoseconds(1.0)
     other = replace(again(recording), seed=1004)
-    said = drive_without(SETTINGS, other, truth_of(recording), begin, frozenset())
+    said = drive_without(SETTINGS, other, truth_of(recording), begin, frozenset(), "lane")
     assert isinstance(said, str)
     assert "m from where it was recorded" in said
 
 
 def test_full_throttle_behind_a_slower_car_runs_into_it_without_the_distance_row() -> None:
     bag, begin = GOLDEN / "traffic", EPOCH + nanoseconds(2.66)
-    made = drive_without(SETTINGS, again(bag), truth_of(bag), begin, frozenset({"distance"}))
+    made = drive_without(SETTINGS, again(bag), truth_of(bag), begin, frozenset({"distance"}), "distance")
     assert isinstance(made, Course), made
     assert made.contact == pytest.approx(5.6, abs=0.3)
     assert made.gap.min() < 0.05  # they touch between two ticks
+    assert made.watched is not None
+    assert made.watched.after_s is not None
+    assert made.watched.after_s < made.contact  # less than the gap at standstill
+    assert "distance" not in made.watched.acted
     known = recorded_course(SETTINGS, truth_of(bag), begin)
     assert isinstance(known, Course), known
     assert known.contact is None

@@ -6,7 +6,6 @@ from __future__ import annotations
 import json
 import re
 import shutil
-from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +17,7 @@ from typer.testing import CliRunner
 pytest.importorskip("mujoco")
 
 from chromium import BROWSER, LARGEST_BYTES, NO_AUDIT, audit, look, outside, serious
+from page_numbers import shown, unknown
 
 from tidegate.bag import BagReader, BagWriter
 from tidegate.bundle import Bundle
@@ -142,50 +142,10 @@ def told(page: Path) -> dict[str, Any]:
     return found
 
 
-class Text(HTMLParser):
-    """The visible text outside of figures."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.hidden = 0
-        self.parts: list[str] = []
-
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        self.hidden += tag in ("script", "style", "svg", "title")
-
-    def handle_endtag(self, tag: str) -> None:
-        self.hidden -= tag in ("script", "style", "svg", "title")
-
-    def handle_data(self, data: str) -> None:
-        if not self.hidden:
-            self.parts.append(data)
-
-
-def numbers(value: Any) -> list[float]:
-    """All numbers of a JSON value, those inside its words included."""
-    if isinstance(value, dict):
-        return [number for key, item in value.items() if key != "sentence" for number in numbers(key) + numbers(item)]
-    if isinstance(value, list):
-        return [number for item in value for number in numbers(item)]
-    if isinstance(value, str):
-        found = re.findall(r"\d[\d,]*(?:\.\d+)?(?:e[+-]\d+)?", value)
-        return [float(text.replace(",", "")) for text in found if text.strip(",")]
-    return [abs(float(value))] if isinstance(value, (int, float)) else []
-
-
 def test_every_number_of_the_page_is_in_the_json(made: Path) -> None:
-    parser = Text()
-    parser.feed(made.read_text("utf-8"))
-    text = " ".join(parser.parts)
-    known = numbers({key: item for key, item in told(made).items() if key != "ticks"})
-    shown = re.findall(r"(?<![\w./\d])\d[\d,]*(?:\.\d+)?(?:e[+-]\d+)?(?![\w/])", text)
-    assert len(shown) > 100
-    for number in shown:
-        if "e" in number:  # how far the replay is from the record, on a machine that is not the recording one
-            assert float(number) in known, number
-        else:
-            digits = len(number.partition(".")[2])
-            assert any(f"{value:,.{digits}f}" == number for value in known), number
+    text = made.read_text("utf-8")
+    assert len(shown(text)) > 100
+    assert unknown(text, {key: item for key, item in told(made).items() if key != "ticks"}) == []
 
 
 def test_the_page_needs_nothing_else(made: Path) -> None:
@@ -296,18 +256,39 @@ def test_two_bundles_are_told_side_by_side(tmp_path: Path) -> None:
         assert (found["failed"], found["images"]) == ([], [])
 
 
+@pytest.fixture(scope="module")
+def driven(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The page of an intervention, whose drive was driven again."""
+    page = tmp_path_factory.mktemp("driven") / "page.html"
+    return explained(GOLDEN / "traffic", page, "--at", "2.7", "--window", "1", "--asked")
+
+
 @pytest.mark.slow
-def test_the_page_of_an_intervention_says_what_is_predicted_and_what_was_driven(tmp_path: Path) -> None:
-    page = explained(GOLDEN / "traffic", tmp_path / "page.html", "--at", "2.7", "--window", "1", "--asked")
-    found = told(page)
-    courses = found["roll_out"]["courses"]
+def test_the_page_of_an_intervention_says_what_is_predicted_and_what_was_driven(driven: Path) -> None:
+    found = told(driven)["roll_out"]
+    courses, why = found["courses"], found["explained"]
     assert list(courses) == ["recorded", "without distance", "without any row"]
-    assert courses["recorded"]["contact"] is None
-    assert courses["without distance"]["contact"] > 4.0
-    text = page.read_text("utf-8")
+    assert courses["recorded"]["contact"] is courses["recorded"]["limit"] is None
+    assert courses["without distance"]["contact"] > courses["without distance"]["limit"] > 4.0
+    assert (why["rows"], why["after_s"]) == (["distance"], courses["without distance"]["limit"])
+    text = driven.read_text("utf-8")
     assert "Roll-out, no prediction" in text
     assert "nothing was simulated" in text
     assert "Driven again in the simulator without it: contact after" in text
+    assert text.count(why["sentence"]) == 2
+
+
+@pytest.mark.slow
+def test_every_number_of_a_roll_out_is_in_the_json(driven: Path) -> None:
+    known = {key: item for key, item in told(driven).items() if key != "ticks"}
+    assert unknown(driven.read_text("utf-8"), known) == []
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(bool(NO_AUDIT), reason=NO_AUDIT)
+@pytest.mark.parametrize("width", [1100, 500])
+def test_the_page_of_a_roll_out_shuts_nobody_out(driven: Path, tmp_path: Path, width: int) -> None:
+    assert serious(audit(driven, tmp_path, width)["faults"]) == []
 
 
 @pytest.mark.parametrize(

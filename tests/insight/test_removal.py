@@ -7,7 +7,6 @@ import math
 import sys
 from contextlib import closing
 from dataclasses import replace
-from functools import partial
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -20,21 +19,8 @@ pytest.importorskip("mujoco")
 from tidegate.attack.episode import Episode
 from tidegate.insight.intervention import stretches
 from tidegate.insight.limits import After, limit_of
-from tidegate.insight.removal import (
-    BACKED,
-    CAUSED,
-    HORIZON_S,
-    NO_HELP,
-    NOT_NEEDED,
-    VERDICTS,
-    WORSE,
-    WORSE_OFF,
-    Removal,
-    _in_a_copy,
-    _World,
-    removals,
-    verdict_of,
-)
+from tidegate.insight.removal import Removal, _in_a_copy, _World, removals
+from tidegate.insight.together import BACKED, CAUSED, HORIZON_S, NOT_NEEDED, VERDICTS, Finding, Watcher
 from tidegate.records import nanoseconds
 from tidegate.robot import GRAVITY, Car
 from tidegate.safety import State
@@ -93,25 +79,6 @@ def test_stretches_of_one_row_are_one_where_others_interrupt_them_shortly() -> N
     assert stretches(rows, stamps) == [[1, 3], [2], [5], [6]]
 
 
-def never() -> float:
-    raise AssertionError("was not asked for")
-
-
-@pytest.mark.parametrize(
-    ("kept", "without", "bare", "verdict"),
-    [
-        (-0.2, 0.01, never, CAUSED),
-        (0.0, -0.1, lambda: 0.3, BACKED),
-        (-0.2, 0.0, lambda: -0.1, NOT_NEEDED),
-        (0.1, 0.1 * WORSE + 0.01, never, WORSE_OFF),
-        (0.1, 0.1 * WORSE - 0.01, never, NO_HELP),
-        (0.1, -0.2, never, NO_HELP),
-    ],
-)
-def test_a_row_explains_what_is_broken_without_it_alone(kept: float, without: float, bare: Any, verdict: str) -> None:
-    assert verdict_of(kept, without, bare) == verdict
-
-
 def test_what_is_done_in_a_copy_is_not_seen_here() -> None:
     seen: list[int] = []
 
@@ -124,16 +91,16 @@ def test_what_is_done_in_a_copy_is_not_seen_here() -> None:
 
 def test_carried_on_in_a_copy_with_nothing_left_out_an_episode_is_the_same_to_the_bit() -> None:
     with closing(_World(OUTWARD)) as world:
-        limit = world.limits["lane"]
         while world.now < EPOCH + nanoseconds(1.0):
             world.tick()
-        course = _in_a_copy(partial(world.without, frozenset(), "lane", first=False))
-        most, rows = -math.inf, set()
-        while world.now < EPOCH + nanoseconds(1.0 + HORIZON_S) and not world.over:
-            most = max(most, limit(world.tick()))
-            rows.add(world.row)
-    assert course.most == most
-    assert course.rows == tuple(sorted(rows - {""})) != ()
+        copied = _in_a_copy(lambda: world.without("lane", frozenset(), until_s=3.0, first=False))
+        watcher = Watcher("lane", world.limits, world.period)
+        while world.now < EPOCH + nanoseconds(4.0) and not world.over:
+            watcher.see(*world.tick())
+    seen = watcher.seen()
+    assert np.array_equal(copied.exceeded, seen.exceeded)
+    assert copied.lasted(HORIZON_S) == seen.lasted(HORIZON_S) != {}
+    assert copied.broken == seen.broken
 
 
 @pytest.fixture(scope="module")
@@ -145,30 +112,44 @@ def outward() -> list[Removal]:
 def test_without_the_row_that_held_it_the_car_leaves_its_lane(outward: list[Removal]) -> None:
     first = outward[0]
     assert first.row in ("lane", "edge")
-    assert first.verdict == CAUSED
-    assert first.after_s is not None
-    assert 0 < first.after_s < HORIZON_S
-    assert first.row not in first.others
+    assert first.found.verdict == first.found.short == CAUSED
+    assert first.found.after_s is not None
+    assert 0 < first.found.after_s < HORIZON_S
+    assert first.row not in first.found.others
     assert first.begin_s <= first.end_s
 
 
 def test_the_table_counts_every_intervention_once(outward: list[Removal], monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.syspath_prepend(str(Path(__file__).parents[2] / "benchmarks"))
-    monkeypatch.delitem(sys.modules, "common", raising=False)  # examples have one too
-    bench = import_module("counterfactual")
-    found = bench.groups([("a", one) for one in outward] + [("b", replace(outward[0], verdict=BACKED))])
-    assert found["all"]["count"] == len(outward) + 1
-    assert sum(found["all"][verdict] for verdict in VERDICTS) == len(outward) + 1
-    assert found["all"]["share"] == pytest.approx(found["all"][CAUSED] / found["all"]["count"])
-    assert found["all"]["low"] <= found["all"]["share"] <= found["all"]["high"]
-    assert sum(found[row]["count"] for row in {one.row for one in outward}) == found["all"]["count"]
-    assert bench.tell(found).count("\n") == len(found) + 1
+    bench = benchmark(monkeypatch)
+    backed = replace(outward[0], found=Finding(BACKED, BACKED, None, ("edge",), (), ("lane", "edge"), 6.0, False))
+    spare = replace(outward[0], found=Finding(NOT_NEEDED, NOT_NEEDED, None, (), ("curve",)))
+    told = [("a", outward[0]), ("b", backed), ("b", spare), ("c", replace(spare, row="speed"))]
+    found = bench.groups(told)
+    everything = found["all"]
+    assert everything["count"] == 4
+    assert [everything["verdicts_10_s"][verdict] for verdict in VERDICTS] == [1, 0, 1, 2, 0]
+    shares = [everything[name]["share"] for name in ("row_5_s", "row_10_s", "set_5_s", "set_10_s", "cause_10_s")]
+    assert shares == [0.25, 0.25, 0.25, 0.5, 0.25]
+    assert everything["set_10_s"]["low"] < 0.5 < everything["set_10_s"]["high"]
+    assert everything["sizes"] == {"2": 1}
+    assert everything["another_limit"] == 2
+    assert found["speed"]["count"] == 1
+    told_of = bench.tell({"groups": found, "driven": 3, "asked": 112, "every": 3, "interventions_in": 3})
+    assert told_of.startswith("## Explained interventions\n\n3 of 112 hostile episodes")
+    assert told_of.count("| all |") == 2
 
 
 def test_every_scene_meets_every_adversary_on_a_road_of_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.syspath_prepend(str(Path(__file__).parents[2] / "benchmarks"))
-    monkeypatch.delitem(sys.modules, "common", raising=False)
-    asked = import_module("counterfactual").episodes(5000, 10.0)
+    asked = benchmark(monkeypatch).episodes(5000, 10.0)
     assert len({(one.scene, one.adversary) for one in asked}) == len({one.seed for one in asked}) == len(asked) > 100
     assert {one.sensors for one in asked} == {"exact", "wrong", "failing"}
     assert not any(one.camera for one in asked)
+    assert len({one.scene for one in asked[:16]}) > 3
+    assert len({one.adversary for one in asked[:16]}) > 8
+
+
+def benchmark(monkeypatch: pytest.MonkeyPatch) -> Any:
+    """benchmarks/counterfactual.py, which is no package."""
+    monkeypatch.syspath_prepend(str(Path(__file__).parents[2] / "benchmarks"))
+    monkeypatch.delitem(sys.modules, "common", raising=False)  # examples have one too
+    return import_module("counterfactual")

@@ -1,16 +1,26 @@
 # SPDX-License-Identifier: Apache-2.0
 """The page is whole, valid and alone; the charts lose no spike; interventions are told as they happened."""
 
+import json
 import re
 from html.parser import HTMLParser
 
 import numpy as np
 import pytest
+from page_numbers import shown, unknown
 
+from tidegate.bundle import Bundle
 from tidegate.insight.charts import thin
 from tidegate.insight.drive import interventions, stretches
+from tidegate.insight.explain import saliency_section, tree_sections, wiring_section
 from tidegate.insight.page import Section, picture
 from tidegate.insight.report import Bounds, report
+from tidegate.insight.report_facts import beside
+from tidegate.insight.tree import Sheet
+from tidegate.liquid import Wiring
+from tidegate.perception import Perception
+from tidegate.settings import load_settings
+from tidegate.share import share_path
 
 VOID = {"meta", "img", "br"}
 
@@ -85,6 +95,25 @@ def test_the_row_that_caused_an_intervention_is_named(drive):
     assert one.least_h == pytest.approx(5 * np.cos(1.495) + 6, rel=1e-3)
     text = report(drive, Bounds(16.5, 0.9))
     assert re.search(r"<td>distance</td><td>1</td><td>0\.49</td>", text)
+
+
+def test_every_number_of_the_page_is_in_the_json_beside_it(drive):
+    """With every section that has numbers: two frames of the drive are pictures enough for the saliency."""
+    bundle = Bundle.load(share_path("models/car-ltc19"))
+    surfaces = [{"road": np.arange(image[..., 0].size).reshape(image.shape[:2]) % 3 == 0} for image in drive.images[:2]]
+    rng = np.random.default_rng(0)
+    sheets = [Sheet(rng.normal(size=(400, 5)), rng.normal(size=(400, 2))) for _ in range(3)]
+    extra = [
+        wiring_section(Wiring.from_dict(bundle.wiring)),
+        saliency_section(Perception(bundle, load_settings(share_path("config/car.yaml"))), drive.images[:2], surfaces),
+        *tree_sections(sheets[:2], sheets[2:]),
+    ]
+    told = json.loads(json.dumps(beside(drive, extra), allow_nan=False))
+    text = report(drive, Bounds(16.5, 0.9), extra)
+    assert len(shown(text)) > 40
+    assert unknown(text, told) == []
+    assert told["drive"]["interventions"][0]["row"] == "distance"
+    assert told["Wiring"]["neurons"] == 19
 
 
 def test_stretches_join_over_short_gaps_only():

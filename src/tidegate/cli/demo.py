@@ -29,6 +29,7 @@ from tidegate.evaluation.survey import survey_task
 from tidegate.insight.drive import Drive
 from tidegate.insight.load import load_drive
 from tidegate.insight.report import report
+from tidegate.insight.report_facts import beside
 from tidegate.insight.video import Painter, write_video
 from tidegate.liquid import Wiring
 from tidegate.liquid.wiring import neuron_names
@@ -43,7 +44,7 @@ if TYPE_CHECKING:
 
 SCENE = "demo"
 LONGEST_S = 240.0
-MADE = ("bag", "drive.mp4", "report.html", "summary.json")
+MADE = ("bag", "drive.mp4", "report.html", "report.json", "summary.json")
 WATCHED, WATCHED_S = 2, 50.0
 """Drives on other roads, and for how long, that saliency and trees are fitted to; the demo's own drive is held out."""
 ENDS = {
@@ -57,9 +58,7 @@ ENDS = {
 
 
 def demo(
-    out: Annotated[Path, typer.Option(help="folder for bag, drive.mp4, report.html and summary.json")] = Path(
-        "out/demo"
-    ),
+    out: Annotated[Path, typer.Option(help="folder for bag, drive.mp4, report and summary")] = Path("out/demo"),
     seed: Annotated[int, typer.Option(min=0, help="of the road, its light and the sensors' noise")] = 2000,
     bundle: Annotated[Path | None, typer.Option(help="model to drive with; default models/car-ltc19")] = None,
     config: Annotated[Path | None, typer.Option(help="robot's settings")] = None,
@@ -91,8 +90,10 @@ def demo(
         facts = {**run.as_dict(), "clock": "real time", "neurons": neuron_names(Wiring.from_dict(loaded.wiring))}
         held_out = [sheet(survey_bag(reader, loaded.mass_kg))]
         told = replace(drive, facts=facts)
-        text = report(told, bounds(settings), explanations(loaded, settings, others, held_out))
-        (out / "report.html").write_text(text, encoding="utf-8")
+        sections = explanations(loaded, settings, others, held_out)
+        (out / "report.html").write_text(report(told, bounds(settings), sections), encoding="utf-8")
+        numbers = json.dumps(beside(told, sections), indent=1, ensure_ascii=False, allow_nan=False)
+        (out / "report.json").write_text(numbers + "\n", encoding="utf-8")
     console.print(_table(summary))
     for name in MADE:
         console.print(f"  {escape(str(out / name))}", soft_wrap=True)

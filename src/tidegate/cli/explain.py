@@ -29,6 +29,7 @@ from tidegate.insight.moment_page import moment_page
 from tidegate.insight.neurons import neuron_sections, study
 from tidegate.insight.page import Section, page
 from tidegate.insight.report import Bounds, report
+from tidegate.insight.report_facts import beside
 from tidegate.insight.tree import Sheet
 from tidegate.liquid import Wiring
 from tidegate.liquid.wiring import neuron_names
@@ -62,7 +63,7 @@ def explain(
     against: Annotated[Path | None, typer.Option(help="--at: another model on the same bag, side by side")] = None,
     tree: Annotated[Path | None, typer.Option(help="--at: tree.json of tidegate distil; tells the way taken")] = None,
     roll_out: Annotated[
-        bool, typer.Option(help="--at: drive a bag of the embedded simulator on without the row that acted")
+        bool, typer.Option(help="--at: drive a bag of the embedded simulator on without the rows that acted")
     ] = True,
 ) -> None:
     """Watch a model drive and write one page on why it does what it does; with --at on one moment of a bag."""
@@ -92,17 +93,20 @@ def explain(
     sections = explanations(loaded, settings, watched, [sheet(one) for one in watched[-held_out:]], held_out)
     found = study(loaded, [one.circuit for one in watched if one.circuit is not None], held_out)
     sections += neuron_sections(found)
+    drive = None
     if bag is None:
         text = page(f"tidegate: {loaded.name}", f"scene {scene} · seeds {seeds}", [], sections)
     else:
         facts: dict[str, object] = {"neurons": neuron_names(Wiring.from_dict(loaded.wiring))}
-        text = report(load_drive(BagReader(bag), bag.name, facts), bounds(settings), sections)
+        drive = load_drive(BagReader(bag), bag.name, facts)
+        text = report(drive, bounds(settings), sections)
     out.mkdir(parents=True, exist_ok=True)
-    written = out / "report.html"
-    written.write_text(text, encoding="utf-8")
-    beside = out / "neurons.json"
-    beside.write_text(json.dumps(found.as_dict(), indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
-    console.print(f"report: {escape(str(written))}, numbers of the neurons: {escape(str(beside))}", soft_wrap=True)
+    page_file, numbers, neurons = (out / name for name in ("report.html", "report.json", "neurons.json"))
+    page_file.write_text(text, encoding="utf-8")
+    for file, told_of in ((numbers, beside(drive, sections)), (neurons, found.as_dict())):
+        file.write_text(json.dumps(told_of, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+    written = f"report: {page_file}, its numbers: {numbers}, those of the neurons: {neurons}"
+    console.print(written, soft_wrap=True, markup=False)
 
 
 def _seconds(option: str, text: str, least: float) -> float:
@@ -131,15 +135,18 @@ def _explain_moment(console: Console, question: Question, out: Path) -> None:
     with Progress(console=console, transient=True) as progress:
         bar = progress.add_task("replaying, trying what-ifs and driving on")
         answer = investigate(question, lambda done, total: progress.update(bar, completed=done, total=total))
-    beside = target.with_suffix(".json")
+    numbers = target.with_suffix(".json")
     text = moment_page(answer.told, answer.frames, answer.altered)
     target.parent.mkdir(parents=True, exist_ok=True)
     target.write_text(text, encoding="utf-8")
-    beside.write_text(json.dumps(answer.told, ensure_ascii=False, allow_nan=False) + "\n", encoding="utf-8")
+    numbers.write_text(json.dumps(answer.told, ensure_ascii=False, allow_nan=False) + "\n", encoding="utf-8")
     for one in those_around(answer.told["interventions"], answer.told["begin_s"], answer.told["end_s"]):
         console.print(one["sentence"], soft_wrap=True, highlight=False, markup=False)
+    explained = (answer.told.get("roll_out") or {}).get("explained")
+    if explained is not None:
+        console.print(f"Driven again: {explained['sentence']}", soft_wrap=True, highlight=False, markup=False)
     console.print(
-        f"page: {escape(str(target))} ({target.stat().st_size / 1e6:.1f} MB), numbers: {escape(str(beside))}",
+        f"page: {escape(str(target))} ({target.stat().st_size / 1e6:.1f} MB), numbers: {escape(str(numbers))}",
         soft_wrap=True,
     )
 

@@ -23,7 +23,8 @@ from tidegate.evaluation.metrics import Trace
 from tidegate.evaluation.pilot import Pilot, Tamper
 from tidegate.evaluation.recorder import RUN
 from tidegate.evaluation.rollout import MakeDriver, drive_tick, driver_of
-from tidegate.insight.prediction import HORIZON_S
+from tidegate.insight.limits import After, limit_of
+from tidegate.insight.together import HORIZON_S, Watched, Watcher
 from tidegate.records import Floats, Mode, Values, nanoseconds, seconds
 from tidegate.robot import Car
 from tidegate.safety import Filter, Supervisor
@@ -51,7 +52,7 @@ class Course:
     """The truth from a moment on, ``time`` (K,) [s] after it: ``gap`` [m] (inf = free), ``lane_error`` [m], ``speed``.
 
     ``contact``, ``lane_left``, ``off_road`` [s] after the moment; None = it did not come. ``apart`` [m]: how far it was
-    from the recorded drive at most before.
+    from the recorded drive at most before. ``watched``: what became of a row's limit; None = it was not watched.
     """
 
     time: Floats
@@ -62,6 +63,7 @@ class Course:
     lane_left: float | None
     off_road: float | None
     apart: float = 0.0
+    watched: Watched | None = None
 
 
 def rerun_of(
@@ -98,7 +100,13 @@ def rerun_of(
 
 
 def drive_without(
-    settings: Settings, rerun: Rerun, recorded: Mapping[int, Values], begin: int, without: frozenset[str] | None
+    settings: Settings,
+    rerun: Rerun,
+    recorded: Mapping[int, Values],
+    begin: int,
+    without: frozenset[str],
+    row: str,
+    until_s: float = HORIZON_S,
 ) -> Course | str:
     """Drive again and leave rows out from ``begin`` [ns] on; why it cannot be where it is another drive than recorded.
 
@@ -107,7 +115,9 @@ def drive_without(
         rerun: who drives where.
         recorded: the bag's truth by stamp.
         begin: first tick in which the rows are left out.
-        without: names of barriers; None = all of them, the joints' limits alone are kept.
+        without: names of barriers; the joints' limits are kept in any case.
+        row: whose limit is watched.
+        until_s: for how long after ``begin`` [s] is driven at most.
     """
     try:
         with Simulator(settings, rerun.scene, rerun.seed, camera=rerun.camera) as simulator:
@@ -125,13 +135,17 @@ def drive_without(
                     f"{seconds(simulator.now - EPOCH):.3f} s after the start: another bundle, other settings or "
                     "code, or recorded in real time"
                 )
-            off = frozenset(settings.safety.barriers) if without is None else without
-            supervisor.filter = Filter(settings, simulator.car, disable=rerun.disable | off)
-            while seconds(simulator.now - begin) < HORIZON_S:
-                drive_tick(simulator, pilot, log)
+            supervisor.filter = Filter(settings, simulator.car, disable=rerun.disable | without)
+            limits = {name: limit_of(name, settings, simulator.car) for name in settings.safety.barriers}
+            watcher = Watcher(row, limits, 1 / settings.safety.rate_hz)
+            while seconds(simulator.now - begin) < until_s:
+                tick = drive_tick(simulator, pilot, log)
+                truth = log.last
+                assert truth is not None
+                watcher.see(tick, After(truth, log.room(truth), tick.allowed[0], supervisor.state))
                 if log.end() is not None:
                     break
-            return _course(log.trace(), before, apart)
+            return _course(log.trace(), before, apart, watcher.seen())
     except (TidegateError, KeyError) as error:
         return str(error)
 
@@ -150,7 +164,7 @@ def recorded_course(settings: Settings, recorded: Mapping[int, Values], begin: i
         log.add(np.zeros(len(car.joint_names)), "", Mode.NORMAL, truth)
     if log.last is None:
         return "the bag ends where the row began to act"
-    return _course(log.trace(), 0, 0.0)
+    return _course(log.trace(), 0)
 
 
 def _apart(recorded: Mapping[int, Values], truth: Truth | None) -> float:
@@ -161,11 +175,11 @@ def _apart(recorded: Mapping[int, Values], truth: Truth | None) -> float:
     return float(np.hypot(truth.x - known.values["x"], truth.y - known.values["y"]))
 
 
-def _course(trace: Trace, before: int, apart: float) -> Course:
+def _course(trace: Trace, before: int, apart: float = 0.0, watched: Watched | None = None) -> Course:
     rows = slice(before, None)
     time = trace.period * np.arange(1, len(trace) - before + 1)
     contact, left, off = (_first(flags[rows], time) for flags in (trace.contact, trace.off_lane, trace.wheels_off))
-    return Course(time, trace.gap[rows], trace.lane_error[rows], trace.speed[rows], contact, left, off, apart)
+    return Course(time, trace.gap[rows], trace.lane_error[rows], trace.speed[rows], contact, left, off, apart, watched)
 
 
 def _first(flags: NDArray[np.bool_], time: Floats) -> float | None:

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
 import cv2
 import numpy as np
@@ -25,7 +26,8 @@ Image = NDArray[np.uint8]
 def wiring_section(wiring: Wiring) -> Section:
     """The circuit that computes: every synapse drawn is one that exists, and no other does."""
     note = f"{wiring.neurons} liquid neurons, {wiring.synapses} synapses; each neuron is a differential equation."
-    return Section("Wiring", note, draw_policy(wiring, ""))
+    facts = {"neurons": wiring.neurons, "synapses": wiring.synapses}
+    return Section("Wiring", note, draw_policy(wiring, ""), facts)
 
 
 def saliency_section(
@@ -47,14 +49,19 @@ def saliency_section(
         f"features and lane estimate {result.advantage:.2f} times as far as painting out patches by chance "
         f"({len(images)} images; 1 = no better than chance)."
     )
+    facts: dict[str, Any] = {"advantage": result.advantage, "images": len(images)}
     if masks:
         found = attribution.shares(maps, masks)
+        facts["shares"] = {
+            name: {"saliency": share, "picture": area, "ratio": share / area if area else None}
+            for name, (share, area) in found.items()
+        }
         rows_ = [
             (name, f"{share:.1%}", f"{area:.1%}", f"{share / area:.2f}" if area else "–")
             for name, (share, area) in found.items()
         ]
         body += table(("surface", "share of saliency", "share of picture", "ratio"), rows_)
-    return Section("What the camera network looks at", note, body)
+    return Section("What the camera network looks at", note, body, facts)
 
 
 def tree_sections(fitted: list[tree.Sheet], held_out: list[tree.Sheet]) -> list[Section]:
@@ -69,7 +76,15 @@ def tree_sections(fitted: list[tree.Sheet], held_out: list[tree.Sheet]) -> list[
             f"{surrogate.r2_fitted:.2f} where it was (drives: {len(fitted)}, with their mirror images). "
             f"It asks for: {used}."
         )
-        made.append(Section(f"A tree for the {surrogate.output}", note, tree.picture(surrogate)))
+        facts = {
+            "leaves": surrogate.tree.get_n_leaves(),
+            "r2_held_out": surrogate.r2_held_out,
+            "r2_fitted": surrogate.r2_fitted,
+            "drives_held_out": len(held_out),
+            "drives_fitted": len(fitted),
+            "asks_for": dict(ranked),
+        }
+        made.append(Section(f"A tree for the {surrogate.output}", note, tree.picture(surrogate), facts))
     return made
 
 

@@ -6,7 +6,7 @@ from __future__ import annotations
 import base64
 import io
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -17,17 +17,19 @@ from PIL import Image
 
 from tidegate.bag import BagReader
 from tidegate.bundle import Bundle, bundle_identity
-from tidegate.errors import BagError, ImageError
+from tidegate.errors import BagError, ImageError, TidegateError
 from tidegate.evaluation.difference import Tolerances, against_record, agreement, compare, full_scales
 from tidegate.evaluation.replay import Replay
 from tidegate.evaluation.topics import FRAMES, LENS, Records
 from tidegate.insight.comparison import INNER
-from tidegate.insight.counterfactual import drive_without, recorded_course, rerun_of
+from tidegate.insight.counterfactual import Course, drive_without, recorded_course, rerun_of
+from tidegate.insight.in_words import finding_facts, listed
 from tidegate.insight.intervention import Account, Facts, accounts
 from tidegate.insight.moment import TRUTH, FrameView, Moment, observe
 from tidegate.insight.moment_facts import moment_facts, roll_out_facts, what_if_facts
 from tidegate.insight.moment_tree import tree_facts
 from tidegate.insight.policy_tree import PolicyTree
+from tidegate.insight.together import HORIZON_S, Watched, judged
 from tidegate.insight.whatif import grid
 from tidegate.liquid import LiquidPolicy, Wiring
 from tidegate.perception import Perception
@@ -161,15 +163,39 @@ def _in_question(moment: Moment, accounted: list[Account]) -> Account | None:
 
 
 def _rolled(question: Question, reader: BagReader, settings: Settings, one: Account, truth: dict[int, Any]) -> Facts:
-    """The recorded drive, the same without the row, and without any row."""
-    begin = one.first.stamp
-    courses = {"recorded": recorded_course(settings, truth, begin)}
-    for name, without in ((f"without {one.row}", frozenset([one.row])), ("without any row", None)):
-        if any(isinstance(course, str) for course in courses.values()):
-            break  # the next would not be driven for the same reason
+    """The recorded drive, the same without the row, without those that act in its place, and without any row."""
+    begin, every = one.first.stamp, frozenset(settings.safety.barriers)
+    recorded = recorded_course(settings, truth, begin)
+    courses: dict[str, Course | str] = {"recorded": recorded}
+    driven: dict[frozenset[str], Course] = {}
+
+    def drive(names: frozenset[str], *, until_s: float = HORIZON_S, first: bool = False) -> Watched:
+        """To the end, whether or not the limit is broken ``first``: the page shows it."""
         again = rerun_of(question.bag, reader.contract(), settings, question.config, question.bundle, question.disable)
-        courses[name] = again if isinstance(again, str) else drive_without(settings, again, truth, begin, without)
-    return roll_out_facts(one.begin, one.row, courses)
+        if isinstance(again, str):
+            raise TidegateError(again)
+        made = drive_without(settings, again, truth, begin, names, one.row, until_s)
+        if isinstance(made, str):
+            raise TidegateError(made)
+        driven[names] = made
+        assert made.watched is not None
+        return made.watched
+
+    if isinstance(recorded, str):
+        return roll_out_facts(one.begin, one.row, courses, None)
+    try:
+        found = judged(one.row, every, drive(frozenset()), drive)
+        if every not in driven:
+            drive(every)
+    except TidegateError as error:
+        courses[f"without {one.row}"] = str(error)
+        return roll_out_facts(one.begin, one.row, courses, None)
+    courses["recorded"] = replace(recorded, watched=driven[frozenset()].watched)
+    courses[f"without {one.row}"] = driven[frozenset([one.row])]
+    if found.together and frozenset(found.together) != every:
+        courses[f"without {listed(found.together)}"] = driven[frozenset(found.together)]
+    courses["without any row"] = driven[every]
+    return roll_out_facts(one.begin, one.row, courses, finding_facts(one.row, one.kind, found))
 
 
 def _replayed(reader: BagReader, made: Replay, bundle: Bundle, settings: Settings, question: Question) -> Facts:

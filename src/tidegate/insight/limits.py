@@ -26,6 +26,28 @@ class After(NamedTuple):
 
 Limit = Callable[[After], float]
 """By how much a limit is exceeded, in its own unit; at most 0 = it is kept."""
+_EDGE = "a side of the car is over the lane's edge"
+BROKEN = {
+    "speed": "the car is faster than its limit",
+    "curve": "the bend asks for more than the allowed lateral acceleration",
+    "lateral": "the lateral acceleration exceeds what is allowed",
+    "traction": "more than the allowed share of the grip is used",
+    "lane": _EDGE,
+    "edge": _EDGE,
+    "distance": "there is contact, or less than the gap at standstill",
+}
+"""By type of barrier what it is to have its limit broken; others go by their own h."""
+MARGINS = {
+    "speed": "the error of the measured speed and of the estimated slope and drag",
+    "curve": "the error bound of the bend, and gentle braking before it",
+    "lateral": "what the policy asks for at this tick, whatever becomes of it",
+    "traction": "what the policy asks for at this tick, whatever becomes of it",
+    "lane": "the error bounds of the lane estimate",
+    "edge": "the error bounds of the lane estimate, and the way until brakes and steering have answered",
+    "distance": "the weakest guaranteed brakes on the steepest slope, and the noise of the range sensor",
+    "sight": "a camera that may fail at any moment, and a lane that may be off by its error bound",
+}
+"""By type of barrier what else than the limit itself makes its row act."""
 
 
 def limit_of(name: str, settings: Settings, car: Car) -> Limit:

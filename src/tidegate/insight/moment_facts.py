@@ -6,40 +6,21 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
-from enum import Enum
 from itertools import product
-from typing import Any
 
 from tidegate.insight.counterfactual import APART_M, Course
 from tidegate.insight.drive import JOIN
 from tidegate.insight.intervention import Account, Facts, facts, sentence
 from tidegate.insight.moment import FrameView, Moment, TickView
-from tidegate.insight.prediction import HORIZON_S, MODEL
+from tidegate.insight.plain import plain
+from tidegate.insight.prediction import MODEL
+from tidegate.insight.together import HORIZON_S
 from tidegate.insight.whatif import AXES, PLAIN, UNITS, Cell
 from tidegate.liquid import Wiring
 from tidegate.liquid.wiring import neuron_names
 from tidegate.records import ImageHealth, Level
 from tidegate.robot import Car
 from tidegate.settings import Settings
-
-DIGITS = 7
-"""Significant digits that are kept of a number."""
-
-
-def plain(value: Any) -> Any:
-    """``value`` as JSON has it: rounded to ``DIGITS``, what is not finite as None, enumerations by name."""
-    if isinstance(value, Mapping):
-        return {str(key): plain(item) for key, item in value.items()}
-    if isinstance(value, Enum):
-        return value.name
-    if isinstance(value, (str, bool, int)) or value is None:
-        return value
-    if hasattr(value, "tolist"):
-        return plain(value.tolist())
-    if isinstance(value, Sequence):
-        return [plain(item) for item in value]
-    number = float(value)
-    return float(f"{number:.{DIGITS}g}") if math.isfinite(number) else None
 
 
 def _plain_facts(value: Facts) -> Facts:
@@ -195,12 +176,29 @@ def what_if_facts(cells: Sequence[Cell], settings: Settings) -> Facts:
     return _plain_facts({"axes": axes, "units": UNITS, "recorded": PLAIN, **threshold, "cells": found})
 
 
-def roll_out_facts(begin_s: float, row: str, courses: Mapping[str, Course | str]) -> Facts:
+def roll_out_facts(begin_s: float, row: str, courses: Mapping[str, Course | str], explained: Facts | None) -> Facts:
     """What came of driving on, by name of what was left out; a text says why it was not driven.
 
-    ``begin_s``: of the intervention [s since the bag's start], caused by ``row``.
+    ``begin_s``: of the intervention [s since the bag's start], caused by ``row``; ``explained`` as ``finding_facts``;
+    None = nothing could be driven.
     """
-    made = {name: one if isinstance(one, str) else asdict(one) for name, one in courses.items()}
+    made = {name: one if isinstance(one, str) else _course(one) for name, one in courses.items()}
     return _plain_facts(
-        {"begin_s": begin_s, "row": row, "horizon_s": HORIZON_S, "apart_allowed_m": APART_M, "courses": made}
+        {
+            "begin_s": begin_s,
+            "row": row,
+            "horizon_s": HORIZON_S,
+            "apart_allowed_m": APART_M,
+            "explained": explained,
+            "courses": made,
+        }
     )
+
+
+def _course(one: Course) -> Facts:
+    seen = one.watched
+    told = {name: value for name, value in asdict(one).items() if name != "watched"}
+    return told | {
+        "limit": None if seen is None else seen.after_s,
+        "acted_s": {} if seen is None else seen.lasted(HORIZON_S),
+    }

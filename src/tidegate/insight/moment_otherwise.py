@@ -27,17 +27,19 @@ def roll_out(told: Facts) -> Section | None:
     begin = rolled["begin_s"]
     note = (
         f"Roll-out, no prediction: the same scene and seed were driven again to {begin:.3f} s and from there on for "
-        f"{rolled['horizon_s']:.0f} s at most, or to the end of the drive. Times in the table are since then."
+        f"{rolled['horizon_s']:.0f} s at most, or to the end of the drive. Times in the table are since then; limit is "
+        f"what {rolled['row']} stands for, broken."
     )
     rows = [
         (
             name,
-            *(number(one[key], 2, "s") for key in ("contact", "lane_left", "off_road")),
+            *(number(one[key], 2, "s") for key in ("limit", "contact", "lane_left", "off_road")),
             number(_least(one["gap"]), 1, "m"),
         )
         for name, one in courses.items()
     ]
-    body = table(("", "contact", "lane left", "off the road", "smallest gap"), rows)
+    body = f"<p><b>{escape(rolled['explained']['sentence'])}</b></p>"
+    body += table(("", "limit", "contact", "lane left", "off the road", "smallest gap"), rows)
     for key, label in (("gap", "gap [m]"), ("lane_error", "offset [m]"), ("speed", "speed [m/s]")):
         curves = [(name, begin + column(one["time"]), column(one[key])) for name, one in courses.items()]
         if any(np.isfinite(values).any() for _, _, values in curves):

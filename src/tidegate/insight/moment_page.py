@@ -93,7 +93,8 @@ def _driven(told: Facts, one: Facts) -> str:
         return ""
     ends = (("contact", "contact"), ("lane_left", "the lane left"), ("off_road", "off the road"))
     came = [f"{words} after {number(course[key], 2, 's')}" for key, words in ends if course[key] is not None]
-    return f" Driven again in the simulator without it: {', '.join(came) or 'neither contact nor lane left'}."
+    said = f" Driven again in the simulator without it: {', '.join(came) or 'neither contact nor lane left'}."
+    return f"{said} {rolled['explained']['sentence']}"
 
 
 def _pictures(told: Facts, frames: Sequence[Sequence[str]]) -> Section | None:

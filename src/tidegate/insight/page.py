@@ -5,10 +5,11 @@ from __future__ import annotations
 
 import base64
 import io
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from html import escape
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -55,11 +56,12 @@ class Tile:
 
 @dataclass(frozen=True, slots=True)
 class Section:
-    """A titled part: ``note`` is plain text, ``body`` is HTML."""
+    """A titled part: ``note`` is plain text, ``body`` is HTML; ``facts`` its numbers for the JSON beside the page."""
 
     title: str
     note: str
     body: str
+    facts: Mapping[str, Any] = field(default_factory=dict)
 
 
 def page(

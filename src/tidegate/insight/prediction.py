@@ -14,7 +14,7 @@ from tidegate.settings import Settings
 
 STEP_S = 0.01
 HORIZON_S = 8.0
-"""How far [s] is looked ahead, by the model and by a drive that is carried on."""
+"""How far [s] the model looks ahead."""
 MODEL = (
     "The asked force and curvature are held, reached at the torque and steering rates; slope and drag stay as "
     "estimated; the thing ahead keeps its speed; the car is a kinematic single-track model in the lane that the filter "

@@ -11,6 +11,7 @@ import numpy as np
 from tidegate.insight import charts
 from tidegate.insight.drive import Drive, Intervention, interventions, stretches
 from tidegate.insight.page import Section, Tile, page, table
+from tidegate.insight.report_facts import Facts, drive_facts
 from tidegate.records import Floats, Mode
 
 
@@ -24,43 +25,40 @@ class Bounds:
 
 def report(drive: Drive, bounds: Bounds, extra: Iterable[Section] = ()) -> str:
     """The whole page as text; ``extra`` sections (wiring, saliency, tree) follow those made from the drive."""
-    found = interventions(drive)
+    found, told = interventions(drive), drive_facts(drive)
     sections = [
         _map(drive, found),
-        _lane(drive, bounds),
+        _lane(drive, bounds, told["camera"]),
         _speed(drive, bounds),
         _gaps(drive),
         _commands(drive),
         _margins(drive),
-        _interventions(found),
-        _latency(drive),
+        _interventions(told),
+        _latency(drive, told["latency_ms"]),
         _neurons(drive),
         *extra,
     ]
     subtitle = " · ".join(f"{key} {value}" for key, value in drive.facts.items() if key in ("scene", "seed", "clock"))
-    return page(f"tidegate: {drive.name}", subtitle, _tiles(drive, found), [section for section in sections if section])
+    return page(f"tidegate: {drive.name}", subtitle, _tiles(told), [section for section in sections if section])
 
 
-def _tiles(drive: Drive, found: list[Intervention]) -> list[Tile]:
-    facts = drive.facts
-    tiles = []
-    if "completed" in facts:
-        tiles.append(
-            Tile("yes" if facts["completed"] else "no", f"completed ({facts.get('end')})", bool(facts["completed"]))
-        )
-    if len(drive.motion.time):
-        driven = drive.motion.speed.mean() * (drive.motion.time[-1] - drive.motion.time[0])
-        tiles.append(Tile(f"{driven:.0f} m", "driven"))
-        tiles.append(Tile(f"{drive.motion.speed.mean():.1f} m/s", "mean speed"))
-    if "collisions" in facts:
-        tiles.append(Tile(str(facts["collisions"]), "collisions", facts["collisions"] == 0))
-    if "limit_violations" in facts:
-        tiles.append(Tile(str(facts["limit_violations"]), "limit violations", facts["limit_violations"] == 0))
-    if drive.truth is not None and np.isfinite(drive.truth.gap).any():
-        tiles.append(Tile(f"{np.min(drive.truth.gap):.1f} m", "smallest gap"))
-    tiles.append(Tile(str(len(found)), "interventions"))
-    if len(drive.latency):
-        tiles.append(Tile(f"{np.median(drive.latency):.1f} ms", "camera to command, median"))
+def _tiles(told: Facts) -> list[Tile]:
+    tiles, run = [], told["run"]
+    if "completed" in run:
+        done = bool(run["completed"])
+        tiles.append(Tile("yes" if done else "no", f"completed ({run.get('end')})", done))
+    if told["driven_m"] is not None:
+        tiles.append(Tile(f"{told['driven_m']:.0f} m", "driven"))
+        tiles.append(Tile(f"{told['mean_speed_m_s']:.1f} m/s", "mean speed"))
+    if "collisions" in run:
+        tiles.append(Tile(str(run["collisions"]), "collisions", run["collisions"] == 0))
+    if "limit_violations" in run:
+        tiles.append(Tile(str(run["limit_violations"]), "limit violations", run["limit_violations"] == 0))
+    if told["smallest_gap_m"] is not None:
+        tiles.append(Tile(f"{told['smallest_gap_m']:.1f} m", "smallest gap"))
+    tiles.append(Tile(str(told["interventions_in_all"]), "interventions"))
+    if told["latency_ms"] is not None:
+        tiles.append(Tile(f"{told['latency_ms']['median']:.1f} ms", "camera to command, median"))
     return tiles
 
 
@@ -83,18 +81,15 @@ def _map(drive: Drive, found: list[Intervention]) -> Section | None:
     return Section("The lap", note, body)
 
 
-def _lane(drive: Drive, bounds: Bounds) -> Section | None:
+def _lane(drive: Drive, bounds: Bounds, told: Facts | None) -> Section | None:
     if len(drive.lane.time) < 2:
         return None
     truth = drive.truth
     note = "Lateral offset from the lane centre, left positive. Dashed: where the car's side would touch the line."
-    if truth is not None:
-        at = np.interp(drive.lane.time, truth.time, truth.lane_error)
-        error = np.abs(drive.lane.offset - at)
-        note += f" The camera is off by {np.median(error):.2f} m (median)"
-        known = np.isfinite(drive.lane.bound)
-        held = f"its bound held in {(error <= drive.lane.bound)[known].mean():.1%} of frames" if known.any() else ""
-        note += f"; {held}." if held else "; it states no bound."
+    if told is not None:
+        held = told["bound_held"]
+        note += f" The camera is off by {told['error_median_m']:.2f} m (median); "
+        note += "it states no bound." if held is None else f"its bound held in {held:.1%} of frames."
     body = charts.lane_error(
         drive.lane.time,
         drive.lane.offset,
@@ -153,48 +148,35 @@ def _margins(drive: Drive) -> Section | None:
     return Section("Margins", note, body)
 
 
-def _interventions(found: list[Intervention]) -> Section:
-    if not found:
+def _interventions(told: Facts) -> Section:
+    if not told["interventions"]:
         return Section("Interventions", "The filter changed no command in this drive.", "")
-    rows = []
-    for name in sorted({one.row for one in found}):
-        mine = [one for one in found if one.row == name]
-        rows.append(
-            (
-                name,
-                str(len(mine)),
-                f"{sum(one.end - one.start for one in mine):.2f}",
-                f"{max(one.force for one in mine) / 1000:.2f}",
-                f"{max(one.curvature for one in mine):.4f}",
-                f"{np.nanmin([one.least_h for one in mine]):.3g}"
-                if any(one.least_h == one.least_h for one in mine)
-                else "–",
-            )
-        )
-    by_row = table(("row", "times", "seconds", "largest change [kN]", "[1/m]", "smallest h"), rows)
-    longest = sorted(found, key=lambda one: one.start - one.end)[:12]
+    rows = table(
+        ("row", "times", "seconds", "largest change [N]", "[1/m]", "smallest h"),
+        [(name, str(one["times"]), f"{one['lasted_s']:.2f}", *_changes(one)) for name, one in told["by_row"].items()],
+    )
+    longest = sorted(told["interventions"], key=lambda one: -one["lasted_s"])[:12]
     each = table(
-        ("longest, in order of time", "from [s]", "for [s]", "force [kN]", "curvature [1/m]", "smallest h"),
+        ("longest, in order of time", "from [s]", "for [s]", "force [N]", "curvature [1/m]", "smallest h"),
         [
-            (
-                one.row,
-                f"{one.start:.2f}",
-                f"{one.end - one.start:.2f}",
-                f"{one.force / 1000:.2f}",
-                f"{one.curvature:.4f}",
-                f"{one.least_h:.3g}",
-            )
-            for one in sorted(longest, key=lambda one: one.start)
+            (one["row"], f"{one['begin_s']:.2f}", f"{one['lasted_s']:.2f}", *_changes(one))
+            for one in sorted(longest, key=lambda one: one["begin_s"])
         ],
     )
-    return Section("Interventions", "Each with the barrier row that caused it.", f"{by_row}<br>{each}")
+    return Section("Interventions", "Each with the barrier row that caused it.", f"{rows}<br>{each}")
 
 
-def _latency(drive: Drive) -> Section | None:
-    if not len(drive.latency):
+def _changes(one: Facts) -> tuple[str, str, str]:
+    least = one["smallest_h"]
+    changes = f"{one['force_change_n']:,.0f}", f"{one['curvature_change_1_m']:.4f}"
+    return *changes, "–" if least is None else f"{least:.3g}"
+
+
+def _latency(drive: Drive, told: Facts | None) -> Section | None:
+    if told is None:
         return None
-    middle, late = np.quantile(drive.latency, (0.5, 0.99))
-    body = charts.histogram(drive.latency, "camera to command [ms]", {"median": float(middle), "99 %": float(late)})
+    marks = {"median": told["median"], "99 %": told["p99"]}
+    body = charts.histogram(drive.latency, "camera to command [ms]", marks)
     note = "From the moment the frame was taken to the publication of the first command computed from it."
     return Section("Latency", note, body)
 
