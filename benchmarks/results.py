@@ -13,6 +13,7 @@ import breakdown
 import bring_up
 import cliffs
 import compiled_drive
+import counterfactual
 import emulated
 import exported
 import gains
@@ -23,6 +24,7 @@ import liquid_training
 import qp_cores
 import start
 import substeps
+import viewers
 from common import FIGURES, ratio, table
 
 PAGE = Path("docs/results.md")
@@ -384,6 +386,8 @@ TABLES: dict[str, Callable[[dict[str, Any]], str]] = {
     "qp_layer": qp_layer,
     "qp_cores": qp_cores.tell,
     "jitter": jitter,
+    "viewers": viewers.tell,
+    "counterfactual": counterfactual.tell,
 }
 
 

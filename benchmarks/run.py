@@ -11,6 +11,7 @@ import cliffs
 import closed_form
 import closed_loop
 import compiled_drive
+import counterfactual
 import emulated
 import exported
 import filter_step
@@ -29,6 +30,7 @@ import qp_solve
 import results
 import start
 import substeps
+import viewers
 
 
 def main() -> None:
@@ -57,6 +59,8 @@ def main() -> None:
     bound_coverage.main([])
     cliffs.main([])
     gains.main([])
+    counterfactual.main([])
+    viewers.main([])
     jitter.main([])  # last: it leaves this process in real time
     results.main()
 
