@@ -122,6 +122,9 @@ def _sum_up(console: Console, outcomes: list[ArmOutcome]) -> None:
     harmed = sum(not outcome.harmless for outcome in sound)
     apart = [outcome for outcome in outcomes if outcome.broken]
     ticks = sum(outcome.ticks for outcome in outcomes)
+    touched = [outcome.touched for outcome in outcomes if outcome.touched > 0]
+    if touched:
+        console.print(f"the tool touched the surface in {len(touched)} episodes, with {max(touched):.3f} m/s at most")
     if sound:
         console.print(
             f"[bold]{harmed}[/] of {len(sound)} episodes broke what is promised (with 95 % confidence fewer than "

@@ -107,15 +107,16 @@ def run_arm_episode(episode: ArmEpisode) -> ArmOutcome:
     scene, kind = conditions.scene(guard), ARM_ADVERSARIES[episode.adversary]
     ticks = round(episode.seconds * guard.arm.settings.safety.rate_hz)
 
-    def driven(answer: Answer) -> dict[str, float]:
+    def driven(answer: Answer) -> ArmExcess:
         rng = np.random.default_rng([episode.seed, *words, 1])
         return _drive(scene, conditions, kind(guard.arm, guard.dynamics, rng, episode.plan), answer, ticks)
 
     excess = driven(supervised)
     return ArmOutcome(
         episode=episode.facts,
-        excess=excess,
-        alone={} if episode.plan else driven(unfiltered(guard.arm)),
+        excess=excess.found,
+        alone={} if episode.plan else driven(unfiltered(guard.arm)).found,
+        touched=excess.touched,
         faults=supervised.faults,
         broken=[PAYLOAD] if episode.overload > 0 else [],
         ticks=ticks,
@@ -135,9 +136,7 @@ def _told(path: str, stiffness: float) -> ArmSettings:
     return replace(settings, safety=replace(safety, surface=surface, motion=motion))
 
 
-def _drive(
-    scene: ArmScene, conditions: Conditions, adversary: ArmAdversary, answer: Answer, ticks: int
-) -> dict[str, float]:
+def _drive(scene: ArmScene, conditions: Conditions, adversary: ArmAdversary, answer: Answer, ticks: int) -> ArmExcess:
     """The worst excess over each limit, by ``answer`` to what the adversary asks for."""
     start, arm, errors = conditions.start, adversary.arm, conditions.errors
     excess, rate = ArmExcess(arm), arm.settings.safety.rate_hz
@@ -154,7 +153,7 @@ def _drive(
             excess.step(torque, truth)
         if np.abs(truth.velocity).max() > ABSURD:
             break
-    return excess.found
+    return excess
 
 
 def unfiltered(arm: Arm) -> Answer:

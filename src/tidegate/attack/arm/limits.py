@@ -8,7 +8,7 @@ import math
 import numpy as np
 
 from tidegate.records import Floats
-from tidegate.robot.arm import Arm
+from tidegate.robot.arm import Arm, surface_normal
 from tidegate.simulation.arm import ArmTruth
 
 LIMITS = {
@@ -30,11 +30,13 @@ class ArmExcess:
 
     Attributes:
         found: by limit, in its unit; −inf where it was never judged.
+        touched: how fast the tool came when it touched the surface, the most of all times [m/s]; 0 = never.
     """
 
     def __init__(self, arm: Arm) -> None:
-        self._arm, self._safety = arm, arm.settings.safety
+        self._arm, self._safety, self._normal = arm, arm.settings.safety, surface_normal(arm.settings)
         self.found = dict.fromkeys(LIMITS, -math.inf)
+        self.touched, self._off, self._closing = 0.0, True, 0.0
 
     def command(self, torque: Floats, last: Floats, truth: ArmTruth) -> None:
         """Take in a command (N,) [N·m], the one before, and the state in which it is applied."""
@@ -51,6 +53,9 @@ class ArmExcess:
         self._take("power", abs(float(torque.dot(truth.velocity))) - limits.power_max)
         self._take("tool speed", math.hypot(*truth.tool_velocity.tolist()) - limits.tool_speed_max)
         self._take("contact force", truth.force - self._safety.surface.force_max)
+        if self._off and truth.force > 0:
+            self.touched = max(self.touched, self._closing)
+        self._off, self._closing = truth.force <= 0, -float(self._normal.dot(truth.tool_velocity))
 
     def _take(self, name: str, excess: float) -> None:
         self.found[name] = max(self.found[name], excess)

@@ -29,7 +29,8 @@ class ArmOutcome:
     """What came of an episode.
 
     ``episode`` are its ``ArmEpisode.facts``. ``excess`` and ``alone``: by limit the worst excess at any physics step,
-    with the filter and without (empty = not driven), negative = what was left. ``faults``: ticks with an exception that
+    with the filter and without (empty = not driven), negative = what was left; ``touched``: how fast the tool touched
+    the surface with the filter, at most [m/s], 0 = never. ``faults``: ticks with an exception that
     the supervisor caught. ``broken``: stated assumptions that the episode broke. ``ticks``, of which the ladder was in
     each of ``modes``, each barrier gave way in ``relaxed``, the filter ``changed`` the wish, and ``unsolved`` were
     answered with the backup.
@@ -38,6 +39,7 @@ class ArmOutcome:
     episode: dict[str, Any]
     excess: dict[str, float]
     alone: dict[str, float]
+    touched: float
     faults: int
     broken: list[str]
     ticks: int
