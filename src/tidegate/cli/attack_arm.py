@@ -14,7 +14,7 @@ from rich.table import Table
 
 from tidegate.attack.arm.adversary import ARM_ADVERSARIES
 from tidegate.attack.arm.conditions import SENSORS, STARTS
-from tidegate.attack.arm.episode import ArmEpisode, check_arm, run_arm_attack
+from tidegate.attack.arm.episode import ArmEpisode, prepared, run_arm_attack
 from tidegate.attack.arm.limits import LIMITS
 from tidegate.attack.arm.outcome import ArmOutcome, over
 from tidegate.attack.arm.search import TARGETS, arm_search_starts, search_arm
@@ -44,10 +44,9 @@ class ArmCampaign(NamedTuple):
         """All of them.
 
         Raises:
-            SettingsError: an unknown word; RobotError: as ``check_arm``.
+            SettingsError: an unknown word; RobotError: as ``prepared``.
         """
-        check_arm(self.settings, self.disable)
-        surface = load_arm_settings(self.settings).safety.surface
+        surface = prepared(self.settings, 0.0, self.disable).guard.arm.settings.safety.surface
         starts = known(self.starts, STARTS if surface.enabled else STARTS[:2], "start")
         chosen, turns = known(self.adversaries, ARM_ADVERSARIES, "adversary"), known(self.sensors, SENSORS, "sensors")
         stiffness = self._stiffness()

@@ -6,6 +6,7 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Callable, Sequence
+from copy import deepcopy
 from dataclasses import asdict, dataclass, replace
 from functools import lru_cache
 from pathlib import Path
@@ -22,14 +23,12 @@ from tidegate.records import ArmInputs, Command, Floats, JointStates, Mode, Rece
 from tidegate.robot.arm import Arm
 from tidegate.safety.arm import ArmSupervisor
 from tidegate.safety.ladder import Rung
-from tidegate.settings.arm import ArmSettings, load_arm_settings
+from tidegate.settings.arm import load_arm_settings
 from tidegate.simulation import EPOCH
 from tidegate.simulation.arm import ArmScene
 
 ABSURD = 200.0
 """An arm without a filter that is faster has shown what it can [rad/s]."""
-SAMPLES = 10
-"""States at which an episode checks the promises again; ``check_arm`` has done so at as many as the settings say."""
 Answer = Callable[[float, Floats, Floats | None, float, Floats], Floats]
 """Torques (N,) to send, by time [s], joints as measured (2, N), the wish, its stamp's age [s], and the last torques."""
 
@@ -72,13 +71,16 @@ class ArmEpisode:
         return json.dumps(self.facts)
 
 
-def check_arm(settings: str, disable: tuple[str, ...] = ()) -> None:
-    """Refuse what no episode could be driven with.
+@lru_cache(maxsize=4)
+def prepared(settings: str, stiffness: float, disable: tuple[str, ...]) -> ArmSupervisor:
+    """A supervisor to be copied for an episode: making one takes longer than 200 of its ticks.
 
     Raises:
-        SettingsError: settings, or no such barrier; RobotError: as ``ArmGuard``.
+        SettingsError: of the settings, or there is no such barrier; RobotError: as ``ArmGuard``.
     """
-    ArmSupervisor(load_arm_settings(settings), disable=frozenset(disable))
+    loaded = load_arm_settings(settings)
+    surface = replace(loaded.safety.surface, stiffness=stiffness or loaded.safety.surface.stiffness)
+    return ArmSupervisor(replace(loaded, safety=replace(loaded.safety, surface=surface)), disable=frozenset(disable))
 
 
 def run_arm_attack(
@@ -96,9 +98,9 @@ def run_arm_episode(episode: ArmEpisode) -> ArmOutcome:
     """Drive one episode; the same start, arm, errors and wishes with the filter and, unless searched, without.
 
     Raises:
-        KeyError: no such adversary; SettingsError: as ``ArmSupervisor`` and ``Conditions.draw``.
+        KeyError: no such adversary; SettingsError, RobotError: as ``prepared`` and ``Conditions.draw``.
     """
-    supervised = Supervised(_told(episode.settings, episode.stiffness), episode.disable)
+    supervised = Supervised(deepcopy(prepared(episode.settings, episode.stiffness, episode.disable)))
     guard = supervised.guard
     words = f"{episode.start} {episode.adversary} {episode.sensors}".encode()
     conditions = Conditions.draw(
@@ -125,15 +127,6 @@ def run_arm_episode(episode: ArmEpisode) -> ArmOutcome:
         changed=supervised.changed,
         unsolved=supervised.unsolved,
     )
-
-
-@lru_cache(maxsize=4)
-def _told(path: str, stiffness: float) -> ArmSettings:
-    settings = load_arm_settings(path)
-    safety = settings.safety
-    surface = replace(safety.surface, stiffness=stiffness) if stiffness else safety.surface
-    motion = replace(safety.motion, samples=SAMPLES)
-    return replace(settings, safety=replace(safety, surface=surface, motion=motion))
 
 
 def _drive(scene: ArmScene, conditions: Conditions, adversary: ArmAdversary, answer: Answer, ticks: int) -> ArmExcess:
@@ -174,10 +167,9 @@ class Supervised:
         modes, relaxed, faults, changed, unsolved: counts of ticks, as in ``ArmOutcome``.
     """
 
-    def __init__(self, settings: ArmSettings, disable: tuple[str, ...] = ()) -> None:
-        self._supervisor = ArmSupervisor(settings, disable=frozenset(disable))
-        self._supervisor.rung = Rung(Mode.NORMAL, EPOCH, ())
-        self.guard = self._supervisor.guard
+    def __init__(self, supervisor: ArmSupervisor) -> None:
+        self._supervisor, self.guard = supervisor, supervisor.guard
+        supervisor.rung = Rung(Mode.NORMAL, EPOCH, ())
         self._names, self._wish = self.guard.arm.joint_names, Command(EPOCH, (), np.zeros(0))
         self.modes: Counter[str] = Counter()
         self.relaxed: Counter[str] = Counter()
