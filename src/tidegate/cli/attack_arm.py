@@ -48,7 +48,10 @@ class ArmCampaign(NamedTuple):
         """
         surface = prepared(self.settings, 0.0, self.disable).guard.arm.settings.safety.surface
         starts = known(self.starts, STARTS if surface.enabled else STARTS[:2], "start")
-        chosen, turns = known(self.adversaries, ARM_ADVERSARIES, "adversary"), known(self.sensors, SENSORS, "sensors")
+        chosen, turns = (
+            known(self.adversaries, ARM_ADVERSARIES, "adversary"),
+            known(self.sensors, SENSORS, "kind of sensors"),
+        )
         stiffness = self._stiffness()
 
         def episode(seed: int, start: str, adversary: str) -> ArmEpisode:

@@ -110,6 +110,24 @@ class Press(ArmAdversary):
         return wish
 
 
+@ARM_ADVERSARIES.register("stamp")
+class Stamp(ArmAdversary):
+    """Straight towards the surface with ten times the force that is allowed, and off it again, by turns."""
+
+    def __init__(self, arm: Arm, dynamics: Dynamics, rng: np.random.Generator, plan: tuple[float, ...] = ()) -> None:
+        super().__init__(arm, dynamics, rng, plan)
+        self._push = -10 * arm.settings.safety.surface.force_max * surface_normal(arm.settings)
+        self._down, self._up = rng.uniform(0.1, 0.5), rng.uniform(0.02, 0.2)
+
+    def wish(self, now: float, position: Floats, velocity: Floats) -> Floats | None:
+        motion = self.dynamics(position, velocity)
+        side = 1.0 if now % (self._down + self._up) < self._down else -0.2
+        along = motion.jacobian.T @ self._push
+        swing = velocity - along * (along.dot(velocity) / max(float(along.dot(along)), 1e-12))  # all else is damped
+        wish: Floats = motion.bias + side * along - 0.2 * self.arm.effort * swing
+        return wish
+
+
 @ARM_ADVERSARIES.register("outward")
 class Outward(ArmAdversary):
     """Full torque on each joint towards the end of its range that is nearer."""
