@@ -57,7 +57,7 @@ def feed_arm(settings_file: str, hostile: bool, ended: Event, told: Queue[dict[s
         while (data := take(hears)) is not None:
             command: Command = decode("command", rclpy.serialization.deserialize_message(data, kind))
             ages.append(time.time_ns() - command.stamp)
-            plant.apply(replace(command, stamp=plant.now))
+            plant.apply(command)
         plant.step()
         silent += plant.silent and bool(ages)
         now = time.time_ns()

@@ -1,6 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """How the safety node stops the car: on request, by emergency stop, and when it goes down itself."""
 
+import threading
+import time
+
 import pytest
 from plant import LOCK_STEP, STANDS, Plant, call, finite, let_go, until
 from rclpy.experimental import EventsExecutor
@@ -101,8 +104,6 @@ def test_stop_is_a_service(plant: Plant, node: SafetyNode) -> None:
 
 def test_going_down_brakes_to_standstill_before_it_falls_silent(plant: Plant, node: SafetyNode) -> None:
     """The executor is busy with the transition, so the car runs in a thread of its own here."""
-    import threading
-
     plant.drive(5.0)
     ended = threading.Event()
     other = EventsExecutor()
@@ -141,6 +142,29 @@ def test_going_down_without_anybody_who_tells_the_time_ends_with_the_brakes(plan
     node.close()
     until(plant.executor, lambda: len(plant.commands) > heard and plant.command.effort[-1] < -100, "the brakes")
     finite(plant)
+
+
+@pytest.mark.parametrize(("after", "anew"), [(0.9, False), (1.05, False), (1.2, True), (7.0, True)])
+def test_after_a_tick_that_is_late_the_next_one_waits_for_a_whole_period(
+    node: SafetyNode, monkeypatch: pytest.MonkeyPatch, after: float, anew: bool
+) -> None:
+    """Two ticks in quick succession changed torques by twice what the actuators do in that time."""
+    clock, restarts = [1_000_000_000], []
+
+    class Timer:
+        def reset(self) -> None:
+            restarts.append(clock[0])
+
+    monkeypatch.setattr(node, "_timer", Timer())
+    monkeypatch.setattr(node, "_tick_now", lambda: None)
+    monkeypatch.setattr(node, "destroy_timer", lambda timer: None)
+    monkeypatch.setattr(time, "monotonic_ns", lambda: clock[0])
+    node._timer_fired()
+    restarts.clear()
+    clock[0] += round(after * node._period)
+    node._timer_fired()
+    assert restarts == [clock[0]] * anew
+    monkeypatch.undo()
 
 
 def test_a_tick_that_was_due_when_it_went_down_is_none(plant: Plant, node: SafetyNode) -> None:

@@ -14,6 +14,7 @@ from tidegate.records import ArmInputs, ArmTick, Command, Floats, JointStates, M
 from tidegate.safety.arm import ArmSupervisor
 from tidegate.settings.arm import ArmSettings
 from tidegate.simulation.arm import ArmScene, ArmTruth
+from tidegate.simulation.engine import mujoco
 
 PERIOD = 2_000_000
 QUICK = changed("motion", samples=10)
@@ -22,16 +23,18 @@ QUICK = changed("motion", samples=10)
 
 @dataclass
 class ArmLoop:
-    """Ticks of 2 ms. ``joints`` and ``wish`` make what is received of the truth; None = nothing comes."""
+    """Ticks of 2 ms. ``joints`` and ``wish`` make what is received of the truth; None = nothing comes. ``payload`` [kg]
+    is what really hangs at the tool; None = as the filter is told."""
 
     made: ArmSettings = QUICK
     joints: Callable[[JointStates], JointStates | None] = lambda record: record
     wish: Callable[[float, ArmTruth], Floats | None] | None = None
+    payload: float | None = None
 
     def __post_init__(self) -> None:
         self.supervisor = ArmSupervisor(self.made)
         self.arm = self.supervisor.guard.arm
-        self.world = ArmScene(self.arm)
+        self.world = ArmScene(self.arm, payload=self.payload)
         self.truth = self.world.place(ELBOW_UP, np.zeros(7))
         self.now, self.ticks = 1_000_000_000, 0
         self.torque = self.gravity()
@@ -41,6 +44,12 @@ class ArmLoop:
 
     def gravity(self) -> Floats:
         return self.supervisor.guard.dynamics.gravity(self.truth.position)
+
+    def drives(self) -> Floats:
+        """Torques of a hold that knows what hangs at the arm."""
+        braking = np.empty(len(self.torque))
+        mujoco.mj_mulM(self.world.model, self.world.data, braking, -20 * self.truth.velocity)
+        return np.array(self.world.data.qfrc_bias) + braking
 
     def inputs(self, **asked: bool) -> ArmInputs:
         noise = 1e-9 * (1 + self.ticks % 7)  # no real encoder repeats itself
@@ -55,14 +64,13 @@ class ArmLoop:
         return ArmInputs(self.now, **held, **asked)
 
     def tick(self, **asked: bool) -> ArmTick:
-        """One tick and the period after it; without a command the arm stays as it is."""
+        """One tick and the period after it; without a command the drives hold the arm."""
         told = self.supervisor.tick(self.inputs(**asked))
         self.told.append(told)
-        if told.command is not None:
-            self.torque = told.command.effort
-            for _ in range(self.world.substeps):
-                self.truth = self.world.step(self.torque)
-                self.seen.append(self.truth)
+        for _ in range(self.world.substeps):
+            self.torque = self.drives() if told.command is None else told.command.effort
+            self.truth = self.world.step(self.torque)
+            self.seen.append(self.truth)
         self.now += PERIOD
         self.ticks += 1
         return told

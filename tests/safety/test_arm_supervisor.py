@@ -114,6 +114,39 @@ def test_while_it_is_held_the_arm_brakes_and_stays() -> None:
     loop.inside()
 
 
+@pytest.mark.parametrize("payload", [0.0, 0.5, 2.25])
+def test_a_stopped_arm_stands_under_a_load_that_the_model_does_not_know(payload: float) -> None:
+    """By damping alone it crept at up to 0.05 rad/s, faster than what counts as standing, and was never STOPPED."""
+    loop = ArmLoop(payload=payload)
+    loop.run(0.5)
+    moving(loop)
+    loop.tick(stop_requested=True)
+    loop.until(Mode.STOPPED, 1.0)
+    loop.run(0.2)
+    where = loop.truth.position
+    loop.run(1.0)
+    assert np.abs(loop.truth.position - where).max() < 2e-3
+    assert np.abs(loop.truth.velocity).max() < 2e-3
+
+
+def test_a_stopped_arm_whose_joint_states_end_is_left_to_its_drives() -> None:
+    """The model does not know what hangs at it: by that alone it would sink for as long as it is held."""
+    loop = ArmLoop(payload=0.5)
+    loop.released()
+    loop.joints = silent
+    loop.until(Mode.STOPPED, 2.0)
+    told = loop.run(0.1)
+    assert (told.command, told.mode) == (None, Mode.STOPPED)
+    assert "joints is late" in " ".join(told.reasons)
+    held, loop.joints = loop.torque, lambda record: record
+    first = loop.tick()
+    assert first.command is not None
+    np.testing.assert_allclose(first.command.effort, held, atol=3)
+    assert loop.run(LADDER.persist_s + 0.2).mode == Mode.STOPPED
+    assert loop.tick(reset_requested=True).mode == Mode.NORMAL
+    loop.inside()
+
+
 def silent(record: JointStates) -> None:
     return None
 
@@ -192,7 +225,7 @@ def test_joint_states_that_are_not_those_of_the_arm_stop_it_in_time(
     assert np.abs(loop.truth.velocity).max() < 0.15
     loop.run(LADDER.blind_stop_s)
     loop.joints = lambda record: record
-    assert loop.run(LADDER.persist_s + 0.5).mode == Mode.STOPPED  # latched
+    assert loop.run(LADDER.persist_s + 0.8).mode == Mode.STOPPED  # latched
     assert np.abs(loop.truth.velocity).max() < LADDER.standstill_speed
     assert loop.tick(reset_requested=True).mode == Mode.NORMAL
     loop.inside()

@@ -12,7 +12,7 @@ from tidegate.attack.episode import SENSORS
 from tidegate.errors import SettingsError
 from tidegate.evaluation.campaign import parse_seeds
 from tidegate.evaluation.rollout import DRIVERS
-from tidegate.security.parse import read_yaml
+from tidegate.settings.document import read_document
 from tidegate.settings.schema import build, mapping, setting
 from tidegate.share import share_path
 
@@ -78,14 +78,7 @@ class Plan:
         Raises:
             SettingsError: it cannot be read, or says what no plan can; SceneError: no seeds.
         """
-        try:
-            values = dict(mapping(read_yaml(path), "the document", str(path)))
-        except OSError as error:
-            raise SettingsError(f"{path}: cannot be read ({error.strerror or error})") from error
-        except SettingsError:
-            raise
-        except ValueError as error:
-            raise SettingsError(f"{path}: is no YAML: {error}") from error
+        values = read_document(path)
         if (told := values.pop("tidegate_campaign", None)) != FORMAT:
             raise SettingsError(f"{path}: 'tidegate_campaign' is {told!r}; it must be {FORMAT}")
         made = {

@@ -15,7 +15,8 @@ import yaml
 
 from tidegate.curation.rules import Rules
 from tidegate.errors import SettingsError
-from tidegate.security.parse import read_bounded, read_yaml
+from tidegate.security.parse import read_bounded
+from tidegate.settings.document import read_document
 from tidegate.settings.schema import build, mapping
 
 FORMAT = 1
@@ -110,14 +111,7 @@ class Plan:
         Raises:
             SettingsError: it cannot be read, is no plan, or tells of a window what no plan can.
         """
-        try:
-            values = mapping(read_yaml(path, largest=LARGEST), "the document", str(path))
-        except OSError as error:
-            raise SettingsError(f"{path}: cannot be read ({error.strerror or error})") from error
-        except SettingsError:
-            raise
-        except ValueError as error:
-            raise SettingsError(f"{path}: is no YAML: {error}") from error
+        values = read_document(path, LARGEST)
         if values.get("tidegate_plan") != FORMAT:
             raise SettingsError(f"{path}: 'tidegate_plan' is {values.get('tidegate_plan')!r}; it must be {FORMAT}")
         rules: Rules = build(Rules, mapping(values.get("rules", {}), "rules", str(path)), str(path), "rules.")

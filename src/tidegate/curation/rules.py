@@ -6,9 +6,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from tidegate.errors import SettingsError
-from tidegate.security.parse import read_yaml
-from tidegate.settings.schema import build, mapping, setting
+from tidegate.settings.document import read_document
+from tidegate.settings.schema import build, setting
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,11 +42,5 @@ def load_rules(path: Path | None = None) -> Rules:
     """
     if path is None:
         return Rules()
-    try:
-        values = read_yaml(path)
-    except OSError as error:
-        raise SettingsError(f"{path}: cannot be read ({error.strerror or error})") from error
-    except ValueError as error:
-        raise SettingsError(f"{path}: is no YAML: {error}") from error
-    made: Rules = build(Rules, mapping(values or {}, "rules", str(path)), str(path))
+    made: Rules = build(Rules, read_document(path), str(path))
     return made

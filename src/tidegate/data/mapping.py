@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from tidegate.errors import DataError, SettingsError
-from tidegate.security.parse import read_yaml
+from tidegate.settings.document import read_document
 from tidegate.settings.schema import build, mapping, named, setting
 
 CHANNELS = {
@@ -107,16 +107,7 @@ def load_map(path: Path | None = None, rules: Iterable[str] = ()) -> DataMap:
     Raises:
         SettingsError: no such file, no YAML, or a value that is refused.
     """
-    values: dict[str, Any] = {}
-    if path is not None:
-        try:
-            values = dict(mapping(read_yaml(path) or {}, "the document", str(path)))
-        except OSError as error:
-            raise SettingsError(f"{path}: cannot be read ({error.strerror or error})") from error
-        except ValueError as error:
-            raise SettingsError(
-                str(error) if isinstance(error, SettingsError) else f"{path}: is no YAML: {error}"
-            ) from error
+    values = {} if path is None else read_document(path)
     made: DataMap = build(DataMap, values, str(path))
     changed: dict[str, Any] = {}
     for rule in rules:

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from tidegate.errors import SettingsError
-from tidegate.security.parse import read_yaml
+from tidegate.settings.document import read_document
 from tidegate.settings.schema import build, mapping, setting
 
 TEST_SEEDS = range(1000, 1100)
@@ -197,15 +197,8 @@ def load_recipe(path: str | Path | None = None, rules: Iterable[str] = ()) -> Re
     Raises:
         SettingsError: no such file, no YAML, or a value that is refused.
     """
-    values: Any = {}
-    if path is not None:
-        try:
-            values = read_yaml(Path(path)) or {}
-        except OSError as error:
-            raise SettingsError(f"{path}: cannot be read ({error.strerror or error})") from error
-        except ValueError as error:
-            raise SettingsError(f"{path}: is no YAML: {error}") from error
-    made: Recipe = build(Recipe, mapping(values, "recipe", str(path)), str(path))
+    values = {} if path is None else read_document(Path(path))
+    made: Recipe = build(Recipe, values, str(path))
     for rule in rules:
         made = _changed(made, rule)
     return made.check()

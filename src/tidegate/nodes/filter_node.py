@@ -37,6 +37,8 @@ BLIND_S = 1.0
 """Going down with nobody to tell the time or the speed, the brakes are brought on for this long: at their rate they are
 on after it."""
 BRAKE_POLL_S = 0.0005
+OVERDUE = 1.1
+"""Periods from one call of the timer to the next, above which that one is late."""
 FLUSH_S = 0.5
 DIAGNOSTICS_S = 1.0
 
@@ -119,7 +121,7 @@ class FilterNode(StackNode[AnySettings]):
         self._solver = SolverStatus()
         self._begun: int | None = None
         self._told = self._heard_at = 0.0
-        self._ticked = 0
+        self._ticked = self._fired = 0
         for topic in self.HEARS:
             self.listen(topic, self._heard)
         self._latched_heard = False
@@ -210,8 +212,13 @@ class FilterNode(StackNode[AnySettings]):
         self._tick(Instant(stamp, stamp))
 
     def _timer_fired(self) -> None:
-        """A call that was queued when the timer went comes all the same."""
+        """A call that was queued when the timer went comes all the same. After one that is late the timer begins anew:
+        each tick may change torques by what the actuators do in a whole period, so that none may follow sooner."""
         if self._running:
+            fired = time.monotonic_ns()
+            if fired - self._fired > OVERDUE * self._period:
+                self._timer.reset()
+            self._fired = fired
             self._tick_now()
 
     def _tick_now(self) -> None:
@@ -276,7 +283,8 @@ class FilterNode(StackNode[AnySettings]):
             begun = self._ticked if begun is None else begun
             if seconds(self._ticked - begun) > STOP_TIME_S:
                 break
-            time.sleep(BRAKE_POLL_S if self._lock_step or self._on_clock else 1 / self.settings.safety.rate_hz)
+            paced = not (self._lock_step or self._on_clock)
+            time.sleep(max(now + self._period / 1e9 - time.monotonic(), BRAKE_POLL_S) if paced else BRAKE_POLL_S)
         if self.asking() or self._mode not in (None, Mode.STOPPED):
             self._brake_blind()
         if self._mode != Mode.STOPPED:

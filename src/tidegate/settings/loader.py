@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from tidegate.errors import SettingsError
-from tidegate.security.parse import read_yaml
+from tidegate.settings.document import read_document
 from tidegate.settings.evaluation import EvaluationSettings
 from tidegate.settings.joystick import JoystickSettings
 from tidegate.settings.perception import PerceptionSettings
@@ -110,13 +110,7 @@ def read_parameters(path: Path) -> dict[str, Any]:
         SettingsError: no such file, no YAML or no ``/**`` section.
     """
     try:
-        document = read_yaml(path)
-    except OSError as error:
-        raise SettingsError(f"{path}: cannot be read ({error.strerror or error})") from error
-    except ValueError as error:
-        raise SettingsError(f"{path}: is no YAML: {error}") from error
-    try:
-        values = document["/**"]["ros__parameters"]
+        values = read_document(path)["/**"]["ros__parameters"]
     except (KeyError, TypeError) as error:
         raise SettingsError(f"{path}: has no '/**: ros__parameters:' section") from error
     return dict(mapping(values or {}, "ros__parameters", str(path)))

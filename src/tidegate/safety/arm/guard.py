@@ -11,7 +11,7 @@ import numpy as np
 from tidegate.records import Floats
 from tidegate.robot.arm import Arm
 from tidegate.robot.dynamics import Dynamics
-from tidegate.safety.arm.backup import ArmBackup
+from tidegate.safety.arm.backup import ArmBackup, Stand
 from tidegate.safety.arm.barrier import ArmState
 from tidegate.safety.arm.filter import ArmFilter, ArmFiltered
 from tidegate.safety.arm.promises import check_promises
@@ -40,7 +40,8 @@ class ArmGuard:
         self.arm = Arm.from_settings(settings)
         self.dynamics = Dynamics(self.arm)
         check_promises(self.arm, settings.safety.motion.samples)
-        self.filter, self._backup = ArmFilter(self.arm, disable=disable), ArmBackup(self.arm)
+        self.filter = ArmFilter(self.arm, disable=disable)
+        self._backup, self._stand = ArmBackup(self.arm), Stand(self.arm)
         self._place = self._zeros = self.acceleration = np.zeros(len(self.arm.effort))
         self._period = 1.0 / settings.safety.rate_hz
         step = self.arm.effort_rate * self._period
@@ -61,6 +62,7 @@ class ArmGuard:
         self._place, self.limiter.last = place, np.clip(applied, -self.arm.effort, self.arm.effort)
         self.limiter.hold(self.dynamics.gravity(place))
         self.acceleration = self._zeros
+        self._stand.leave()
 
     def state(self, position: Floats, velocity: Floats) -> ArmState:
         """What the barriers know at ``position`` (N,) [rad] and ``velocity`` (N,) [rad/s]."""
@@ -83,7 +85,11 @@ class ArmGuard:
             return ArmFiltered(self.limiter(None), (), "", False)
         self._place = place
         state = self.state(place, speed)
-        told = self.filter(state, self._backup(state) if wish is None else wish)
+        if wish is None:
+            told = self.filter(state, self._backup(state, self._stand(state)))
+        else:
+            self._stand.leave()
+            told = self.filter(state, wish)
         if not math.isfinite(told.torque.dot(told.torque)):
             self.limiter.hold(self.dynamics.gravity(place))
         torque, solved = self.limiter(told.torque), told.solved and wish is not None
@@ -98,7 +104,7 @@ class ArmGuard:
         """Torques (N,) [N·m] of the backup without the filter, for when that is at fault."""
         state = self.state(position, velocity)
         self.limiter.hold(state.motion.bias)
-        return self.limiter(self._backup(state))
+        return self.limiter(self._backup(state, self._stand(state)))
 
     def _numbers(self, given: Any) -> Floats | None:
         """``given`` as (N,) finite numbers, None where it is not that."""

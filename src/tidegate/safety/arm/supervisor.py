@@ -26,6 +26,8 @@ class ArmSupervisor:
 
     Where the arm is: as the newest joint states say, moved on by the model over their age. While none come, or they are
     not believed, the model alone tells it, with the torques that were sent: so a moving arm is braked all the same.
+    STOPPED, after ``blind_stop_s`` of it, nothing is sent: by a model alone the arm sinks under what the model does not
+    know, and drives that hear nothing hold it by their own encoders.
 
     A deterministic function of the sequence of inputs; ``tick`` never raises. It starts STOPPED and waits for a reset.
 
@@ -57,7 +59,7 @@ class ArmSupervisor:
         self._place: Place | None = None
         self._seen: object = None
         self._believed = False
-        self._standing = 0.0
+        self._standing = self._blind = 0.0
         self._now: int | None = None
 
     def tick(self, inputs: ArmInputs) -> ArmTick:
@@ -98,6 +100,8 @@ class ArmSupervisor:
         mode, reasons = self.rung.mode, self.rung.reasons
         if mode == Mode.STOPPED:  # what stands against a reset now
             reasons += tuple(why for why in faults + nominal if why not in reasons)
+            if self._blind > self._ladder.blind_stop_s:
+                self._place = None
         if self._place is None:
             return ArmTick(now, None, mode, self._no_wish, (), "", reasons, ages=watchdog.ages())
         wanted = self._no_wish
@@ -127,6 +131,7 @@ class ArmSupervisor:
         if place is not None and self._believed and not believed and self._judge.lie is not None:
             place = place._replace(velocity=place.velocity + self._judge.lie)
         self._seen, self._believed = record, believed
+        self._blind = 0.0 if believed else self._blind + step
         if taken:
             place, since = Place.of(record, self._names), seconds(self._watchdog.age("joints"))
         if place is None:
