@@ -117,7 +117,7 @@ class Stamp(ArmAdversary):
     def __init__(self, arm: Arm, dynamics: Dynamics, rng: np.random.Generator, plan: tuple[float, ...] = ()) -> None:
         super().__init__(arm, dynamics, rng, plan)
         self._push = -10 * arm.settings.safety.surface.force_max * surface_normal(arm.settings)
-        self._down, self._up = rng.uniform(0.1, 0.5), rng.uniform(0.02, 0.2)
+        self._down, self._up = rng.uniform(0.4, 1.0), rng.uniform(0.02, 0.1)
 
     def wish(self, now: float, position: Floats, velocity: Floats) -> Floats | None:
         motion = self.dynamics(position, velocity)
