@@ -24,13 +24,13 @@ from tidegate.share import share_path
 
 ARM, CAR = str(share_path("config/arm.yaml")), str(share_path("config/car.yaml"))
 WIDTH = 80
-FEW = ("--scenes", "surface", "--adversaries", "stamp", "--seeds", "5000", "--seconds", "1", "--processes", "1")
+FEW = ("--scenes", "surface", "--adversaries", "press", "--seeds", "5002", "--seconds", "1", "--processes", "1")
 
 
 def typed(*words: str) -> str:
     """What the command writes when it succeeds."""
     app = typer.Typer()
-    app.command()(attack)
+    app.command("attack")(attack)
     result = CliRunner().invoke(app, list(words), env={"COLUMNS": str(WIDTH)})
     if result.exception is not None and not isinstance(result.exception, SystemExit):
         raise result.exception
@@ -51,6 +51,16 @@ def test_an_arm_is_attacked_by_its_settings_and_not_again(tmp_path: Path) -> Non
     assert typed(*words).splitlines()[1:] == written.splitlines()[1:]  # but for the bar
     assert (tmp_path / OUTCOMES).read_bytes() == kept
     assert json.loads(kept.splitlines()[1])["episode"]["stiffness"] == 1e5
+
+
+@pytest.mark.slow
+def test_what_a_search_drives_has_a_table_of_its_own(tmp_path: Path) -> None:
+    words = ("--config", ARM, *FEW, "--out", str(tmp_path), "--sensors", "wrong", "--search", "1")
+    said = " ".join(typed(*words).split())
+    assert "12 searched episodes, by turns for the most of position, velocity, power, tool speed, contact force" in said
+    assert "profile, searched 12 0 0 6000" in said
+    assert "0 of 1 episodes broke what is promised" in said
+    assert (tmp_path / OUTCOMES).read_text().count("\n") == 1 + 1 + 12
 
 
 @pytest.mark.parametrize(
