@@ -89,7 +89,7 @@ class FullTorque(ArmAdversary):
 
     def __init__(self, arm: Arm, dynamics: Dynamics, rng: np.random.Generator, plan: tuple[float, ...] = ()) -> None:
         super().__init__(arm, dynamics, rng, plan)
-        self._torque = rng.choice((-1.0, 1.0), len(self.most)) * self.most
+        self._torque: Floats = rng.choice((-1.0, 1.0), len(self.most)) * self.most
 
     def wish(self, now: float, position: Floats, velocity: Floats) -> Floats | None:
         return self._torque
@@ -133,7 +133,8 @@ class Outward(ArmAdversary):
     """Full torque on each joint towards the end of its range that is nearer."""
 
     def wish(self, now: float, position: Floats, velocity: Floats) -> Floats | None:
-        return np.where(2 * position > self.arm.lower + self.arm.upper, 1.0, -1.0) * self.most
+        wish: Floats = np.where(2 * position > self.arm.lower + self.arm.upper, 1.0, -1.0) * self.most
+        return wish
 
 
 @ARM_ADVERSARIES.register("pump")
@@ -146,7 +147,8 @@ class Pump(ArmAdversary):
 
     def wish(self, now: float, position: Floats, velocity: Floats) -> Floats | None:
         side = 1.0 if now % (self._drives + self._brakes) < self._drives else -1.0
-        return side * np.where(velocity > 0, 1.0, -1.0) * self.most
+        wish: Floats = side * np.where(velocity > 0, 1.0, -1.0) * self.most
+        return wish
 
 
 @ARM_ADVERSARIES.register("nan")
