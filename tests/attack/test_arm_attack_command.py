@@ -55,7 +55,7 @@ def test_an_arm_is_attacked_by_its_settings_and_not_again(tmp_path: Path) -> Non
 
 @pytest.mark.slow
 def test_what_a_search_drives_has_a_table_of_its_own(tmp_path: Path) -> None:
-    words = ("--config", ARM, *FEW, "--out", str(tmp_path), "--sensors", "wrong", "--search", "1")
+    words = ("--config", ARM, *FEW, "--out", str(tmp_path), "--sensors", "wrong", "--stiffness", "1e5", "--search", "1")
     said = " ".join(typed(*words).split())
     assert "12 searched episodes, by turns for the most of position, velocity, power, tool speed, contact force" in said
     assert "profile, searched 12 0 0 6000" in said
