@@ -16,7 +16,6 @@ os.environ.setdefault(
 )  # before NumPy: its threads take longer than a matrix of seven joints
 
 import numpy as np
-from arm import SETTINGS
 from common import Aim, add_check, judge, save, table, versions
 
 from tidegate.evaluation.comfort import rms
@@ -26,6 +25,7 @@ from tidegate.safety.arm import ArmGuard
 from tidegate.settings.arm import load_arm_settings
 from tidegate.simulation.arm import ArmRun, ArmTask, ArmTruth, Expert, drive, make_arm_scene
 
+SETTINGS = "config/arm.yaml"
 THERE = 0.01
 """The target is reached where the tool is so near to its place [m]."""
 FIGURES = {
@@ -127,22 +127,33 @@ def aims(figures: dict[str, Any]) -> Iterator[Aim]:
         yield Aim("its arc length less the prediction's", own["arc_length"] - peer["arc_length"], least=0.0)
 
 
+def _spread(values: list[float]) -> str:
+    """Mean, least and most."""
+    return f"{np.mean(values):.3g} ({min(values):.3g} to {max(values):.3g})"
+
+
 def main(arguments: list[str] | None = None) -> None:
-    """The same targets for everybody; the mean of each figure over the seeds."""
+    """The same targets for everybody; of each figure the mean over the seeds, the least and the most."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--who", nargs="+", choices=sorted(WHO), default=sorted(WHO))
     parser.add_argument("--seeds", type=int, nargs="+", default=list(range(900, 904)))
     add_check(parser)
     chosen = parser.parse_args(arguments)
     figures: dict[str, Any] = {"seeds": chosen.seeds, "versions": versions("casadi", "do_mpc", "pin")}
-    columns: dict[str, dict[str, float]] = {}
+    columns: dict[str, list[dict[str, float]]] = {}
     for who, guarded in (run for run in RUNS if run[0] in chosen.who):
         found = [episode(who, seed, guarded=guarded) for seed in chosen.seeds]
         name = f"{who}, {'filtered' if guarded else 'alone'}"
-        columns[name] = {key: float(np.mean([one[0][key] for one in found])) for key in FIGURES}
-        figures[name] = {**columns[name], "changed_by": dict(sum((one[1] for one in found), Counter()))}
+        columns[name] = [one[0] for one in found]
+        means = {key: float(np.mean([one[key] for one in columns[name]])) for key in FIGURES}
+        changed = dict(sum((one[1] for one in found), Counter()))
+        figures[name] = {**means, "changed_by": changed, "by_seed": columns[name]}
+        print(name, columns[name], flush=True)
     print(save("arm_fluidity", figures))
-    rows = [(words, *(f"{column[key]:.4g}" for column in columns.values())) for key, words in FIGURES.items()]
+    rows = [
+        (words, *(_spread([one[key] for one in column]) for column in columns.values()))
+        for key, words in FIGURES.items()
+    ]
     print(table(("", *columns), rows))
     if "expert" in chosen.who:
         judge(aims(figures), chosen.check)

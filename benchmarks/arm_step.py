@@ -15,15 +15,19 @@ os.environ.setdefault(
 )  # before NumPy: its threads take longer than a matrix of seven joints
 
 import numpy as np
-from arm import SETTINGS, SIGNALS, start
 from common import Aim, add_check, in_turns, judge, race, save, timed, versions
 from cvxpy_peer import compiled
 
+from tidegate.attack.arm.adversary import ARM_ADVERSARIES
+from tidegate.attack.arm.conditions import draw_start
 from tidegate.records import Floats
 from tidegate.safety.arm import ArmFilter, ArmGuard, ArmState
 from tidegate.settings.arm import load_arm_settings
 from tidegate.simulation.arm import ArmScene
 
+SETTINGS = "config/arm.yaml"
+WHO = ("bang_bang", "flipped", "full_torque", "press", "wander")
+"""Adversaries whose wishes are numbers, every tick."""
 UNBOUNDED = -1e4
 """A bound that no scaled row reaches; CVXPY's parameters cannot be switched off."""
 SEED = 5000
@@ -40,15 +44,17 @@ class Tick(NamedTuple):
 
 
 def ticks(guard: ArmGuard, seconds: float) -> list[Tick]:
-    """Every tick of one episode of each signal whose wishes are numbers, at rest and at speed in turns."""
+    """Every tick of one episode of each of ``WHO``, from rest and at speed in turns."""
     made: list[Tick] = []
     rate = guard.arm.settings.safety.rate_hz
-    for number, name in enumerate(sorted(SIGNALS.keys() - {"nonsense"})):
+    for number, name in enumerate(WHO):
         rng, scene = np.random.default_rng(SEED + number), ArmScene(guard.arm)
-        position, velocity = start(rng, guard, fast=bool(number % 2))
-        wish, truth = SIGNALS[name](rng, guard), scene.place(position, velocity)
+        start = draw_start(rng, guard, "speed" if number % 2 else "rest")
+        adversary = ARM_ADVERSARIES[name](guard.arm, guard.dynamics, rng)
+        truth = scene.place(start.position, start.velocity)
+        guard.engage(start.position, start.torque)
         for step in range(round(seconds * rate)):
-            asked = np.array(wish(step / rate, truth.position, truth.velocity))
+            asked = np.array(adversary.wish(step / rate, truth.position, truth.velocity))
             last, state = guard.limiter.last, guard.state(truth.position, truth.velocity)
             made.append(Tick(truth.position, truth.velocity, last, asked, state))
             told = guard(truth.position, truth.velocity, asked)

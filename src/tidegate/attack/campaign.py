@@ -19,7 +19,7 @@ from tidegate.attack.outcome import Outcome
 from tidegate.errors import SettingsError
 from tidegate.evaluation.recorder import RUN
 from tidegate.security.manifest import MANIFEST, identity
-from tidegate.settings import load_settings
+from tidegate.settings.kind import load_robot
 from tidegate.workers import as_they_end
 
 OUTCOMES, DRILLS = "attack.jsonl", "drill.jsonl"
@@ -169,7 +169,7 @@ def _differing(line: str, facts: dict[str, str]) -> list[str]:
 
 def shared_facts(settings: str, bundle: str | None = None) -> dict[str, str]:
     """Digests of what every drive depends on: the robot's settings, this package's sources, and the bundle if any."""
-    loaded, package = load_settings(settings), Path(__file__).parents[1]
+    loaded, package = load_robot(settings), Path(__file__).parents[1]
     sources = sorted(path for path in package.rglob("*") if path.suffix in SOURCES)
     code = b"\0".join(part for path in sources for part in (str(path.relative_to(package)).encode(), path.read_bytes()))
     facts = {"settings": _digest(repr(loaded).encode()), "code": _digest(code)}

@@ -7,7 +7,7 @@ import math
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar, Protocol, TypeVar
 
 import numpy as np
 
@@ -23,6 +23,20 @@ FROM_SPEED, LONGEST_S = 6.0, 20.0
 """The profile begins at this speed [m/s]; an episode is no longer than this [s]."""
 WIDTH = 0.5
 """Standard deviation of the first plans around zero; they lie in [−1, 1]."""
+
+
+class Planned(Protocol):
+    """A dataclass of what to drive, with a ``plan`` that can be replaced."""
+
+    __dataclass_fields__: ClassVar[dict[str, Any]]
+
+    @property
+    def seed(self) -> int:
+        """Of the search too."""
+
+
+E = TypeVar("E", bound=Planned)
+R = TypeVar("R")
 
 
 def search_starts(episodes: Sequence[Episode]) -> list[Episode]:
@@ -45,18 +59,41 @@ def search(
     processes: int = 2,
     heard: Callable[[Outcome], None] = lambda one: None,
 ) -> list[Outcome]:
-    """Minimise ``Outcome.margin`` from each of the ``starts``, all at once.
+    """Minimise ``Outcome.margin`` from each of the ``starts``, as ``minimise``, in a campaign in ``folder``.
 
-    Each round is a batch of ordinary episodes of a campaign in ``folder``, so a search goes on where it stopped.
+    Raises:
+        DependencyError: ``cma`` is absent; SettingsError: as ``run_attack``.
+    """
+
+    def drive(batch: list[Episode]) -> list[Outcome]:
+        return run_attack(batch, folder, processes, heard)
+
+    return minimise(starts, rounds, 2 * Profile.SEGMENTS, drive, lambda index, outcome: outcome.margin)
+
+
+def minimise(
+    starts: Sequence[E],
+    rounds: int,
+    size: int,
+    drive: Callable[[list[E]], list[R]],
+    margin: Callable[[int, R], float],
+) -> list[R]:
+    """Search for the plan of ``size`` numbers with the least ``margin``, from each of the ``starts``, all at once.
+
+    Each round is a batch of ordinary episodes, so a search goes on where its campaign stopped.
+
+    Args:
+        drive: what comes of a batch, in its order.
+        margin: of a result, by the number of its start.
 
     Returns:
         of every episode that was driven.
 
     Raises:
-        DependencyError: ``cma`` is absent; SettingsError: as ``run_attack``.
+        DependencyError: ``cma`` is absent.
     """
-    strategies = [_strategy(start.seed) for start in starts]
-    driven: list[Outcome] = []
+    strategies = [_strategy(start.seed, size) for start in starts]
+    driven: list[R] = []
     for _ in range(rounds):
         asked = [strategy.ask() for strategy in strategies]
         batch = [
@@ -64,15 +101,15 @@ def search(
             for start, plans in zip(starts, asked, strict=True)
             for plan in plans
         ]
-        outcomes = iter(run_attack(batch, folder, processes, heard))
-        for strategy, plans in zip(strategies, asked, strict=True):
+        outcomes = iter(drive(batch))
+        for index, (strategy, plans) in enumerate(zip(strategies, asked, strict=True)):
             mine = [next(outcomes) for _ in plans]
-            strategy.tell(plans, [outcome.margin for outcome in mine])
+            strategy.tell(plans, [margin(index, outcome) for outcome in mine])
             driven += mine
     return driven
 
 
-def _strategy(seed: int) -> Any:
+def _strategy(seed: int, size: int) -> Any:
     try:
         import cma
     except ImportError as error:
@@ -85,4 +122,4 @@ def _strategy(seed: int) -> Any:
         "randn": lambda *shape: rng.standard_normal(shape),
         "verbose": -9,
     }
-    return cma.CMAEvolutionStrategy(np.zeros(2 * Profile.SEGMENTS), WIDTH, options)
+    return cma.CMAEvolutionStrategy(np.zeros(size), WIDTH, options)

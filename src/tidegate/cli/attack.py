@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Mapping
 from itertools import product
 from pathlib import Path
 from typing import Annotated
@@ -21,27 +21,36 @@ from tidegate.attack.outcome import Outcome
 from tidegate.attack.search import POPULATION, search_starts
 from tidegate.attack.search import search as search_worst
 from tidegate.bundle import Bundle
-from tidegate.cli.common import campaign_bar, names
+from tidegate.cli.common import campaign_bar, known, names
 from tidegate.errors import SettingsError
 from tidegate.evaluation.campaign import parse_seeds
 from tidegate.evaluation.rollout import Task, check_task
 from tidegate.settings import load_settings
+from tidegate.settings.kind import Kind, robot_kind
 from tidegate.share import share_path
 
+FROM_SPEED, LONGEST_S = "0,5,10", 40.0
 SCENES = "road,traffic,truck,camera_lost,lead_brakes,cut_in,truck_standing,oncoming_drift"
 
 
 def attack(
-    scenes: Annotated[str, typer.Option(help="where to drive, by comma")] = SCENES,
-    adversaries: Annotated[str, typer.Option(help=f"who asks, by comma: {', '.join(ADVERSARIES)}; empty = all")] = "",
+    scenes: Annotated[
+        str, typer.Option(help="where to drive, by comma; an arm starts at rest, at speed, at the surface; empty = all")
+    ] = "",
+    adversaries: Annotated[
+        str, typer.Option(help=f"who asks, by comma: a car's are {', '.join(ADVERSARIES)}; empty = all")
+    ] = "",
     seeds: Annotated[str, typer.Option(help="5000:5010 (the end excluded), 7 or 1,5,9")] = "5000:5003",
-    sensors: Annotated[str, typer.Option(help="exact, wrong or failing; several by comma take turns by seed")] = (
-        ",".join(SENSORS)
-    ),
-    seconds: Annotated[float, typer.Option(min=1, help="longest episode [s]")] = 40.0,
+    sensors: Annotated[
+        str, typer.Option(help="exact, wrong, a car's failing; several by comma take turns by seed; empty = all")
+    ] = "",
+    seconds: Annotated[float | None, typer.Option(min=1, help="longest episode [s]; default 40, of an arm 2")] = None,
     from_speed: Annotated[
-        str, typer.Option(help="a good driver drives until this speed [m/s]; several by comma take turns by seed")
-    ] = "0,5,10",
+        str,
+        typer.Option(
+            help="a good driver drives until this speed [m/s]; several by comma take turns by seed; default 0,5,10"
+        ),
+    ] = "",
     camera: Annotated[int, typer.Option(min=0, help="so many of the episodes again with camera and network")] = 0,
     search: Annotated[int, typer.Option(min=0, help="rounds of a search for the worst, per scene and seed")] = 0,
     worst: Annotated[int, typer.Option(min=0, help="keep bags of so many with the least margin, and of all harm")] = 0,
@@ -51,23 +60,38 @@ def attack(
     ),
     processes: Annotated[int, typer.Option(min=1, help="drives at a time")] = 2,
     bundle: Annotated[Path | None, typer.Option(help="model that sees for --camera; default models/car-ltc19")] = None,
-    config: Annotated[Path | None, typer.Option(help="robot's settings")] = None,
+    config: Annotated[Path | None, typer.Option(help="robot's settings; default config/car.yaml")] = None,
+    stiffness: Annotated[
+        str, typer.Option(help="of an arm's surface, at most [N/m], as its filter is told; several take turns by seed")
+    ] = "",
+    overload: Annotated[float, typer.Option(min=0, help="kg at an arm's tool that its filter is not told of")] = 0.0,
 ) -> None:
     """Let adversaries drive, on estimates and sensors as wrong as their bounds allow, and count what they break."""
     path, model = config or share_path("config/car.yaml"), bundle or share_path("models/car-ltc19")
+    if robot_kind(path) == "arm":
+        _refuse(path, "arm", {"--from-speed": from_speed, "--camera": camera, "--worst": worst, "--bundle": bundle})
+        from tidegate.cli.attack_arm import ArmCampaign, attack_arm  # which needs Pinocchio
+
+        campaign = ArmCampaign(
+            str(path), scenes, adversaries, parse_seeds(seeds), sensors, seconds, stiffness, overload, names(disable)
+        )
+        attack_arm(campaign, search, out, processes)
+        return
+    _refuse(path, "car", {"--stiffness": stiffness, "--overload": overload})
     Bundle.load(model, load_settings(path).vehicle.name)
-    speeds = _speeds(from_speed)
-    chosen = _known(adversaries, ADVERSARIES, "adversary")
-    turns = _known(sensors, SENSORS, "kind of sensors")
-    numbers = parse_seeds(seeds)
-    for scene in names(scenes):
+    speeds = _speeds(from_speed or FROM_SPEED)
+    chosen = known(adversaries, ADVERSARIES, "adversary")
+    turns = known(sensors, SENSORS, "kind of sensors")
+    numbers, places = parse_seeds(seeds), names(scenes or SCENES)
+    for scene in places:
         check_task(Task(str(path), str(model), scene, numbers[0], driver="expert", disable=names(disable)))
 
     def episode(seed: int, scene: str, adversary: str) -> Episode:
         turn, speed = turns[seed % len(turns)], speeds[seed // len(turns) % len(speeds)]
-        return Episode(str(path), str(model), scene, seed, adversary, turn, seconds, speed, disable=names(disable))
+        longest = seconds or LONGEST_S
+        return Episode(str(path), str(model), scene, seed, adversary, turn, longest, speed, disable=names(disable))
 
-    episodes = [episode(*one) for one in product(numbers, names(scenes), chosen)]
+    episodes = [episode(*one) for one in product(numbers, places, chosen)]
     episodes += with_camera(episodes, camera)
     starts = search_starts(episodes)
     console = Console()
@@ -100,12 +124,15 @@ def _speeds(text: str) -> tuple[float, ...]:
     return speeds
 
 
-def _known(text: str, known: Iterable[str], kind: str) -> tuple[str, ...]:
-    chosen, allowed = names(text) or tuple(known), list(known)
-    for name in chosen:
-        if name not in allowed:
-            raise SettingsError(f"no {kind} '{name}'; known: {', '.join(allowed)}")
-    return chosen
+def _refuse(file: Path, kind: Kind, given: Mapping[str, object]) -> None:
+    """Refuse options that are for the other kind of robot.
+
+    Raises:
+        SettingsError: naming the first that is given.
+    """
+    name = next((name for name, value in given.items() if value), "")
+    if name:
+        raise SettingsError(f"{file}: describes {'an arm' if kind == 'arm' else 'a car'}, which has no {name}")
 
 
 def _sum_up(console: Console, outcomes: list[Outcome]) -> None:

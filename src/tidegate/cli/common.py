@@ -7,6 +7,7 @@ import errno
 import json
 import math
 import os
+from collections.abc import Iterable
 from enum import Enum
 from pathlib import Path
 from typing import Annotated, Any
@@ -27,6 +28,20 @@ Remap = Annotated[
 def names(text: str) -> tuple[str, ...]:
     """The words of an option that takes several, by comma."""
     return tuple(word.strip() for word in text.split(",") if word.strip())
+
+
+def known(text: str, allowed: Iterable[str], kind: str) -> tuple[str, ...]:
+    """The words of an option that names some of what is ``allowed``; all of it where it is empty.
+
+    Raises:
+        SettingsError: one is not allowed; ``kind`` says of what.
+    """
+    every = list(allowed)
+    chosen = names(text) or tuple(every)
+    for name in chosen:
+        if name not in every:
+            raise SettingsError(f"no {kind} '{name}'; known: {', '.join(every)}")
+    return chosen
 
 
 def known_namespace(text: str) -> str:
