@@ -55,6 +55,13 @@ def test_the_expert_does_a_scene_within_all_limits_and_the_file_says_so(
     assert total["score"]["tracking_rms_m"]["most"] == run["score"]["tracking_rms_m"]
 
 
+def test_wishes_at_a_cameras_rate_do_the_scene_too_by_the_robots_own_model() -> None:
+    result = run_episode(replace(EPISODE, driver="teacher", filtered=False))
+    assert result.completed
+    assert result.score["tracking_rms_m"] < 0.003
+    assert (result.limit_violations, result.worst_limit) == (0, "")
+
+
 def test_an_episode_that_is_broken_off_before_errors_count_is_not_done(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -139,7 +146,11 @@ def test_each_limit_is_measured_as_a_share_of_itself() -> None:
     ("change", "kind", "said"),
     [
         ({"scene": "raech"}, SceneError, "'raech'; known: hand_over, press, reach, wipe"),
-        ({"driver": "bundle"}, SettingsError, "driver is 'bundle'; .*arm.yaml describes an arm.* it must be expert"),
+        (
+            {"driver": "bundle"},
+            SettingsError,
+            "driver is 'bundle'; .* an arm.* it must be expert or teacher",
+        ),
         ({"disable": ("lane",)}, SettingsError, "cannot disable 'lane'; an arm's parts are acceleration"),
     ],
 )

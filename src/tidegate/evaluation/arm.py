@@ -16,22 +16,20 @@ from typing import Any
 import numpy as np
 
 from tidegate.errors import SettingsError
+from tidegate.evaluation.arm_drivers import DRIVERS
 from tidegate.evaluation.arm_excess import ROUNDING, limit_excess
 from tidegate.evaluation.campaign import EVALUATION
 from tidegate.evaluation.metrics import rises
 from tidegate.safety.arm import ArmGuard, arm_barriers
 from tidegate.settings.arm import load_arm_settings
-from tidegate.simulation.arm import ArmRun, ArmTask, Expert, drive, make_arm_scene
+from tidegate.simulation.arm import ArmRun, ArmTask, drive, make_arm_scene
 from tidegate.workers import as_they_end
-
-DRIVERS = ("expert",)
-"""Who may ask for torques: the scene's expert, who sees the truth."""
 
 
 @dataclass(frozen=True, slots=True)
 class ArmEpisode:
     """What to do, for ``longest_s`` [s] at most; the settings' path is text so that it travels to another process.
-    ``disable`` names barriers."""
+    ``driver`` is one of ``arm_drivers.DRIVERS``, ``disable`` names barriers."""
 
     settings: str
     scene: str
@@ -101,7 +99,7 @@ def run_episode(episode: ArmEpisode) -> ArmResult:
     began = time.perf_counter()
     scene = make_arm_scene(episode.scene, load_arm_settings(episode.settings), episode.seed)
     guard = ArmGuard(scene.settings, disable=frozenset(episode.disable)) if episode.filtered else None
-    run = drive(scene, Expert(scene).act, guard, min(scene.seconds, episode.longest_s))
+    run = drive(scene, DRIVERS[episode.driver](scene), guard, min(scene.seconds, episode.longest_s))
     return judge(scene, run, time.perf_counter() - began)
 
 
