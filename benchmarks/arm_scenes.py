@@ -40,13 +40,12 @@ def episode(name: str, seed: int) -> tuple[dict[str, float], dict[str, float], C
 
 def aims(figures: dict[str, Any]) -> Iterator[Aim]:
     """Each scene is done, and no limit is exceeded."""
-    scenes = figures["scenes"]
-    yield Aim("reach: tracking error, rms [m]", scenes["reach"]["tracking_rms_m"]["most"], most=0.005)
-    yield Aim("press: error of the force, rms share", scenes["press"]["force_share"]["most"], most=0.1)
-    yield Aim("wipe: spots wiped", scenes["wipe"]["coverage"]["least"], least=0.95)
-    yield Aim("wipe: error of the force, rms share", scenes["wipe"]["force_share"]["most"], most=0.1)
-    yield Aim("hand_over: least distance [m]", scenes["hand_over"]["distance_least_m"]["least"], least=0.02)
-    yield Aim("hand_over: handed over after [s]", scenes["hand_over"]["handed_over_s"]["most"], most=4.0)
+    for scene, scores in figures["scenes"].items():
+        for name, least, most in ARM_SCENES[scene].passing:
+            if math.isfinite(least):
+                yield Aim(f"{scene}: {name}", scores[name]["least"], least=least)
+            if math.isfinite(most):
+                yield Aim(f"{scene}: {name}", scores[name]["most"], most=most)
     for name, unit in QUANTITIES.items():
         yield Aim(f"worst excess of {name} [{unit}]", figures["excess"][name], most=1e-6)
 

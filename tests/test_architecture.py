@@ -139,8 +139,9 @@ def test_foreign_packages_have_one_home(path: Path) -> None:
 
 @pytest.mark.parametrize("path", MODULES, ids=lambda path: str(path.relative_to(ROOT)))
 def test_nothing_of_the_car_imports_the_arms_dynamics(path: Path) -> None:
-    """But for the node and the attack that are chosen by an arm's settings."""
-    if not str(path.relative_to(ROOT)).startswith(("safety/arm/", "attack/arm/", "nodes/arm_safety_node.py")):
+    """But for what is chosen by an arm's settings."""
+    arms = ("safety/arm/", "attack/arm/", "nodes/arm_safety_node.py", "evaluation/arm", "robot/tool_law.py")
+    if not str(path.relative_to(ROOT)).startswith(arms):
         assert not any(name.startswith(("tidegate.robot.dynamics", "tidegate.safety.arm")) for name in imports(path))
 
 

@@ -7,7 +7,7 @@ import errno
 import json
 import math
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from enum import Enum
 from pathlib import Path
 from typing import Annotated, Any
@@ -53,6 +53,17 @@ def known_namespace(text: str) -> str:
     if not NAMESPACE.fullmatch("/".join(("", *filter(None, text.split("/"))))):
         raise SettingsError(f"--namespace is '{text}'; it must be letters, digits and _ between slashes")
     return text
+
+
+def refuse_for_arm(file: Path, asked: Mapping[str, object]) -> None:
+    """Refuse options that there are not for an arm.
+
+    Raises:
+        SettingsError: naming the first that is asked for.
+    """
+    given = next((name for name, value in asked.items() if value), "")
+    if given:
+        raise SettingsError(f"{file}: describes an arm, for which there is no {given} yet; leave it out")
 
 
 def check_folder(path: Path) -> None:

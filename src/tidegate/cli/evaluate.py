@@ -12,13 +12,14 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from tidegate.cli.common import campaign_bar, check_folder, names
+from tidegate.cli.common import campaign_bar, check_folder, names, refuse_for_arm
 from tidegate.errors import SettingsError
 from tidegate.evaluation.campaign import paced, parse_seeds, run_campaign, write_evaluation
 from tidegate.evaluation.metrics import Run
 from tidegate.evaluation.rollout import DRIVERS, Task, check_task
 from tidegate.evaluation.simulators import EMBEDDED
 from tidegate.safety.supervisor import PARTS
+from tidegate.settings.kind import robot_kind
 from tidegate.share import share_path
 
 MODEL = "models/car-ltc19"
@@ -27,8 +28,12 @@ MODEL = "models/car-ltc19"
 def evaluate(
     bundle: Annotated[Path | None, typer.Option(help="model to drive with; default models/car-ltc19")] = None,
     scene: Annotated[
-        str, typer.Option(help="road, traffic, truck, truck_whiteout, camera_lost or another scene")
-    ] = "road",
+        str,
+        typer.Option(
+            help="a car's: road (default), traffic, truck, truck_whiteout, camera_lost or another; an arm's: reach "
+            "(default), press, wipe, hand_over or another"
+        ),
+    ] = "",
     seeds: Annotated[str, typer.Option(help="1000:1020 (the end excluded), 7 or 1,5,9")] = "1000:1020",
     safety_filter: Annotated[str, typer.Option("--filter", help="on, or off to drive without it")] = "on",
     disable: Annotated[str, typer.Option(help=f"parts to switch off, by comma: {', '.join(PARTS)}, or a barrier")] = "",
@@ -44,6 +49,14 @@ def evaluate(
     if safety_filter not in ("on", "off"):
         raise SettingsError(f"--filter is '{safety_filter}'; it must be on or off")
     path = config or share_path("config/car.yaml")
+    if robot_kind(path) == "arm":
+        refuse_for_arm(path, {"--bundle": bundle, "--record": record, "--simulator": simulator != EMBEDDED})
+        from tidegate.cli.evaluate_arm import evaluate_arm  # it loads the arm's dynamics, which a car has not
+
+        on, off = safety_filter == "on", names(disable)
+        evaluate_arm(str(path), scene or "reach", parse_seeds(seeds), driver, on, off, seconds, out, processes)
+        return
+    scene = scene or "road"
     model = bundle or (share_path(MODEL) if driver == "bundle" else Path(MODEL))
     tasks = [
         Task(

@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated
 
@@ -13,8 +12,7 @@ from rich.console import Console
 from rich.markup import escape
 
 from tidegate.bag import folder_named
-from tidegate.cli.common import known_namespace, names
-from tidegate.errors import SettingsError
+from tidegate.cli.common import known_namespace, names, refuse_for_arm
 from tidegate.nodes.bringup import GraphOptions, robot_file
 from tidegate.nodes.run_graph import RunSummary, Status, run_graph
 from tidegate.settings.kind import Kind, robot_kind
@@ -81,17 +79,6 @@ def said(status: Status) -> str:
         else f"  {status.distance:5.0f} of {status.goal:.0f} m  {status.speed:4.1f} m/s"
     )
     return f"{status.elapsed:5.1f} s  {mode}{way}"
-
-
-def refuse_for_arm(file: Path, asked: Mapping[str, object]) -> None:
-    """Refuse options that an arm's graph does not have.
-
-    Raises:
-        SettingsError: naming the first that is asked for.
-    """
-    given = next((name for name, value in asked.items() if value), "")
-    if given:
-        raise SettingsError(f"{file}: describes an arm, whose graph has no {given} yet; leave it out")
 
 
 def result(summary: RunSummary, kind: Kind = "car") -> str:

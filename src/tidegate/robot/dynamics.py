@@ -38,6 +38,15 @@ class Motion(NamedTuple):
     velocity: Floats
 
 
+class Turning(NamedTuple):
+    """How the tool is turned and turns: its ``axes`` x, y, z as columns (3, 3); ω = J q̇ with ``jacobian`` (3, N) in
+    ``base_link``'s axes, ω̇ = J q̈ + ``drift`` (3,) [rad/s²]."""
+
+    axes: Floats
+    jacobian: Floats
+    drift: Floats
+
+
 class Dynamics:
     """Equations of motion of an arm whose base stands still, gravity along −z of ``base_link``.
 
@@ -82,6 +91,14 @@ class Dynamics:
         jacobian = pinocchio.getFrameJacobian(model, data, self._tool, axes)[:3].copy()
         drift = pinocchio.getFrameClassicalAcceleration(model, data, self._tool, axes).linear.copy()
         return Motion(mass, inverse, bias, jacobian, drift, place, jacobian.dot(velocity))
+
+    def turning(self) -> Turning:
+        """The tool's direction at the state of the last call."""
+        model, data, axes = self._model, self._data, pinocchio.ReferenceFrame.LOCAL_WORLD_ALIGNED
+        turned = data.oMf[self._tool].rotation.copy()
+        jacobian = pinocchio.getFrameJacobian(model, data, self._tool, axes)[3:].copy()
+        drift = pinocchio.getFrameClassicalAcceleration(model, data, self._tool, axes).angular.copy()
+        return Turning(turned, jacobian, drift)
 
     def gravity(self, position: Floats) -> Floats:
         """Torques (N,) [N·m] that hold the arm where it is."""

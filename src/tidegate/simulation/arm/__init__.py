@@ -7,7 +7,7 @@ from tidegate.simulation.arm import reach as _reach
 from tidegate.simulation.arm import wipe as _wipe
 from tidegate.simulation.arm.episode import ArmRun, drive
 from tidegate.simulation.arm.expert import Expert
-from tidegate.simulation.arm.task import ARM_SCENES, ArmTask, Goal, Nearest, make_arm_scene
+from tidegate.simulation.arm.task import ARM_SCENES, ArmTask, Bound, Goal, Nearest, make_arm_scene
 from tidegate.simulation.arm.world import ArmScene, ArmTruth
 
 __all__ = [
@@ -16,6 +16,7 @@ __all__ = [
     "ArmScene",
     "ArmTask",
     "ArmTruth",
+    "Bound",
     "Expert",
     "Goal",
     "Nearest",

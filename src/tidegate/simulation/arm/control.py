@@ -1,9 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Torques that accelerate the tool point as wanted, keep it upright and press, by the scene's own masses.
-
-Operational space (Khatib, A unified approach for motion and force control of robot manipulators, IEEE J. Robotics and
-Automation 3(1), 1987): place and direction of the tool are five numbers, the rest of the seven joints keeps a posture.
-"""
+"""The torques of ``robot.task_space`` by the scene's own masses."""
 
 from __future__ import annotations
 
@@ -12,15 +8,9 @@ from typing import Any
 import numpy as np
 
 from tidegate.records import Floats
+from tidegate.robot.task_space import ToolTerms, tool_torque
 from tidegate.simulation.arm.world import ArmScene
 from tidegate.simulation.engine import mujoco
-
-TURN_STIFFNESS, TURN_DAMPING = 225.0, 30.0
-"""Of the tool's direction [1/s²], [1/s]."""
-POSTURE_STIFFNESS, POSTURE_DAMPING = 25.0, 10.0
-"""Of the joints, in what is left to them."""
-REGULAR = 1e-4
-"""Added to the five numbers' mobility [1/kg]: bounds the torques near singular poses."""
 
 
 class ToolControl:
@@ -60,20 +50,20 @@ class ToolControl:
             normal: (3,) unit vector that the tool is to point against.
             push: (3,) force [N] on what it touches.
         """
-        speed = self._data.qvel
-        axis = self._data.site_xmat[self._site].reshape(3, 3)
-        across, pointing = axis[:, :2].T, axis[:, 2]
-        turn = TURN_STIFFNESS * np.cross(pointing, -normal) - TURN_DAMPING * (self._angular @ speed)
-        rows = np.concatenate((self._linear, across @ self._angular))
-        wanted = np.concatenate(
-            (acceleration - self._linear_rate @ speed, across @ (turn - self._angular_rate @ speed))
+        data = self._data
+        terms = ToolTerms(
+            data.qpos,
+            data.qvel,
+            self._mass,
+            np.linalg.inv(self._mass),
+            data.qfrc_bias - data.qfrc_passive,
+            self._linear,
+            self._angular,
+            self._linear_rate @ data.qvel,
+            self._angular_rate @ data.qvel,
+            data.site_xmat[self._site].reshape(3, 3),
         )
-        inverse = np.linalg.inv(self._mass)
-        posture = POSTURE_STIFFNESS * (self._posture - self._data.qpos) - POSTURE_DAMPING * speed
-        mobility = rows @ inverse @ rows.T + REGULAR * np.eye(len(rows))
-        joints = posture + inverse @ rows.T @ np.linalg.solve(mobility, wanted - rows @ posture)
-        made: Floats = self.joint_torque(joints) + self._linear.T @ push
-        return made
+        return tool_torque(terms, self._posture, acceleration, normal, push)
 
     def joint_torque(self, acceleration: Floats) -> Floats:
         """Torques (N,) [N·m] that give the joints ``acceleration`` (N,) [rad/s²], dry friction apart."""

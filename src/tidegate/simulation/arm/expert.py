@@ -7,7 +7,7 @@ import numpy as np
 
 from tidegate.records import Floats
 from tidegate.simulation.arm.control import ToolControl
-from tidegate.simulation.arm.task import ArmTask, Goal
+from tidegate.simulation.arm.task import ArmTask, Goal, Nearest
 from tidegate.simulation.arm.world import ArmTruth
 
 SPEED = 0.45
@@ -83,16 +83,19 @@ class Expert:
         self._speed = self._speed + self._period * self._change
 
     def _around(self, wish: Floats) -> Floats:
-        """``wish`` (3,) [m/s] without what would come too near an obstacle; over it where that leaves too little."""
+        """``wish`` (3,) [m/s], around what there is."""
         nearest = self._scene.nearest()
-        if nearest is None:
-            return wish
-        away = nearest.away
-        least = float(away @ nearest.velocity) - EASE * (nearest.distance - KEEP)
-        lacking = least - float(away @ wish)
-        if lacking <= 0:
-            return wish
-        over = np.array([0.0, 0.0, 1.0]) - away[2] * away
-        over /= max(float(np.linalg.norm(over)), 1e-9)
-        around: Floats = wish + lacking * away + min(lacking, SPEED) * over
-        return around
+        return wish if nearest is None else around(wish, nearest)
+
+
+def around(wish: Floats, nearest: Nearest) -> Floats:
+    """``wish`` (3,) [m/s] without what would come too near, and over it where that leaves too little."""
+    away = nearest.away
+    least = float(away @ nearest.velocity) - EASE * (nearest.distance - KEEP)
+    lacking = least - float(away @ wish)
+    if lacking <= 0:
+        return wish
+    over = np.array([0.0, 0.0, 1.0]) - away[2] * away
+    over /= max(float(np.linalg.norm(over)), 1e-9)
+    led: Floats = wish + lacking * away + min(lacking, SPEED) * over
+    return led

@@ -10,7 +10,7 @@ import numpy as np
 
 from tidegate.settings.arm import ArmSettings
 from tidegate.simulation.arm.furniture import SIGNAL, SKIN, SLEEVE, STEEL, opaque
-from tidegate.simulation.arm.task import ARM_SCENES, ELBOW_UP, ArmTask, Goal, Nearest
+from tidegate.simulation.arm.task import ARM_SCENES, ELBOW_UP, ArmTask, Bound, Goal, Nearest
 from tidegate.simulation.arm.world import ArmTruth
 from tidegate.simulation.engine import mujoco
 
@@ -30,6 +30,7 @@ class HandOver(ArmTask):
     """A hand waits on the other side of the table, and a knob on a post goes to and fro across the way."""
 
     name, seconds, scored = "hand_over", 4.0, 0.0
+    passing = (Bound("distance_least_m", least=0.02), Bound("handed_over_s", most=4.0))
     table = 0.25
 
     def __init__(self, settings: ArmSettings, seed: int) -> None:

@@ -12,7 +12,7 @@ from tidegate.records import Floats
 from tidegate.robot.arm import surface_normal
 from tidegate.simulation.arm.furniture import SIGNAL, opaque
 from tidegate.simulation.arm.surface import Plane, Surface
-from tidegate.simulation.arm.task import ARM_SCENES, ArmTask, Goal
+from tidegate.simulation.arm.task import ARM_SCENES, ArmTask, Bound, Goal
 from tidegate.simulation.arm.world import ArmTruth
 from tidegate.simulation.engine import mujoco
 
@@ -30,6 +30,7 @@ class Press(ArmTask):
     """The stiffness is drawn between ``SOFTEST`` and what the filter was told; the wanted force is told."""
 
     name, seconds, scored = "press", 5.0, 2.0
+    passing = (Bound("force_share", most=0.1),)
 
     def draw(self, rng: np.random.Generator) -> None:
         """See ``ArmTask.draw``."""

@@ -10,7 +10,7 @@ import numpy as np
 
 from tidegate.records import Floats
 from tidegate.simulation.arm.furniture import SIGNAL, opaque
-from tidegate.simulation.arm.task import ARM_SCENES, ArmTask, Goal
+from tidegate.simulation.arm.task import ARM_SCENES, ArmTask, Bound, Goal
 from tidegate.simulation.arm.world import ArmTruth
 from tidegate.simulation.engine import mujoco
 
@@ -27,6 +27,7 @@ class Reach(ArmTask):
     """The ball's x and y are each a slow and a faster oscillation, at most 0.3 m/s; the camera sees it."""
 
     name, seconds, scored = "reach", 5.0, 1.5
+    passing = (Bound("tracking_rms_m", most=0.005),)
     table = 0.25
 
     def draw(self, rng: np.random.Generator) -> None:

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 from abc import abstractmethod
 from typing import Any, ClassVar, NamedTuple
 
@@ -47,11 +48,24 @@ class Nearest(NamedTuple):
     velocity: Floats
 
 
+class Bound(NamedTuple):
+    """Between which values the figure ``name`` of a score must lie; one that is no number does not."""
+
+    name: str
+    least: float = -math.inf
+    most: float = math.inf
+
+    def holds(self, value: float) -> bool:
+        """Whether it does."""
+        return self.least <= value <= self.most
+
+
 class ArmTask(ArmScene):
     """An arm on its table with something to do, all of it by ``seed``. The arm of the settings is our own.
 
     Attributes:
-        name: as registered; ``seconds`` of an episode; ``scored`` [s]: from when on the errors count.
+        name: as registered; ``seconds`` of an episode; ``scored`` [s]: from when on the errors count; ``passing``:
+            what the figures of ``score`` must be for it to be done.
         settings: with what the filter must be told of the scene, such as its surface; ``arm`` is made of them.
         start: (N,) joints at the beginning [rad].
     """
@@ -59,6 +73,7 @@ class ArmTask(ArmScene):
     name: ClassVar[str]
     seconds: ClassVar[float]
     scored: ClassVar[float]
+    passing: ClassVar[tuple[Bound, ...]]
     table: ClassVar[float] = 0.20
 
     def __init__(self, settings: ArmSettings, seed: int) -> None:
@@ -117,6 +132,11 @@ class ArmTask(ArmScene):
     def nearest(self) -> Nearest | None:
         """What must not be touched; None = there is nothing."""
         return None
+
+    def done(self) -> bool:
+        """Whether the score so far is that of who did what is wanted, by ``passing``."""
+        score = self.score()
+        return all(bound.holds(score[bound.name]) for bound in self.passing)
 
     def tell(self, section: str, **values: Any) -> None:
         """Change fields of ``settings.safety.<section>``."""

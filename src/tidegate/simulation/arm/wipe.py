@@ -11,7 +11,7 @@ import numpy as np
 from tidegate.records import Floats
 from tidegate.simulation.arm.furniture import SIGNAL, STEEL, opaque
 from tidegate.simulation.arm.surface import Board, Surface
-from tidegate.simulation.arm.task import ARM_SCENES, ArmTask, Goal
+from tidegate.simulation.arm.task import ARM_SCENES, ArmTask, Bound, Goal
 from tidegate.simulation.arm.world import ArmTruth
 from tidegate.simulation.engine import mujoco
 from tidegate.simulation.meshes import Mesh, grid_faces
@@ -42,6 +42,7 @@ class Wipe(ArmTask):
     ``REACH`` with at least half of the wanted force. The goal goes to and fro along y, and slowly along x."""
 
     name, seconds, scored = "wipe", 6.6, 2.0
+    passing = (Bound("coverage", least=0.95), Bound("force_share", most=0.1))
 
     def draw(self, rng: np.random.Generator) -> None:
         """See ``ArmTask.draw``."""

@@ -1,0 +1,67 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What a policy should ask of the tool: a function of the moment alone, ahead of it, slow enough, and around things."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from tidegate.settings.arm import load_arm_settings
+from tidegate.share import share_path
+from tidegate.simulation.arm import ArmTask, ArmTruth, make_arm_scene
+from tidegate.simulation.arm.expert import CLOSE, EASE, KEEP, SPEED
+from tidegate.simulation.arm.teacher import PULL, Teacher
+
+AHEAD = 0.07
+
+
+def scene_of(name: str) -> ArmTask:
+    return make_arm_scene(name, load_arm_settings(share_path("config/arm.yaml")), 1000)
+
+
+def at(scene: ArmTask, offset: tuple[float, float, float], speed: tuple[float, float, float] = (0, 0, 0)) -> ArmTruth:
+    """The tool so far from its goal."""
+    return scene.begin()._replace(tool=scene.goal().place + np.array(offset), tool_velocity=np.array(speed, float))
+
+
+def test_who_is_where_the_goal_will_be_is_to_go_as_fast_as_it() -> None:
+    scene = scene_of("reach")
+    goal = scene.goal()
+    still = Teacher(scene, 0.0).wish(at(scene, (0, 0, 0)))
+    np.testing.assert_allclose(still.velocity, goal.velocity)
+    assert still.push == 0.0
+    way = AHEAD * goal.velocity + AHEAD**2 / 2 * goal.acceleration
+    there = at(scene, tuple(way))
+    np.testing.assert_allclose(Teacher(scene, AHEAD).wish(there).velocity, goal.velocity + AHEAD * goal.acceleration)
+
+
+def test_the_farther_the_faster_up_to_a_speed_and_less_for_who_is_on_the_way() -> None:
+    scene = scene_of("reach")
+    moving = scene.goal().velocity
+    teacher = Teacher(scene, 0.0)
+    np.testing.assert_allclose(teacher.wish(at(scene, (0.01, 0, 0))).velocity - moving, [-PULL * 0.01, 0, 0])
+    assert np.linalg.norm(teacher.wish(at(scene, (0.3, 0.3, 0))).velocity - moving) == pytest.approx(SPEED)
+    later = Teacher(scene, AHEAD)
+    resting, coming = (later.wish(at(scene, (0.05, 0, 0), (-one, 0, 0))).velocity for one in (0.0, 0.2))
+    assert coming[0] - resting[0] == pytest.approx(PULL * AHEAD * 0.2)
+
+
+def test_near_a_surface_it_presses_and_does_not_pull_along_the_normal() -> None:
+    scene = scene_of("press")
+    goal, teacher = scene.goal(), Teacher(scene, AHEAD)
+    above, near = (teacher.wish(at(scene, tuple(height * goal.normal))) for height in (0.05, CLOSE / 2))
+    assert (above.push, near.push) == (0.0, goal.force)
+    assert goal.normal @ above.velocity < -0.2
+    assert goal.normal @ near.velocity == pytest.approx(0.0, abs=1e-12)
+
+
+def test_it_leads_around_what_is_in_the_way() -> None:
+    scene = scene_of("hand_over")
+    teacher = Teacher(scene, AHEAD)
+    scene.begin()
+    for _ in range(2000):
+        truth = scene.step(scene.data.qfrc_bias.copy())  # held where it is while the knob goes to and fro
+        there = scene.nearest()
+        assert there is not None
+        wish = teacher.wish(truth).velocity
+        assert there.away @ (wish - there.velocity) > -EASE * (there.distance - KEEP) - 1e-9
