@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import gc
 import hashlib
 import json
 import os
@@ -19,7 +20,7 @@ sys.path.insert(0, str(ROOT / "scripts"))
 
 from mutation import report  # noqa: E402
 from mutation.make import Mutant, mutants  # noqa: E402
-from mutation.run import NOT_RUN, SURVIVED, UNCOVERED, Map, verdict  # noqa: E402
+from mutation.run import NOT_RUN, SURVIVED, UNCOVERED, Killer, Map, verdict  # noqa: E402
 
 OUTPUT = ("actuation", "drive_by_wire", "motor_brake", "steering")
 """What of the robot's room lies between the filter and the actuators."""
@@ -34,22 +35,35 @@ REASONS = ROOT / "tests/safety/survivors.yaml"
 class Hunt:
     """A pytest plugin that, instead of running the tests once, runs them against mutants."""
 
-    def __init__(self, files: list[Path], longest: float, budget: float, sample: int, seed: int, out: Path) -> None:
+    def __init__(
+        self,
+        files: list[Path],
+        asked: list[str],
+        longest: float,
+        budget: float,
+        sample: int,
+        seed: int,
+        out: Path,
+    ) -> None:
         self._files, self._longest, self._budget, self._out = files, longest, budget, out
         self._sample, self._random = sample, random.Random(seed)
         known = [json.loads(line) for line in out.read_text().splitlines()] if out.exists() else []
         self._known = {(entry["file"], entry["key"]): entry for entry in known}
         tests = sorted((ROOT / "tests/safety").glob("*.py")) + [ROOT / name for name in TESTS[1:]]
-        self._tests = digest(f"{longest:g} {budget:g}".encode(), *(path.read_bytes() for path in tests))
+        self.killer = Killer(out.with_name("killer.txt"))
+        self._tests = digest(f"{longest:g} {budget:g} {asked}".encode(), *(path.read_bytes() for path in tests))
         self.results: report.Results = {}
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_runtestloop(self, session: pytest.Session) -> bool:
         """Every mutant of every file; what was run before on the same source and tests is not run again."""
         warm_up()
-        reach = Map(session, self._files, self._longest, self._out.parent)
+        gc.freeze()  # what a fork does not look at, it need not copy
+        reach = Map(session, FILES, self._longest, self._out.parent, surroundings())
+        self.killer.take()
         say(f"{len(reach.time)} of {len(reach.items)} tests are short enough")
         for path in self._files:
+            reach.kills.clear()
             self._file(session, reach, path)
         return True
 
@@ -83,7 +97,9 @@ class Hunt:
 
     def _try(self, session: pytest.Session, reach: Map, path: Path, mutant: Mutant) -> str:
         module = ".".join(path.relative_to(ROOT / "src").with_suffix("").parts).removesuffix(".__init__")
-        return verdict(session, module, mutant, reach.tests(path, mutant), self._budget)
+        status = verdict(session, module, mutant, reach.tests(path, mutant), self._budget, self.killer)
+        reach.kills[self.killer.take()] += 1
+        return status
 
 
 def warm_up() -> None:
@@ -91,6 +107,14 @@ def warm_up() -> None:
     plant = sys.modules.get("safety_plant")
     if plant is not None:
         plant.car()
+
+
+def surroundings() -> str:
+    """Digest of what tests run on besides their own file: the package, what tests share, the settings."""
+    shared = (path for path in (ROOT / "tests").rglob("*.py") if not path.name.startswith("test_"))
+    package = (ROOT / "src/tidegate").rglob("*.py")
+    settings = (path for path in (ROOT / "config").iterdir() if path.is_file())
+    return digest(*(path.read_bytes() for path in sorted([*shared, *package, *settings])))
 
 
 def digest(*parts: bytes) -> str:
@@ -110,8 +134,8 @@ def main(
     ] = None,
     sample: Annotated[int, typer.Option(help="At most so many mutants a file; 0 = all.")] = 0,
     seed: Annotated[int, typer.Option(help="Of the sample.")] = 0,
-    longest: Annotated[float, typer.Option(help="Tests that take longer are left out [s].")] = 1.0,
-    budget: Annotated[float, typer.Option(help="Tests run against one mutant, the fastest first [s].")] = 20.0,
+    longest: Annotated[float, typer.Option(help="Tests that take longer are left out [s of the processor].")] = 1.0,
+    budget: Annotated[float, typer.Option(help="Tests run against one mutant [s of the processor].")] = 20.0,
     out: Annotated[Path, typer.Option(help="Results, one JSON a line.")] = ROOT / "out/mutants/results.jsonl",
     write: Annotated[bool, typer.Option(help="Write docs/mutants.md; only for all files, unsampled.")] = False,
     known: Annotated[bool, typer.Option(help="Run nothing: use what was found before on the same source.")] = False,
@@ -121,13 +145,14 @@ def main(
     out.parent.mkdir(parents=True, exist_ok=True)
     os.environ |= {"HYPOTHESIS_PROFILE": "mutants", "OMP_NUM_THREADS": "1"}  # threads do not survive a fork
     files = [path for path in FILES if not file or path.name in file]
-    hunt = Hunt(files, longest, budget, sample, seed, out)
+    asked = test or TESTS
+    hunt = Hunt(files, asked, longest, budget, sample, seed, out)
     if known:
         hunt.recall()
         status = pytest.ExitCode.OK
     else:
         options = ["-q", "-s", "-p", "no:cacheprovider", "-m", "not slow"]
-        status = pytest.ExitCode(pytest.main([*options, *(test or TESTS)], plugins=[hunt]))
+        status = pytest.ExitCode(pytest.main([*options, *asked], plugins=[hunt, hunt.killer]))
     if status not in (pytest.ExitCode.OK, pytest.ExitCode.NO_TESTS_COLLECTED):
         raise typer.Exit(int(status))
     why = report.reasons(REASONS)
