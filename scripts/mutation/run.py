@@ -153,7 +153,7 @@ class Map:
         return 0
 
     def tests(self, path: Path, mutant: Mutant) -> list[pytest.Item]:
-        """Tests that run any of the mutant's lines: first those that killed most so far, of others the fastest.
+        """Tests that run any of the mutant's lines: first those that are fast and killed most of the file so far.
 
         What runs at import is seen by no test: for a mutant at module level all tests of the test files that reach it.
         """
@@ -162,7 +162,7 @@ class Map:
         else:
             homes = {name.split("::")[0] for name in self._files.get(str(path), [])}
             names = {name for name in self.time if name.split("::")[0] in homes}
-        order = sorted(names, key=lambda name: (-self.kills[name], self.time[name], name))
+        order = sorted(names, key=lambda name: (self.time[name] / (1 + self.kills[name]), name))
         return [self.items[name] for name in order]
 
 
