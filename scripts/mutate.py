@@ -97,7 +97,9 @@ class Hunt:
 
     def _try(self, session: pytest.Session, reach: Map, path: Path, mutant: Mutant) -> str:
         module = ".".join(path.relative_to(ROOT / "src").with_suffix("").parts).removesuffix(".__init__")
-        status = verdict(session, module, mutant, reach.tests(path, mutant), self._budget, self.killer)
+        tests = reach.tests(path, mutant)
+        budget = min(self._budget, 2 * sum(reach.time[item.nodeid] for item in tests))
+        status = verdict(session, module, mutant, tests, budget, self.killer)
         reach.kills[self.killer.take()] += 1
         return status
 
@@ -151,7 +153,7 @@ def main(
         hunt.recall()
         status = pytest.ExitCode.OK
     else:
-        options = ["-q", "-s", "-p", "no:cacheprovider", "-m", "not slow"]
+        options = ["-q", "-s", "--tb=native", "-p", "no:cacheprovider", "-m", "not slow"]  # the quickest traceback
         status = pytest.ExitCode(pytest.main([*options, *asked], plugins=[hunt, hunt.killer]))
     if status not in (pytest.ExitCode.OK, pytest.ExitCode.NO_TESTS_COLLECTED):
         raise typer.Exit(int(status))

@@ -32,6 +32,8 @@ from mutation.make import Mutant
 KILLED, SURVIVED, UNCOVERED, LATE, NOT_RUN = "killed", "survived", "uncovered", "killed (time)", "not run"
 NAP = 0.005
 """[s] between two looks at a process."""
+GRACE = 5.0
+"""[s] beyond three times what its tests should take, after which a mutant has caught them in a loop."""
 STUCK = 20
 """A process that gets no nearer to its limit is given up after so many times that limit."""
 
@@ -173,7 +175,7 @@ def _lines(path: Path) -> list[str]:
 def verdict(
     session: pytest.Session, module: str, mutant: Mutant, items: list[pytest.Item], budget: float, killer: Killer
 ) -> str:
-    """What became of a mutant."""
+    """What became of a mutant; ``budget`` [s] for the tests ``items``."""
     if not items:
         return UNCOVERED
 
@@ -183,7 +185,7 @@ def verdict(
             return fails(session, items, budget)
         return anew(module, mutant.code, [item.nodeid for item in items], budget, killer)
 
-    status = forked(work, 10 + 4 * budget)
+    status = forked(work, (GRACE if mutant.scope else 3 * GRACE) + 3 * budget)
     return LATE if status is None else KILLED if status else SURVIVED
 
 
@@ -230,7 +232,10 @@ class _Until:
     """Ends a session in which nothing failed when its time is up."""
 
     def __init__(self, budget: float) -> None:
-        self._end, self.over = used() + budget, False
+        self._budget, self._end, self.over = budget, math.inf, False
+
+    def pytest_collection_finish(self) -> None:
+        self._end = used() + self._budget
 
     def pytest_runtest_teardown(self, item: pytest.Item) -> None:
         if used() > self._end and not item.session.testsfailed:
@@ -245,5 +250,5 @@ def anew(module: str, code: CodeType, names: list[str], budget: float, killer: K
             del sys.modules[name]
     sys.meta_path.insert(0, _Finder(module, code))
     until = _Until(budget)
-    status = pytest.main(["-q", "-x", "-p", "no:cacheprovider", *names], plugins=[until, killer])
+    status = pytest.main(["-q", "-x", "--tb=native", "-p", "no:cacheprovider", *names], plugins=[until, killer])
     return int(status != 0 and not until.over)
