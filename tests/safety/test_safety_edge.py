@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
 
 import numpy as np
@@ -15,7 +16,8 @@ from safety_plant import PERIOD, Plant, Sensors, car, settings
 
 from tidegate.records import Mode
 from tidegate.safety import Supervisor
-from tidegate.safety.barrier import Row, Rows
+from tidegate.safety.barrier import Row, Rows, State
+from tidegate.safety.braking import Braking
 from tidegate.safety.contract import IdealCar
 from tidegate.safety.edge import Edge
 from tidegate.safety.joints import Box, joint_box
@@ -207,3 +209,61 @@ def test_the_road_counts_as_bent_inwards_by_its_error_bound_up_to_its_cap() -> N
 
     assert h(0.5 * cap) == h(0.0, 0.01 - 0.5 * cap) < h(0.0)
     assert h(cap) == h(9 * cap) == h(math.inf) < h(0.5 * cap)
+
+
+def test_room_is_what_is_left_after_the_car_has_braked_or_turned_its_wheels_back() -> None:
+    """h by the formula, from each side; where it is clear whether the wheels turn back before the car stands."""
+    rng, edge, given = np.random.default_rng(4), Edge(settings(), car()), settings().safety.lane
+    length, turn, lateral = car().wheelbase, car().curvature_rate, settings().vehicle.lateral_acceleration_max
+    stands = turns = neither = 0
+    for _ in range(600):
+        bounds = rng.choice([0.0, 0.02, 0.1, 0.5]), rng.choice([0.0, 0.01, 0.3]), rng.choice([0.0, 0.002, 0.9])
+        places = rng.uniform(-0.7, 0.7), rng.uniform(-0.35, 0.35), rng.uniform(-0.03, 0.03)
+        state = ideal(rng.uniform(0.0, 6.5), *places[:2], road=places[2]).state()
+        state.force, state.curvature = rng.uniform(-4000, 3500), rng.uniform(-LOCK, LOCK)
+        state.force_low, state.force_high = car().force_window(state.force, PERIOD)
+        assert state.lane is not None
+        state.lane.offset_bound, state.lane.heading_bound, state.lane.curvature_bound = bounds
+        doubt = min(bounds[1], given.bound_cap / length)
+        width = max(ROOM - min(bounds[0] + length * doubt, given.bound_cap), 0.1)
+        stop = Braking(settings(), car()).stop(state.speed, state.force)
+        left, clear = [], True
+        for side in (1.0, -1.0):
+            offset, heading, road = (side * place for place in places)
+            road -= min(bounds[2], given.curvature_cap)
+            parallel = road * math.cos(heading) / (1 - road * offset)
+            out, back = (
+                math.sin(heading + doubt) + length * math.cos(heading) * (wheels - parallel)
+                for wheels in (side * state.curvature, -min(LOCK, lateral / max(stop.peak, 1.0) ** 2))
+            )
+            falls = math.cos(heading) * (length * turn - stop.peak * max(side * state.curvature - parallel, 0.0))
+            free = width - offset - length * math.sin(heading) - max(-road, 0.0) * length**2 / 2
+            least = stop.peak * out / (2 * falls)
+            clear &= out <= 0 or (abs(back) > 0.02 and falls > 0.1 and abs(least / stop.way - 1) > 0.05)
+            turned = back < 0 and least < stop.way
+            left.append(free - max(out, 0.0) * (least if turned else stop.way))
+            turns, stands, neither = turns + turned, stands + (back < 0 and not turned), neither + (back >= 0)
+        if clear:
+            assert edge.fill(state, Rows([None] * Edge.rows, 0, Edge.rows)) == pytest.approx(min(left), abs=1e-9)
+    assert min(turns, stands, neither) > 20
+
+
+def filled_at(state: State) -> float:
+    return Edge(settings(), car()).fill(state, Rows([None] * Edge.rows, 0, Edge.rows))
+
+
+def test_how_far_it_looks_goes_by_the_lateral_limit_that_is_in_force_while_it_comes_down() -> None:
+    """0.1 m/s² leaves no steering back at 2 m/s, and makes it end at a lower speed."""
+    tight = dataclasses.replace(settings().vehicle, lateral_acceleration_max=0.1)
+    edge = Edge(dataclasses.replace(settings(), vehicle=tight), car())
+    state = ideal(2.0, 0.2, 0.1).state()
+    state.curvature = 0.05
+
+    def h(speed: float, left: float) -> float:
+        state.speed, state.lateral_left = speed, left
+        return edge.fill(state, Rows([None] * Edge.rows, 0, Edge.rows))
+
+    slow = settings().safety.lane.inner_gain * car().wheelbase
+    assert math.isinf(h(slow + 0.01, 0.0))
+    assert math.isfinite(h(slow + 0.01, settings().vehicle.lateral_acceleration_max))
+    assert h(2.0, 0.0) < h(2.0, settings().vehicle.lateral_acceleration_max) == filled_at(state)

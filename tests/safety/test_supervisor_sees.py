@@ -12,6 +12,7 @@ from safety_drive import Drive
 from safety_plant import PERIOD, Plant, car, empty_points, settings
 
 from tidegate.records import Mode, Odometry, Points, Received, SafetyInputs, Tick, nanoseconds
+from tidegate.safety.barrier import Ahead
 from tidegate.safety.braking import Braking
 from tidegate.safety.ladder import Rung
 from tidegate.safety.lane_tracker import TrackedLane
@@ -285,3 +286,7 @@ def test_a_lane_that_has_nearly_ended_is_looked_along_for_a_few_metres(way: floa
     lane = TrackedLane(0.0, 0.0, 0.1, 0.01, (0.0,), (0.0,), left)
     _, along = Surroundings(settings(), car()).look(0, posts(0, (way, 0.0)), driven(0.0), 0.0, lane)
     assert along.distance == (pytest.approx(way - FRONT, abs=0.02) if seen else math.inf)
+
+
+def test_without_a_scan_nothing_is_known_to_be_ahead() -> None:
+    assert Surroundings(settings(), car()).look(0, None, driven(0.0), 0.0, None) == (Ahead(), Ahead())
