@@ -20,7 +20,7 @@ sys.path.insert(0, str(ROOT / "scripts"))
 
 from mutation import report  # noqa: E402
 from mutation.make import Mutant, mutants  # noqa: E402
-from mutation.run import NOT_RUN, SURVIVED, UNCOVERED, Killer, Map, verdict  # noqa: E402
+from mutation.run import ARGUED, KILLED, LATE, NOT_RUN, Killer, Map, verdict  # noqa: E402
 
 OUTPUT = ("actuation", "drive_by_wire", "motor_brake", "steering")
 """What of the robot's room lies between the filter and the actuators."""
@@ -29,6 +29,7 @@ FILES = [
     *(ROOT / "src/tidegate/robot" / f"{name}.py" for name in OUTPUT),
 ]
 TESTS = ["tests/safety", *(f"tests/robot/test_{name}.py" for name in OUTPUT)]
+DONE = (KILLED, LATE)
 REASONS = ROOT / "tests/safety/survivors.yaml"
 
 
@@ -44,6 +45,7 @@ class Hunt:
         sample: int,
         seed: int,
         out: Path,
+        believe: bool,
     ) -> None:
         self._files, self._longest, self._budget, self._out = files, longest, budget, out
         self._sample, self._random = sample, random.Random(seed)
@@ -52,11 +54,14 @@ class Hunt:
         tests = sorted((ROOT / "tests/safety").glob("*.py")) + [ROOT / name for name in TESTS[1:]]
         self.killer = Killer(out.with_name("killer.txt"))
         self._tests = digest(f"{longest:g} {budget:g} {asked}".encode(), *(path.read_bytes() for path in tests))
+        self._argued = report.reasons(REASONS)
+        self._believe = believe
         self.results: report.Results = {}
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_runtestloop(self, session: pytest.Session) -> bool:
-        """Every mutant of every file; what was run before on the same source and tests is not run again."""
+        """Every mutant of every file; what was run before on the same source and tests is not run again, nor on other
+        tests what was killed or survives with a reason."""
         warm_up()
         gc.freeze()  # what a fork does not look at, it need not copy
         reach = Map(session, FILES, self._longest, self._out.parent, surroundings())
@@ -75,18 +80,23 @@ class Hunt:
             for mutant in mutants(source, str(path)):
                 known = self._known.get((name, mutant.key))
                 same = known is not None and known["source"] == digest(source.encode())
-                blank = {"file": name, "key": mutant.key, "line": str(mutant.line), "status": NOT_RUN}
+                status = ARGUED if mutant.key in self._argued.get(name, {}) else NOT_RUN
+                blank = {"file": name, "key": mutant.key, "line": str(mutant.line), "status": status}
                 part.append(known if known is not None and same else blank)
 
     def _file(self, session: pytest.Session, reach: Map, path: Path) -> None:
         source, name = path.read_text(encoding="utf-8"), str(path.relative_to(ROOT / "src/tidegate"))
         made, part = list(mutants(source, str(path))), self.results.setdefault(name, [])
+        argued = self._argued.get(name, {})
         chosen = sorted(self._random.sample(range(len(made)), min(self._sample or len(made), len(made))))
         for mutant in (made[index] for index in chosen):
             known, now = self._known.get((name, mutant.key)), digest(source.encode())
-            same = known is not None and known["source"] == now
-            if same and (known["status"] not in (SURVIVED, UNCOVERED) or known["tests"] == self._tests):
+            done = mutant.key in argued or (known and (known["status"] in DONE or known["tests"] == self._tests))
+            if known is not None and known["source"] == now and done:
                 part.append(known)
+                continue
+            if self._believe and mutant.key in argued:
+                part.append({"file": name, "key": mutant.key, "line": str(mutant.line), "status": ARGUED})
                 continue
             status = self._try(session, reach, path, mutant)
             entry = {"file": name, "key": mutant.key, "line": str(mutant.line), "status": status}
@@ -140,6 +150,7 @@ def main(
     budget: Annotated[float, typer.Option(help="Tests run against one mutant [s of the processor].")] = 20.0,
     out: Annotated[Path, typer.Option(help="Results, one JSON a line.")] = ROOT / "out/mutants/results.jsonl",
     write: Annotated[bool, typer.Option(help="Write docs/mutants.md; only for all files, unsampled.")] = False,
+    believe: Annotated[bool, typer.Option(help="Count what has a reason as a survivor without running it.")] = False,
     known: Annotated[bool, typer.Option(help="Run nothing: use what was found before on the same source.")] = False,
 ) -> None:
     """Make mutants, run the tests that reach them, print scores and survivors."""
@@ -148,7 +159,7 @@ def main(
     os.environ |= {"HYPOTHESIS_PROFILE": "mutants", "OMP_NUM_THREADS": "1"}  # threads do not survive a fork
     files = [path for path in FILES if not file or path.name in file]
     asked = test or TESTS
-    hunt = Hunt(files, asked, longest, budget, sample, seed, out)
+    hunt = Hunt(files, asked, longest, budget, sample, seed, out, believe)
     if known:
         hunt.recall()
         status = pytest.ExitCode.OK

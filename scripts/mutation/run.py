@@ -29,7 +29,9 @@ import pytest
 
 from mutation.make import Mutant
 
-KILLED, SURVIVED, UNCOVERED, LATE, NOT_RUN = "killed", "survived", "uncovered", "killed (time)", "not run"
+KILLED, LATE, SURVIVED, UNCOVERED = "killed", "killed (time)", "survived", "uncovered"
+NOT_RUN, ARGUED = "not run", "argued"
+"""``ARGUED``: not run either, for there is a reason why it should survive; counts as a survivor."""
 NAP = 0.005
 """[s] between two looks at a process."""
 GRACE = 5.0

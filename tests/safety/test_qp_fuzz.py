@@ -250,6 +250,21 @@ def test_work_is_bounded_by_count_even_with_a_solver_that_never_ends(monkeypatch
     assert asked[0] <= relaxation.SOLVES
 
 
+def test_at_the_worst_the_work_is_as_much_as_the_bound_says() -> None:
+    """Every level has a row, none holds as it is, and all take cheap slack for dear."""
+    rng, asked, dear = np.random.default_rng(3), [0], 1e3
+    rows = np.concatenate((BOX, rng.normal(size=(HARD, 2))))
+    lower, priority = np.append([-1.0] * 4, [0.5] * HARD), [HARD] * 4 + [*range(HARD)]
+
+    def unwilling(P: np.ndarray, *rest: np.ndarray) -> QPResult:
+        asked[0] += 1
+        refused = QPResult(np.full(len(P), np.nan), np.zeros(len(rest[2])), np.inf, "infeasible")
+        return refused if len(P) == 2 or P[-1, -1] == dear else solve_qp(P, *rest)
+
+    assert solve_by_priority(np.zeros(2), rows, lower, priority, dear, TOLERANCE, unwilling).status == "infeasible"
+    assert asked[0] == relaxation.SOLVES
+
+
 def test_a_programme_that_needs_more_steps_than_it_may_take_is_told_and_never_answered() -> None:
     """x ≥ 1 in each of so many dimensions: each step adds one row."""
     size = qp.ITERATIONS + 100
