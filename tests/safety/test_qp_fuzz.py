@@ -214,14 +214,22 @@ def test_slack_that_costs_more_is_spent_less() -> None:
 def test_cheaper_slack_gives_way_by_the_least_too() -> None:
     """The solver takes dear slack for infeasible, and the wish pulls harder than cheap slack costs."""
     rows, lower = np.concatenate((BOX, [[1.0, 0.0], [-1.0, 0.0]])), np.array([-1.0] * 4 + [0.6, -0.4])
-    priority, wish, dear = [HARD] * 4 + [Priority.LANE] * 2, np.array([-20.0, 0.0]), 1e3
+    priority, wish, dear = [HARD] * 4 + [Priority.LANE] * 2, np.array([-20.0, 0.0]), 200.0
+    asked, tape = [], list[Level]()
 
     def refuses(P: np.ndarray, *rest: np.ndarray) -> QPResult:
+        asked.append(rest[-1])
         refused = QPResult(np.full(3, np.nan), np.zeros(6), np.inf, "infeasible")
         return refused if P[-1, -1] == dear else solve_qp(P, *rest)
 
-    result = solve_by_priority(wish, rows, lower, priority, dear, TOLERANCE, refuses)
+    result = solve_by_priority(wish, rows, lower, priority, dear, TOLERANCE, refuses, tape)
     assert result.solution[0] == pytest.approx(0.5, abs=1e-3)
+    assert max(asked) <= 10 * TOLERANCE
+    (level,) = tape
+    assert [one.cost for one in level.solved] == [2.0] * (1 + relaxation.AGAIN)
+    # the nearest to the box's end −1 and then to where that led, at ½ · 2 · (0.6 − x)²
+    steps = [one.result.solution[0] for one in level.solved[:3]]
+    assert steps == pytest.approx([-1.0, 0.2 / 3, (0.2 / 3 + 1.2) / 3], abs=1e-5)
 
 
 def test_work_is_bounded_by_count_even_with_a_solver_that_never_ends(monkeypatch: pytest.MonkeyPatch) -> None:
