@@ -298,6 +298,7 @@ def test_a_row_never_asks_for_more_than_the_backup() -> None:
         wheels = max(min(inward, wheels + turn, LOCK), wheels - turn, -LOCK)
         force = max(mass * Braking(settings(), car()).backup(state.speed), state.force_low)
         assert row[4] == pytest.approx(row[0] * force + row[1] * side * wheels, rel=1e-9, abs=1e-9)
+        assert row[3] == 0.0  # no gain moves it
         seen += row[4] < row[2]
     assert seen > 20
 
@@ -324,6 +325,17 @@ def test_room_is_never_closed_by_error_bounds_alone() -> None:
     assert state.lane is not None
     state.lane.offset_bound, state.lane.heading_bound = 4.0, 0.0
     assert Edge(given, car()).fill(state, Rows([None] * Edge.rows, 0, Edge.rows)) == pytest.approx(0.1)
+
+
+def test_a_lane_bent_tighter_than_the_car_is_off_its_centre_gives_no_wild_course() -> None:
+    """1 − κ d counts from 0.2 up; the side away from the bend's centre, to which the wheels cannot turn back."""
+    length, bend, offset = car().wheelbase, 0.5, 1.9
+    state = ideal(3.0, offset, road=bend).state()
+    assert state.lane is not None
+    state.lane.heading_bound = 0.0
+    course, stop = length * bend / 0.2, Braking(settings(), car()).stop(3.0, 0.0)
+    free = ROOM - 0.1 + offset - bend * length**2 / 2
+    assert filled_at(state) == pytest.approx(free - course * stop.way)
 
 
 def test_it_is_the_cameras_and_has_a_row_for_each_side() -> None:
