@@ -223,7 +223,15 @@ def test_a_solver_that_never_ends_brakes(monkeypatch: pytest.MonkeyPatch) -> Non
 
 def test_the_brake_that_the_grip_leaves_is_the_hardest_that_its_rows_allow() -> None:
     grip = Grip(settings(), car())
-    for speed, curvature in ((0.0, 0.0), (10.0, 0.02), (10.0, -0.05), (10.0, 0.06), (10.0, 0.2)):
+    for speed, curvature in (
+        (0.0, 0.0),
+        (10.0, 0.02),
+        (10.0, -0.05),
+        (10.0, 0.06),
+        (10.0, 0.2),
+        (0.7, 0.2),
+        (1.5, 0.2),
+    ):
         force, lateral = grip.hardest(speed, curvature), max(speed, 1.0) ** 2 * curvature
         left = [along * force + across * lateral + grip.inner for along, across in grip.normals]
         if force < 0:
