@@ -2,6 +2,7 @@
 """Runs tests against mutants inside one pytest session: each mutant in a forked process of its own, nothing written.
 
 A mutant inside a function replaces the code of the living function; one at module level executes the room anew.
+Times are of the processor, so that a busy machine, or a pause, changes no verdict.
 """
 
 from __future__ import annotations
@@ -13,9 +14,11 @@ import importlib.util
 import json
 import math
 import os
+import resource
 import signal
 import sys
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import CodeType
@@ -26,26 +29,41 @@ import pytest
 
 from mutation.make import Mutant
 
-KILLED, SURVIVED, UNCOVERED, LATE, NOT_RUN = "killed", "survived", "uncovered", "killed (time)", "not run"
+KILLED, LATE, SURVIVED, UNCOVERED = "killed", "killed (time)", "survived", "uncovered"
+NOT_RUN, ARGUED = "not run", "argued"
+"""``ARGUED``: not run either, for there is a reason why it should survive; counts as a survivor."""
+NAP = 0.005
+"""[s] between two looks at a process."""
+GRACE = 5.0
+"""[s] beyond three times what its tests should take, after which a mutant has caught them in a loop."""
+STUCK = 20
+"""A process that gets no nearer to its limit is given up after so many times that limit."""
+
+
+def used() -> float:
+    """Time [s] of the processor that this process and those it waited for took."""
+    return time.process_time() + sum(os.times()[2:4])
 
 
 def forked(work: Callable[[], int], limit: float) -> int | None:
     """Exit status of ``work`` in a process of its own; None = it took longer than ``limit`` [s] and was ended."""
+    most = math.ceil(limit)
     child = os.fork()
     if child == 0:
         quiet = os.open(os.devnull, os.O_WRONLY)
         os.dup2(quiet, 1)
         os.dup2(quiet, 2)
+        resource.setrlimit(resource.RLIMIT_CPU, (most, most))
         try:
             os._exit(work())
         except BaseException:  # whatever a mutant raises past pytest is a fault that was noticed
             os._exit(1)
-    end = time.monotonic() + limit
-    while time.monotonic() < end:
+    for _ in range(round(STUCK * most / NAP)):  # naps, not the clock: a pause of this process lets no time pass
         done, status = os.waitpid(child, os.WNOHANG)
         if done:
-            return os.waitstatus_to_exitcode(status)
-        time.sleep(0.005)
+            code = os.waitstatus_to_exitcode(status)
+            return None if code == -signal.SIGKILL else code
+        time.sleep(NAP)
     os.kill(child, signal.SIGKILL)
     os.waitpid(child, 0)
     return None
@@ -53,9 +71,9 @@ def forked(work: Callable[[], int], limit: float) -> int | None:
 
 def fails(session: pytest.Session, items: list[pytest.Item], budget: float = math.inf) -> int:
     """1 as soon as one of ``items`` fails, 0 if all pass that are begun within ``budget`` [s]."""
-    end = time.monotonic() + budget
+    end = used() + budget
     for item in items:
-        if time.monotonic() > end:
+        if used() > end:
             return 0
         item.config.hook.pytest_runtest_protocol(item=item, nextitem=None)
         if session.testsfailed:
@@ -63,22 +81,45 @@ def fails(session: pytest.Session, items: list[pytest.Item], budget: float = mat
     return 0
 
 
+class Killer:
+    """A pytest plugin for a mutant's process, where it writes down which test failed; ``take`` reads it outside."""
+
+    def __init__(self, note: Path) -> None:
+        self._note = note
+
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        if report.failed:
+            self._note.write_text(report.nodeid, encoding="utf-8")
+
+    def take(self) -> str:
+        """Its name, once; '' = none failed, or none got that far."""
+        name = self._note.read_text(encoding="utf-8") if self._note.exists() else ""
+        self._note.unlink(missing_ok=True)
+        return name
+
+
 class Map:
     """Which tests run which lines, and for how long [s]; only tests of at most ``longest`` [s].
 
-    Those that take longer are remembered in the folder ``kept``, by test and content of its file.
+    What was seen is remembered in the folder ``kept``: of a test that takes longer by the content of its file, of the
+    others by that and by ``state``, a digest of all else that decides which lines a test runs.
     """
 
-    def __init__(self, session: pytest.Session, files: list[Path], longest: float, kept: Path) -> None:
+    def __init__(self, session: pytest.Session, files: list[Path], longest: float, kept: Path, state: str) -> None:
         self.items = {item.nodeid: item for item in session.items}
         self.time: dict[str, float] = {}
+        self.kills = Counter[str]()
         self._lines: dict[tuple[str, int], list[str]] = {}
         self._files: dict[str, list[str]] = {}
-        long, scratch = kept / f"longer-than-{longest:g}.txt", kept / "seen.json"
-        known = set(long.read_text(encoding="utf-8").splitlines()) if long.exists() else set()
+        long, short, scratch = kept / f"longer-than-{longest:g}.txt", kept / f"map-{state}.jsonl", kept / "seen.json"
+        known = set(_lines(long))
+        mapped = {entry["mark"]: entry for entry in map(json.loads, _lines(short))}
         for name, item in self.items.items():
             mark = f"{name} {hashlib.sha256(item.path.read_bytes()).hexdigest()[:12]}"
             if mark in known:
+                continue
+            if mark in mapped and mapped[mark]["time"] <= longest:
+                self._add(name, mapped[mark])
                 continue
             scratch.unlink(missing_ok=True)
             status = forked(lambda item=item: self._watch(session, item, files, scratch), 3 * longest)  # type: ignore[misc]
@@ -91,27 +132,32 @@ class Map:
                 continue
             if seen["failed"]:
                 raise SystemExit(f"{name} fails without any mutant; mend it first")
-            self.time[name] = seen["time"]
-            for path, lines in seen["lines"].items():
-                self._files.setdefault(path, []).append(name)
-                for line in lines:
-                    self._lines.setdefault((path, line), []).append(name)
+            with short.open("a", encoding="utf-8") as out:
+                out.write(json.dumps({"mark": mark, **seen}) + "\n")
+            self._add(name, seen)
+
+    def _add(self, name: str, seen: dict[str, Any]) -> None:
+        self.time[name] = seen["time"]
+        for path, lines in seen["lines"].items():
+            self._files.setdefault(path, []).append(name)
+            for line in lines:
+                self._lines.setdefault((path, line), []).append(name)
 
     @staticmethod
     def _watch(session: pytest.Session, item: pytest.Item, files: list[Path], scratch: Path) -> int:
         watched = coverage.Coverage(data_file=None, config_file=False, include=[str(path) for path in files])
         watched.set_option("run:disable_warnings", ["no-data-collected"])  # a test of a constant runs no line
-        begin = time.monotonic()
+        begin = used()
         watched.start()
         failed = fails(session, [item])
         watched.stop()
-        data, passed = watched.get_data(), time.monotonic() - begin
+        data, passed = watched.get_data(), used() - begin
         lines = {path: data.lines(path) for path in data.measured_files()}
         scratch.write_text(json.dumps({"failed": failed, "time": passed, "lines": lines}), encoding="utf-8")
         return 0
 
     def tests(self, path: Path, mutant: Mutant) -> list[pytest.Item]:
-        """Tests that run any of the mutant's lines, the fastest first.
+        """Tests that run any of the mutant's lines: first those that are fast and killed most of the file so far.
 
         What runs at import is seen by no test: for a mutant at module level all tests of the test files that reach it.
         """
@@ -120,11 +166,18 @@ class Map:
         else:
             homes = {name.split("::")[0] for name in self._files.get(str(path), [])}
             names = {name for name in self.time if name.split("::")[0] in homes}
-        return [self.items[name] for name in sorted(names, key=lambda name: (self.time[name], name))]
+        order = sorted(names, key=lambda name: (self.time[name] / (1 + self.kills[name]), name))
+        return [self.items[name] for name in order]
 
 
-def verdict(session: pytest.Session, module: str, mutant: Mutant, items: list[pytest.Item], budget: float) -> str:
-    """What became of a mutant."""
+def _lines(path: Path) -> list[str]:
+    return path.read_text(encoding="utf-8").splitlines() if path.exists() else []
+
+
+def verdict(
+    session: pytest.Session, module: str, mutant: Mutant, items: list[pytest.Item], budget: float, killer: Killer
+) -> str:
+    """What became of a mutant; ``budget`` [s] for the tests ``items``."""
     if not items:
         return UNCOVERED
 
@@ -132,9 +185,9 @@ def verdict(session: pytest.Session, module: str, mutant: Mutant, items: list[py
         if mutant.scope:
             replace(module, mutant)
             return fails(session, items, budget)
-        return anew(module, mutant.code, [item.nodeid for item in items], budget)
+        return anew(module, mutant.code, [item.nodeid for item in items], budget, killer)
 
-    status = forked(work, 10 + 4 * budget)
+    status = forked(work, (GRACE if mutant.scope else 3 * GRACE) + 3 * budget)
     return LATE if status is None else KILLED if status else SURVIVED
 
 
@@ -181,14 +234,17 @@ class _Until:
     """Ends a session in which nothing failed when its time is up."""
 
     def __init__(self, budget: float) -> None:
-        self._end, self.over = time.monotonic() + budget, False
+        self._budget, self._end, self.over = budget, math.inf, False
+
+    def pytest_collection_finish(self) -> None:
+        self._end = used() + self._budget
 
     def pytest_runtest_teardown(self, item: pytest.Item) -> None:
-        if time.monotonic() > self._end and not item.session.testsfailed:
+        if used() > self._end and not item.session.testsfailed:
             item.session.shouldstop, self.over = "the budget is spent", True
 
 
-def anew(module: str, code: CodeType, names: list[str], budget: float) -> int:
+def anew(module: str, code: CodeType, names: list[str], budget: float, killer: Killer) -> int:
     """Forget the project and its tests, and run the tests ``names`` with the mutated module; as ``fails``."""
     tests = str(Path.cwd() / "tests")
     for name, kept in list(sys.modules.items()):
@@ -196,5 +252,5 @@ def anew(module: str, code: CodeType, names: list[str], budget: float) -> int:
             del sys.modules[name]
     sys.meta_path.insert(0, _Finder(module, code))
     until = _Until(budget)
-    status = pytest.main(["-q", "-x", "-p", "no:cacheprovider", *names], plugins=[until])
+    status = pytest.main(["-q", "-x", "--tb=native", "-p", "no:cacheprovider", *names], plugins=[until, killer])
     return int(status != 0 and not until.over)

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from tidegate.records import Command, MotionRequest
 from tidegate.robot import GRAVITY, Car, DriveByWire
-from tidegate.robot.drive_by_wire import MotionLimiter
+from tidegate.robot.drive_by_wire import MotionLimiter, MotionLimits
 from tidegate.settings import load_settings
 from tidegate.share import share_path
 
@@ -127,6 +127,68 @@ def test_where_the_steering_cannot_turn_back_in_time_the_speed_gives_way() -> No
     assert limiter.speed > math.sqrt(VEHICLE.lateral_acceleration_max / 0.2)  # it has turned back meanwhile
 
 
+def test_it_begins_at_standstill_and_a_speed_may_be_gained_only_as_fast_as_drive_and_slope_give_it() -> None:
+    limiter = MotionLimiter(CAR, PERIOD)
+    for count in (1, 2):
+        assert limiter(0.0, 0.0, 30.0) == 0.0
+        assert limiter.speed == pytest.approx(count * PUSH * PERIOD)
+    limiter = rolling(5.0)
+    limiter(0.0, 0.0, 5.0)
+    limiter(1.0, 0.0, 30.0)
+    assert limiter.speed == pytest.approx(5.0 + (1.0 + PUSH) * PERIOD + HORIZON)
+
+
+def test_a_speed_that_nobody_tells_falls_by_what_is_braked() -> None:
+    limiter = rolling(10.0)
+    limiter(0.0, 0.0, 10.0)
+    for count in (1, 2):
+        limiter(-2.0, 0.0, None)
+        assert limiter.speed == pytest.approx(10.0 - 2.0 * count * PERIOD - 2.0 * HORIZON)
+
+
+@pytest.mark.parametrize("said", [None, 30.0])
+def test_after_a_stop_it_starts_from_none(said: float | None) -> None:
+    limiter = rolling(1.0)
+    for _ in range(200):
+        limiter(-5.0, 0.0, said)
+    limiter(1.0, 0.0, 30.0)
+    assert limiter.speed == pytest.approx((1.0 + PUSH) * PERIOD + HORIZON)
+
+
+def test_a_lower_speed_limit_is_asked_for_no_faster_than_the_brakes_brake() -> None:
+    limiter = rolling(10.0)
+    limiter(0.0, 0.0, 10.0)
+    limiter.tighten(MotionLimits(9.9, 99.0, 500.0))
+    for count in range(1, 5):
+        asked = limiter(0.0, 0.0, 10.0)
+        assert limiter.speed == pytest.approx(max(10.0 + count * LOW * PERIOD, 9.9))
+        assert asked == pytest.approx((limiter.speed - 10.0) / HORIZON)
+    assert limiter.speed == 9.9
+    assert limiter(HIGH, 0.0, 5.0) == pytest.approx(500.0 / CAR.effective_mass)
+
+
+@pytest.mark.parametrize(("lateral", "speed", "allowed"), [(0.1, 0.7, 0.1), (0.225, 1.5, 0.1), (9.0, 5.0, 0.16)])
+def test_a_lower_lateral_limit_bounds_the_curvature_and_no_one_widens_the_cars_own(
+    lateral: float, speed: float, allowed: float
+) -> None:
+    limiter = rolling(speed)
+    limiter.tighten(MotionLimits(9.0, lateral, 9e9))
+    for _ in range(200):
+        limiter(0.0, 0.2, speed)
+    own = VEHICLE.lateral_acceleration_max / speed**2
+    assert limiter.curvature == pytest.approx(min(allowed, own))
+
+
+def test_the_speed_that_gives_way_is_the_highest_that_the_bend_allows() -> None:
+    limiter = rolling(4.0)
+    for _ in range(200):
+        limiter(0.0, 0.2, 4.0)
+    limiter.tighten(MotionLimits(9.0, 2.0, 9e9))
+    asked = limiter(0.0, 0.2, 4.0)
+    assert limiter.speed == pytest.approx(math.sqrt(2.0 / limiter.curvature))
+    assert asked == pytest.approx(max((limiter.speed - 4.0) / HORIZON, LOW))
+
+
 def request(wire: DriveByWire, force: float, curvature: float, speed: float | None) -> MotionRequest:
     effort = np.array([300.0, -300.0, *CAR.wheel_efforts(force)])
     return wire.request(Command(7, CAR.joint_names, effort), curvature, speed)
@@ -191,3 +253,11 @@ def test_cars_that_take_efforts_need_none_of_it() -> None:
     assert VEHICLE.output == "effort"
     assert DriveByWire.of(CAR, PERIOD) is None
     assert DriveByWire.of(replace(CAR, vehicle=replace(VEHICLE, output="twist")), PERIOD) is not None
+
+
+def test_a_lower_limit_reaches_what_is_asked_for() -> None:
+    wire = wired(10.0)
+    wire.tighten(MotionLimits(9.9, 99.0, 9e9))
+    for _ in range(5):
+        asked = request(wire, 0.0, 0.0, 10.0)
+    assert asked.speed == 9.9

@@ -26,6 +26,11 @@ efforts = arrays(np.float64, 6, elements=st.floats(-1500, 1500))
 spins = arrays(np.float64, 6, elements=st.floats(-65, 65))
 
 
+def slower(fade: float) -> Car:
+    """The car with brakes that fade below another rotation [rad/s]."""
+    return Car.from_settings(replace(SETTINGS, vehicle=replace(SETTINGS.vehicle, brake_fade=fade)))
+
+
 def turning(velocity: Floats, names: tuple[str, ...] = MOTORS.joint_names) -> JointStates:
     return JointStates(0, names, np.zeros(len(names)), velocity, np.zeros(len(names)))
 
@@ -55,6 +60,12 @@ def test_joints_are_found_by_name_and_none_known_means_no_brake() -> None:
     backwards = turning(spin[::-1], MOTORS.joint_names[::-1])
     assert list(motor_torques(MOTORS, effort, backwards)) == wanted
     assert list(motor_torques(MOTORS, effort, None)) == [5.0, -5.0, 0.0, 0.0, 0.0, 100.0]
+
+
+def test_the_longer_the_fade_the_less_a_slow_wheel_is_braked() -> None:
+    effort, spin = np.array([0.0, 0.0, *[-100.0] * 4]), np.full(6, 0.5)
+    assert list(motor_torques(slower(2.0), effort, turning(spin))[WHEELS]) == [-25.0] * 4
+    assert list(motor_torques(slower(0.5), effort, turning(spin))[WHEELS]) == [-100.0] * 4
 
 
 @pytest.mark.parametrize("slope", [-SETTINGS.vehicle.slope_max, 0.0, SETTINGS.vehicle.slope_max])
@@ -111,3 +122,40 @@ def test_a_wheel_said_to_turn_the_other_way_and_lost_joints_change_a_torque_at_i
         assert (before[WHEELS] == -500.0).all()
         assert brake(effort, said)[WHEELS] == pytest.approx(-500.0 + step)
     assert (MotorBrake(FRICTION, PERIOD)(effort, None) == effort).all()
+
+
+def settled(car: Car, effort: Floats, spin: float) -> Floats:
+    brake = MotorBrake(car, PERIOD)
+    for _ in range(130):
+        torque = brake(effort, turning(np.full(6, spin)))
+    return torque[WHEELS]
+
+
+@pytest.mark.parametrize("sign", [-1.0, 1.0])
+def test_the_brake_is_taken_back_by_what_half_its_rate_takes_off_and_on_the_fade_at_last(sign: float) -> None:
+    """√(R J (|ω| − ω₀)), which the fade touches at 2 ω₀, where ω₀ = R J / 4 (asked / fade)²."""
+    fade, asked = 2.0, 800.0
+    car, effort = slower(fade), np.array([0.0, 0.0, *[-asked] * 4])
+    inertia = car.effective_mass * car.wheel_radius**2 * np.array(car.brake_shares)
+    soft, steep = SETTINGS.vehicle.wheel_effort_rate * inertia, asked / fade
+    for wheel, zero in enumerate((soft / (4 * steep**2)).tolist()):
+        for size in (0.5 * zero, 1.5 * zero):
+            assert -settled(car, effort, sign * size)[wheel] == pytest.approx(sign * steep * size)
+        for size in (2.5 * zero, 3.0 * zero):
+            eased = math.sqrt(soft[wheel] * (size - zero))
+            assert eased < min(steep * size, asked)
+            assert -settled(car, effort, sign * size)[wheel] == pytest.approx(sign * eased)
+    assert settled(car, effort, sign * 50.0) == pytest.approx(-sign * asked)
+
+
+def test_where_no_rotation_is_known_no_motor_brakes() -> None:
+    effort = np.array([0.0, 0.0, *[-500.0] * 4])
+    for said in (None, turning(np.full(6, math.nan)), turning(np.full(6, math.inf))):
+        brake = MotorBrake(MOTORS, PERIOD)
+        for _ in range(5):
+            assert (brake(effort, said) == 0.0).all()
+
+
+def test_the_least_drive_is_passed_on_as_it_is() -> None:
+    effort = np.array([0.0, 0.0, 0.5, 0.25, 0.5, 0.25])
+    assert (settled(MOTORS, effort, 30.0) == effort[WHEELS]).all()

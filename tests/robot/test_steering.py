@@ -159,3 +159,18 @@ def test_a_clock_that_runs_back_predicts_nothing() -> None:
     servo.commanded(10 * TICK, np.array([200.0, 200.0]))
     joints = measured(0, [0.01, 0.01], [0, 0])
     assert servo.torques((0.0, 0.0), (0.0, 0.0), joints, 0) == fresh.torques((0.0, 0.0), (0.0, 0.0), joints, 0)
+
+
+def test_what_was_commanded_since_the_joints_were_measured_counts_until_a_reset() -> None:
+    """Late joint states of wheels that stand askew, while the way is straight."""
+    seen, used, servo = measured(0, [0.002, 0.001], [0.0, 0.0]), Actuation(CAR, PERIOD), SteeringServo(CAR)
+    straight = CAR.steering(0.0), (0.0, 0.0), seen
+    for tick in range(4):
+        expected = servo.torques(*straight, tick * TICK)
+        torques = used.efforts(0.0, 0.0, seen, tick * TICK)[:2]
+        assert torques == pytest.approx(expected, rel=1e-12)
+        servo.commanded(tick * TICK, torques)
+    forgetful = SteeringServo(CAR).torques(*straight, 4 * TICK)
+    assert abs(servo.torques(*straight, 4 * TICK)[0] - forgetful[0]) > 1e-3
+    used.reset()
+    assert used.efforts(0.0, 0.0, seen, 4 * TICK)[:2] == pytest.approx(forgetful, rel=1e-12)

@@ -3,14 +3,17 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
 
 import pytest
 from safety_plant import car, settings
 
 from tidegate.records import Mode
+from tidegate.robot import GRAVITY
 from tidegate.safety.backup import Backup
 from tidegate.safety.lane_tracker import TrackedLane
+from tidegate.safety.traction import Grip
 
 MASS, LOADED = car().effective_mass, car().loaded_mass
 LADDER, VEHICLE = settings().safety.ladder, settings().vehicle
@@ -39,6 +42,26 @@ def test_hold_brakes_and_steers_as_stopping_does() -> None:
     assert force < 0
     assert curvature == Backup(settings(), car()).steer(seen, 8.0)
     assert command(Mode.HOLD) == (-VEHICLE.brake_guaranteed * LOADED, 0.017)
+
+
+@pytest.mark.parametrize("friction", [0.5, VEHICLE.tyre_friction, 1.3])
+@pytest.mark.parametrize("lateral", [1.0, VEHICLE.lateral_acceleration_max, 99.0])
+def test_the_hardest_brake_is_what_the_grip_leaves_in_the_sharpest_bend_and_guaranteed_at_least(
+    friction: float, lateral: float
+) -> None:
+    vehicle = dataclasses.replace(VEHICLE, tyre_friction=friction, lateral_acceleration_max=lateral)
+    backup = Backup(dataclasses.replace(settings(), vehicle=vehicle), car())
+    circle = settings().safety.traction_share * friction * GRAVITY
+    left = math.sqrt(max(circle**2 - lateral**2, 0.0))
+    assert backup.guaranteed == pytest.approx(-VEHICLE.brake_guaranteed * LOADED)
+    assert backup.hardest == pytest.approx(max(-max(left * MASS, VEHICLE.brake_guaranteed * LOADED), car().force_min))
+
+
+@pytest.mark.parametrize(("bend", "slope"), [(0.0, 0.0), (0.0, 0.7), (0.05, -0.7), (0.06, 0.3), (0.2, 0.0)])
+def test_a_hard_stop_is_guaranteed_as_far_as_the_grip_goes_in_the_bend(bend: float, slope: float) -> None:
+    wanted = -LOADED * (VEHICLE.brake_guaranteed + max(slope, 0.0))
+    left = Grip(settings(), car()).hardest(10.0, bend)
+    assert Backup(settings(), car()).brake(10.0, bend, slope) == pytest.approx(max(wanted, left))
 
 
 def test_what_stands_is_held_with_the_wheels_as_they_are() -> None:

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import math
 
@@ -13,8 +14,9 @@ from safety_plant import PERIOD, car, settings
 from scipy.integrate import quad
 from scipy.optimize import brentq
 
+from tidegate.errors import SettingsError
 from tidegate.robot import GRAVITY
-from tidegate.safety.barrier import Priority, Row, Rows, State, barriers
+from tidegate.safety.barrier import Barrier, Priority, Row, Rows, State, barriers
 from tidegate.safety.braking import Braking
 from tidegate.safety.lane import room
 from tidegate.safety.lane_tracker import TrackedLane
@@ -66,9 +68,16 @@ def test_what_is_known_at_first_restrains_nothing() -> None:
     state = State()
     assert (state.speed, state.force, state.curvature, state.disturbance) == (0.0, 0.0, 0.0, 0.0)
     assert (state.force_low, state.force_high, state.lane) == (0.0, 0.0, None)
+    assert (state.x, state.y, state.yaw) == (0.0, 0.0, 0.0)
+    assert (state.speed_left, state.speed_falling, state.lateral_left) == (0.0, 0.0, 0.0)
     for ahead in (state.arc, state.along_lane):
         assert (ahead.distance, ahead.receding, ahead.approaching) == (math.inf, 0.0, 0.0)
     assert state.arc is not state.along_lane
+
+
+def test_a_barrier_that_says_nothing_of_itself_is_trusted_plain_and_takes_the_default_gain() -> None:
+    assert (Barrier.name, Barrier.unit, Barrier.gain, Barrier.learned, Barrier.compiled) == ("", "", "", False, False)
+    assert {barriers[name].unit for name in ("lane", "speed", "curve", "lateral", "traction")} == {"m/s²"}
 
 
 def test_rows_give_way_in_the_order_of_the_documentation() -> None:
@@ -200,6 +209,17 @@ def test_sight_allows_the_speed_from_which_a_stop_ends_in_the_remembered_lane(er
     assert exact - 0.1 <= h + 4.0 <= exact + 1e-9
     assert row is not None
     assert row[2:4] == (pytest.approx(0.3 + SAFETY.disturbance_margin), h)
+
+
+def test_a_gain_is_refused_from_which_on_the_drive_is_not_taken_off_in_time() -> None:
+    """Above 2 R / a: the torque rate R, and a the strongest drive down the steepest slope."""
+    hardest = car().force_max / MASS + GRAVITY * VEHICLE.slope_max
+    most = 2 * car().force_rate(1) / MASS / hardest
+    for share, refused in ((0.999, False), (1.001, True)):
+        policy = dataclasses.replace(settings().policy, gain_high=share * most)
+        given = dataclasses.replace(settings(), policy=policy)
+        with pytest.raises(SettingsError, match="gain_high") if refused else contextlib.nullcontext():
+            barriers["speed"](given, car())
 
 
 def test_sight_never_allows_more_than_the_limit_nor_less_than_the_unsure_speed() -> None:

@@ -302,6 +302,8 @@ def test_of_a_thing_the_edge_enters_and_its_nearest_part_is_the_distance() -> No
 def test_a_thing_that_reaches_into_the_corridor_is_the_arcs_and_one_that_begins_within_reach_counts() -> None:
     inside = [at((25.0, 8.2 - 0.2 * k), (25.0, 5.6 - 0.2 * k), (25.0, 3.2 + HALF - 0.1 - 0.2 * k)) for k in range(17)]
     assert math.isinf(seen_over(*inside))
+    beside = at((40.0, -30.0))  # another thing, which stands, takes none of its returns
+    assert math.isinf(seen_over(*[np.concatenate((beside, thing)) for thing in inside]))
     reach = DISTANCE.crossing_reach_m
     long = [at((reach - 1.0, 9.0 - 0.3 * k), (reach + 1.0, 8.0 - 0.3 * k)) for k in range(17)]
     assert seen_over(*long) == pytest.approx(reach - 1.0 - FRONT)

@@ -10,11 +10,12 @@ import pytest
 from safety_plant import PERIOD, car, settings
 
 from tidegate.robot import GRAVITY
-from tidegate.safety.barrier import Ahead, Row, Rows, State
+from tidegate.safety.barrier import Ahead, Priority, Row, Rows, State
 from tidegate.safety.braking import Braking
 from tidegate.safety.distance import Distance
 from tidegate.safety.lane_tracker import TrackedLane
 from tidegate.safety.traction import Grip
+from tidegate.settings.barriers import DistanceParameters
 
 MASS, LOADED = car().effective_mass, car().loaded_mass
 DISTANCE, VEHICLE, LADDER = settings().safety.distance, settings().vehicle, settings().safety.ladder
@@ -100,15 +101,25 @@ def test_h_of_exactly_zero_is_still_kept_by_guaranteed_braking() -> None:
 def test_a_late_brake_leaves_the_bend_its_grip(bend: float, error: float) -> None:
     """The bend of the lane, or of the car's own path where there is no lane; never less than is guaranteed."""
     barrier, speed = Distance(settings(), car()), 12.0
-    lane = TrackedLane(0.0, 0.0, 0.1, 0.01, (0.0, 20.0), (bend, bend), 40.0, error)
+    lane = TrackedLane(0.0, 0.0, 0.1, 0.01, (0.0, 20.0), (bend, 0.3), 40.0, error)  # here, not ahead
     states = [State(speed=speed, lane=lane)] + ([State(speed=speed, curvature=bend)] if error == 0.0 else [])
     most = min(abs(bend) + error, settings().vehicle.lateral_acceleration_max / speed**2)
     left = Grip(settings(), car()).hardest(speed, most) / car().effective_mass
     for now in states:
         braking = barrier._backup(-5.0, now)
-        assert braking <= -BACKUP
-        assert braking >= min(left, -BACKUP)
+        assert braking == pytest.approx(min(-BACKUP, max(left, -0.9 * barrier._grip.share)))
         assert (braking == -0.9 * barrier._grip.share) == (left <= -0.9 * barrier._grip.share)
+
+
+def test_it_is_trusted_and_takes_a_gain_of_its_own() -> None:
+    told = Distance.priority, Distance.rows, Distance.unit, Distance.gain, Distance.learned, Distance.compiled
+    assert told == (Priority.DISTANCE, 2, "m/s²", "distance", False, False)
+
+
+def test_a_gap_that_the_file_adds_is_kept_besides_the_cars_own() -> None:
+    wider = Distance(settings(), car(), DistanceParameters(type="distance", extra_gap=6.0))
+    now = state(Ahead(40.0))
+    assert wider.fill(now, Rows([None] * 2, 0, 2)) == pytest.approx(fill(now)[0] - 6.0)
 
 
 def test_a_free_road_restrains_nothing_and_each_corridor_counts_by_itself() -> None:

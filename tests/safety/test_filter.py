@@ -142,6 +142,17 @@ def test_in_units_of_deviation_the_nearest_command_is_taken(monkeypatch: pytest.
     assert told.barriers[0].margin == pytest.approx(0.0, abs=1e-5)
 
 
+@pytest.mark.parametrize("turn", range(16))
+def test_a_row_of_any_direction_that_the_wish_breaks_is_kept(turn: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """From the origin, half a unit of deviation along it: more force, less, to the left, to the right, and both."""
+    along, across = math.cos(turn * math.pi / 8), math.sin(turn * math.pi / 8)
+    made = faked(monkeypatch, (along / FORCE_UNIT, across / CURVATURE_UNIT, 0.5, 0.0, math.inf))
+    told = made(State(), (0.0, 0.0), {}, Box(-FORCE_UNIT, FORCE_UNIT, -CURVATURE_UNIT, CURVATURE_UNIT))
+    assert (told.force / FORCE_UNIT, told.curvature / CURVATURE_UNIT) == pytest.approx(
+        (0.5 * along, 0.5 * across), abs=1e-5
+    )
+
+
 def test_a_row_that_gives_way_is_told_and_by_how_much(monkeypatch: pytest.MonkeyPatch) -> None:
     made = faked(monkeypatch, (0.0, 1.0, 0.25, 0.0, math.inf))
     told = made(State(), (0.0, 0.0), {}, WIDE)
@@ -212,7 +223,15 @@ def test_a_solver_that_never_ends_brakes(monkeypatch: pytest.MonkeyPatch) -> Non
 
 def test_the_brake_that_the_grip_leaves_is_the_hardest_that_its_rows_allow() -> None:
     grip = Grip(settings(), car())
-    for speed, curvature in ((0.0, 0.0), (10.0, 0.02), (10.0, -0.05), (10.0, 0.06), (10.0, 0.2)):
+    for speed, curvature in (
+        (0.0, 0.0),
+        (10.0, 0.02),
+        (10.0, -0.05),
+        (10.0, 0.06),
+        (10.0, 0.2),
+        (0.7, 0.2),
+        (1.5, 0.2),
+    ):
         force, lateral = grip.hardest(speed, curvature), max(speed, 1.0) ** 2 * curvature
         left = [along * force + across * lateral + grip.inner for along, across in grip.normals]
         if force < 0:
@@ -238,6 +257,7 @@ def test_a_row_without_a_direction_holds_or_cannot_be_kept(monkeypatch: pytest.M
     made = faked(monkeypatch, (0.0, 0.0, 1.0, 0.0, math.inf))
     told = made(State(), (500.0, 0.1), {}, WIDE)
     assert told.barriers[0].relaxed
+    assert told.rows[0].slack == pytest.approx(1.0, abs=1e-3)
     assert WIDE.force_low <= told.force <= WIDE.force_high
 
 

@@ -17,6 +17,7 @@ from safety_plant import PERIOD, Plant, car, settings
 from tidegate.records import UNNEEDED, Mode, Received, SafetyInputs, Solve, Tick, UsedInputs, nanoseconds
 from tidegate.safety import Filter, State, Supervisor
 from tidegate.safety.barrier import OFF, Ahead
+from tidegate.safety.budget import Budget
 from tidegate.safety.filter import GAVE_WAY
 from tidegate.safety.joints import Box, joint_box
 from tidegate.safety.ladder import Rung
@@ -107,7 +108,7 @@ class Slow:
     """A clock, and DAQP that takes so long by it for each programme."""
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch, each: int) -> None:
-        self.now, self.each, self.solve, self.asked = 0, each, daqp.solve, 0
+        self.now, self.each, self.solve, self.asked = 10**12, each, daqp.solve, 0
         monkeypatch.setattr("daqp.solve", self)
 
     def __call__(self, *programme: np.ndarray, **options: object) -> object:
@@ -162,6 +163,20 @@ def test_a_solver_that_really_is_slow_gets_no_second_programme(monkeypatch: pyte
     assert only("lateral", clock=time.monotonic_ns)(*CONTRADICTED).solve == Solve("out of time", 1)
     waited = only("lateral")(*CONTRADICTED)  # without a clock it is waited for
     assert (waited.solve.status, waited.solve.time) == ("solved", 0.0)
+
+
+def test_a_budget_begins_with_time_left_unless_told_otherwise() -> None:
+    cost, none = np.eye(2), np.zeros(2)
+    row, one = np.array([[1.0, 0.0], [0.0, 1.0], [1.0, 1.0]]), np.array([1.0, 0.0, 0.0])
+    for budget in (Budget(None, 0), Budget(lambda: 7, 0)):
+        solved = budget(cost, none, row, one, TOLERANCE)
+        assert solved.solution == pytest.approx([1.0, 0.0])
+        assert budget.spent(solved.status) == Solve("solved", 1)
+    late = Budget(None, 0, out_of_time=True)
+    refused = late(cost, none, row, one, TOLERANCE)
+    assert np.isnan(refused.solution).tolist() == [True] * 2
+    assert refused.multipliers.tolist() == [0.0] * 3
+    assert late.spent(refused.status) == Solve("out of time", 0)
 
 
 def test_a_clock_changes_no_command_that_comes_in_time() -> None:

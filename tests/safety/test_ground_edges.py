@@ -127,6 +127,14 @@ def test_broken_returns_and_unknown_rings_are_no_returns(part: int) -> None:
         assert found[:, 0] == pytest.approx([MOUNT + good[1]])
 
 
+@pytest.mark.parametrize("height", [math.nan, math.inf, -math.inf])
+def test_a_broken_return_hides_no_thing_and_makes_none(height: float) -> None:
+    thing, road = ((1, 20.0, 0.0), (2, 20.1, 0.5)), (1, 20.0, 0.0)
+    assert len(things(*thing)) == 1
+    np.testing.assert_array_equal(things(*thing, (2, 19.9, height)), things(*thing))
+    assert len(things(road, (2, 20.1, height))) == 0
+
+
 @st.composite
 def crowded(draw: st.DrawFn) -> tuple[np.ndarray, np.ndarray]:
     """Several returns in most cells of a few neighbouring sectors: places (n, 3) [m] and rings (n,)."""

@@ -97,11 +97,27 @@ def test_each_sample_carries_the_lane_on_until_the_next(speed: float, turn: floa
     assert lane.offset_bound == pytest.approx(0.2 + wider(driven)[0])
     assert lane.heading_bound == pytest.approx(0.03 + wider(driven)[1])
     assert lane.curvature_bound == 0.01
+    assert TrackedLane(0.0, 0.0, 0.1, 0.02, (0.0,), (0.0,), 20.0).curvature_bound == 0.0
     tracker.odometry(*odometry(0.3, 0.0, 0.0))
     offset, heading, along = moved(offset, heading, along, 5.0, 0.0, 0.2)
     lane = known(tracker)
     assert (lane.offset, lane.heading) == pytest.approx((offset, heading))
     assert lane.offset_bound == pytest.approx(0.2 + wider(driven + 1.0)[0])
+
+
+def test_of_the_curvatures_bounds_the_largest_counts() -> None:
+    bound = np.array([0.2, 0.03, 0.001, 0.003, 0.002, 0.0])
+    lane = known(tracking(dataclasses.replace(estimate(), bound=bound), odometry(0.0)))
+    assert lane.curvature_bound == 0.003
+
+
+def test_it_is_predicted_with_the_newest_motion() -> None:
+    times = (0.0, 0.1, 0.2, 0.3)
+    tracker = tracking(estimate(), *[odometry(time, 5.0 + 20.0 * time, 0.1) for time in times])
+    lane = known(tracker)
+    ahead = known(tracker, 0.05)
+    _, _, along = moved(lane.offset, lane.heading, PREVIEW[-1] - lane.remaining, 11.0, 0.1, 0.05)
+    assert ahead.remaining == pytest.approx(PREVIEW[-1] - along)
 
 
 def test_samples_that_are_not_newer_are_ignored() -> None:

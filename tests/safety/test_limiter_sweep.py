@@ -79,6 +79,19 @@ def test_what_was_handed_out_is_not_what_is_remembered() -> None:
     np.testing.assert_array_equal(limiter(HIGH), np.minimum(HIGH, STEP))
 
 
+def test_the_upper_edge_and_the_safe_effort_may_change_on_the_way() -> None:
+    limiter = Limiter(np.array([-9.0, -9.0]), np.array([9.0, 9.0]), np.ones(2), np.zeros(2))
+    for _ in range(9):
+        limiter(np.array([9.0, 9.0]))
+    limiter.tighten(np.array([7.0, 9.0]))
+    assert limiter(np.array([9.0, 9.0])).tolist() == [8.0, 9.0]
+    assert limiter(np.array([9.0, 9.0])).tolist() == [7.0, 9.0]
+    limiter.hold(np.array([5.0, -20.0]))
+    for _ in range(30):
+        sent = limiter(None)
+    assert sent.tolist() == [5.0, -9.0]
+
+
 def test_a_box_without_zero_and_a_safe_effort_outside_are_pulled_in() -> None:
     limiter = Limiter(np.array([2.0, -9.0]), np.array([5.0, -3.0]), np.ones(2), np.array([0.0, 9.0]))
     np.testing.assert_array_equal(limiter.last, [2.0, -3.0])

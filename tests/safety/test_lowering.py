@@ -167,6 +167,21 @@ def test_each_limit_comes_down_at_its_rate_and_goes_back_at_once() -> None:
     assert lowering.now == full
 
 
+@pytest.mark.parametrize("speed", [0.7, 1.5, 6.0])
+def test_how_far_each_limit_comes_down_in_one_step(speed: float) -> None:
+    """Set while the car stands, the lateral limit waits for nothing; by 2 a_c a/v, v being 1 m/s at least."""
+    full, lowering = MotionLimits.of(car(), VEHICLE), Lowering(settings(), car())
+    lowest = {"vehicle.speed_max": 0.5, "vehicle.lateral_acceleration_max": 1.0, DRIVE: 50.0}
+    lowering.set(adjusted(settings(), lowest), 0.0)
+    lowering.step(speed, PERIOD)
+    assert lowering.now.speed == pytest.approx(max(speed + SAFETY.speed_margin - BRAKING * PERIOD, 0.5))
+    assert lowering.now.lateral == pytest.approx(full.lateral * (1 - 2 * BRAKING * PERIOD / max(speed, 1.0)))
+    assert lowering.now.force == pytest.approx(full.force - car().force_rate(1) * PERIOD)
+    assert lowering.speed_left == lowering.now.speed - SAFETY.speed_margin
+    assert lowering.lateral_left == lowering.now.lateral
+    assert lowering.drive == pytest.approx(full.force * 50.0 / VEHICLE.drive_effort_max)
+
+
 @pytest.mark.parametrize("slope", [-VEHICLE.slope_max, 0.0])
 def test_under_full_throttle_the_car_follows_a_lowered_speed_limit_as_fast_as_the_torque_comes_down(
     slope: float,

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 
 import daqp
 import numpy as np
@@ -15,7 +16,7 @@ from hypothesis import strategies as st
 from tidegate.safety import qp, relaxation
 from tidegate.safety.barrier import Priority
 from tidegate.safety.filter import BOX
-from tidegate.safety.qp import PUSHES, UNBOUNDED, QPResult, solve_each, solve_qp, solve_qps
+from tidegate.safety.qp import PART, PUSHES, UNBOUNDED, QPResult, solve_each, solve_qp, solve_qps
 from tidegate.safety.relaxation import HARD, Level, relaxed, solve_by_priority
 
 TOLERANCE = 1e-6
@@ -210,18 +211,25 @@ def test_slack_that_costs_more_is_spent_less() -> None:
     assert 0.6 - broken[0] == pytest.approx(max((0.6 * 1.0 - 1) / 2, 0.6 - 1.0), abs=1e-4)
 
 
-def test_cheaper_slack_gives_way_by_the_least_too(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_cheaper_slack_gives_way_by_the_least_too() -> None:
     """The solver takes dear slack for infeasible, and the wish pulls harder than cheap slack costs."""
     rows, lower = np.concatenate((BOX, [[1.0, 0.0], [-1.0, 0.0]])), np.array([-1.0] * 4 + [0.6, -0.4])
-    priority, wish, dear = [HARD] * 4 + [Priority.LANE] * 2, np.array([-20.0, 0.0]), 1e3
+    priority, wish, dear = [HARD] * 4 + [Priority.LANE] * 2, np.array([-20.0, 0.0]), 200.0
+    asked, tape = [], list[Level]()
 
     def refuses(P: np.ndarray, *rest: np.ndarray) -> QPResult:
+        asked.append(rest[-1])
         refused = QPResult(np.full(3, np.nan), np.zeros(6), np.inf, "infeasible")
         return refused if P[-1, -1] == dear else solve_qp(P, *rest)
 
-    monkeypatch.setattr(relaxation, "solve_qp", refuses)
-    result = solve_by_priority(wish, rows, lower, priority, dear, TOLERANCE)
+    result = solve_by_priority(wish, rows, lower, priority, dear, TOLERANCE, refuses, tape)
     assert result.solution[0] == pytest.approx(0.5, abs=1e-3)
+    assert max(asked) <= 10 * TOLERANCE
+    (level,) = tape
+    assert [one.cost for one in level.solved] == [2.0] * (1 + relaxation.AGAIN)
+    # the nearest to the box's end −1 and then to where that led, at ½ · 2 · (0.6 − x)²
+    steps = [one.result.solution[0] for one in level.solved[:3]]
+    assert steps == pytest.approx([-1.0, 0.2 / 3, (0.2 / 3 + 1.2) / 3], abs=1e-5)
 
 
 def test_work_is_bounded_by_count_even_with_a_solver_that_never_ends(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -248,6 +256,21 @@ def test_work_is_bounded_by_count_even_with_a_solver_that_never_ends(monkeypatch
     asked[0] = 0
     assert solve_by_priority(np.ones(2), rows, lower, priority, 1e4, TOLERANCE).status == "out of steps"
     assert asked[0] <= relaxation.SOLVES
+
+
+def test_at_the_worst_the_work_is_as_much_as_the_bound_says() -> None:
+    """Every level has a row, none holds as it is, and all take cheap slack for dear."""
+    rng, asked, dear = np.random.default_rng(3), [0], 1e3
+    rows = np.concatenate((BOX, rng.normal(size=(HARD, 2))))
+    lower, priority = np.append([-1.0] * 4, [0.5] * HARD), [HARD] * 4 + [*range(HARD)]
+
+    def unwilling(P: np.ndarray, *rest: np.ndarray) -> QPResult:
+        asked[0] += 1
+        refused = QPResult(np.full(len(P), np.nan), np.zeros(len(rest[2])), np.inf, "infeasible")
+        return refused if len(P) == 2 or P[-1, -1] == dear else solve_qp(P, *rest)
+
+    assert solve_by_priority(np.zeros(2), rows, lower, priority, dear, TOLERANCE, unwilling).status == "infeasible"
+    assert asked[0] == relaxation.SOLVES
 
 
 def test_a_programme_that_needs_more_steps_than_it_may_take_is_told_and_never_answered() -> None:
@@ -287,6 +310,29 @@ def test_a_batch_may_share_its_cost_or_give_each_its_own() -> None:
     np.testing.assert_allclose(own.multipliers, [[1.0, 0, 0, 0], [0, 0, 0, 0]])
 
 
+def test_a_batch_whose_rows_are_off_has_its_wishes_whatever_the_rows_are() -> None:
+    q, rows = np.array([[-3.0, 4.0], [1.0, 2.0]]), np.full((2, 2, 2), np.nan)
+    for off in (-UNBOUNDED, -np.inf):
+        batch = solve_qps(np.eye(2), q, rows, np.full((2, 2), off))
+        np.testing.assert_array_equal(batch.solution, -q)
+        assert batch.residual.tolist() == [0.0, 0.0]
+
+
+@pytest.mark.parametrize("own", [False, True])
+def test_workers_give_what_is_given_without_them_and_are_not_troubled_with_little(own: bool) -> None:
+    rng, count = np.random.default_rng(8), 2 * PART + 3
+    q, rows, lower = rng.normal(size=(count, 2)), rng.normal(size=(count, 3, 2)), rng.normal(size=(count, 3))
+    P = rng.uniform(1.0, 2.0, count)[:, None, None] * np.eye(2) if own else np.eye(2)
+    alone = solve_qps(P, q, rows, lower, 1e-7)
+    with ThreadPoolExecutor(2) as pool:
+        shared = solve_qps(P, q, rows, lower, 1e-7, pool)
+    for name in ("solution", "multipliers", "residual", "status"):
+        np.testing.assert_array_equal(getattr(shared, name), getattr(alone, name))
+    assert 0 < alone.solved.sum() < count
+    few = (P[:PART] if own else P), q[:PART], rows[:PART], lower[:PART], 1e-7
+    assert (solve_qps(*few, pool).status == alone.status[:PART]).all()  # a pool that is closed would raise
+
+
 @pytest.mark.parametrize("flag", [-5, -3, -2, 0, 2])
 def test_a_solver_that_gives_up_is_not_believed(flag: int, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("daqp.solve", lambda *_, **__: (np.zeros(2), 0.0, flag, {"lam": np.zeros(1)}))
@@ -312,6 +358,7 @@ def test_a_solver_that_lies_is_found_out(told: list[float], status: str, monkeyp
     if status == "solved":
         assert result.residual == pytest.approx(9e-7)
         np.testing.assert_array_equal(result.multipliers, [0.5, 0.0])
+        np.testing.assert_array_equal(batch.multipliers, [[0.5, 0.0]])
         np.testing.assert_array_equal(result.active, [True, False])
 
 

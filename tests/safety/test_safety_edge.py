@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
 
 import numpy as np
@@ -15,7 +16,8 @@ from safety_plant import PERIOD, Plant, Sensors, car, settings
 
 from tidegate.records import Mode
 from tidegate.safety import Supervisor
-from tidegate.safety.barrier import Row, Rows
+from tidegate.safety.barrier import Priority, Row, Rows, State
+from tidegate.safety.braking import Braking
 from tidegate.safety.contract import IdealCar
 from tidegate.safety.edge import Edge
 from tidegate.safety.joints import Box, joint_box
@@ -207,3 +209,134 @@ def test_the_road_counts_as_bent_inwards_by_its_error_bound_up_to_its_cap() -> N
 
     assert h(0.5 * cap) == h(0.0, 0.01 - 0.5 * cap) < h(0.0)
     assert h(cap) == h(9 * cap) == h(math.inf) < h(0.5 * cap)
+
+
+def limited(lateral: float) -> Edge:
+    """For another limit of the lateral acceleration [m/s²]."""
+    vehicle = dataclasses.replace(settings().vehicle, lateral_acceleration_max=lateral)
+    return Edge(dataclasses.replace(settings(), vehicle=vehicle), car())
+
+
+@pytest.mark.parametrize("lateral", [settings().vehicle.lateral_acceleration_max, 0.1])
+def test_room_is_what_is_left_after_the_car_has_braked_or_turned_its_wheels_back(lateral: float) -> None:
+    """h by the formula, from each side; where it is clear whether the wheels turn back before the car stands."""
+    rng, edge, given = np.random.default_rng(4), limited(lateral), settings().safety.lane
+    length, turn = car().wheelbase, car().curvature_rate
+    stands = turns = neither = 0
+    for _ in range(600):
+        bounds = rng.choice([0.0, 0.02, 0.1, 0.5]), rng.choice([0.0, 0.01, 0.3]), rng.choice([0.0, 0.002, 0.9])
+        places = rng.uniform(-0.7, 0.7), rng.uniform(-0.35, 0.35), rng.uniform(-0.03, 0.03)
+        state = ideal(rng.uniform(0.0, 6.5 if lateral > 1 else 3.5), *places[:2], road=places[2]).state()
+        state.force, state.curvature = rng.uniform(-4000, 3500), rng.uniform(-LOCK, LOCK)
+        state.force_low, state.force_high = car().force_window(state.force, PERIOD)
+        assert state.lane is not None
+        state.lane.curvature = places[2], 0.4  # what comes later does not count
+        state.lane.offset_bound, state.lane.heading_bound, state.lane.curvature_bound = bounds
+        doubt = min(bounds[1], given.bound_cap / length)
+        width = max(ROOM - min(bounds[0] + length * doubt, given.bound_cap), 0.1)
+        stop = Braking(settings(), car()).stop(state.speed, state.force)
+        left, clear = [], True
+        for side in (1.0, -1.0):
+            offset, heading, road = (side * place for place in places)
+            road -= min(bounds[2], given.curvature_cap)
+            parallel = road * math.cos(heading) / (1 - road * offset)
+            out, back = (
+                math.sin(heading + doubt) + length * math.cos(heading) * (wheels - parallel)
+                for wheels in (side * state.curvature, -min(LOCK, lateral / max(stop.peak, 1.0) ** 2))
+            )
+            falls = math.cos(heading) * (length * turn - stop.peak * max(side * state.curvature - parallel, 0.0))
+            free = width - offset - length * math.sin(heading) - max(-road, 0.0) * length**2 / 2
+            least = stop.peak * out / (2 * falls)
+            clear &= out <= 0 or (abs(back) > 0.02 and falls > 0.1 and abs(least / stop.way - 1) > 0.05)
+            turned = back < 0 and least < stop.way
+            left.append(free - max(out, 0.0) * (least if turned else stop.way))
+            turns, stands, neither = turns + turned, stands + (back < 0 and not turned), neither + (back >= 0)
+        if clear:
+            assert edge.fill(state, Rows([None] * Edge.rows, 0, Edge.rows)) == pytest.approx(min(left), abs=1e-9)
+    assert min(turns, stands, neither) > 20
+
+
+def filled_at(state: State) -> float:
+    return Edge(settings(), car()).fill(state, Rows([None] * Edge.rows, 0, Edge.rows))
+
+
+def test_how_far_it_looks_goes_by_the_lateral_limit_that_is_in_force_while_it_comes_down() -> None:
+    """0.1 m/s² leaves no steering back at 2 m/s, and makes it end at a lower speed."""
+    edge = limited(0.1)
+    state = ideal(2.0, 0.2, 0.1).state()
+    state.curvature = 0.05
+
+    def h(speed: float, left: float) -> float:
+        state.speed, state.lateral_left = speed, left
+        return edge.fill(state, Rows([None] * Edge.rows, 0, Edge.rows))
+
+    slow = settings().safety.lane.inner_gain * car().wheelbase
+    assert math.isinf(h(slow + 0.01, 0.0))
+    assert math.isfinite(h(slow + 0.01, settings().vehicle.lateral_acceleration_max))
+    assert h(2.0, 0.0) < h(2.0, settings().vehicle.lateral_acceleration_max) == filled_at(state)
+
+
+def test_a_row_never_asks_for_more_than_the_backup() -> None:
+    """To brake, and to turn the wheels inward until a metre driven leads back by a tenth, or as far as they get."""
+    rng, length, mass = np.random.default_rng(6), car().wheelbase, car().effective_mass
+    seen = 0
+    for _ in range(300):
+        side = rng.choice([-1.0, 1.0])
+        place = rng.uniform(0.3, 0.9), rng.uniform(-0.3, 0.3), rng.uniform(-0.03, 0.03)
+        plant = ideal(rng.choice([0.0, 2.0, 5.0]), *(side * part for part in place[:2]), road=side * place[2])
+        plant.force, plant.curvature = rng.uniform(-6000, 3500), rng.uniform(-LOCK, LOCK)
+        state, (_, rows) = plant.state(), filled(plant)
+        assert state.lane is not None
+        row, wheels = rows[0 if side > 0 else 1], side * plant.curvature
+        if row is None:
+            continue
+        way = PERIOD * max(state.speed, settings().safety.ladder.standstill_speed)
+        heading = place[1] + way * (wheels - place[2])
+        parallel = place[2] * math.cos(heading) / (1 - place[2] * place[0])
+        inward = parallel - (0.1 + math.sin(heading + state.lane.heading_bound)) / (length * math.cos(heading))
+        turn = PERIOD * car().curvature_rate
+        wheels = max(min(inward, wheels + turn, LOCK), wheels - turn, -LOCK)
+        force = max(mass * Braking(settings(), car()).backup(state.speed), state.force_low)
+        assert row[4] == pytest.approx(row[0] * force + row[1] * side * wheels, rel=1e-9, abs=1e-9)
+        assert row[3] == 0.0  # no gain moves it
+        seen += row[4] < row[2]
+    assert seen > 20
+
+
+def test_rows_of_a_car_that_rolls_back_are_those_of_one_that_stands() -> None:
+    still, back = ideal(0.0, 0.6, 0.1), ideal(-0.5, 0.6, 0.1)
+    assert filled(back) == filled(still)
+    assert filled(still)[1][0] is not None
+
+
+def test_a_window_of_force_that_is_closed_leaves_a_row() -> None:
+    state = ideal(3.0, 0.6, 0.1).state()
+    state.force_low = state.force_high = state.force
+    table: list[Row | None] = [None] * Edge.rows
+    Edge(settings(), car()).fill(state, Rows(table, 0, Edge.rows))
+    assert table[0] is not None
+    assert np.isfinite(table[0]).all()
+
+
+def test_room_is_never_closed_by_error_bounds_alone() -> None:
+    lane = dataclasses.replace(settings().safety.lane, bound_cap=5.0)
+    given = dataclasses.replace(settings(), safety=dataclasses.replace(settings().safety, lane=lane))
+    state = ideal().state()
+    assert state.lane is not None
+    state.lane.offset_bound, state.lane.heading_bound = 4.0, 0.0
+    assert Edge(given, car()).fill(state, Rows([None] * Edge.rows, 0, Edge.rows)) == pytest.approx(0.1)
+
+
+def test_a_lane_bent_tighter_than_the_car_is_off_its_centre_gives_no_wild_course() -> None:
+    """1 − κ d counts from 0.2 up; the side away from the bend's centre, to which the wheels cannot turn back."""
+    length, bend, offset = car().wheelbase, 0.5, 1.9
+    state = ideal(3.0, offset, road=bend).state()
+    assert state.lane is not None
+    state.lane.heading_bound = 0.0
+    course, stop = length * bend / 0.2, Braking(settings(), car()).stop(3.0, 0.0)
+    free = ROOM - 0.1 + offset - bend * length**2 / 2
+    assert filled_at(state) == pytest.approx(free - course * stop.way)
+
+
+def test_it_is_the_cameras_and_has_a_row_for_each_side() -> None:
+    assert (Edge.rows, Edge.unit, Edge.learned, Edge.priority) == (2, "m", True, Priority.EDGE)

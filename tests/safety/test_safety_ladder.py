@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tidegate.records import Mode
-from tidegate.safety.ladder import LET_GO, SHORTEST, Conditions, Rung, advance
+from tidegate.records import Mode, SafetyInputs
+from tidegate.safety.ladder import LET_GO, SHORTEST, Conditions, Rung, advance, asked_to_stop
 
 HOLD, SHARE = 300, 0.1
 FINE = Conditions()
@@ -232,3 +232,12 @@ def test_the_shortest_hold_counts_as_a_tenth_and_where_all_is_used_up_the_car_st
         assert rung.mode == N
         now += 2
     assert advance(rung, OUT, now, HOLD, 0.0) == Rung(S, now, OUT.camera)
+
+
+def test_each_way_to_ask_for_a_stop_is_told_in_words() -> None:
+    assert asked_to_stop(SafetyInputs(now=0)) == ()
+    asked = {"emergency_stop": True, "emergency_silent": True, "stop_requested": True}
+    words = ("emergency stop", "the emergency stop's chain is silent", "stop requested")
+    assert asked_to_stop(SafetyInputs(now=0, **asked)) == words
+    for name, word in zip(asked, words, strict=True):
+        assert asked_to_stop(SafetyInputs(now=0, **{name: True})) == (word,)

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import itertools
+import math
 
 import numpy as np
 import pytest
@@ -13,7 +14,7 @@ from hypothesis import strategies as st
 from safety_plant import PERIOD, car
 
 from tidegate.robot import Actuation
-from tidegate.safety.joints import _intersect, joint_box
+from tidegate.safety.joints import Box, _intersect, joint_box
 from tidegate.safety.limiter import Limiter
 
 SAFE = np.array([0.0, 0.0, -400.0, -400.0, -400.0, -400.0])
@@ -105,6 +106,21 @@ def test_the_box_is_one_period_of_slew_inside_what_the_joints_can_do() -> None:
     assert (box.curvature_low, box.curvature_high) == (0.05 - turn, 0.05 + turn)
     assert box.clip(600.0, 0.05) == (min(600.0, box.force_high), 0.05)
     assert box.clip(box.force_low - 1, box.curvature_high + 1) == (box.force_low, box.curvature_high)
+
+
+def test_a_box_holds_its_edges_and_what_is_between_them() -> None:
+    box = Box(-2.0, 3.0, -0.1, 0.2)
+    for force, curvature in itertools.product((-2.0, 0.0, 3.0), (-0.1, 0.0, 0.2)):
+        assert box.holds(force, curvature)
+    for force, curvature in ((-2.1, 0.0), (3.1, 0.0), (0.0, -0.11), (0.0, 0.21), (math.nan, 0.0), (0.0, math.nan)):
+        assert not box.holds(force, curvature)
+    assert not Box(1.0, -1.0, -0.1, 0.2).holds(0.0, 0.0)
+
+
+def test_of_the_drive_no_more_is_used_than_is_set() -> None:
+    most = 0.5 * car().force_max
+    assert joint_box(car(), 0.0, 0.0, 100.0, most=most).force_high == most
+    assert joint_box(car(), 0.0, 0.0, 100.0, most=9e9).force_high == car().force_max
 
 
 @pytest.mark.parametrize("share", [1.0, 0.97, 0.5])

@@ -11,9 +11,13 @@ import pytest
 from safety_drive import Drive
 from safety_plant import PERIOD, Plant, car, empty_points, settings
 
-from tidegate.records import Mode, Points, Received, SafetyInputs, Tick
+from tidegate.records import Mode, Odometry, Points, Received, SafetyInputs, Tick, nanoseconds
+from tidegate.safety.barrier import Ahead
 from tidegate.safety.braking import Braking
 from tidegate.safety.ladder import Rung
+from tidegate.safety.lane_tracker import TrackedLane
+from tidegate.safety.motion import Motion
+from tidegate.safety.surroundings import Surroundings
 
 DISTANCE, FRONT = settings().safety.distance, car().front
 RESERVE = DISTANCE.standstill_gap + DISTANCE.noise_m
@@ -222,3 +226,67 @@ def test_an_arc_that_swings_onto_a_thing_between_two_scans_sees_it_at_once() -> 
 
 def test_a_new_supervisor_is_stopped_and_waits() -> None:
     assert Drive().supervisor.rung == Rung()
+
+
+def driven(time: float) -> Motion:
+    """Of a car that went straight at 8 m/s for so long."""
+    motion = Motion(settings(), car())
+    for tick in range(round(time / PERIOD) + 1):
+        motion.update(Odometry(tick * nanoseconds(PERIOD), 8.0 * PERIOD * tick, 0.0, 0.0, 8.0, 0.0), 0.0, 0.0)
+    return motion
+
+
+def test_a_scan_that_comes_late_is_carried_on_to_where_the_car_is_by_then() -> None:
+    lane = TrackedLane(0.0, 0.0, 0.1, 0.01, (0.0, 36.0), (0.0, 0.0), 36.0)
+    seen = Surroundings(settings(), car()).look(nanoseconds(0.1), posts(0, (30.0, 0.0)), driven(0.1), 0.0, lane)
+    assert [one.distance for one in seen] == pytest.approx([30.0 - FRONT - 0.8] * 2, abs=0.02)
+
+
+def crossed(
+    made: Surroundings, way: float = 20.0, bend: float = 0.0, commanded: float = 0.0, late: float = 0.0
+) -> float:
+    """How far ahead a thing is seen that has come within 4 m of the arc in 0.8 s; the car stands, or is at 8 m/s where
+    scans are late."""
+    for scan in range(17):
+        stamp = nanoseconds(0.05 * scan)
+        motion = driven(0.05 * scan + late) if late else Motion(settings(), car())
+        if not late:
+            motion.update(Odometry(stamp, 0.0, 0.0, 0.0, 0.0, 0.0), 0.0, 2 * bend - commanded)
+        aside, moved = 4.0 + 4.0 * 0.05 * (16 - scan), 0.4 * scan * bool(late)
+        place = (way - moved, aside)
+        if bend:  # from its outer side
+            place = (1 / bend + aside) * math.sin(bend * way), 1 / bend - (1 / bend + aside) * math.cos(bend * way)
+        arc, _ = made.look(stamp + nanoseconds(late), posts(stamp, place), motion, commanded, None)
+    return arc.distance
+
+
+def test_what_crosses_is_carried_on_from_a_late_scan_too() -> None:
+    assert crossed(Surroundings(settings(), car()), 40.0, late=0.1) == pytest.approx(
+        40.0 - FRONT - 16 * 0.4 - 0.8, abs=0.05
+    )
+
+
+@pytest.mark.parametrize("more", [-0.01, 0.0, 0.01])
+def test_what_crosses_is_looked_for_midway_between_the_arcs_measured_and_commanded(more: float) -> None:
+    bend = 0.03
+    assert crossed(Surroundings(settings(), car()), 20.0, bend, bend + more) == pytest.approx(20.0 - FRONT, abs=0.1)
+
+
+@pytest.mark.parametrize(("margin", "seen"), [(-30.0, False), (2.0, True)])
+def test_a_margin_for_what_crosses_may_change_while_the_car_drives(margin: float, seen: bool) -> None:
+    made = Surroundings(settings(), car())
+    distance = dataclasses.replace(DISTANCE, crossing_margin_s=margin)
+    made.adjust(dataclasses.replace(settings(), safety=dataclasses.replace(settings().safety, distance=distance)))
+    assert math.isfinite(crossed(made)) == seen
+
+
+@pytest.mark.parametrize(("way", "seen"), [(4.2, True), (7.0, False)])
+def test_a_lane_that_has_nearly_ended_is_looked_along_for_a_few_metres(way: float, seen: bool) -> None:
+    left = 1.0 - settings().safety.lane.reach_m
+    lane = TrackedLane(0.0, 0.0, 0.1, 0.01, (0.0,), (0.0,), left)
+    _, along = Surroundings(settings(), car()).look(0, posts(0, (way, 0.0)), driven(0.0), 0.0, lane)
+    assert along.distance == (pytest.approx(way - FRONT, abs=0.02) if seen else math.inf)
+
+
+def test_without_a_scan_nothing_is_known_to_be_ahead() -> None:
+    assert Surroundings(settings(), car()).look(0, None, driven(0.0), 0.0, None) == (Ahead(), Ahead())

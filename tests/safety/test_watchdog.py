@@ -239,3 +239,19 @@ def test_inputs_are_judged_each_by_itself() -> None:
         watchdog.check(dataclasses.replace(inputs, **broken))
         for name in INPUTS:
             assert (watchdog.usable(name) is None) == (name in broken)
+
+
+def test_all_inputs_are_watched() -> None:
+    assert list(Watchdog(settings(), car()).names) == INPUTS
+
+
+def test_a_record_may_be_asked_about_apart_from_what_came_before() -> None:
+    watchdog, inputs = Watchdog(settings(), car()), sound()
+    assert inputs.joints is not None
+    joints, oldest = inputs.joints.record, nanoseconds(settings().safety.trusted_timeout_s)
+    assert not watchdog.sound("joints", None)
+    for age, young in ((0, True), (oldest, True), (oldest + 1, False)):
+        assert watchdog.sound("joints", Received(joints, age)) == young
+    broken = dataclasses.replace(joints, position=np.full(6, math.nan))
+    assert not watchdog.sound("joints", Received(broken, 0))
+    assert watchdog.newest("joints") is None

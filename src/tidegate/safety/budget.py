@@ -28,7 +28,7 @@ class Budget:
         self._began = 0 if clock is None else clock()
         self._programmes, self._time, self._out_of_time = 0, 0, out_of_time
 
-    def __call__(self, P: Floats, q: Floats, G: Floats, lower: Floats, tolerance: float = 1e-6) -> QPResult:
+    def __call__(self, P: Floats, q: Floats, G: Floats, lower: Floats, tolerance: float) -> QPResult:
         """See ``solve_qp``; ``status`` may be 'out of time' too."""
         if not self._out_of_time:
             result = solve_qp(P, q, G, lower, tolerance)
