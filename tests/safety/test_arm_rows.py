@@ -146,8 +146,14 @@ def test_what_a_row_leaves_is_the_bound_less_the_acceleration(seed: int) -> None
     left = np.concatenate((most - q_first, most + q_first))
     np.testing.assert_allclose(acceleration.matrix @ first - acceleration.lower, left, rtol=1e-5, atol=1e-5)
     speed = arm_barriers["tool_speed"](arm()).rows(state)
-    along = state.motion.velocity / np.linalg.norm(state.motion.velocity)
-    assert float((speed.matrix @ (first - second))[0]) == pytest.approx(float(along @ (p_second - p_first)), rel=1e-3)
+    acceleration_now = state.tool[:, 1]
+    jerk = settings().safety.limits.tool_jerk - settings().safety.limits.tool_drift
+    later = state.motion.velocity + acceleration_now * np.linalg.norm(acceleration_now) / (2 * jerk)
+    along = later / np.linalg.norm(later)
+    gained = speed.matrix @ (first - second)
+    assert float(gained[0]) == pytest.approx(float(along @ (p_second - p_first)), rel=1e-3)
+    np.testing.assert_allclose(gained[::2], -gained[1::2])
+    assert np.linalg.norm(gained[::2]) == pytest.approx(float(np.linalg.norm(p_second - p_first)), rel=1e-3)
 
 
 def test_the_force_row_is_the_static_force_of_the_scene() -> None:
@@ -216,7 +222,18 @@ def test_without_a_surface_and_far_from_it_there_are_no_rows() -> None:
         assert arm_barriers[name](off).rows(at(ELBOW_UP, np.zeros(7))).h == np.inf
     assert len(arm_barriers["force"](arm()).rows(at(ELBOW_UP, np.zeros(7))).lower) == 0
     assert len(arm_barriers["approach"](arm()).rows(at(ELBOW_UP, np.zeros(7))).lower) == 1
-    assert len(arm_barriers["tool_speed"](arm()).rows(at(ELBOW_UP, np.zeros(7))).lower) == 0
+
+
+def test_a_tool_at_rest_may_be_accelerated_either_way_but_no_faster_than_it_can_be_taken_off() -> None:
+    limits = settings().safety.limits
+    rows = arm_barriers["tool_speed"](arm()).rows(at(ELBOW_UP, np.zeros(7)))
+    assert (rows.h, rows.matrix.shape) == (limits.tool_speed_max, (6, 7))
+    still = dynamics().gravity(ELBOW_UP)
+    left = rows.matrix @ still - rows.lower
+    np.testing.assert_allclose(left[::2], left[1::2])
+    most = np.sqrt(2 * (limits.tool_jerk - limits.tool_drift) * np.array([0.95, 0.22, 0.22]) * limits.tool_speed_max)
+    assert (left[::2] > 0.5 * most - 3).all()
+    assert (left[::2] < most).all()
 
 
 def test_the_blow_of_touching_is_as_the_speed_row_says() -> None:
