@@ -15,6 +15,7 @@ from tidegate.safety.arm.viability import speed_bound, stop_bound, stop_delay
 
 STILL = 1e-3
 """A slower tool has no direction [m/s]."""
+ONES = np.ones(3)
 BOX = 0.95, 0.22, 0.22
 """Half sides of a box in the ball of the tool's speeds, as shares of its radius: along, across, across."""
 
@@ -40,19 +41,20 @@ class ToolBarrier(ArmBarrier):
         """−x·p̈ ≤ ``allowed`` [m/s²], whatever the model's error, but no less than the backup reaches; x (3,) is
         ``away`` from the limit."""
         along = away.dot(state.reach)
-        error = self._error(state, away, along)
+        error = float(self._errors(state, away[None], along[None])[0])
         free, now = away.dot(state.tool).tolist()
         backup = max(-now - self._step, -self._limits.tool_braking - error)
         return ArmRows(along[None], np.array((-free - max(allowed - error, backup),)), h)
 
-    def _error(self, state: ArmState, away: Floats, along: Floats) -> float:
-        """e [m/s²]; ``along`` (N,) is x·J M⁻¹."""
+    def _errors(self, state: ArmState, away: Floats, along: Floats) -> Floats:
+        """e (K,) [m/s²] against each direction x of ``away`` (K, 3); ``along`` (K, N) is x·J M⁻¹."""
         most = state.tool_size + GRAVITY + self._step + self._limits.tool_braking
         # the model's own payload is part of 1/mobility, so that this is below 1
         share = self._payload_error * state.mobility_most
         push = self._payload_error / (1 - share) * most
-        balance = np.abs(along).dot(self._torque_error)
-        return push * math.hypot(*away.dot(state.mobility).tolist()) + float(balance)
+        pushed = away.dot(state.mobility)
+        error: Floats = push * np.sqrt((pushed * pushed).dot(ONES)) + np.abs(along).dot(self._torque_error)
+        return error
 
 
 @arm_barriers.register("tool_speed")
@@ -78,10 +80,14 @@ class ToolSpeed(ToolBarrier):
         along, speed = frame.dot(state.reach), frame.dot(velocity)
         unsure = np.abs(frame.dot(state.motion.jacobian)).dot(self._unsure)
         lower = []
-        for axis, (free, now), moving, error, share in zip(
-            frame, frame.dot(state.tool).tolist(), speed.tolist(), unsure.tolist(), BOX, strict=True
+        for (free, now), moving, error, model, share in zip(
+            frame.dot(state.tool).tolist(),
+            speed.tolist(),
+            unsure.tolist(),
+            self._errors(state, frame, along).tolist(),
+            BOX,
+            strict=True,
         ):
-            model = self._error(state, axis, along[len(lower) // 2])
             for side in (1.0, -1.0):
                 room = share * limits.tool_speed_max - side * moving - error
                 backup = max(side * now - self._step, -limits.tool_braking - model)
