@@ -3,13 +3,14 @@
 
 from __future__ import annotations
 
+import warnings
 from dataclasses import replace
 
 import cvxpy
 import numpy as np
 import pytest
 import torch
-from hypothesis import example, given
+from hypothesis import assume, example, given
 from hypothesis import settings as profile
 from hypothesis import strategies as st
 from safety_plant import car, settings
@@ -90,7 +91,11 @@ def test_rows_give_way_lowest_priority_first(seed: int) -> None:
         if not mine.size:
             continue
         slack = cvxpy.Variable(nonneg=True)
-        cvxpy.Problem(cvxpy.Minimize(slack), [*allowed, rows[mine] @ x + slack >= lower[mine]]).solve(**EXACT)
+        oracle = cvxpy.Problem(cvxpy.Minimize(slack), [*allowed, rows[mine] @ x + slack >= lower[mine]])
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            oracle.solve(**EXACT)
+        assume(oracle.status == "optimal")  # else it says of itself that it may be inaccurate, as for seed 3796
         assert violation[mine].max() <= slack.value + 2e-3
         reached = (
             np.maximum(violation[mine], 0) + 1e-7
