@@ -42,9 +42,13 @@ class ToolBarrier(ArmBarrier):
         ``away`` from the limit."""
         along = away.dot(state.reach)
         error = float(self._errors(state, away[None], along[None])[0])
-        free, now = away.dot(state.tool).tolist()
-        backup = max(-now - self._step, -self._limits.tool_braking - error)
-        return ArmRows(along[None], np.array((-free - max(allowed - error, backup),)), h)
+        free, now = (-away.dot(state.tool)).tolist()
+        return ArmRows(along[None], np.array((self._lower(free, now, allowed, error),)), h)
+
+    def _lower(self, free: float, now: float, allowed: float, error: float) -> float:
+        """Of a row, from the accelerations towards the limit without torque and now; ``error`` is e."""
+        backup = max(now - self._step, -self._limits.tool_braking - error)
+        return free - max(allowed - error, backup)
 
     def _errors(self, state: ArmState, away: Floats, along: Floats) -> Floats:
         """e (K,) [m/s²] against each direction x of ``away`` (K, 3); ``along`` (K, N) is x·J M⁻¹."""
@@ -90,8 +94,8 @@ class ToolSpeed(ToolBarrier):
         ):
             for side in (1.0, -1.0):
                 room = share * limits.tool_speed_max - side * moving - error
-                backup = max(side * now - self._step, -limits.tool_braking - model)
-                lower.append(side * free - max(speed_bound(room, self.period, self._jerk) - model, backup))
+                allowed = speed_bound(room, self.period, self._jerk)
+                lower.append(self._lower(side * free, side * now, allowed, model))
         h = limits.tool_speed_max - math.hypot(*velocity.tolist())
         return ArmRows(np.stack((-along, along), axis=1).reshape(6, -1), np.array(lower), h)
 
