@@ -34,6 +34,15 @@ class ArmPriority(IntEnum):
     POWER = 5
 
 
+class Carried(NamedTuple):
+    """Joint rows of an arm that is free or carried by a rigid surface: ``matrix`` (4N, N), first those of ``ArmState``.
+    ``free`` and ``now`` (2N,) are the carried arm's accelerations as ``free_toward`` and ``now_toward``."""
+
+    matrix: Floats
+    free: Floats
+    now: Floats
+
+
 @dataclass(slots=True, eq=False)
 class ArmState:
     """What barriers may know at a tick; every number is finite. (N,) in the order of the arm's joints.
@@ -44,9 +53,10 @@ class ArmState:
 
     What several barriers need of these is worked out once. Towards the upper ends of the joints, then the lower ones:
     ``position_toward``, ``velocity_toward``, ``free_toward``, ``now_toward`` (2N,), of which ``free`` and
-    ``acceleration`` are the last two, and ``matrix`` (2N, N), −M⁻¹ over M⁻¹. Of the tool point: ``reach`` (3, N) J M⁻¹,
-    ``mobility`` (3, 3) J M⁻¹ Jᵀ [1/kg] and its largest eigenvalue ``mobility_most``; ``tool`` (3, 2), its acceleration
-    [m/s²] with ``free`` and with ``acceleration``, and ``tool_size``, the length of the latter.
+    ``acceleration`` are the last two, and ``matrix`` (2N, N), −M⁻¹ over M⁻¹. Of the tool point: ``tool`` (3, 2N + 7),
+    side by side J M⁻¹, J, the mobility J M⁻¹ Jᵀ [1/kg], the acceleration [m/s²] with ``free`` and with
+    ``acceleration``, velocity and drift, so that one product tells them along a direction; ``mobility_most``, the
+    mobility's largest eigenvalue; ``tool_size``, the length of the acceleration now. ``carried``: once it is asked for.
     """
 
     position: Floats
@@ -62,11 +72,10 @@ class ArmState:
     velocity_toward: Floats
     free_toward: Floats
     now_toward: Floats
-    reach: Floats
-    mobility: Floats
-    mobility_most: float
     tool: Floats
+    mobility_most: float
     tool_size: float
+    carried: Carried | None = None
 
     @classmethod
     def of(
@@ -80,7 +89,8 @@ class ArmState:
         position_toward, velocity_toward, free_toward, now_toward = np.concatenate((joints, -joints), axis=1)
         reach = jacobian.dot(inverse)
         mobility = reach.dot(jacobian.T)
-        tool = jacobian.dot(joints[2:].T) + motion.drift[:, None]
+        drift = motion.drift[:, None]
+        moved = jacobian.dot(joints[2:].T) + drift
         return cls(
             position,
             velocity,
@@ -94,11 +104,9 @@ class ArmState:
             velocity_toward,
             free_toward,
             now_toward,
-            reach,
-            mobility,
+            np.concatenate((reach, jacobian, mobility, moved, motion.velocity[:, None], drift), axis=1),
             largest_eigenvalue(mobility),
-            tool,
-            math.hypot(*tool[:, 1].tolist()),
+            math.hypot(*moved[:, 1].tolist()),
         )
 
 

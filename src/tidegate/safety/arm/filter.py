@@ -4,25 +4,21 @@
 from __future__ import annotations
 
 import math
-from functools import lru_cache
-from itertools import compress
 from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
 from tidegate.records import BarrierState, Floats
 from tidegate.robot.arm import Arm
 from tidegate.safety.arm.backup import ArmBackup
 from tidegate.safety.arm.barrier import ArmBarrier, ArmState, arm_barriers
 from tidegate.safety.arm.nearest import Nearest, nearest
+from tidegate.safety.arm.programme import Programme, layout, programme
 from tidegate.safety.filter import GAVE_WAY
 from tidegate.safety.relaxation import HARD, solve_by_priority
 
 FARTHEST = 1e3
 """Efforts beyond which a wish is not told apart."""
-NOTHING = 1e-12
-"""A row of a smaller norm is none."""
 
 
 class ArmFiltered(NamedTuple):
@@ -32,57 +28,6 @@ class ArmFiltered(NamedTuple):
     barriers: tuple[BarrierState, ...]
     intervened: str
     solved: bool
-
-
-class Layout(NamedTuple):
-    """Whose a row is, (m,); the first row of each barrier that has any, and its index; how many ``barriers``."""
-
-    owner: NDArray[np.intp]
-    starts: NDArray[np.intp]
-    present: list[int]
-    barriers: int
-
-    def spread(self, values: list[float], absent: float) -> list[float]:
-        """By barrier: ``values`` of those that have rows, ``absent`` of the others."""
-        spread = [absent] * self.barriers
-        for index, value in zip(self.present, values, strict=True):
-            spread[index] = value
-        return spread
-
-
-@lru_cache(maxsize=256)
-def _layout(counts: tuple[int, ...]) -> Layout:
-    """Of so many rows by barrier."""
-    count = len(counts)
-    present = list(compress(range(count), counts))
-    return Layout(np.repeat(np.arange(count), counts), np.cumsum((0, *counts))[present], present, count)
-
-
-class Programme(NamedTuple):
-    """All barriers' rows in units of deviation (torque over effort limit) and of unit norm: ``matrix`` (m, N),
-    ``lower`` (m,), h by barrier in ``values`` and whose the rows are in ``layout``."""
-
-    matrix: Floats
-    lower: Floats
-    values: tuple[float, ...]
-    layout: Layout
-
-    def margins(self, torque: Floats) -> list[float]:
-        """Of ``torque`` (N,) in units of deviation: the least of each barrier that has rows; a NaN is told as one."""
-        if not len(self.lower):
-            return []
-        margins: list[float] = np.minimum.reduceat(self.matrix.dot(torque) - self.lower, self.layout.starts).tolist()
-        return margins
-
-    def pushes(self, multipliers: Floats) -> list[float]:
-        """The most of each barrier that has rows, of ``multipliers`` (m,)."""
-        pushes: list[float] = np.maximum.reduceat(multipliers, self.layout.starts).tolist()
-        return pushes
-
-    def cutting(self, low: Floats, high: Floats) -> NDArray[np.intp]:
-        """(k,), the rows that not all of the window keeps. A NaN cuts."""
-        least = self.matrix.dot(low) + np.minimum(self.matrix, 0.0).dot(high - low)
-        return np.flatnonzero(~(least >= self.lower))
 
 
 class ArmFilter:
@@ -107,22 +52,15 @@ class ArmFilter:
         self.scale = arm.effort
         self._backup = ArmBackup(arm)
         self._box = np.concatenate((np.eye(len(arm.effort)), -np.eye(len(arm.effort))))
-        self._hard, self._ones = np.full(len(self._box), HARD), np.ones(len(arm.effort))
+        self._hard = np.full(len(self._box), HARD)
         farthest = np.full(len(arm.effort), FARTHEST)
         self._wishes = -farthest, farthest
 
     def rows(self, state: ArmState) -> Programme:
         """Rows of all barriers at ``state``."""
         if not self.barriers:
-            return Programme(np.empty((0, len(self.scale))), np.empty(0), (), _layout(()))
-        matrices, lowers, values = zip(*[barrier.rows(state) for barrier in self.barriers], strict=True)
-        matrix, lower = np.concatenate(matrices) * self.scale, np.concatenate(lowers)
-        norm = np.sqrt((matrix * matrix).dot(self._ones))
-        if min(norm.tolist(), default=1.0) < NOTHING:
-            norm[norm < NOTHING] = 1.0  # 0 ≥ lower: nothing to have, or nothing that torques can do
-        matrix /= norm[:, None]
-        lower /= norm
-        return Programme(matrix, lower, values, _layout(tuple(map(len, lowers))))
+            return Programme(np.empty((0, len(self.scale))), np.empty(0), np.empty(0), (), layout((), ()))
+        return programme([barrier.rows(state) for barrier in self.barriers], self.scale)
 
     def __call__(self, state: ArmState, wanted: Floats) -> ArmFiltered:
         """The torques nearest to ``wanted`` (N,) [N·m] that keep the rows inside the window of ``state``."""
@@ -133,8 +71,8 @@ class ArmFilter:
         margins, pushes = rows.margins(point), [0.0] * len(rows.layout.present)
         if not _kept(margins, 0.0):
             if math.isfinite(sum(margins)):
-                point, multipliers = nearest(wish, rows.matrix, rows.lower, low, high)
-                margins = rows.margins(point)
+                point, multipliers = nearest(wish, rows.distinct, rows.tight, low, high)
+                margins, multipliers = rows.margins(point), rows.shared(multipliers)
             if not _kept(margins, self._filter.tolerance):
                 point, multipliers = self._give_way(wish, rows, low, high)
                 margins = rows.margins(point)
@@ -152,7 +90,7 @@ class ArmFilter:
         cutting = rows.cutting(low, high)
         result = solve_by_priority(
             wish,
-            np.concatenate((self._box, rows.matrix[cutting])),
+            np.concatenate((self._box, rows.distinct[rows.layout.place[cutting]])),
             np.concatenate((low, -high, rows.lower[cutting])),
             np.concatenate((self._hard, self.priority[rows.layout.owner[cutting]])),
             self._filter.slack_cost,

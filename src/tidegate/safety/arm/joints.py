@@ -17,7 +17,16 @@ import numpy as np
 
 from tidegate.records import Floats
 from tidegate.robot.arm import Arm, surface_normal
-from tidegate.safety.arm.barrier import LIGHTEST, ArmBarrier, ArmPriority, ArmRows, ArmState, arm_barriers, toward
+from tidegate.safety.arm.barrier import (
+    LIGHTEST,
+    ArmBarrier,
+    ArmPriority,
+    ArmRows,
+    ArmState,
+    Carried,
+    arm_barriers,
+    toward,
+)
 from tidegate.safety.arm.viability import SpeedBounds, StopBounds, stop_delay
 
 
@@ -51,11 +60,10 @@ class JointBarrier(ArmBarrier):
         bound, h = self.bound(state)
         matrix, lower = state.matrix, self._lower(bound, state.free_toward, state.now_toward)
         if self.contact and self._touches(state):
-            held, push = self._held(state)
-            free, now = held.dot(state.free) - push, held.dot(state.acceleration) - push
-            inverse = held.dot(state.motion.inverse)
-            matrix = np.concatenate((matrix, -inverse, inverse))
-            lower = np.concatenate((lower, self._lower(bound, toward(free), toward(now))))
+            if state.carried is None:
+                state.carried = self._carried(state)
+            matrix, free, now = state.carried
+            lower = np.concatenate((lower, self._lower(bound, free, now)))
         return ArmRows(matrix, lower, h)
 
     def _lower(self, bound: Floats, free: Floats, now: Floats) -> Floats:
@@ -67,13 +75,16 @@ class JointBarrier(ArmBarrier):
         """Whether the tool point may be as low as the surface."""
         return float(self._normal.dot(state.motion.position)) <= self._near
 
-    def _held(self, state: ArmState) -> tuple[Floats, Floats]:
-        """P (N, N) and p (N,): on a rigid surface q̈ is P q̈_free − p, for the tool point has no acceleration along n."""
+    def _carried(self, state: ArmState) -> Carried:
+        """On a rigid surface q̈ is P q̈_free − p, for the tool point has no acceleration along n."""
         motion = state.motion
         along = self._normal.dot(motion.jacobian)
         push = motion.inverse.dot(along)
         push /= max(float(along.dot(push)), LIGHTEST)
-        return self._identity - push[:, None] * along, push * float(self._normal.dot(motion.drift))
+        held, left = self._identity - push[:, None] * along, push * float(self._normal.dot(motion.drift))
+        inverse = held.dot(motion.inverse)
+        free, now = held.dot(state.free) - left, held.dot(state.acceleration) - left
+        return Carried(np.concatenate((state.matrix, -inverse, inverse)), toward(free), toward(now))
 
 
 @arm_barriers.register("acceleration")

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import math
+from typing import NamedTuple
 
 import numpy as np
 
@@ -15,13 +16,33 @@ from tidegate.safety.arm.viability import speed_bound, stop_bound, stop_delay
 
 STILL = 1e-3
 """A slower tool has no direction [m/s]."""
-ONES = np.ones(3)
 BOX = 0.95, 0.22, 0.22
 """Half sides of a box in the ball of the tool's speeds, as shares of its radius: along, across, across."""
+Vector = tuple[float, float, float]
+NOW = -3
+"""Column of ``ArmState.tool``."""
+
+
+class Along(NamedTuple):
+    """What the tool point does along a direction x, and how far that may err.
+
+    ``mobility`` (3,) x·J M⁻¹ Jᵀ [1/kg]; acceleration ``free`` without torque and ``now`` [m/s²]; ``speed`` [m/s];
+    ``drift`` x·J̇ q̇ [m/s²]. Errors: ``error`` of the acceleration [m/s²], ``unsure`` of the speed [m/s]; ``most``
+    [m/s²], what the joints' accelerations can do.
+    """
+
+    mobility: Vector
+    free: float
+    now: float
+    speed: float
+    drift: float
+    error: float
+    unsure: float
+    most: float
 
 
 class ToolBarrier(ArmBarrier):
-    """One row: the acceleration of the tool point against a direction x, −x·p̈ ≤ bound, with p̈ = J q̈ + J̇ q̇.
+    """Rows on the acceleration of the tool point against a direction x, −x·p̈ ≤ bound, with p̈ = J q̈ + J̇ q̇.
 
     The backup takes it to −``tool_braking`` at ``tool_jerk``, of which drift leaves ``tool_jerk`` − ``tool_drift``, and
     beyond the model's error e: a payload that is off by Δ pushes the tool point with (I/Δ ∓ J M⁻¹ Jᵀ)⁻¹ (p̈ − g), and
@@ -34,31 +55,33 @@ class ToolBarrier(ArmBarrier):
         self._step = self._limits.tool_jerk * self.period
         self._jerk = self._limits.tool_jerk - self._limits.tool_drift
         self._payload_error = arm.settings.arm.payload_error
-        self._torque_error = np.array(arm.settings.arm.torque_error)
-        self._unsure = np.full(len(self._torque_error), self._limits.velocity_error)
+        self._still = GRAVITY + self._step + self._limits.tool_braking
+        self._joints = len(arm.effort)
+        self._doubts = np.zeros((2 * self._joints, 3))  # of x·J M⁻¹, then x·J: the last fields of ``Along``
+        self._doubts[: self._joints, 0] = arm.settings.arm.torque_error
+        self._doubts[self._joints :, 1] = self._limits.velocity_error
+        self._doubts[self._joints :, 2] = arm.settings.safety.motion.acceleration
 
-    def row(self, state: ArmState, away: Floats, allowed: float, h: float) -> ArmRows:
-        """−x·p̈ ≤ ``allowed`` [m/s²], whatever the model's error, but no less than the backup reaches; x (3,) is
-        ``away`` from the limit."""
-        along = away.dot(state.reach)
-        error = float(self._errors(state, away[None], along[None])[0])
-        free, now = (-away.dot(state.tool)).tolist()
-        return ArmRows(along[None], np.array((self._lower(free, now, allowed, error),)), h)
+    def along(self, state: ArmState, directions: Floats) -> tuple[Floats, list[Along]]:
+        """x·J M⁻¹ (K, N) of each x of ``directions`` (K, 3), and what else there is to know."""
+        seen = directions.dot(state.tool)
+        # the model's own payload is part of 1/mobility, so that this share is below 1
+        push = self._payload_error / (1 - self._payload_error * state.mobility_most) * (state.tool_size + self._still)
+        told = []
+        for (x, y, z, free, now, speed, drift), (balance, unsure, most) in zip(
+            seen[:, 2 * self._joints :].tolist(),
+            np.abs(seen[:, : 2 * self._joints]).dot(self._doubts).tolist(),
+            strict=True,
+        ):
+            error = push * math.sqrt(x * x + y * y + z * z) + balance
+            told.append(Along((x, y, z), free, now, speed, drift, error, unsure, most))
+        return seen[:, : self._joints], told
 
-    def _lower(self, free: float, now: float, allowed: float, error: float) -> float:
-        """Of a row, from the accelerations towards the limit without torque and now; ``error`` is e."""
+    def lower(self, free: float, now: float, allowed: float, error: float) -> float:
+        """Of the row −x·p̈ ≤ ``allowed`` [m/s²], whatever the model's ``error``, but no less than the backup reaches;
+        from the accelerations towards the limit, −x·p̈, ``free`` and ``now``."""
         backup = max(now - self._step, -self._limits.tool_braking - error)
         return free - max(allowed - error, backup)
-
-    def _errors(self, state: ArmState, away: Floats, along: Floats) -> Floats:
-        """e (K,) [m/s²] against each direction x of ``away`` (K, 3); ``along`` (K, N) is x·J M⁻¹."""
-        most = state.tool_size + GRAVITY + self._step + self._limits.tool_braking
-        # the model's own payload is part of 1/mobility, so that this is below 1
-        share = self._payload_error * state.mobility_most
-        push = self._payload_error / (1 - share) * most
-        pushed = away.dot(state.mobility)
-        error: Floats = push * np.sqrt((pushed * pushed).dot(ONES)) + np.abs(along).dot(self._torque_error)
-        return error
 
 
 @arm_barriers.register("tool_speed")
@@ -78,43 +101,29 @@ class ToolSpeed(ToolBarrier):
 
     def rows(self, state: ArmState) -> ArmRows:
         """See ``ArmBarrier.rows``."""
-        limits, velocity = self._limits, state.motion.velocity
-        later = velocity + state.tool[:, 1] * (state.tool_size / (2 * self._jerk))
-        frame = _frame(later)
-        along, speed = frame.dot(state.reach), frame.dot(velocity)
-        unsure = np.abs(frame.dot(state.motion.jacobian)).dot(self._unsure)
-        lower = []
-        for (free, now), moving, error, model, share in zip(
-            frame.dot(state.tool).tolist(),
-            speed.tolist(),
-            unsure.tolist(),
-            self._errors(state, frame, along).tolist(),
-            BOX,
-            strict=True,
-        ):
-            for side in (1.0, -1.0):
-                room = share * limits.tool_speed_max - side * moving - error
-                allowed = speed_bound(room, self.period, self._jerk)
-                lower.append(self._lower(side * free, side * now, allowed, model))
-        h = limits.tool_speed_max - math.hypot(*velocity.tolist())
-        return ArmRows(np.stack((-along, along), axis=1).reshape(6, -1), np.array(lower), h)
+        limit, taken_off = self._limits.tool_speed_max, state.tool_size / (2 * self._jerk)
+        now, velocity = state.tool[:, NOW].tolist(), state.motion.velocity.tolist()
+        later = [speed + taken_off * acceleration for speed, acceleration in zip(velocity, now, strict=True)]
+        reach, told = self.along(state, np.array(_frame(*later)))
+        upper: list[float] = []
+        lower: list[float] = []
+        for one, share in zip(told, BOX, strict=True):
+            room = share * limit - one.unsure
+            for bounds, side in ((upper, 1.0), (lower, -1.0)):
+                allowed = speed_bound(room - side * one.speed, self.period, self._jerk)
+                bounds.append(self.lower(side * one.free, side * one.now, allowed, one.error))
+        return ArmRows(np.concatenate((-reach, reach)), np.array(upper + lower), limit - math.hypot(*velocity))
 
 
-def _frame(direction: Floats) -> Floats:
-    """Three unit vectors (3, 3), the first along ``direction`` (3,), where it has one."""
-    size = math.hypot(*direction.tolist())
-    first = direction / size if size > STILL else np.array((1.0, 0.0, 0.0))
-    least = np.zeros(3)
-    least[int(np.abs(first).argmin())] = 1.0
-    second = _cross(first, least)
-    second /= math.hypot(*second.tolist())
-    return np.stack((first, second, _cross(first, second)))
-
-
-def _cross(a: Floats, b: Floats) -> Floats:
-    """np.cross takes ten times as long."""
-    (x, y, z), (u, v, w) = a.tolist(), b.tolist()
-    return np.array((y * w - z * v, z * u - x * w, x * v - y * u))
+def _frame(x: float, y: float, z: float) -> tuple[Vector, Vector, Vector]:
+    """Three unit vectors, the first along (x, y, z), where that is a direction."""
+    size = math.hypot(x, y, z)
+    x, y, z = (x / size, y / size, z / size) if size > STILL else (1.0, 0.0, 0.0)
+    # across it and across the axis that is farthest from it
+    u, v, w = (0.0, z, -y) if abs(x) <= min(abs(y), abs(z)) else (-z, 0.0, x) if abs(y) <= abs(z) else (y, -x, 0.0)
+    size = math.hypot(u, v, w)
+    u, v, w = u / size, v / size, w / size
+    return (x, y, z), (u, v, w), (y * w - z * v, z * u - x * w, x * v - y * u)
 
 
 class SurfaceBarrier(ToolBarrier):
@@ -125,14 +134,21 @@ class SurfaceBarrier(ToolBarrier):
     def __init__(self, arm: Arm) -> None:
         super().__init__(arm)
         self._surface, self._normal = arm.settings.safety.surface, surface_normal(arm.settings)
+        self._away: Floats = self._normal[None]
+        self._across: Vector = tuple(self._normal.tolist())
 
     def gap(self, state: ArmState) -> float:
         """From the tool point to where it must stop or may touch [m]."""
         return float(self._normal.dot(state.motion.position)) - self._surface.offset - self._surface.clearance
 
-    def lightness(self, state: ArmState) -> float:
-        """λ = n·J M⁻¹ Jᵀ n [1/kg], the inverse of the tool's effective mass along the normal."""
-        return max(float(self._normal.dot(state.mobility).dot(self._normal)), 0.0)  # rounding may leave less
+    def lightness(self, along: Along) -> float:
+        """λ = n·J M⁻¹ Jᵀ n [1/kg], the inverse of the tool's effective mass ``along`` the normal."""
+        (x, y, z), (a, b, c) = along.mobility, self._across
+        return max(x * a + y * b + z * c, 0.0)  # rounding may leave less
+
+    def row(self, reach: Floats, along: Along, allowed: float, h: float) -> ArmRows:
+        """−n·p̈ ≤ ``allowed`` [m/s²], of what is known ``along`` the normal."""
+        return ArmRows(reach, np.array((self.lower(-along.free, -along.now, allowed, along.error),)), h)
 
 
 @arm_barriers.register("force")
@@ -157,9 +173,9 @@ class Force(SurfaceBarrier):
         """See ``ArmBarrier.rows``."""
         if not self._surface.enabled or self.gap(state) > self._surface.zone:
             return self.nothing()
-        lightness = max(self.lightness(state), LIGHTEST)
-        now = -float(self._normal.dot(state.tool[:, 1]))
-        return self.row(state, self._normal, self._most * lightness, self._most - now / lightness)
+        reach, (along,) = self.along(state, self._away)
+        lightness = max(self.lightness(along), LIGHTEST)
+        return self.row(reach, along, self._most * lightness, self._most + along.now / lightness)
 
 
 @arm_barriers.register("approach")
@@ -180,8 +196,6 @@ class Approach(SurfaceBarrier):
 
     def __init__(self, arm: Arm) -> None:
         super().__init__(arm)
-        acceleration = arm.settings.safety.motion.acceleration
-        self._most = np.array([(self._limits.velocity_error, most) for most in acceleration])  # of each joint
         share, surface = arm.settings.safety.surface.static_share, arm.settings.safety.surface
         self._blow = surface.force_max * math.sqrt((1 - 2 * share) / surface.stiffness)
 
@@ -190,21 +204,20 @@ class Approach(SurfaceBarrier):
         surface, limits = self._surface, self._limits
         if not surface.enabled:
             return self.nothing()
-        motion = state.motion
-        error, pushed = np.abs(self._normal.dot(motion.jacobian)).dot(self._most).tolist()
-        speed = error - float(self._normal.dot(motion.velocity))
+        reach, (along,) = self.along(state, self._away)
+        speed = along.unsure - along.speed
         gap = self.gap(state) - limits.tool_position_error
-        touching = 0.0 if surface.clearance > 0 else self.touching(state)
+        touching = 0.0 if surface.clearance > 0 else self.touching(along)
         way = touching * touching / (2 * limits.tool_braking)
-        most = pushed + abs(float(self._normal.dot(motion.drift)))
-        delay = stop_delay(self.period, most + limits.tool_braking, self._jerk)
+        change = along.most + abs(along.drift) + limits.tool_braking
+        delay = stop_delay(self.period, change, self._jerk)
         left = gap if surface.clearance > 0 else max(gap, 0.0) + way
         allowed = stop_bound(left, speed, delay, limits.tool_braking)
         if touching > 0:
             allowed = max(allowed, speed_bound(touching - speed, self.period, self._jerk))
-        return self.row(state, self._normal, allowed, math.sqrt(2 * limits.tool_braking * max(left, 0.0)) - speed)
+        return self.row(reach, along, allowed, math.sqrt(2 * limits.tool_braking * max(left, 0.0)) - speed)
 
-    def touching(self, state: ArmState) -> float:
+    def touching(self, along: Along) -> float:
         """c [m/s], the speed with which the surface may be touched."""
-        lightness = self.lightness(state)  # 0 where no joint moves the tool along the normal
+        lightness = self.lightness(along)  # 0 where no joint moves the tool along the normal
         return self._blow * math.sqrt(lightness / (1 + lightness * self.settings.arm.payload_error))
