@@ -16,8 +16,8 @@ from tidegate.safety.backup import Backup
 from tidegate.safety.barrier import OFF, Barrier, Row, Rows, State, barriers
 from tidegate.safety.budget import Budget, Clock
 from tidegate.safety.joints import Box
-from tidegate.safety.qp import PUSHES, QPResult
-from tidegate.safety.relaxation import HARD, QPSolver, solve_by_priority
+from tidegate.safety.qp import PUSHES, UNBOUNDED, QPResult
+from tidegate.safety.relaxation import HARD, ROOM, QPSolver, solve_by_priority
 from tidegate.settings import BarrierParameters, Settings
 
 BOX = np.array([[1.0, 0.0], [-1.0, 0.0], [0.0, 1.0], [0.0, -1.0]])
@@ -92,6 +92,8 @@ class Filter:
         owners = [self.barriers[index] for index in self._owner]
         self.gain_index = [self.gain_names.index(owner.gain) if owner.gain else -1 for owner in owners]
         self.priority = [int(owner.priority) for owner in owners]
+        self._given: list[float] = []
+        self._row_gains: list[float] = []
 
     def rows(self, state: State, *, learned: bool = True) -> tuple[Floats, Floats, Floats, Floats, Floats]:
         """Rows of all barriers at ``state``: G (m, 2), fixed (m,), scaled (m,), cap (m,), and h by barrier.
@@ -104,10 +106,13 @@ class Filter:
 
     def row_gains(self, gains: Mapping[str, float]) -> list[float]:
         """Outermost gain of each row: the policy's, or the default where it gives none, clamped to the interval."""
-        low, high = self._settings.policy.gain_low, self._settings.policy.gain_high
-        given = [gains.get(name, math.nan) for name in self.gain_names] + [math.nan]  # index -1
-        chosen = [min(max(gain if math.isfinite(gain) else self.gain_default, low), high) for gain in given]
-        return [chosen[index] for index in self.gain_index]
+        given = [*[gains.get(name, math.nan) for name in self.gain_names], self.gain_default]  # index -1
+        if given != self._given:  # they change with a frame at most
+            low, high = self._settings.policy.gain_low, self._settings.policy.gain_high
+            finite = [gain if math.isfinite(gain) else self.gain_default for gain in given]
+            chosen = [min(max(gain, low), high) for gain in finite]
+            self._given, self._row_gains = given, [chosen[index] for index in self.gain_index]
+        return self._row_gains
 
     def _fill(self, state: State, learned: bool) -> list[float]:
         """Fill the table of rows; h by barrier."""
@@ -217,15 +222,34 @@ class Filter:
     def _solve(self, wish: tuple[float, float], rows: list[UnitRow], box: Box, solve: QPSolver) -> QPResult:
         """The programme of the joint ``box``, hard always, and of ``rows``, all in units of deviation."""
         lower = [box.force_low, -box.force_high, box.curvature_low, -box.curvature_high]
+        reachable = self._within_reach(rows, box)
         return solve_by_priority(
             np.array(wish),
-            np.array([*_BOX_ROWS, *(row[:2] for row in rows)]),
-            np.array([*lower, *(row[2] for row in rows)]),
+            np.array([*_BOX_ROWS, *[row[:2] for row in rows]]),
+            np.array(lower + [row[2] for row in rows]),
             [HARD] * len(lower) + [self.priority[row[3]] for row in rows],
             self._filter.slack_cost,
             self._filter.tolerance,
             solve,
+            within_reach=None if reachable is None else np.array(lower + reachable),
         )
+
+    def _within_reach(self, rows: list[UnitRow], box: Box) -> list[float] | None:
+        """Bounds of ``rows`` in which those that no point of ``box`` keeps have given way to what the best one does.
+
+        None where each row can be kept by itself, and where two of a level cannot: these share their slack.
+        """
+        low, high, left, right = box
+        tolerance, gave_way, bounds = self._filter.tolerance, set(), []
+        for a, b, bound, place, _ in rows:
+            most = a * (high if a > 0 else low) + b * (right if b > 0 else left)
+            if most + tolerance < bound < UNBOUNDED:
+                if self.priority[place] in gave_way:
+                    return None
+                gave_way.add(self.priority[place])
+                bound = most - ROOM * tolerance
+            bounds.append(bound)
+        return bounds if gave_way else None
 
 
 def _cutting(rows: list[UnitRow], box: Box) -> list[UnitRow]:
