@@ -56,12 +56,13 @@ def test_slack_is_in_the_rows_own_unit() -> None:
     (one,) = told.rows
     assert (one.barrier, one.row, one.unit) == ("lateral", 0, "m/s²")
     assert one.slack == pytest.approx(0.2 * 100.0 - LIMIT)
-    assert told.solve == Solve("solved", 1)
+    assert told.solve == UNNEEDED  # one row in a box: the answer is known without a solver
 
 
 def test_what_the_box_alone_does_not_let_a_row_keep_takes_no_second_programme() -> None:
     """The answer is that of the levels one after the other, each lowered by its least slack."""
-    rng, made, single = np.random.default_rng(7), Filter(settings(), car()), 0
+    rng, made = np.random.default_rng(7), Filter(settings(), car())
+    programmes: list[int] = []
     for _ in range(400):
         state, wish, box = drawn(rng)
         told = made(state, wish, {}, box)
@@ -80,8 +81,10 @@ def test_what_the_box_alone_does_not_let_a_row_keep_takes_no_second_programme() 
             TOLERANCE,
         )
         np.testing.assert_allclose(np.array([told.force, told.curvature]) / made.scale, slow.solution, atol=1e-3)
-        single += told.solve.programmes == 1
-    assert single > 100
+        programmes.append(told.solve.programmes)
+    assert programmes.count(0) > 50
+    assert programmes.count(1) > 50
+    assert len(programmes) - programmes.count(0) - programmes.count(1) < 10
 
 
 def test_levels_that_contradict_each_other_take_several_programmes() -> None:
@@ -221,8 +224,8 @@ def test_what_differs_in_the_solvers_time_alone_is_equal() -> None:
 
 
 def test_a_tick_whose_time_was_up_is_made_again_without_a_programme() -> None:
-    for situation in (PUSHED, CONTRADICTED):
-        made = only("lateral")
+    for name, situation in (("lateral", PUSHED), ("traction", CONTRADICTED)):
+        made = only(name)
         told = made(*situation, out_of_time=True)
         assert told.solve == Solve("out of time", 0)
         assert (told.force, told.curvature) == made.fallback(situation[0], situation[3])
@@ -231,14 +234,14 @@ def test_a_tick_whose_time_was_up_is_made_again_without_a_programme() -> None:
 
 
 def test_a_slow_solver_brakes_says_so_and_is_replayed_to_the_bit(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A swerve at 8 m/s needs the solver; every fifth programme it is slow. The replay has a fast one and no clock."""
+    """A swerve at 12 m/s needs the solver; every fifth programme it is slow. The replay has a fast one and no clock."""
     slow = Slow(monkeypatch, 0)
-    drive = Drive(Plant(speed=8.0), clock=slow.clock)
+    drive = Drive(Plant(speed=12.0), clock=slow.clock)
     drive.supervisor.rung = Rung(Mode.NORMAL, 0, ("on its way",))
     heard: list[tuple[SafetyInputs, Tick]] = []
     for _ in range(200):
         slow.each = 6 * MILLISECOND * (slow.asked % 5 == 4)
-        tick = drive.run(PERIOD, (0.0, 0.2), lambda inputs: heard.append((inputs, None)) or inputs)  # type: ignore
+        tick = drive.run(PERIOD, (3000.0, 0.2), lambda inputs: heard.append((inputs, None)) or inputs)  # type: ignore
         heard[-1] = heard[-1][0], tick
     monkeypatch.undo()
     late = [tick for _, tick in heard if tick.solve.status == "out of time"]
@@ -256,14 +259,14 @@ def test_a_slow_solver_brakes_says_so_and_is_replayed_to_the_bit(monkeypatch: py
 
 
 def test_a_solver_without_enough_steps_brakes_and_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
-    drive = Drive(Plant(speed=8.0))
+    drive = Drive(Plant(speed=14.0))
     drive.supervisor.rung = Rung(Mode.NORMAL, 0, ("on its way",))
-    assert drive.run(0.2, (0.0, 0.2)).solve.status == "solved"
+    assert drive.run(PERIOD, (3000.0, 0.2)).solve == Solve("solved", 1)
     monkeypatch.setattr("tidegate.safety.qp.ITERATIONS", 1)
-    tick = drive.run(PERIOD, (0.0, 0.2))
+    tick = drive.run(5 * PERIOD, (3000.0, 0.2))
     assert tick.solve.status == "out of steps"
     assert tick.reasons == ("the programme had no solution (out of steps)",)
-    assert tick.allowed[0] < -1000.0
+    assert tick.allowed[0] < -500.0  # 3000 N were asked for
 
 
 def test_settings_that_change_leave_the_clock(monkeypatch: pytest.MonkeyPatch) -> None:

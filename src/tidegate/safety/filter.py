@@ -16,6 +16,7 @@ from tidegate.safety.backup import Backup
 from tidegate.safety.barrier import OFF, Barrier, Row, Rows, State, barriers
 from tidegate.safety.budget import Budget, Clock
 from tidegate.safety.joints import Box
+from tidegate.safety.planar import OnRow, nearest_on_row
 from tidegate.safety.qp import PUSHES, UNBOUNDED, QPResult
 from tidegate.safety.relaxation import HARD, ROOM, QPSolver, solve_by_priority
 from tidegate.settings import BarrierParameters, Settings
@@ -151,10 +152,16 @@ class Filter:
         inside, pushes = math.isfinite(sum(wish)) and unit_box.holds(x, y), [0.0] * len(self.barriers)
         solve, multipliers = UNNEEDED, _NO_MULTIPLIERS
         if not (inside and all(a * x + b * y >= bound for a, b, bound, _, _ in cutting)):
-            budget = Budget(self._clock, self._longest, out_of_time=out_of_time)
-            result = self._solve(wish, cutting, unit_box, budget)
-            solve, multipliers = budget.spent(result.status), result.multipliers[len(BOX) :].tolist()
-            x, y = result.solution.tolist()
+            reachable = self._within_reach(cutting, unit_box)
+            alone = _alone(wish, cutting, reachable, unit_box) if inside and len(cutting) == 1 else None
+            if alone is None:
+                budget = Budget(self._clock, self._longest, out_of_time=out_of_time)
+                result = self._solve(wish, cutting, reachable, unit_box, budget)
+                solve, multipliers = budget.spent(result.status), result.multipliers[len(BOX) :].tolist()
+                x, y = result.solution.tolist()
+            else:
+                x, y, push = alone
+                multipliers = [push]
             for row, push in zip(cutting, multipliers, strict=True):
                 pushes[row[-1]] = max(pushes[row[-1]], push)
         if solve.solved:
@@ -219,10 +226,17 @@ class Filter:
         norm = math.hypot(row[0] * self._units[0], row[1] * self._units[1])
         return 1.0 if norm < 1e-12 else norm
 
-    def _solve(self, wish: tuple[float, float], rows: list[UnitRow], box: Box, solve: QPSolver) -> QPResult:
-        """The programme of the joint ``box``, hard always, and of ``rows``, all in units of deviation."""
+    def _solve(
+        self,
+        wish: tuple[float, float],
+        rows: list[UnitRow],
+        reachable: list[float] | None,
+        box: Box,
+        solve: QPSolver,
+    ) -> QPResult:
+        """The programme of the joint ``box``, hard always, and of ``rows``, all in units of deviation; ``reachable`` as
+        of ``_within_reach``."""
         lower = [box.force_low, -box.force_high, box.curvature_low, -box.curvature_high]
-        reachable = self._within_reach(rows, box)
         return solve_by_priority(
             np.array(wish),
             np.array([*_BOX_ROWS, *[row[:2] for row in rows]]),
@@ -260,6 +274,12 @@ def _cutting(rows: list[UnitRow], box: Box) -> list[UnitRow]:
         for row in rows
         if not row[0] * (low if row[0] > 0 else high) + row[1] * (left if row[1] > 0 else right) >= row[2]
     ]
+
+
+def _alone(wish: tuple[float, float], rows: list[UnitRow], reachable: list[float] | None, box: Box) -> OnRow | None:
+    """The answer where one row cuts; its ``reachable`` bound as of ``Filter._within_reach``."""
+    ((a, b, bound, _, _),) = rows
+    return nearest_on_row(wish, a, b, bound if reachable is None else reachable[0], box)
 
 
 def _made(name: str, parameters: BarrierParameters, settings: Settings, car: Car) -> Barrier:

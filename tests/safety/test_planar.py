@@ -1,0 +1,92 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The closed form of one row in two variables against DAQP, and by the conditions of optimality."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+from hypothesis import assume, example, given
+from hypothesis import settings as hypothesis_settings
+from hypothesis import strategies as st
+
+from tidegate.safety.filter import BOX
+from tidegate.safety.joints import Box
+from tidegate.safety.planar import FLAT, nearest_on_row
+from tidegate.safety.qp import solve_qp
+
+NUMBER = st.floats(-3, 3)
+UNIT = Box(-1.0, 1.0, -0.5, 0.5)
+
+
+@hypothesis_settings(max_examples=500)
+@given(wish=st.tuples(NUMBER, NUMBER), angle=st.floats(-math.pi, math.pi), share=st.floats(0, 1), corner=NUMBER)
+@example(wish=(0.2, 0.1), angle=0.0, share=0.9, corner=0.0)
+@example(wish=(0.2, 0.1), angle=math.pi / 2, share=0.9, corner=0.0)
+@example(wish=(-3.0, 3.0), angle=0.7, share=1.0, corner=0.0)
+def test_the_answer_is_the_solvers(wish: tuple[float, float], angle: float, share: float, corner: float) -> None:
+    """``share``: where between the box's worst and best corner the row cuts."""
+    a, b = math.cos(angle), math.sin(angle)
+    a, b = (a if abs(a) > 1e-3 else 0.0), (b if abs(b) > 1e-3 else 0.0)
+    a, b = a / math.hypot(a, b), b / math.hypot(a, b)
+    box = Box(-1.0 + 0.1 * corner, 1.0, -0.5, 0.5 + 0.1 * corner)
+    reach = [a * x + b * y for x in box[:2] for y in box[2:]]
+    bound = min(reach) + share * (max(reach) - min(reach)) - 1e-6 * (share == 1)
+    found = nearest_on_row(wish, a, b, bound, box)
+    assert found is not None
+    limits = np.array([box.force_low, -box.force_high, box.curvature_low, -box.curvature_high, bound])
+    solved = solve_qp(np.eye(2), -np.array(wish), np.concatenate((BOX, [[a, b]])), limits, 1e-9)
+    assume(solved.status == "solved")
+    np.testing.assert_allclose(found[:2], solved.solution, atol=1e-9)
+    # both variables at their ends: the multiplier of the row is not the only one that does
+    at_ends = sum(
+        min(abs(value - low), abs(high - value)) < 1e-9
+        for value, low, high in zip(found[:2], box[::2], box[1::2], strict=True)
+    )
+    if at_ends < 2:
+        assert found.push == pytest.approx(solved.multipliers[4], abs=1e-7)
+    assert found.push >= 0
+
+
+def test_a_row_that_the_nearest_point_of_the_box_keeps_does_not_push() -> None:
+    assert nearest_on_row((2.0, 0.3), 0.6, 0.8, 0.5, UNIT) == (1.0, 0.3, 0.0)
+
+
+@pytest.mark.parametrize(
+    ("wish", "row", "found"),
+    [
+        ((0.3, 2.0), (-1.0, 0.0, 0.2), (-0.2, 0.5, 0.5)),
+        ((2.0, 0.3), (0.0, -1.0, 0.2), (1.0, -0.2, 0.5)),
+        ((-0.4, -0.8), (0.6, 0.8, 0.0), (0.128, -0.096, 0.88)),
+        ((-2.0, -0.8), (0.6, 0.8, 0.0), (-2 / 3, 0.5, 20 / 9)),
+    ],
+)
+def test_points_on_the_row_by_hand(
+    wish: tuple[float, float], row: tuple[float, float, float], found: tuple[float, float, float]
+) -> None:
+    told = nearest_on_row(wish, *row, UNIT)
+    assert told is not None
+    assert row[0] * told.x + row[1] * told.y == pytest.approx(row[2])
+    assert told == pytest.approx(found)
+
+
+@pytest.mark.parametrize(
+    ("wish", "row", "box"),
+    [
+        ((0.0, 0.0), (1.0, 0.0, 1.1), UNIT),
+        ((0.0, 0.0), (0.0, -1.0, 0.6), UNIT),
+        ((0.0, 0.0), (0.6, 0.8, 1.1), UNIT),
+        ((0.0, 0.0), (0.0, 0.0, 0.1), UNIT),
+        ((0.0, 0.0), (1.0, FLAT / 2, 0.5), UNIT),
+        ((0.0, 0.0), (-FLAT / 2, 1.0, 0.3), UNIT),
+        ((0.0, 0.0), (0.6, 0.8, math.nan), UNIT),
+        ((0.0, 0.0), (1.0, 0.0, math.nan), UNIT),
+        ((0.0, 0.0), (math.nan, 0.8, 0.1), UNIT),
+        ((0.0, 0.0), (0.6, 0.8, math.inf), UNIT),
+    ],
+)
+def test_what_it_does_not_know_is_left_to_the_solver(
+    wish: tuple[float, float], row: tuple[float, float, float], box: Box
+) -> None:
+    assert nearest_on_row(wish, *row, box) is None
