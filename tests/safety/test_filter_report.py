@@ -47,7 +47,7 @@ def test_a_row_that_pushes_is_told_by_its_number(side: float, row: int) -> None:
     (one,) = told.rows
     assert (one.barrier, one.row, one.slack, one.unit) == ("lateral", row, 0.0, "m/s²")
     assert one.multiplier == next(state.multiplier for state in told.barriers if state.name == "lateral")
-    assert told.solve == Solve("solved", 1)
+    assert told.solve == UNNEEDED
 
 
 def test_slack_is_in_the_rows_own_unit() -> None:
@@ -82,9 +82,8 @@ def test_what_the_box_alone_does_not_let_a_row_keep_takes_no_second_programme() 
         )
         np.testing.assert_allclose(np.array([told.force, told.curvature]) / made.scale, slow.solution, atol=1e-3)
         programmes.append(told.solve.programmes)
-    assert programmes.count(0) > 50
-    assert programmes.count(1) > 50
-    assert len(programmes) - programmes.count(0) - programmes.count(1) < 10
+    assert programmes.count(0) > 100
+    assert len(programmes) - programmes.count(0) < 10
 
 
 def test_levels_that_contradict_each_other_take_several_programmes() -> None:
@@ -154,7 +153,7 @@ class Slow:
 
 
 PUSHED = State(speed=10.0, force_high=1.0), (-500.0, 0.1), {}, WIDE
-"""One programme has the answer."""
+"""One programme has the answer: more sides of the polygon of grip cut the box than the closed form takes."""
 CONTRADICTED = State(speed=10.0), (0.0, 0.2), {}, WIDE._replace(curvature_low=0.2)
 """It takes several: two sides of the polygon of grip, which share their slack, cannot be kept."""
 
@@ -163,7 +162,7 @@ def test_an_answer_counts_up_to_a_period_and_is_thrown_away_after_it(monkeypatch
     period = nanoseconds(PERIOD)
     for each, status in ((period, "solved"), (period + 1, "out of time")):
         slow = Slow(monkeypatch, each)
-        made = only("lateral", clock=slow.clock)
+        made = only("traction", clock=slow.clock)
         told = made(*PUSHED)
         assert (told.solve.status, told.solve.programmes, told.solve.time) == (status, 1, each / 1e9)
         backup = made.fallback(PUSHED[0], WIDE)
@@ -224,8 +223,8 @@ def test_what_differs_in_the_solvers_time_alone_is_equal() -> None:
 
 
 def test_a_tick_whose_time_was_up_is_made_again_without_a_programme() -> None:
-    for name, situation in (("lateral", PUSHED), ("traction", CONTRADICTED)):
-        made = only(name)
+    for situation in (PUSHED, CONTRADICTED):
+        made = only("traction")
         told = made(*situation, out_of_time=True)
         assert told.solve == Solve("out of time", 0)
         assert (told.force, told.curvature) == made.fallback(situation[0], situation[3])
@@ -234,13 +233,13 @@ def test_a_tick_whose_time_was_up_is_made_again_without_a_programme() -> None:
 
 
 def test_a_slow_solver_brakes_says_so_and_is_replayed_to_the_bit(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A swerve at 12 m/s needs the solver; every fifth programme it is slow. The replay has a fast one and no clock."""
+    """A swerve at 15.5 m/s needs the solver; every third programme it is slow. The replay has a fast one and no clock."""
     slow = Slow(monkeypatch, 0)
-    drive = Drive(Plant(speed=12.0), clock=slow.clock)
+    drive = Drive(Plant(speed=15.5), clock=slow.clock)
     drive.supervisor.rung = Rung(Mode.NORMAL, 0, ("on its way",))
     heard: list[tuple[SafetyInputs, Tick]] = []
     for _ in range(200):
-        slow.each = 6 * MILLISECOND * (slow.asked % 5 == 4)
+        slow.each = 6 * MILLISECOND * (slow.asked % 3 == 2)
         tick = drive.run(PERIOD, (3000.0, 0.2), lambda inputs: heard.append((inputs, None)) or inputs)  # type: ignore
         heard[-1] = heard[-1][0], tick
     monkeypatch.undo()
@@ -259,9 +258,9 @@ def test_a_slow_solver_brakes_says_so_and_is_replayed_to_the_bit(monkeypatch: py
 
 
 def test_a_solver_without_enough_steps_brakes_and_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
-    drive = Drive(Plant(speed=14.0))
+    drive = Drive(Plant(speed=15.5))
     drive.supervisor.rung = Rung(Mode.NORMAL, 0, ("on its way",))
-    assert drive.run(PERIOD, (3000.0, 0.2)).solve == Solve("solved", 1)
+    assert drive.run(PERIOD, (3000.0, 0.2)).solve.programmes > 1
     monkeypatch.setattr("tidegate.safety.qp.ITERATIONS", 1)
     tick = drive.run(5 * PERIOD, (3000.0, 0.2))
     assert tick.solve.status == "out of steps"

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The closed form of one row in two variables against DAQP, and by the conditions of optimality."""
+"""The closed form of few rows in two variables against DAQP, and by the conditions of optimality."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 
 from tidegate.safety.filter import BOX
 from tidegate.safety.joints import Box
-from tidegate.safety.planar import FLAT, nearest_on_row
-from tidegate.safety.qp import solve_qp
+from tidegate.safety.planar import FLAT, MANY, nearest, nearest_on_row
+from tidegate.safety.qp import QPResult, solve_qp
 
 NUMBER = st.floats(-3, 3)
 UNIT = Box(-1.0, 1.0, -0.5, 0.5)
@@ -90,3 +90,63 @@ def test_what_it_does_not_know_is_left_to_the_solver(
     wish: tuple[float, float], row: tuple[float, float, float], box: Box
 ) -> None:
     assert nearest_on_row(wish, *row, box) is None
+
+
+ANGLES = st.lists(st.floats(-math.pi, math.pi), min_size=1, max_size=MANY)
+
+
+def programme(wish: tuple[float, float], rows: list[tuple[float, float, float]], box: Box) -> QPResult:
+    limits = [box.force_low, -box.force_high, box.curvature_low, -box.curvature_high, *(row[2] for row in rows)]
+    matrix = np.concatenate((BOX, np.array([row[:2] for row in rows])))
+    return solve_qp(np.eye(2), -np.array(wish), matrix, np.array(limits), 1e-7)
+
+
+@hypothesis_settings(max_examples=1000)
+@given(wish=st.tuples(NUMBER, NUMBER), angles=ANGLES, inside=st.tuples(st.floats(-1, 1), st.floats(-0.5, 0.5)))
+@example(wish=(2.0, 2.0), angles=[math.pi + 0.6, math.pi + 1.0], inside=(0.1, 0.1))
+@example(wish=(2.0, 2.0), angles=[math.pi + 0.6, math.pi + 0.6, math.pi + 1.0], inside=(0.1, 0.1))
+@example(wish=(2.0, 2.0), angles=[math.pi, -math.pi / 2, 0.3], inside=(0.1, 0.1))
+def test_rows_through_a_point_of_the_box_have_the_solvers_answer(
+    wish: tuple[float, float], angles: list[float], inside: tuple[float, float]
+) -> None:
+    """Every row goes through one point, so that none is missed, two are active often, and all can be kept."""
+    rows = []
+    for angle in angles:
+        a, b = round(math.cos(angle), 3), round(math.sin(angle), 3)
+        size = math.hypot(a, b)
+        rows.append((a / size, b / size, (a * inside[0] + b * inside[1]) / size - 1e-3))
+    found, solved = nearest(wish, rows, UNIT), programme(wish, rows, UNIT)
+    assert solved.status == "solved"
+    if found is None:  # three that meet where the box ends
+        return
+    np.testing.assert_allclose(found[:2], solved.solution, atol=1e-6)
+    assert UNIT.holds(*(np.clip(found[:2], (-1, -0.5), (1, 0.5))))
+    assert min(found.pushes) >= 0
+    # Karush, Kuhn and Tucker: what the rows do not push the box does, and only where it ends
+    left = np.array(found[:2]) - wish - np.array([row[:2] for row in rows]).T @ found.pushes
+    for value, rest, low, high in zip(found[:2], left, UNIT[::2], UNIT[1::2], strict=True):
+        assert value > high - 1e-9 or rest >= -1e-6
+        assert value < low + 1e-9 or rest <= 1e-6
+
+
+def test_of_drawn_rows_nearly_all_are_known_without_the_solver() -> None:
+    rng = np.random.default_rng(0)
+    known = two = 0
+    for _ in range(2000):
+        angle, point = rng.uniform(-math.pi, math.pi, MANY), rng.uniform((-1, -0.5), (1, 0.5))
+        normals = np.stack((np.cos(angle), np.sin(angle)), axis=1)
+        bounds = normals @ point - rng.uniform(0, 0.3, MANY)
+        rows = [(*normal, bound) for normal, bound in zip(normals.tolist(), bounds.tolist(), strict=True)]
+        found = nearest(tuple(rng.uniform(-2, 2, 2)), rows, UNIT)
+        known += found is not None
+        two += found is not None and sum(push > 0 for push in found.pushes) == 2
+    assert known > 1900
+    assert two > 300
+
+
+def test_rows_that_contradict_and_too_many_rows_are_left_to_the_solver() -> None:
+    assert nearest((0.0, 0.0), [(1.0, 0.0, 0.5), (-1.0, 0.0, -0.4)], UNIT) is None
+    assert nearest((0.0, 0.0), [(0.6, 0.8, 0.5), (-0.6, -0.8, -0.4)], UNIT) is None
+    assert nearest((0.0, 0.0), [(1.0, 0.0, 0.1)] * (MANY + 1), UNIT) is None
+    assert nearest((0.0, 0.0), [(1.0, 0.0, 0.1)] * MANY, UNIT) is not None
+    assert nearest((0.0, 0.0), [(1.0, 0.0, 0.1), (0.6, 0.8, math.nan)], UNIT) is None

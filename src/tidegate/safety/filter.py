@@ -16,7 +16,7 @@ from tidegate.safety.backup import Backup
 from tidegate.safety.barrier import OFF, Barrier, Row, Rows, State, barriers
 from tidegate.safety.budget import Budget, Clock
 from tidegate.safety.joints import Box
-from tidegate.safety.planar import OnRow, nearest_on_row
+from tidegate.safety.planar import Planar, nearest
 from tidegate.safety.qp import PUSHES, UNBOUNDED, QPResult
 from tidegate.safety.relaxation import HARD, ROOM, QPSolver, solve_by_priority
 from tidegate.settings import BarrierParameters, Settings
@@ -153,15 +153,14 @@ class Filter:
         solve, multipliers = UNNEEDED, _NO_MULTIPLIERS
         if not (inside and all(a * x + b * y >= bound for a, b, bound, _, _ in cutting)):
             reachable = self._within_reach(cutting, unit_box)
-            alone = _alone(wish, cutting, reachable, unit_box) if inside and len(cutting) == 1 else None
-            if alone is None:
+            found = _few(wish, cutting, reachable, unit_box) if inside else None
+            if found is None:
                 budget = Budget(self._clock, self._longest, out_of_time=out_of_time)
                 result = self._solve(wish, cutting, reachable, unit_box, budget)
                 solve, multipliers = budget.spent(result.status), result.multipliers[len(BOX) :].tolist()
                 x, y = result.solution.tolist()
             else:
-                x, y, push = alone
-                multipliers = [push]
+                x, y, multipliers = found
             for row, push in zip(cutting, multipliers, strict=True):
                 pushes[row[-1]] = max(pushes[row[-1]], push)
         if solve.solved:
@@ -276,10 +275,10 @@ def _cutting(rows: list[UnitRow], box: Box) -> list[UnitRow]:
     ]
 
 
-def _alone(wish: tuple[float, float], rows: list[UnitRow], reachable: list[float] | None, box: Box) -> OnRow | None:
-    """The answer where one row cuts; its ``reachable`` bound as of ``Filter._within_reach``."""
-    ((a, b, bound, _, _),) = rows
-    return nearest_on_row(wish, a, b, bound if reachable is None else reachable[0], box)
+def _few(wish: tuple[float, float], rows: list[UnitRow], reachable: list[float] | None, box: Box) -> Planar | None:
+    """The answer where few rows cut, by their ``reachable`` bounds as of ``Filter._within_reach``."""
+    bounds = [row[2] for row in rows] if reachable is None else reachable
+    return nearest(wish, [(row[0], row[1], bound) for row, bound in zip(rows, bounds, strict=True)], box)
 
 
 def _made(name: str, parameters: BarrierParameters, settings: Settings, car: Car) -> Barrier:

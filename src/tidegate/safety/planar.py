@@ -1,8 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The programme of two variables with one row: its answer is a point of a segment, and needs no solver."""
+"""The programme of two variables with few rows: its answer is on one of them or where two meet, and needs no solver."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from itertools import combinations
 from typing import NamedTuple
 
 from tidegate.safety.joints import Box
@@ -11,12 +13,63 @@ FLAT = 1e-9
 """A row that depends less than this on a variable, and not by nothing, is the solver's; of unit norm."""
 
 
+MANY = 3
+"""So many rows are tried by themselves and by two; more are the solver's."""
+Row = tuple[float, float, float]
+"""a, b and bound of a x + b y ≥ bound, a and b of unit norm."""
+
+
 class OnRow(NamedTuple):
     """A point in units of deviation, and the multiplier of the row, 0 where it does not hold the point."""
 
     x: float
     y: float
     push: float
+
+
+class Planar(NamedTuple):
+    """A point in units of deviation, and the multiplier of each row."""
+
+    x: float
+    y: float
+    pushes: list[float]
+
+
+def nearest(wish: tuple[float, float], rows: Sequence[Row], box: Box) -> Planar | None:
+    """Minimise ½‖z − wish‖² subject to ``rows`` and ``box``; None leaves it to the solver.
+
+    What is nearest beside one row alone is the answer if it keeps the others; else two rows hold it, where they meet
+    in the box, if both push (Karush, Kuhn and Tucker).
+    """
+    if len(rows) > MANY:
+        return None
+    for place, (a, b, bound) in enumerate(rows):
+        found = nearest_on_row(wish, a, b, bound, box)
+        if found is None:
+            return None
+        x, y, push = found
+        if all(one is rows[place] or one[0] * x + one[1] * y >= one[2] for one in rows):
+            pushes = [0.0] * len(rows)
+            pushes[place] = push
+            return Planar(x, y, pushes)
+    for first, second in combinations(range(len(rows)), 2):
+        (a, b, one), (c, d, two) = rows[first], rows[second]
+        area = a * d - b * c
+        if abs(area) < FLAT:
+            continue
+        x, y = (one * d - b * two) / area, (a * two - one * c) / area
+        p, q = x - wish[0], y - wish[1]
+        push, other = (p * d - q * c) / area, (a * q - b * p) / area
+        if (
+            push >= 0.0
+            and other >= 0.0
+            and box.holds(x, y)
+            and all(row is rows[first] or row is rows[second] or row[0] * x + row[1] * y >= row[2] for row in rows)
+        ):
+            pushes = [0.0] * len(rows)
+            pushes[first], pushes[second] = push, other
+            return Planar(x, y, pushes)
+    return None
 
 
 def nearest_on_row(wish: tuple[float, float], a: float, b: float, bound: float, box: Box) -> OnRow | None:
