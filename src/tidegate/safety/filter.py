@@ -85,9 +85,12 @@ class Filter:
         starts = [0, *accumulate(barrier.rows for barrier in self.barriers)]
         self._table: list[Row | None] = [None] * starts.pop()
         self._starts = starts
-        self._rows = [
-            Rows(self._table, start, barrier.rows) for start, barrier in zip(starts, self.barriers, strict=True)
+        self._off = [None] * len(self._table)
+        self._fills = [
+            (barrier, Rows(self._table, start, barrier.rows))
+            for start, barrier in zip(starts, self.barriers, strict=True)
         ]
+        self._places = range(len(self._table))
         self._owner = [index for index, barrier in enumerate(self.barriers) for _ in range(barrier.rows)]
         self.gain_names = tuple(sorted({barrier.gain for barrier in self.barriers if barrier.gain}))
         owners = [self.barriers[index] for index in self._owner]
@@ -117,10 +120,9 @@ class Filter:
 
     def _fill(self, state: State, learned: bool) -> list[float]:
         """Fill the table of rows; h by barrier."""
-        self._table[:] = [None] * len(self._table)
+        self._table[:] = self._off
         return [
-            barrier.fill(state, rows) if learned or not barrier.learned else math.inf
-            for barrier, rows in zip(self.barriers, self._rows, strict=True)
+            barrier.fill(state, rows) if learned or not barrier.learned else math.inf for barrier, rows in self._fills
         ]
 
     def __call__(
@@ -146,8 +148,7 @@ class Filter:
             box.curvature_low / curvature_unit,
             box.curvature_high / curvature_unit,
         )
-        rows = self._unit_rows(gains)
-        cutting = _cutting(rows, unit_box)
+        rows, cutting = self._unit_rows(gains, unit_box)  # only those that cut need an answer
         x, y = unit_box.clip(*wish)  # the nearest point of the box; where it keeps the rows it is the answer
         inside, pushes = math.isfinite(sum(wish)) and unit_box.holds(x, y), [0.0] * len(self.barriers)
         solve, multipliers = UNNEEDED, _NO_MULTIPLIERS
@@ -175,8 +176,10 @@ class Filter:
                 margins[owner] = margin
         broken = self._broken
         states = tuple(
-            BarrierState(barrier.name, h, least, push, least < broken)
-            for barrier, h, least, push in zip(self.barriers, values, margins, pushes, strict=True)
+            [
+                BarrierState(barrier.name, h, least, push, least < broken)
+                for barrier, h, least, push in zip(self.barriers, values, margins, pushes, strict=True)
+            ]
         )
         most = max(pushes, default=0.0)
         told = self._told(cutting, multipliers, x, y) if multipliers else ()
@@ -199,12 +202,13 @@ class Filter:
         """Where there is no solution: a hard stop within the grip, and the steering as it is; never what was wanted."""
         return box.clip(self._backup.brake(state.speed, state.curvature, state.disturbance), state.curvature)
 
-    def _unit_rows(self, gains: Mapping[str, float]) -> list[UnitRow]:
-        """What the table holds, in units of deviation."""
+    def _unit_rows(self, gains: Mapping[str, float], box: Box) -> tuple[list[UnitRow], list[UnitRow]]:
+        """What the table holds, in units of deviation; and those of it that not all of ``box`` keeps. A NaN cuts."""
         force_unit, curvature_unit = self._units
+        low, high, left, right = box
         rows: list[UnitRow] = []
-        places = range(len(self._table))
-        for place, row, gain, owner in zip(places, self._table, self.row_gains(gains), self._owner, strict=True):
+        cutting: list[UnitRow] = []
+        for place, row, gain, owner in zip(self._places, self._table, self.row_gains(gains), self._owner, strict=True):
             if row is None:
                 continue
             by_force, by_curvature, fixed, scaled, cap = row
@@ -213,10 +217,15 @@ class Filter:
             if norm < 1e-12:
                 norm = 1.0
             bound = fixed - gain * scaled
-            if cap < bound or math.isnan(cap):  # NaN must not get lost
+            if cap < bound or cap != cap:  # NaN must not get lost
                 bound = cap
-            rows.append((by_force / norm, by_curvature / norm, bound / norm, place, owner))
-        return rows
+            by_force, by_curvature, bound = by_force / norm, by_curvature / norm, bound / norm
+            made = (by_force, by_curvature, bound, place, owner)
+            rows.append(made)
+            least = by_force * (low if by_force > 0 else high) + by_curvature * (left if by_curvature > 0 else right)
+            if not least >= bound:
+                cutting.append(made)
+        return rows, cutting
 
     def _norm(self, place: int) -> float:
         """What a row of the table was divided by."""
@@ -263,16 +272,6 @@ class Filter:
                 bound = most - ROOM * tolerance
             bounds.append(bound)
         return bounds if gave_way else None
-
-
-def _cutting(rows: list[UnitRow], box: Box) -> list[UnitRow]:
-    """The rows that not all of ``box`` keeps; only these need a solver. A NaN cuts."""
-    low, high, left, right = box
-    return [
-        row
-        for row in rows
-        if not row[0] * (low if row[0] > 0 else high) + row[1] * (left if row[1] > 0 else right) >= row[2]
-    ]
 
 
 def _few(wish: tuple[float, float], rows: list[UnitRow], reachable: list[float] | None, box: Box) -> Planar | None:
