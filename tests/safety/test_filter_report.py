@@ -233,7 +233,7 @@ def test_a_tick_whose_time_was_up_is_made_again_without_a_programme() -> None:
 
 
 def test_a_slow_solver_brakes_says_so_and_is_replayed_to_the_bit(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A swerve at 15.5 m/s needs the solver; every third programme it is slow. The replay has a fast one and no clock."""
+    """At 15.5 m/s a swerve takes the solver; every third programme is slow. The replay has a fast one and no clock."""
     slow = Slow(monkeypatch, 0)
     drive = Drive(Plant(speed=15.5), clock=slow.clock)
     drive.supervisor.rung = Rung(Mode.NORMAL, 0, ("on its way",))

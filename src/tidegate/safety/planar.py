@@ -9,11 +9,13 @@ from typing import NamedTuple
 
 from tidegate.safety.joints import Box
 
+CLOSE = 1e-9
+"""Units of deviation by which a row may be missed, as rounding does where it ends where the box does."""
 FLAT = 1e-9
 """A row that depends less than this on a variable, and not by nothing, is the solver's; of unit norm."""
 
 
-MANY = 3
+MANY = 5
 """So many rows are tried by themselves and by two; more are the solver's."""
 Row = tuple[float, float, float]
 """a, b and bound of a x + b y ≥ bound, a and b of unit norm."""
@@ -43,15 +45,17 @@ def nearest(wish: tuple[float, float], rows: Sequence[Row], box: Box) -> Planar 
     """
     if len(rows) > MANY:
         return None
+    less = [(a, b, bound - CLOSE) for a, b, bound in rows]
     for place, (a, b, bound) in enumerate(rows):
         found = nearest_on_row(wish, a, b, bound, box)
         if found is None:
             return None
         x, y, push = found
-        if all(one is rows[place] or one[0] * x + one[1] * y >= one[2] for one in rows):
+        if all(c * x + d * y >= least for c, d, least in less):
             pushes = [0.0] * len(rows)
             pushes[place] = push
             return Planar(x, y, pushes)
+    low, high, right, left = box
     for first, second in combinations(range(len(rows)), 2):
         (a, b, one), (c, d, two) = rows[first], rows[second]
         area = a * d - b * c
@@ -60,12 +64,8 @@ def nearest(wish: tuple[float, float], rows: Sequence[Row], box: Box) -> Planar 
         x, y = (one * d - b * two) / area, (a * two - one * c) / area
         p, q = x - wish[0], y - wish[1]
         push, other = (p * d - q * c) / area, (a * q - b * p) / area
-        if (
-            push >= 0.0
-            and other >= 0.0
-            and box.holds(x, y)
-            and all(row is rows[first] or row is rows[second] or row[0] * x + row[1] * y >= row[2] for row in rows)
-        ):
+        inside = low - CLOSE <= x <= high + CLOSE and right - CLOSE <= y <= left + CLOSE
+        if inside and push >= 0.0 <= other and all(c * x + d * y >= least for c, d, least in less):
             pushes = [0.0] * len(rows)
             pushes[first], pushes[second] = push, other
             return Planar(x, y, pushes)
@@ -89,10 +89,10 @@ def nearest_on_row(wish: tuple[float, float], a: float, b: float, bound: float, 
         return OnRow(x, y, 0.0)
     if b == 0.0 and a != 0.0:
         x = bound / a
-        return OnRow(x, min(max(q, right), left), (x - p) / a) if low <= x <= high else None
+        return OnRow(x, min(max(q, right), left), (x - p) / a) if low - CLOSE <= x <= high + CLOSE else None
     if a == 0.0 and b != 0.0:
         y = bound / b
-        return OnRow(min(max(p, low), high), y, (y - q) / b) if right <= y <= left else None
+        return OnRow(min(max(p, low), high), y, (y - q) / b) if right - CLOSE <= y <= left + CLOSE else None
     if not (abs(a) > FLAT and abs(b) > FLAT):
         return None
     push = bound - a * p - b * q
