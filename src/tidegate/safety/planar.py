@@ -15,6 +15,8 @@ FLAT = 1e-9
 """A row that depends less than this on a variable, and not by nothing, is the solver's; of unit norm."""
 
 
+FARTHEST = 1e6
+"""A wish that is farther off [units of deviation] is the solver's: rounding would move the answer."""
 MANY = 5
 """So many rows are tried by themselves and by two; more are the solver's."""
 Row = tuple[float, float, float]
@@ -43,7 +45,7 @@ def nearest(wish: tuple[float, float], rows: Sequence[Row], box: Box) -> Planar 
     What is nearest beside one row alone is the answer if it keeps the others; else two rows hold it, where they meet
     in the box, if both push (Karush, Kuhn and Tucker).
     """
-    if len(rows) > MANY:
+    if len(rows) > MANY or not abs(wish[0]) + abs(wish[1]) < FARTHEST:
         return None
     less = [(a, b, bound - CLOSE) for a, b, bound in rows]
     for place, (a, b, bound) in enumerate(rows):
