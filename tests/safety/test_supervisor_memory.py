@@ -130,11 +130,13 @@ def test_a_fault_that_is_over_does_not_let_go_of_the_brakes(monkeypatch: pytest.
         patch.setattr(drive.supervisor._surroundings, "look", fails)
         patch.setattr(drive.supervisor._actuation, "efforts", fails)
         drive.run(0.5)
-    braked = drive.last[WHEELS].copy()
-    assert (braked < SAFE[WHEELS]).all()
-    for _ in range(60):
+    step = drive.actuation.step[WHEELS]
+    for _ in range(20):
+        braked = drive.last[WHEELS]
         tick = drive.run(PERIOD)
         assert tick.mode == Mode.STOPPING
+        towards = np.clip(car().wheel_efforts(tick.allowed[0]), braked - step, braked + step)
+        np.testing.assert_allclose(tick.command.effort[WHEELS], towards, atol=1e-6)
         assert (tick.command.effort[WHEELS] <= SAFE[WHEELS] * (1 - 1e-6)).all()
 
 
@@ -172,6 +174,22 @@ def test_standing_for_just_so_long_is_standing() -> None:
         assert drive.supervisor.tick(dataclasses.replace(inputs, now=now)).mode == mode
 
 
+def test_whoever_drives_on_after_a_stand_begins_anew_with_the_way_rolled_back() -> None:
+    drive = driving(0.0, Mode.STOPPED)
+    drive.run(PERIOD, (0.0, 0.0))
+    drive.supervisor._motion.rolled_back = 2 * LADDER.roll_back_m
+    drive.run(PERIOD, (0.0, 0.0))
+    drive.supervisor.rung = Rung(Mode.NORMAL, 0, ())
+    assert drive.run(PERIOD, (0.0, 0.0)).mode == Mode.NORMAL
+
+
+def test_the_barriers_are_told_where_the_car_is_in_odometry() -> None:
+    drive = Drive(Plant(x=3.0, y=-2.0, yaw=0.5))
+    drive.run(PERIOD)
+    state = drive.supervisor.state
+    assert (state.x, state.y, state.yaw) == (3.0, -2.0, 0.5)
+
+
 def test_as_far_back_as_is_tolerated_the_car_may_roll() -> None:
     """At the speed up to which rolling is noise, the way back does not grow."""
 
@@ -186,6 +204,42 @@ def test_as_far_back_as_is_tolerated_the_car_may_roll() -> None:
         drive.run(5 * PERIOD, (0.0, 0.0), creeping)
         drive.supervisor._motion.rolled_back = way
         assert drive.run(PERIOD, (0.0, 0.0), creeping).mode == mode
+
+
+def test_the_limiter_which_trusts_nobody_holds_to_a_lowered_torque() -> None:
+    """Whatever it is asked for; what was in force comes in at its rate."""
+    drive = driving(3.0)
+    drive.run(2 * PERIOD)
+    lowered, driven = 0.25 * VEHICLE.drive_effort_max, [car().joint_names.index(name) for name in VEHICLE.driven]
+    asked = np.full(len(car().joint_names), 1e9)
+    for most in (VEHICLE.drive_effort_max, lowered):
+        drive.supervisor.adjust({"vehicle.drive_effort_max": most})
+        for _ in range(400):
+            sent = drive.supervisor._limiter(asked)
+        assert sent[driven] == pytest.approx(most)
+
+
+def test_what_is_changed_counts_from_the_next_tick_on() -> None:
+    """Of the ladder, of the lane and of what stands in the way, each by itself."""
+
+    def mode(changed: dict[str, float], count: int, **look: object) -> Mode:
+        drive = driving()
+        drive.run(PERIOD)
+        drive.supervisor.adjust(changed)
+        return drive.run(count * PERIOD, **look).mode  # type: ignore[arg-type]
+
+    late = round((SAFETY.camera_timeout_s + 0.1) / PERIOD)
+    assert mode({}, late, camera=False) == Mode.HOLD
+    assert mode({"safety.hold_s": 0.02}, late, camera=False) == Mode.STOPPING
+    assert mode({}, 20, bound=0.9) == Mode.NORMAL
+    assert mode({"safety.lane.bound_trusted": 0.8}, 20, bound=0.9) == Mode.HOLD
+    beside = (20.0, car().width / 2 + SAFETY.distance.side_margin + 0.1, 20.0, 9.0)
+    for changed, seen in (({}, False), ({"safety.distance.side_margin": SAFETY.distance.side_margin + 0.2}, True)):
+        drive = driving()
+        drive.run(PERIOD, (0.0, 0.0), walls=np.array([beside]))
+        drive.supervisor.adjust(changed)
+        drive.run(12 * PERIOD, (0.0, 0.0), walls=np.array([beside]))
+        assert math.isfinite(drive.supervisor.state.arc.distance) == seen
 
 
 def test_while_a_lowered_speed_limit_comes_down_the_barriers_are_told_how_fast() -> None:
