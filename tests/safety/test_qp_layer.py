@@ -163,10 +163,13 @@ def test_a_batch_in_which_no_row_pushes(count: int, rows: int) -> None:
 
 
 def test_a_row_that_pushes_by_no_more_than_counts_is_slack() -> None:
-    P, G, g = torch.eye(2)[None].double(), torch.tensor([[[1.0, 0.0]]]).double(), torch.tensor([[3.0, 4.0]]).double()
-    for push, free in ((PUSHES, True), (2 * PUSHES, False)):
-        u, w = adjoint(P, G, torch.tensor([[push]]).double(), g)
-        assert (u.tolist(), w.tolist()) == (([[3.0, 4.0]], [[0.0]]) if free else ([[0.0, 4.0]], [[3.0]]))
+    def told(push: float) -> list[list[float]]:
+        parts = [[[1.0, 0.0], [0.0, 1.0]]], [[[1.0, 0.0]]], [[push]], [[3.0, 4.0]]
+        u, w = adjoint(*(torch.tensor(part, dtype=torch.float64) for part in parts))
+        return [*u.tolist(), *w.tolist()]
+
+    assert told(PUSHES) == [[3.0, 4.0], [0.0]]
+    assert told(np.nextafter(PUSHES, 1.0)) == [[0.0, 4.0], [3.0]]
 
 
 def test_rows_that_are_off_do_nothing() -> None:
