@@ -76,8 +76,16 @@ def test_the_car_is_farther_out_by_what_the_estimate_may_err_and_what_was_seen_s
     assert true is not None
     erred = side * (lane.record.offset - true.offset)
     assert side * (there[0][1] - here[0][1]) == pytest.approx(bound[0] + erred, abs=0.005)
-    assert there[0][0].lane == lane
-    assert there[0][0].odometry == here[0][0].odometry
+    seen_there = there[0][0].lane
+    assert seen_there is not None
+    assert seen_there.record.stamp == lane.record.stamp
+    assert (seen_there.record.offset, seen_there.record.heading) == (lane.record.offset, lane.record.heading)
+    felt, feels = here[0][0].odometry, there[0][0].odometry
+    assert felt is not None
+    assert feels is not None
+    assert (feels.record.speed, feels.record.yaw_rate) == pytest.approx(
+        (felt.record.speed, felt.record.yaw_rate), abs=1e-3
+    )
     truths = {inputs.now + nanoseconds(0.005): offset for inputs, offset, _ in there}
     fresh = {one.lane.record.stamp: one.lane.record.offset for one, _, _ in there if one.lane is not None}
     erring = [side * (truths[stamp] - offset) for stamp, offset in fresh.items() if stamp in truths]
