@@ -7,12 +7,14 @@ from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import replace
 from functools import partial
+from pathlib import Path
 
 import pytest
 
 pytest.importorskip("mujoco")
 
-from tidegate.attack.episode import Episode
+from tidegate.attack.episode import Episode, run_episode
+from tidegate.insight.investigate import Question, investigate
 from tidegate.insight.removal import _in_a_copy, _World, in_worlds, removals
 from tidegate.insight.together import CAUSED, HORIZON_S, NOT_NEEDED, Finding, Watched, explained
 from tidegate.insight.worlds import BOTH, BOUND, WISH, Drive, World, until_explained, worlds
@@ -150,6 +152,20 @@ def test_what_is_kept_without_any_row_is_driven_on_in_other_worlds_until_rows_ar
     assert list(found.worlds) == [BOUND]
     assert explained(found.worlds[BOUND])
     assert in_worlds(episode, [one]) == [one]
+
+
+@pytest.mark.slow
+def test_a_margin_is_told_with_the_world_that_it_was_for(tmp_path: Path) -> None:
+    """The policy steers as it should: with its next wishes nothing would have come of the one that was changed."""
+    run_episode(Episode(CONFIG, BUNDLE, "road", 1004, "coast", longest_s=4.0, from_speed=5.0), tmp_path / "bag")
+    question = Question(tmp_path / "bag", 3.5, 0.4, Path(BUNDLE), Path(CONFIG), asked=True)
+    told = investigate(question).told["roll_out"]["explained"]
+    assert (told["row"], told["verdict"]) == ("lane", NOT_NEEDED)
+    assert [one["world"] for one in told["worlds"]] == [BOUND, WISH]
+    assert told["worlds"][0]["rows"] == []
+    assert "lane" in told["worlds"][1]["rows"]
+    assert "would not have been broken without any row" in told["sentence"]
+    assert "Where the policy goes on asking for the same, a side of the car is over the lane's edge" in told["sentence"]
 
 
 def test_worlds_are_gone_through_until_one_explains() -> None:

@@ -109,6 +109,7 @@ def drive_without(
     row: str,
     until_s: float = HORIZON_S,
     world: World | None = None,
+    first: bool = False,
 ) -> Course | str:
     """Drive again and leave rows out from ``begin`` [ns] on; why it cannot be where it is another drive than recorded.
 
@@ -121,6 +122,7 @@ def drive_without(
         row: whose limit is watched.
         until_s: for how long after ``begin`` [s] is driven at most.
         world: in which the drive goes on; None = in the one that is.
+        first: whether it ends as soon as the limit of ``row`` is broken.
     """
     try:
         with Simulator(settings, rerun.scene, rerun.seed, camera=rerun.camera) as simulator:
@@ -148,7 +150,7 @@ def drive_without(
                 truth = log.last
                 assert truth is not None
                 watcher.see(tick, After(truth, log.room(truth), tick.allowed[0], supervisor.state))
-                if log.end() is not None:
+                if log.end() is not None or (first and watcher.over):
                     break
             return _course(log.trace(), before, apart, watcher.seen())
     except (TidegateError, KeyError) as error:

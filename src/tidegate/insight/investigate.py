@@ -170,11 +170,13 @@ def _rolled(question: Question, reader: BagReader, settings: Settings, one: Acco
     courses: dict[str, Course | str] = {"recorded": recorded}
     driven: dict[frozenset[str], Course] = {}
 
-    def made(names: frozenset[str], until_s: float, world: World | None = None) -> tuple[Course, Watched]:
+    def made(
+        names: frozenset[str], until_s: float, world: World | None = None, *, first: bool = False
+    ) -> tuple[Course, Watched]:
         again = rerun_of(question.bag, reader.contract(), settings, question.config, question.bundle, question.disable)
         if isinstance(again, str):
             raise TidegateError(again)
-        course = drive_without(settings, again, truth, begin, names, one.row, until_s, world)
+        course = drive_without(settings, again, truth, begin, names, one.row, until_s, world, first)
         if isinstance(course, str):
             raise TidegateError(course)
         assert course.watched is not None
@@ -187,7 +189,7 @@ def _rolled(question: Question, reader: BagReader, settings: Settings, one: Acco
 
     def in_world(world: World) -> Finding:
         def drive(names: frozenset[str], *, until_s: float = HORIZON_S, first: bool = False) -> Watched:
-            return made(names, until_s, world)[1]
+            return made(names, until_s, world, first=first)[1]
 
         return judged(one.row, every, drive(frozenset()), drive)
 
