@@ -35,14 +35,16 @@ WORK = FIGURES / "data_economy"
 LINES = FIGURES / "data_economy.jsonl"
 KINDS = ("dagger", "random", "curated")
 FILTER = {"off": (False,), "on": (True,), "both": (False, True)}
-DRIVE_S = 5.0
-"""A quarter of the shipped recipe's: as many frames show four times as many roads, lights and looks."""
+DRIVE_S = 2.0
+"""A tenth of the shipped recipe's, hardly longer than a window: as many frames show ten times as many roads, lights and
+looks."""
 SHARES = {"traffic_share": 0.15, "truck_share": 0.0, "white_share": 0.0, "close_share": 0.0}
 """Scenes: what is judged is the empty road. In traffic drives begin at a standstill."""
 ROUNDS, EFFORT = 2, 0.3
-CALIBRATED = 20
-"""Drives that set the error bounds; with fewer than nine there is no bound for one drive in ten."""
-STEPS = {"lane_steps": 4500, "policy_steps": 1500, "all_steps": 100}
+CALIBRATED, CALIBRATED_S = 20, 5.0
+"""Drives [s each] that set the error bounds; with fewer than nine there is no bound for one drive in ten."""
+GAINS_S = 10.0
+STEPS = {"lane_steps": 2500, "policy_steps": 1500, "all_steps": 60}
 LANE_FRAMES = 96
 """Half of the shipped recipe's: for the same work twice as many steps."""
 
@@ -59,8 +61,8 @@ def recipe_of(kind: str, drives: int, threads: int = 1) -> Recipe:
         collect=dataclasses.replace(base.collect, drives=drives - rounds * shown, duration_s=DRIVE_S, **SHARES),
         train=dataclasses.replace(base.train, lane_frames=LANE_FRAMES, **more),  # type: ignore[arg-type]
         dagger=dataclasses.replace(base.dagger, rounds=rounds, drives=max(shown, 1), effort=EFFORT),
-        calibrate=dataclasses.replace(base.calibrate, drives=CALIBRATED, duration_s=DRIVE_S),
-        gains=dataclasses.replace(base.gains, duration_s=2 * DRIVE_S),
+        calibrate=dataclasses.replace(base.calibrate, drives=CALIBRATED, duration_s=CALIBRATED_S),
+        gains=dataclasses.replace(base.gains, duration_s=GAINS_S),
     ).check()
 
 
@@ -163,7 +165,7 @@ def tell(cells: Sequence[dict[str, Any]]) -> str:
 def main(arguments: list[str] | None = None) -> None:
     """Train and drive cell by cell, the most data first; figures are kept after each."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--drives", default="92,46,23", help="to learn from, of 5 s each; by comma")
+    parser.add_argument("--drives", default="230,115,57", help="to learn from, of 2 s each; by comma")
     parser.add_argument("--kinds", default=",".join(KINDS), help="by comma")
     parser.add_argument("--seeds", default="1000:1020", help="roads to drive; 900:908 to choose by")
     parser.add_argument("--filter", choices=FILTER, default="both")

@@ -12,7 +12,7 @@ from types import ModuleType
 import pytest
 
 from tidegate.bundle import Bundle
-from tidegate.learning.recipe import TEST_SEEDS
+from tidegate.learning.recipe import TEST_SEEDS, load_recipe
 
 
 @pytest.fixture
@@ -24,7 +24,7 @@ def economy(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
 
 
 def test_every_way_learns_from_as_many_drives_in_as_many_steps(economy: ModuleType) -> None:
-    for drives in (92, 46, 23, 5):
+    for drives in (230, 115, 57, 5):
         totals = set()
         for kind in economy.KINDS:
             recipe = economy.recipe_of(kind, drives)
@@ -39,16 +39,23 @@ def test_every_way_learns_from_as_many_drives_in_as_many_steps(economy: ModuleTy
 
 
 def test_ten_minutes_hold_all_that_is_driven(economy: ModuleType) -> None:
-    recipe = economy.recipe_of("dagger", 92)
+    recipe = economy.recipe_of("dagger", 230)
     learnt = recipe.collect.drives + recipe.dagger.rounds * recipe.dagger.drives
     driven = learnt * recipe.collect.duration_s
     driven += recipe.calibrate.drives * recipe.calibrate.duration_s + recipe.gains.drives * recipe.gains.duration_s
     assert driven == 600
 
 
+def test_the_recipe_of_the_page_is_that_of_ten_minutes(economy: ModuleType, tmp_path: Path) -> None:
+    page = (Path(__file__).parents[2] / "docs/learning.md").read_text("utf-8")
+    told = page.partition("## How little data")[2].partition("```yaml\n")[2].partition("```")[0]
+    (tmp_path / "recipe.yaml").write_text(told, "utf-8")
+    assert load_recipe(tmp_path / "recipe.yaml") == economy.recipe_of("dagger", 230)
+
+
 def test_a_curated_pool_stays_off_the_roads_of_calibration_and_tests(economy: ModuleType) -> None:
-    recipe = economy.recipe_of("curated", 92)
-    last = recipe.collect.first_seed + 2 * 92 + economy.CALIBRATED
+    recipe = economy.recipe_of("curated", 230)
+    last = recipe.collect.first_seed + 2 * 230 + economy.CALIBRATED
     assert last <= recipe.calibrate.first_seed <= TEST_SEEDS.start
 
 
@@ -72,8 +79,8 @@ def test_each_way_trains_drives_and_is_counted_and_nothing_is_done_twice(
     monkeypatch.setattr(economy, "WORK", tmp_path / "work")
     monkeypatch.setattr(economy, "LINES", tmp_path / "lines.jsonl")
     monkeypatch.setattr(economy, "SETTINGS", str(Path(__file__).parents[2] / "config/car.yaml"))
-    monkeypatch.setattr(economy, "DRIVE_S", 2.0)
-    monkeypatch.setattr(economy, "CALIBRATED", 1)
+    for name, value in {"CALIBRATED": 1, "CALIBRATED_S": 2.0, "GAINS_S": 3.0}.items():
+        monkeypatch.setattr(economy, name, value)
     monkeypatch.setattr(economy, "STEPS", {"lane_steps": 4, "policy_steps": 3, "all_steps": 2})
     asked = ["--drives", "5", "--seeds", "3300", "--filter", "off"]
     economy.main(asked)
@@ -88,7 +95,7 @@ def test_each_way_trains_drives_and_is_counted_and_nothing_is_done_twice(
         # 40 frames a drive: 5 of the expert, or 3 and 2 of the network, and one that calibrates
         bags = {"random": 6, "dagger": 6, "curated": 11}[kind]
         assert minutes["recorded"] == pytest.approx(bags * 40 / 1200)
-        assert minutes["all"] - minutes["recorded"] == pytest.approx(0 if kind == "curated" else 4 * 4 / 60)
+        assert minutes["all"] - minutes["recorded"] == pytest.approx(0 if kind == "curated" else 4 * 3 / 60)
         assert 0 < minutes["learnt"] < minutes["recorded"]
     plan = Bundle.load(tmp_path / "work/curated-5/bundle").training["plan"]
     assert cells["curated"]["minutes"]["learnt"] == pytest.approx(plan["windows"] * 32 / 1200) <= 5 * 40 / 1200
