@@ -199,9 +199,7 @@ def test_two_rows_that_the_box_leaves_no_room_share_their_slack_on_one_level_and
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """What they share the solver finds; else each gives way by itself."""
-    made = faked(
-        monkeypatch, (1 / FORCE_UNIT, 0.0, 1.5, 0.0, math.inf), (0.0, 1 / CURVATURE_UNIT, 3.25, 0.0, math.inf)
-    )
+    made = faked(monkeypatch, (1 / FORCE_UNIT, 0.0, 1.5, 0.0, math.inf), (0.0, 1 / CURVATURE_UNIT, 3.25, 0.0, math.inf))
     shared = made(State(), (0.0, 0.0), {}, UNITS)
     assert (shared.solve.status, shared.solve.programmes > 1) == ("solved", True)
     made.priority = [Priority.GRIP, Priority.EDGE]
