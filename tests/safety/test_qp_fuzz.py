@@ -288,6 +288,18 @@ def test_bounds_within_reach_take_one_programme_held_to_ten_tolerances() -> None
     assert result.solution == pytest.approx([0.75, -0.5], abs=1e-9)
 
 
+def test_the_tape_tells_of_a_level_that_gave_way_its_rows_its_slack_and_what_was_solved() -> None:
+    asked, tape = Asked(), list[Level]()
+    levels = [HARD] * 4 + [Priority.LANE, Priority.DISTANCE]
+    bounds = np.array([-1.0, -1.0, -1.0, -1.0, 1.5, 0.75])  # the last can be kept
+    solve_by_priority(*BEYOND[:2], bounds, levels, 1e5, EXACT, asked, tape)
+    (level,) = tape
+    assert level.rows.tolist() == [0, 1, 2, 3, 5, 4]
+    assert level.slack.tolist() == [False] * 5 + [True]
+    assert level.lowered.tolist() == [4]
+    assert [(one.cost, one.result is asked.results[2]) for one in level.solved] == [(1e5, True)]
+
+
 def test_an_exact_answer_needs_no_tolerance() -> None:
     programme = np.eye(2), np.zeros(2), np.array([[1.0, 0.0]]), np.zeros(1)
     assert solve_qp(*programme, tolerance=0.0).status == "solved"
