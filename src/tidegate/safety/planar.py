@@ -13,8 +13,6 @@ CLOSE = 1e-9
 """Units of deviation by which a row may be missed, as rounding does where it ends where the box does."""
 FLAT = 1e-9
 """A row that depends less than this on a variable, and not by nothing, is the solver's; of unit norm."""
-
-
 FARTHEST = 1e6
 """A wish that is farther off [units of deviation] is the solver's: rounding would move the answer."""
 MANY = 5
@@ -104,7 +102,7 @@ def nearest_on_row(wish: tuple[float, float], a: float, b: float, bound: float, 
     if not first <= last:
         return None
     s = min(max(0.0, first), last)
-    if s == 0.0:
+    if not s:
         return OnRow(x, y, push)
     x, y = x - s * b, y + s * a
     # an end of the segment: the box holds one variable there, the row alone the other
