@@ -54,6 +54,23 @@ def test_the_answer_is_the_solvers(wish: tuple[float, float], angle: float, shar
     assert found.push >= 0
 
 
+@pytest.mark.parametrize(
+    ("angle", "wish"),
+    [
+        (0.984375, (0.0, 2.0)),
+        (1.3463840928067092, (-0.31852721939986084, 0.8695614340581272)),
+        (0.7011189706126675, (-0.5896981455468608, 0.9910512179869315)),
+    ],
+)
+def test_where_a_row_leaves_but_a_corner_no_multiplier_is_negative(angle: float, wish: tuple[float, float]) -> None:
+    """To rounding one point is left, and which of the two variables the row holds there is anybody's guess."""
+    a, b = math.cos(angle), math.sin(angle)
+    box = Box(-0.95, 1.0, -0.5, 0.55)
+    best, worst = a * 1.0 + b * 0.55, a * -0.95 + b * -0.5
+    bound = worst + 0.9999999999999999 * (best - worst)
+    assert nearest_on_row(wish, a, b, bound, box) is None
+
+
 def test_a_row_that_the_nearest_point_of_the_box_keeps_does_not_push() -> None:
     assert nearest_on_row((2.0, 0.3), 0.6, 0.8, 0.5, UNIT) == (1.0, 0.3, 0.0)
 
