@@ -97,7 +97,8 @@ def made(kind: str, drives: int, threads: int) -> Path:
 
 def driven_minutes(bundle: Path) -> dict[str, float]:
     """What a bundle cost: ``learnt`` from; ``recorded``, with what measured the training and set the bounds, and what
-    was left out; ``all``, with the drives that set the gains, of which no bag is kept."""
+    was left out of these bags (bags of which a plan chose nothing are not counted); ``all``, with the drives that set
+    the gains, of which no bag is kept."""
     record, per_minute = Bundle.load(bundle).training, 60 * load_settings(SETTINGS).camera.rate_hz
     recorded = sum(
         sum(1 for _ in BagReader(bundle.parent / "bags" / name).raw(["/expert/nominal"]))

@@ -91,8 +91,9 @@ def test_each_way_trains_drives_and_is_counted_and_nothing_is_done_twice(
     assert cell["off"]["driven"] == 1
     assert "on" not in cell
     # 40 frames a drive: 5 of the expert, or 3 and 2 of the network, and one that calibrates
-    minutes, bags = cell["minutes"], {"random": 6, "dagger": 6, "curated": 11}[kind]
-    assert minutes["recorded"] == pytest.approx(bags * 40 / 1200)
+    # a plan chooses from 10 of the expert, and tells of those that it chose from
+    minutes, bags = cell["minutes"], round(cell["minutes"]["recorded"] * 1200 / 40, 6)
+    assert bags == 6 if kind != "curated" else bags in range(2, 12)
     assert minutes["all"] - minutes["recorded"] == pytest.approx(0 if kind == "curated" else 4 * 3 / 60)
     assert 0 < minutes["learnt"] < minutes["recorded"]
     if kind == "curated":
