@@ -239,6 +239,16 @@ def test_a_lane_estimate_that_jumps_within_its_bounds_does_not_let_the_car_out()
     assert "lane" not in run_episode(jumping).violations
 
 
+@pytest.mark.parametrize(("seed", "from_speed"), [(5026, 5.0), (5039, 10.0)])
+@pytest.mark.slow
+def test_a_wish_held_for_long_does_not_creep_out_of_the_lane_with_it(seed: int, from_speed: float) -> None:
+    """Full throttle along one path. Without the side slip, the heading's drift and the least gain in the lane rows each
+    was outside for more than a second."""
+    held = run_episode(Episode(SETTINGS, BUNDLE, "road", seed, "steady", "wrong", 40.0, from_speed))
+    assert held.harmless
+    assert held.margin > 0.0
+
+
 @pytest.mark.slow
 def test_the_worst_profile_that_a_search_found_keeps_the_wheels_inside() -> None:
     plan = (0.62, 0.082, -0.737, -0.984, -0.453, -0.482, -0.151, -0.372, 0.302, 0.048, -0.21, -0.34)

@@ -31,12 +31,14 @@ LANE = settings().safety.lane
 @dataclass
 class Worse(Plant):
     """A car that is not what the settings say: ``brakes`` give a share of what is commanded, the road grips by
-    ``grip``, wheels and steering answer ``wheel_delay`` and ``steer_delay`` [s] late."""
+    ``grip``, wheels and steering answer ``wheel_delay`` and ``steer_delay`` [s] late; in a bend at the lateral limit
+    the rear axle slips outwards by ``slip`` metres per metre, in others by as much less."""
 
     brakes: float = 1.0
     grip: float = 0.8
     wheel_delay: float = 0.0
     steer_delay: float = 0.0
+    slip: float = 0.0
     sent: deque[np.ndarray] = field(default_factory=lambda: deque([np.zeros(6)], maxlen=400))
 
     def step(self, command: Command, substeps: int = 2) -> None:
@@ -46,6 +48,8 @@ class Worse(Plant):
             for delay in (self.steer_delay, self.wheel_delay)
         )
         super().step(dataclasses.replace(command, effort=np.concatenate((steer[:2], wheels[2:]))), substeps)
+        lateral = self.speed**2 * car().curvature(*self.steer) / settings().vehicle.lateral_acceleration_max
+        self.offset -= PERIOD * self.speed * self.slip * lateral
 
     def _force(self, wheels: np.ndarray) -> float:
         force = wheels.sum() / car().wheel_radius
@@ -174,6 +178,11 @@ def widest(
 def to_the_left(plant: Plant) -> tuple[float, float]:
     """Steers for the lane's left edge at 8 m/s."""
     return 2000.0 * (8.0 - plant.speed), 0.1
+
+
+def outwards(plant: Plant) -> tuple[float, float]:
+    """Steers for the left edge at 12 m/s, in a bend to the right the outer one."""
+    return 2000.0 * (12.0 - plant.speed), 0.1
 
 
 def slalom(plant: Plant) -> tuple[float, float]:

@@ -13,6 +13,7 @@ from broken import (
     beyond_when_blind,
     gap_to_a_wall,
     off_lane_on,
+    outwards,
     rolled_back,
     shifted,
     slalom,
@@ -99,6 +100,14 @@ def test_a_lane_bound_that_is_not_true_lets_the_car_out_of_its_lane() -> None:
 def test_an_error_beyond_the_cap_of_the_bound_is_not_covered_though_it_is_stated() -> None:
     assert widest(Worse(), 8.0, to_the_left, error=-LANE.bound_cap, bound=LANE.bound_cap) < 0
     assert widest(Worse(), 8.0, to_the_left, error=-0.8, bound=0.8) > 0
+
+
+def test_a_rear_axle_that_slips_more_than_is_stated_leads_over_the_edge() -> None:
+    """Of a bend's outer edge, the lane being as wrong as is stated."""
+    wrong = {"error": -0.2, "turned": -LANE.heading_cap}
+    stated, loose = (Worse(road_curvature=-0.024, slip=slip) for slip in (LANE.drift_offset, 10 * LANE.drift_offset))
+    assert widest(stated, 12.0, outwards, **wrong) < 0
+    assert widest(loose, 12.0, outwards, **wrong) > 0
 
 
 def test_a_heading_error_beyond_its_cap_is_not_covered() -> None:

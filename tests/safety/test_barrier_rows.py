@@ -25,6 +25,7 @@ from tidegate.settings import Settings
 
 MASS = car().effective_mass
 SAFETY, VEHICLE = settings().safety, settings().vehicle
+POLICY = settings().policy
 GAIN = 1.7
 
 
@@ -35,6 +36,12 @@ def rows_of(name: str, state: State, given: Settings | None = None) -> tuple[flo
     h = barrier.fill(state, Rows(table, 1, barrier.rows))
     assert table[0] is None  # it belongs to another
     return h, table[1:]
+
+
+def without_slip() -> Settings:
+    """The robot's file as if the rear axle never slipped sideways."""
+    sure = dataclasses.replace(SAFETY.lane, drift_offset=0.0)
+    return dataclasses.replace(settings(), safety=dataclasses.replace(SAFETY, lane=sure))
 
 
 def bound(row: Row | None, gain: float = GAIN) -> float:
@@ -295,7 +302,7 @@ def test_lane_rows_are_the_second_derivative_of_the_road_frame(offset: float, he
         lane=lane((road, 0.07), offset=offset, heading=heading, offset_bound=0.2, heading_bound=0.0),
     )
     force, curvature, step = -1500.0, 0.021, 1e-5
-    h_least, rows = rows_of("lane", state)
+    h_least, rows = rows_of("lane", state, without_slip())
     width = room(settings(), car()) - 0.2
     assert h_least == pytest.approx(width - abs(offset))
     inner = SAFETY.lane.inner_gain
@@ -318,7 +325,62 @@ def test_lane_rows_are_the_second_derivative_of_the_road_frame(offset: float, he
         left = row[0] * force + row[1] * curvature - (row[2] - GAIN * row[3])
         change = (psi(side, step) - psi(side, -step)) / (2 * step)
         assert left == pytest.approx(change + GAIN * psi(side, 0.0) - margin, rel=1e-6, abs=1e-6)
-        assert row[4] == math.inf
+
+
+@given(
+    speed=st.floats(2.0, 16.0),
+    offset=st.floats(-0.6, 0.6),
+    heading=st.floats(-0.15, 0.15),
+    road=st.floats(-0.03, 0.03),
+    doubt=st.tuples(st.floats(0.0, 0.35), st.floats(0.0, 0.04), st.floats(0.0, 0.006)),
+    force=st.floats(-6000.0, 4000.0),
+    gain=st.floats(POLICY.gain_low, POLICY.gain_high),
+)
+def test_some_steering_keeps_both_sides_of_the_lane_with_any_gain_if_it_does_with_the_highest(
+    speed: float,
+    offset: float,
+    heading: float,
+    road: float,
+    doubt: tuple[float, float, float],
+    force: float,
+    gain: float,
+) -> None:
+    """Both sides' rows hold for one κ where the sum of what they ask for is at most what κ and the force bring up."""
+    bounds = dict(zip(("offset_bound", "heading_bound", "curvature_bound"), doubt, strict=True))
+    here = lane((road, road), offset=offset, heading=heading, **bounds)
+    _, (left, right) = rows_of("lane", State(speed=speed, force_low=force - 500.0, force_high=force, lane=here))
+    assert left is not None
+    assert right is not None
+    assert left[1] == -right[1]
+
+    def short(gain: float) -> float:
+        """By how much both together ask for too much, under the most force."""
+        asked = sum(min(row[2] - gain * row[3], row[4]) for row in (left, right))
+        return float(asked - (left[0] + right[0]) * max(force, 0.0))
+
+    highest = short(POLICY.gain_high)
+    for row in (left, right):
+        if row[3] > 0:  # inside, the cap is the row at a gain of the interval, or below it
+            assert row[4] >= row[2] - POLICY.gain_high * row[3] - 1e-9 * abs(row[4])
+        else:
+            assert row[4] == math.inf
+    if highest <= 0:
+        assert short(gain) <= 1e-9
+    elif left[3] > 0 and right[3] > 0:
+        assert short(gain) == pytest.approx(highest)  # not even the highest leaves room: it is taken
+
+
+def test_a_gain_that_leaves_steering_its_room_is_taken_as_it_is() -> None:
+    """In the middle of a straight lane, by the rows: ψ₁ = p₁ w − v sin β, and each side is left a tenth of p₂ ψ₁."""
+    here = lane(offset_bound=0.2, heading_bound=0.02, curvature_bound=0.002)
+    _, rows = rows_of("lane", State(speed=10.0, lane=here))
+    for row in rows:
+        assert row is not None
+        least = (row[2] - row[4]) / row[3]
+        assert POLICY.gain_low < least < POLICY.gain_high
+        assert least * row[3] == pytest.approx(1.1 * row[2])
+        assert bound(row, 1.01 * least) == row[2] - 1.01 * least * row[3]
+        assert bound(row, POLICY.gain_low) == row[4]
 
 
 @given(
@@ -355,6 +417,34 @@ def test_what_the_lane_rows_allow_is_allowed_in_every_lane_within_the_bounds(
         least = right[2] - gain * right[3]
         # the hold's margin is taken at either heading, the cosines are those of the estimate
         assert right[0] * force + right[1] * curvature >= least - 0.05 * abs(right[1] * curvature) - 0.1
+
+
+@pytest.mark.parametrize("curvature", [0.0, 0.01, -0.02, 0.3])
+def test_in_a_bend_the_rear_axles_side_slip_counts_as_a_heading_further_out(curvature: float) -> None:
+    """An axle that slips by ``drift_offset`` per metre at the lateral limit moves at that angle to its wheels."""
+    slip = SAFETY.lane.drift_offset * min(11.0**2 * abs(curvature) / VEHICLE.lateral_acceleration_max, 1.0)
+    here = lane(heading=0.01, heading_bound=0.01, offset_bound=0.2)
+    askew = dataclasses.replace(here, heading_bound=0.01 + slip)
+    slipping, still, moving = (
+        rows_of("lane", State(speed=11.0, curvature=bent, lane=one))[1]
+        for bent, one in ((curvature, here), (0.0, here), (0.0, askew))
+    )
+    for side, row, outside, inside in zip((1.0, -1.0), slipping, moving, still, strict=True):
+        assert row is not None
+        assert row[:4] == pytest.approx((outside if side * curvature < 0 else inside)[:4])  # type: ignore[index]
+
+
+def test_a_heading_counts_by_its_cap_and_by_what_dead_reckoning_added() -> None:
+    def psi(heading_bound: float, growth: float) -> float:
+        here = lane(heading_bound=heading_bound, offset_bound=0.2)
+        _, (row, _) = rows_of("lane", State(speed=11.0, lane=dataclasses.replace(here, heading_growth=growth)))
+        assert row is not None
+        return row[3]
+
+    cap = SAFETY.lane.heading_cap
+    assert psi(0.01, 0.0) == psi(0.01, 0.004)
+    assert psi(cap + 0.004, 0.004) == pytest.approx(psi(0.0, 0.0) - 11.0 * math.sin(cap + 0.004))
+    assert psi(cap + 0.004, 0.0) == psi(9.0, 0.0) == pytest.approx(psi(0.0, 0.0) - 11.0 * math.sin(cap))
 
 
 def test_before_a_bend_the_error_bound_counts_as_curvature_up_to_its_cap() -> None:

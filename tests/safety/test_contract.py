@@ -7,6 +7,7 @@ import dataclasses
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -16,7 +17,7 @@ from safety_plant import car, settings
 from tidegate import registry
 from tidegate.errors import ContractError
 from tidegate.robot import Car, MotionLimits
-from tidegate.safety.barrier import Barrier, Priority, Rows, State
+from tidegate.safety.barrier import Barrier, Priority, Row, Rows, State
 from tidegate.safety.contract import CHECKS, Contract, IdealCar, draw
 from tidegate.safety.distance import Distance
 from tidegate.safety.lane import Lane
@@ -25,12 +26,20 @@ from tidegate.safety.speed import Speed
 from tidegate.safety.traction import Lateral
 from tidegate.settings import BarrierParameters, Settings, setting
 
+HIGHEST = settings().policy.gain_high
 ROAD = ("edge", "lane", "lateral", "traction")
 """What keeps the car on the road."""
 
 
+@cache
+def robot() -> Settings:
+    """The robot's file, without the side slip that ``lane`` counts: the model's wheels have none, and it shifts ψ₁."""
+    lane = dataclasses.replace(settings().safety.lane, drift_offset=0.0)
+    return dataclasses.replace(settings(), safety=dataclasses.replace(settings().safety, lane=lane))
+
+
 def start(**given: Any) -> Callable[[np.random.Generator, Settings, Car], IdealCar]:
-    return lambda rng, robot, body: draw(rng, robot, body, **given)
+    return lambda rng, file, body: draw(rng, file, body, **given)
 
 
 def unsure(rng: np.random.Generator, robot: Settings, body: Car) -> IdealCar:
@@ -58,24 +67,20 @@ def unsure_and_misjudging(rng: np.random.Generator, robot: Settings, body: Car) 
 
 
 BUILT_IN = {
-    "speed": Contract(
-        settings(), "speed", misjudging, speeds=(10.0, 16.0), margin=2 * settings().safety.disturbance_margin
-    ),
+    "speed": Contract(robot(), "speed", misjudging, speeds=(10.0, 16.0), margin=2 * robot().safety.disturbance_margin),
     # in the bend itself the row still brakes as if the knot came nearer
     "curve": Contract(
-        settings(),
+        robot(),
         "curve",
         start(offset=0.0, heading=0.0),
         (4.0, 16.0),
-        margin=settings().safety.curve_deceleration + settings().safety.disturbance_margin,
+        margin=robot().safety.curve_deceleration + robot().safety.disturbance_margin,
         beside=ROAD,
     ),
-    "sight": Contract(
-        settings(), "sight", unsure, (2.0, 16.0), margin=settings().safety.disturbance_margin, beside=ROAD
-    ),
+    "sight": Contract(robot(), "sight", unsure, (2.0, 16.0), margin=robot().safety.disturbance_margin, beside=ROAD),
     # the margin for the hold; what the steering's slew costs stays inside the error bound
     "lane": Contract(
-        settings(),
+        robot(),
         "lane",
         start(bound=(0.1, 0.0, 0.0)),  # a heading that may be wrong shifts ψ₁
         (1.0, 16.0),
@@ -83,35 +88,35 @@ BUILT_IN = {
         reserve=0.1,
         beside=("edge", "lateral", "traction", "curve", "speed"),
     ),
-    "edge": Contract(settings(), "edge", speeds=(0.0, 5.5), reserve=0.05),
+    "edge": Contract(robot(), "edge", speeds=(0.0, 5.5), reserve=0.05),
     # the limit falls with the square of a speed that grows during the hold
-    "lateral": Contract(settings(), "lateral", reserve=0.05),
+    "lateral": Contract(robot(), "lateral", reserve=0.05),
     # the polygon's sides lie inside the circle
-    "traction": Contract(settings(), "traction", margin=0.6, reserve=0.05),
-    "distance": Contract(settings(), "distance", speeds=(0.0, 16.0)),
+    "traction": Contract(robot(), "traction", margin=0.6, reserve=0.05),
+    "distance": Contract(robot(), "distance", speeds=(0.0, 16.0)),
 }
 
 
 # what an error costs is no margin of the row, so none is asked for
 MISLED = {
     "curve": Contract(
-        settings(),
+        robot(),
         "curve",
         lambda *robot: dataclasses.replace(misled(*robot), offset=0.0, heading=0.0),
         (4.0, 16.0),
         margin=math.inf,
         beside=ROAD,
     ),
-    "sight": Contract(settings(), "sight", unsure_and_misjudging, (2.0, 16.0), margin=math.inf, beside=ROAD),
+    "sight": Contract(robot(), "sight", unsure_and_misjudging, (2.0, 16.0), margin=math.inf, beside=ROAD),
     "lane": Contract(
-        settings(),
+        robot(),
         "lane",
         misled,
         (1.0, 16.0),
         margin=math.inf,
         beside=("edge", "lateral", "traction", "curve", "speed"),
     ),
-    "edge": Contract(settings(), "edge", misled, speeds=(0.0, 5.5), reserve=0.05),
+    "edge": Contract(robot(), "edge", misled, speeds=(0.0, 5.5), reserve=0.05),
 }
 
 
@@ -122,7 +127,7 @@ def test_a_built_in_barrier_keeps_the_contract_where_it_is_told_wrong(name: str,
 
 
 @pytest.mark.parametrize("check", CHECKS)
-@pytest.mark.parametrize("name", settings().safety.barriers)
+@pytest.mark.parametrize("name", robot().safety.barriers)
 def test_a_built_in_barrier_keeps_the_contract(name: str, check: str) -> None:
     getattr(BUILT_IN[name], check)()
 
@@ -151,8 +156,8 @@ def tried(monkeypatch: pytest.MonkeyPatch) -> Try:
 
     def made(kind: type[Barrier], **options: Any) -> Contract:
         monkeypatch.setitem(registry.barriers._parts, "tried", kind)
-        safety = dataclasses.replace(settings().safety, barriers={"tried": kind.Parameters(type="tried")})
-        return Contract(dataclasses.replace(settings(), safety=safety), "tried", **options)
+        safety = dataclasses.replace(robot().safety, barriers={"tried": kind.Parameters(type="tried")})
+        return Contract(dataclasses.replace(robot(), safety=safety), "tried", **options)
 
     return made
 
@@ -481,6 +486,30 @@ def test_a_backup_that_the_joints_do_not_reach_is_told(tried: Try) -> None:
             return h
 
     refused(tried(Demanding), "backup", "row 0 is capped at 9, but the joints reach .* in a tick")
+
+
+@pytest.mark.parametrize(
+    ("least", "words"),
+    [
+        (lambda fixed, inside: fixed - 1.01 * HIGHEST * inside, r"capped at a gain of 4\.04; the highest is 4"),
+        (lambda fixed, inside: fixed - inside if inside <= 0 else math.inf, "capped at a gain of 0"),
+    ],
+)
+def test_a_least_gain_above_the_interval_or_outside_of_the_set_is_told(
+    tried: Try, least: Callable[[float, float], float], words: str
+) -> None:
+    class Greedy(Lane):
+        __doc__ = Lane.__doc__
+
+        def fill(self, state: State, rows: Rows) -> float:
+            table: list[Row | None] = [None, None]
+            h = super().fill(state, Rows(table, 0, 2))
+            for index, row in enumerate(table):
+                if row is not None:
+                    rows.set(index, *row[:4], least(row[2], row[3]))
+            return h
+
+    refused(tried(Greedy), "backup", words)
 
 
 def test_a_set_that_is_not_kept_is_told(tried: Try) -> None:

@@ -29,7 +29,8 @@ COUNT = 160
 SCALES = {
     "speed": 10.0, "force": 3e3, "curvature": 0.02, "force_low": 3e3, "force_high": 3e3, "disturbance": 0.3,
     "speed_left": 10.0, "speed_falling": 1.0, "lateral_left": 3.0, "lane.offset": 0.3, "lane.heading": 0.05,
-    "lane.offset_bound": 0.1, "lane.heading_bound": 0.01, "lane.curvature_bound": 2e-3, "lane.curvature.0": 0.01,
+    "lane.offset_bound": 0.1, "lane.heading_bound": 0.01, "lane.heading_growth": 5e-3,
+    "lane.curvature_bound": 2e-3, "lane.curvature.0": 0.01,
     "lane.curvature.2": 0.02, "lane.ahead.2": 10.0, "arc.distance": 20.0, "arc.receding": 3.0, "arc.approaching": 3.0,
     "along_lane.distance": 20.0, "along_lane.receding": 3.0, "along_lane.approaching": 3.0,
     "vehicle.speed_max": 10.0, "vehicle.lateral_acceleration_max": 3.0, "vehicle.brake_guaranteed": 5.0,
@@ -45,7 +46,7 @@ def draw(rng: np.random.Generator) -> State:
     bends = (*rng.uniform(-0.03, 0.03, 4).tolist(),)
     lane = TrackedLane(
         rng.uniform(-0.6, 0.6), rng.uniform(-0.1, 0.1), rng.uniform(0.05, 0.3), rng.uniform(0, 0.03),
-        (0.0, 6.0, 12.0, 36.0), bends, 36.0, rng.uniform(0, 0.005),
+        (0.0, 6.0, 12.0, 36.0), bends, 36.0, rng.uniform(0, 0.005), rng.uniform(0, 0.005),
     )  # fmt: skip
     near = [Ahead(rng.uniform(5, 60), *rng.permutation([rng.uniform(0, 5), 0.0])) for _ in range(2)]
     arc, along = (thing if rng.random() < 0.4 else Ahead() for thing in near)

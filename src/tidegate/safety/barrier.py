@@ -7,8 +7,9 @@ All barriers share u = (force [N], curvature [1/m]) and one shape of row,
 
 with ``gain`` the outermost class-K gain, the only one that may vary while driving (ψ̇ + p(t) ψ ≥ 0 keeps ψ ≥ 0 for
 every p(t) > 0; an inner gain that varies breaks it), ``scaled`` = ψ, and ``cap`` the value that the barrier's own
-backup command reaches, so that a row with a backup is never infeasible by itself. Being linear in the gain, the same
-rows serve the live filter (NumPy) and the training layer (torch).
+backup command reaches, so that a row with a backup is never infeasible by itself; or, of a barrier that says
+``least_gain``, the row at the least gain of its own. Being linear in the gain, the same rows serve the live filter
+(NumPy) and the training layer (torch).
 """
 
 from __future__ import annotations
@@ -128,6 +129,7 @@ class Barrier(ABC):
         rows: how many rows it has at most.
         unit: of what its rows compare, in which it is told by how much one gave way.
         gain: name of its outermost gain among the policy's gains; '' where it has none that varies.
+        least_gain: whether its caps stand for a gain [1/s] that is the least in this state, and not for a backup.
         learned: whether it uses what the camera says (off while a driver drives).
         compiled: whether making one takes longer than a tick: settings then change only while the car stands.
     """
@@ -138,6 +140,7 @@ class Barrier(ABC):
     rows: int
     unit: ClassVar[str] = ""
     gain: ClassVar[str] = ""
+    least_gain: ClassVar[bool] = False
     learned: ClassVar[bool] = False
     compiled: ClassVar[bool] = False
 

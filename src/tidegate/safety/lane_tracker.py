@@ -21,7 +21,8 @@ class TrackedLane:
 
     ``offset`` [m], ``heading`` [rad] as in ``LaneEstimate``, with error bounds that grow while dead reckoning;
     ``ahead`` [m] knots from the rear axle on and ``curvature`` [1/m] there, the first knot at the axle;
-    ``remaining`` [m] how far ahead the lane is trusted; ``curvature_bound`` [1/m] the largest of its error bounds.
+    ``remaining`` [m] how far ahead the lane is trusted; ``curvature_bound`` [1/m] the largest of its error bounds;
+    ``heading_growth`` [rad] what of the heading's bound is from dead reckoning.
     """
 
     offset: float
@@ -32,6 +33,7 @@ class TrackedLane:
     curvature: tuple[float, ...]
     remaining: float
     curvature_bound: float = 0.0
+    heading_growth: float = 0.0
 
     def curvature_at(self, distance: float) -> float:
         """Curvature [1/m] of the lane ``distance`` [m] ahead, linear between knots, constant outside."""
@@ -149,6 +151,7 @@ class LaneTracker:
             (interpolate(along, self._preview, kept.curvature), *kept.curvature[later:]),
             self._preview[-1] - along,
             kept.curvature_bound,
+            askew,
         )
 
     def _growth(self, kept: _Reckoning, driven: float) -> tuple[float, float]:

@@ -50,7 +50,7 @@ class LaneSettings:
         0.35, "m", "largest error bound that narrows the corridor; a larger bound is not covered", low=0, high=2
     )
     heading_cap: float = setting(
-        0.02, "rad", "largest error bound of the heading that the lane row counts", low=0, high=0.5
+        0.02, "rad", "largest error bound of the camera's heading that the lane row counts", low=0, high=0.5
     )
     curvature_cap: float = setting(
         0.004, "1/m", "largest error bound of the curvature that lane and curve count", low=0, high=0.1
@@ -73,7 +73,7 @@ class LaneSettings:
     curvature_slope: float = setting(
         0.004, "1/m²", "fastest change of the road's curvature per metre that the hold margin covers", low=0, high=0.1
     )
-    drift_offset: float = setting(0.005, "1", "sideways slip of the rear axle per metre of dead reckoning", low=0)
+    drift_offset: float = setting(0.005, "1", "sideways slip of the rear axle per metre, at the lateral limit", low=0)
     drift_heading: float = setting(0.0005, "rad/m", "error of the odometry's yaw rate, per metre driven", low=0)
     gate_offset: float = setting(0.7, "m", "an estimate this far off the dead-reckoned offset is refused", low=0.05)
     gate_heading: float = setting(0.15, "rad", "… off the dead-reckoned heading is refused", low=0.01)

@@ -32,6 +32,7 @@ EXACT = 1e-3
 """How far what is computed may be from what is claimed, relative."""
 HELD = 5e-3
 """The same over a tick in which the command is held [unit of ψ per second]."""
+ROUNDING = 1e-9
 ENOUGH = 20
 """States at which a check must have had something to look at."""
 
@@ -125,10 +126,20 @@ class Contract:
         self._holds(claim.discrete)
 
     def backup(self) -> None:
-        """Where a row has a cap, the joints reach it within one tick: no row with a backup is infeasible by itself."""
+        """Where a row has a cap, the joints reach it within one tick: no row with a backup is infeasible by itself.
+
+        Or it stands for a gain, in a row whose ψ > 0: then none above the interval.
+        """
+        highest = self.settings.policy.gain_high
         for car in self._drawn():
             box = car.box()
-            for index, (by_force, by_curvature, *_, cap) in self.fill(car.state())[1].items():
+            for index, row in self.fill(car.state())[1].items():
+                by_force, by_curvature, _, inside, cap = row
+                if self.barrier.least_gain:
+                    least = self._gain(row, 0.0)
+                    within = math.isinf(cap) or (inside > 0 and least <= highest * (1 + EXACT))
+                    self._need(within, car, f"row {index} is capped at a gain of {least:g}; the highest is {highest:g}")
+                    continue
                 force = box.force_high if by_force > 0 else box.force_low
                 curvature = box.curvature_high if by_curvature > 0 else box.curvature_low
                 most = by_force * force + by_curvature * curvature
@@ -227,8 +238,9 @@ class Contract:
             most_bent = self._most_bent(car.speed)  # rows know no rate of the steering, those of discrete time do
             box = car.box() if discrete else car.box()._replace(curvature_low=-most_bent, curvature_high=most_bent)
             told = self.filter(car.state(), wish, gains, box)
+            by_row = {f"ψ of row {index}": self._gain(row, gain) for index, row in rows.items()}
             # where the cap stands in for the row, the row is not what is held
-            capped = any(row[2] - gain * row[3] > row[4] for row in rows.values())
+            capped = any(row[2] - self._gain(row, gain) * row[3] > row[4] + ROUNDING for row in rows.values())
             if not rows or capped or any(one.relaxed for one in told.barriers):
                 continue
             seen += 1
@@ -236,14 +248,20 @@ class Contract:
             after.hold(told.force, told.curvature)
             before, reached = self._kept(car, discrete), self._kept(after, discrete)
             for name in [name for name in before if name in reached]:
-                now, then, least = before[name], reached[name], before[name] * (1 - gain * car.period)
+                now, then, kept = before[name], reached[name], by_row.get(name, gain)
+                least = now * (1 - kept * car.period)
                 self._need(
                     then >= least - (EXACT if discrete else HELD * car.period),
                     car,
                     f"its rows allow force {told.force:.0f} N, curvature {told.curvature:.4f} 1/m, which takes {name} "
-                    f"from {now:.4g} to {then:.4g} in a tick, below (1 − p T) {name} = {least:.4g}, p {gain:g} 1/s",
+                    f"from {now:.4g} to {then:.4g} in a tick, below (1 − p T) {name} = {least:.4g}, p {kept:g} 1/s",
                 )
         self._enough(seen, "h ≥ 0 and it has a row below its cap")
+
+    def _gain(self, row: Row, gain: float) -> float:
+        """The gain [1/s] of a row where the policy gives ``gain``."""
+        *_, fixed, inside, cap = row
+        return max(gain, (fixed - cap) / inside) if self.barrier.least_gain and inside > 0 else gain
 
     def _kept(self, car: IdealCar, discrete: bool) -> dict[str, float]:
         """What must not fall by more than p T of itself in a tick: h as it is told, or the ψ of each row in truth."""
