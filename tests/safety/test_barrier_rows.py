@@ -370,17 +370,51 @@ def test_some_steering_keeps_both_sides_of_the_lane_with_any_gain_if_it_does_wit
         assert short(gain) == pytest.approx(highest)  # not even the highest leaves room: it is taken
 
 
-def test_a_gain_that_leaves_steering_its_room_is_taken_as_it_is() -> None:
-    """In the middle of a straight lane, by the rows: ψ₁ = p₁ w − v sin β, and each side is left a tenth of p₂ ψ₁."""
-    here = lane(offset_bound=0.2, heading_bound=0.02, curvature_bound=0.002)
-    _, rows = rows_of("lane", State(speed=10.0, lane=here))
-    for row in rows:
-        assert row is not None
-        least = (row[2] - row[4]) / row[3]
-        assert POLICY.gain_low < least < POLICY.gain_high
-        assert least * row[3] == pytest.approx(1.1 * row[2])
-        assert bound(row, 1.01 * least) == row[2] - 1.01 * least * row[3]
-        assert bound(row, POLICY.gain_low) == row[4]
+@pytest.mark.parametrize(
+    ("speed", "heading", "bounds", "force"),
+    [
+        (10.0, 0.0, (0.2, 0.02, 0.002), 0.0),
+        (10.0, 0.05, (0.2, 0.02, 0.002), 3500.0),
+        (10.0, -0.05, (0.2, 0.02, 0.002), 3500.0),
+        (10.0, 0.005, (0.2, 0.02, 0.002), 3500.0),
+        (10.0, 0.005, (0.2, 0.02, 0.002), -2000.0),  # a force that only brakes asks no more of the steering
+        (13.5, 0.0, (0.2, 0.02, 0.003), 1000.0),
+        (5.0, 0.0, (0.1, 0.0, 0.0), 0.0),  # below the interval
+        (16.0, 0.0, (0.35, 0.02, 0.004), 3500.0),  # above it
+        (16.0, 0.0, (0.6, 0.09, 0.004), 3500.0),
+    ],
+)
+def test_the_least_gain_leaves_a_tenth_of_itself_to_steering(
+    speed: float, heading: float, bounds: tuple[float, float, float], force: float
+) -> None:
+    """Where p (ψ₊ + ψ₋) is 1.1 times what both sides ask for, margins and the force's push among it; or the highest."""
+    named = dict(zip(("offset_bound", "heading_bound", "curvature_bound"), bounds, strict=True))
+    low = min(force, 0.0) - 500.0
+    here = lane(heading=heading, **named)
+    _, rows = rows_of("lane", State(speed=speed, force_low=low, force_high=force, lane=here))
+    left, right = rows
+    assert left is not None
+    assert right is not None
+    asked = left[2] + right[2] - (left[0] + right[0]) * max(force, 0.0)
+    least = min(1.1 * asked / (left[3] + right[3]), POLICY.gain_high)
+    for row in (left, right):
+        if row[3] > 0:
+            assert row[4] == pytest.approx(row[2] - least * row[3])
+            assert bound(row, max(least, 0.0) + 1.0) < row[4]
+            assert bound(row, POLICY.gain_low) == min(row[4], row[2] - POLICY.gain_low * row[3])
+
+
+def test_a_car_that_is_beyond_one_edge_by_more_than_inside_the_other_has_the_highest_gain() -> None:
+    """ψ₊ + ψ₋ = 2 (p₁ w − v sin β) < 0: no gain leaves room; the side that is kept takes the highest."""
+    here = lane(offset=0.7, heading_bound=0.1, offset_bound=0.35)
+    cap = dataclasses.replace(SAFETY.lane, heading_cap=0.2)
+    askew = dataclasses.replace(settings(), safety=dataclasses.replace(SAFETY, lane=cap))
+    _, (left, right) = rows_of("lane", State(speed=9.0, lane=here), askew)
+    assert left is not None
+    assert right is not None
+    assert left[3] + right[3] < 0 < right[3]
+    assert left[4] == math.inf
+    assert right[4] == pytest.approx(right[2] - POLICY.gain_high * right[3])
 
 
 @given(

@@ -90,9 +90,9 @@ class Lane(Barrier):
     def _least_gain(self, left: Row, right: Row, force: float) -> float:
         """The gain [1/s] from which on some steering keeps both rows under a ``force`` [N]."""
         asked, inside = left[2] + right[2] - (left[0] + right[0]) * force, left[3] + right[3]
-        if inside <= 0 or asked >= self._gain_high * inside:
+        if inside <= 0 or LEEWAY * asked >= self._gain_high * inside:
             return self._gain_high
-        return min(LEEWAY * asked / inside, self._gain_high)
+        return LEEWAY * asked / inside
 
     def _hold_margin(self, speed: float, rate: float, lateral: float) -> float:
         inner, outer = self._lane.inner_gain, self._gain_high
