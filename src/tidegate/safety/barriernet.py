@@ -61,7 +61,8 @@ class BarrierNet(nn.Module):
       ``speed_falling`` [m/s²], ``lateral_left`` [m/s²]. Of the lane ``lane.offset`` [m], ``lane.heading`` [rad], their
       bounds ``lane.offset_bound``, ``lane.heading_bound`` with its part ``lane.heading_growth``,
       ``lane.curvature_bound`` [1/m], and ``lane.remaining`` [m]; knot by knot, 0 at the rear axle, ``lane.ahead.0``
-      [m], ``lane.curvature.0`` [1/m] and so on. Of the nearest things, of ``along_lane`` as of ``arc``, ``arc.distance`` [m], ``arc.receding`` and ``arc.approaching`` [m/s].
+      [m], ``lane.curvature.0`` [1/m] and so on. Of the nearest things, of ``along_lane`` as of ``arc``,
+      ``arc.distance`` [m], ``arc.receding`` and ``arc.approaching`` [m/s].
     - *Limits*, as in the settings: ``vehicle.speed_max`` [m/s], ``vehicle.lateral_acceleration_max`` [m/s²],
       ``vehicle.brake_guaranteed`` [m/s²], ``vehicle.tyre_friction`` [1], ``safety.distance.standstill_gap`` [m],
       ``safety.lane.half_width`` [m].
