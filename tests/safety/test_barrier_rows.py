@@ -96,6 +96,8 @@ def test_what_is_known_at_first_restrains_nothing() -> None:
 
 def test_a_barrier_that_says_nothing_of_itself_is_trusted_plain_and_takes_the_default_gain() -> None:
     assert (Barrier.name, Barrier.unit, Barrier.gain, Barrier.learned, Barrier.compiled) == ("", "", "", False, False)
+    assert not Barrier.least_gain
+    assert TrackedLane(0.0, 0.0, 0.1, 0.0, (0.0,), (0.0,), 0.0).heading_growth == 0.0
     assert {barriers[name].unit for name in ("lane", "speed", "curve", "lateral", "traction")} == {"m/s²"}
 
 

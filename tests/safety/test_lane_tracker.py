@@ -96,6 +96,7 @@ def test_each_sample_carries_the_lane_on_until_the_next(speed: float, turn: floa
     driven = abs(speed) * 0.1
     assert lane.offset_bound == pytest.approx(0.2 + wider(driven)[0])
     assert lane.heading_bound == pytest.approx(0.03 + wider(driven)[1])
+    assert lane.heading_growth == pytest.approx(wider(driven)[1])
     assert lane.curvature_bound == 0.01
     assert TrackedLane(0.0, 0.0, 0.1, 0.02, (0.0,), (0.0,), 20.0).curvature_bound == 0.0
     tracker.odometry(*odometry(0.3, 0.0, 0.0))
