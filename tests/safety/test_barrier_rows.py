@@ -381,6 +381,7 @@ def test_some_steering_keeps_both_sides_of_the_lane_with_any_gain_if_it_does_wit
         (10.0, 0.005, (0.2, 0.02, 0.002), 3500.0),
         (10.0, 0.005, (0.2, 0.02, 0.002), -2000.0),  # a force that only brakes asks no more of the steering
         (13.5, 0.0, (0.2, 0.02, 0.003), 1000.0),
+        (12.0, 0.0, (0.35, 0.02, 0.001), 0.0),  # ψ₊ + ψ₋ below 1
         (5.0, 0.0, (0.1, 0.0, 0.0), 0.0),  # below the interval
         (16.0, 0.0, (0.35, 0.02, 0.004), 3500.0),  # above it
         (16.0, 0.0, (0.6, 0.09, 0.004), 3500.0),
