@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
+from typing import Any
 
 import numpy as np
 import pytest
@@ -200,6 +201,15 @@ def test_a_gate_widens_as_the_bounds_do(field: str, gate: float, driven: float) 
             assert tracker.stamp == (offered.stamp if taken else 0)
             assert tracker.offer(offered, gated=False)
             assert tracker.stamp == offered.stamp
+
+
+@pytest.mark.parametrize(
+    ("field", "at"),
+    [("offset", LANE.gate_offset), ("heading", LANE.gate_heading), ("curvature", (LANE.gate_curvature, *(0.0,) * 3))],
+)
+def test_an_estimate_at_the_gate_itself_passes(field: str, at: Any) -> None:
+    tracker = tracking(estimate(curvature=(0.0,) * 4), odometry(0.0, 0.0), odometry(1.0, 0.0))
+    assert tracker.offer(estimate(1.0, **{"curvature": (0.0,) * 4, field: at}), gated=True)
 
 
 def test_the_gate_of_the_curvature_looks_at_where_the_car_is() -> None:
