@@ -155,7 +155,7 @@ def test_a_memory_that_has_drifted_away_neither_steers_nor_refuses_the_lane_that
     drive = Drive(disable=frozenset({"image_health", "sight"})).started()  # sight would slow the car down first
     tick = drive.run(0.8, change=turning, bound=2.0)
     assert tick.intervened == "lane"  # what is remembered says that the car leaves its lane
-    tick = drive.run(6.0, change=turning, bound=2.0)
+    tick = drive.run(4.0, change=turning, bound=2.0)  # 5 m off: from 10 m on no lane is followed
     assert tick.mode == Mode.NORMAL
     assert tick.allowed[1] == pytest.approx(0.0, abs=1e-6)
     modes = len(drive.modes)

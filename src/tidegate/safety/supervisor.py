@@ -193,10 +193,13 @@ class Supervisor:
         if self._lane_age >= 0:
             self._lane_age += step
         camera = self._camera()
+        lane = self._tracker.lane(self._settings.safety.lane.lag_s)
+        if lane is None and self._sees():
+            camera += ("the lane is too far off, or lies across",)
         conditions = self._conditions(inputs, camera, backwards, step)
         self.rung = advance(self.rung, conditions, inputs.now, self._hold, self._settings.safety.hold_share)
         mode = self.rung.mode
-        state = self._fill_state(inputs.now, step)
+        state = self._fill_state(inputs.now, step, lane)
         wanted = self._wanted(mode, conditions)
         box = joint_box(self._car, state.force, state.curvature, self._period, self._share, self._lowering.drive)
         if "filter" in self._disable:
@@ -305,7 +308,7 @@ class Supervisor:
             reset=bool(inputs.reset_requested),
         )
 
-    def _fill_state(self, now: int, step: int) -> State:
+    def _fill_state(self, now: int, step: int, lane: TrackedLane | None) -> State:
         state, motion = self._state, self._motion
         state.speed, state.disturbance = motion.speed, motion.disturbance
         lowering = self._lowering
@@ -314,18 +317,21 @@ class Supervisor:
         state.speed_falling = self._settings.safety.curve_deceleration if state.speed_left else 0.0
         state.x, state.y, state.yaw = motion.pose
         state.force_low, state.force_high = self._car.force_window(state.force, self._period)
-        lane = self._tracker.lane(self._settings.safety.lane.lag_s)
         state.lane = lane if self._binds(lane) else None
         points = self._watchdog.newest("points")
         state.arc, state.along_lane = self._surroundings.look(now, points, motion, state.curvature, state.lane)
         return state
 
     def _binds(self, lane: TrackedLane | None) -> bool:
-        """Whether the remembered ``lane`` binds: not driven past, nor drifted beyond the bound that is trusted."""
+        """Whether the ``lane`` binds: not driven past, nor remembered for so long that it is not trusted any more."""
         settings = self._settings.safety.lane
         if lane is None or lane.remaining < -settings.reach_m:
             return False
-        return lane.offset_bound <= settings.bound_trusted or math.isinf(lane.offset_bound)
+        return lane.offset_bound <= settings.bound_trusted or math.isinf(lane.offset_bound) or self._sees()
+
+    def _sees(self) -> bool:
+        """Whether the lane in use is the one that the camera sees, and not one that is remembered."""
+        return self._tracker.stamp == self._lane_stamp and 0 <= self._lane_age <= self._camera_late
 
     def _wanted(self, mode: Mode, conditions: Conditions) -> tuple[float, float]:
         if mode == Mode.NORMAL:
