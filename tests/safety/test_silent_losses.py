@@ -4,14 +4,17 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 
+import numpy as np
 import pytest
 from safety_drive import FORCE, Drive
-from safety_plant import Plant, car, settings
+from safety_plant import PERIOD, Plant, car, settings
 
 from tidegate.records import Mode, Received, SafetyInputs
 
 LANE = settings().safety.lane
+BEND = 1 / 28
 
 
 def test_a_lane_that_is_just_trusted_binds_though_its_bound_grows_while_it_is_used() -> None:
@@ -44,3 +47,40 @@ def test_a_car_that_stands_across_while_it_drives_has_lost_its_lane() -> None:
     drive.supervisor._tracker.reset()  # as where one estimate after the other led there
     assert drive.run(0.2).mode == Mode.HOLD
     assert drive.run(0.3).mode == Mode.STOPPING
+
+
+@pytest.mark.parametrize(
+    "wrong", [{"speed": 100.0}, {"speed": 20.0}, {"yaw_rate": 49.0}, {"yaw_rate": -49.0}, {"speed": -100.0}]
+)
+def test_one_wrong_sample_of_odometry_throws_no_car_out_of_its_bend(wrong: dict[str, float]) -> None:
+    plant = Plant(road_curvature=BEND)
+    drive = Drive(plant)
+    drive.run(0.5, (0.0, 0.0), reset_requested=True)
+    drive.modes.clear()
+    plant.speed, plant.steer = 9.0, np.array(car().steering(BEND))
+    drive.supervisor._state.curvature = drive.supervisor._actuation.curvature = BEND
+
+    def sample(inputs: SafetyInputs) -> SafetyInputs:
+        assert inputs.odometry is not None
+        record = dataclasses.replace(inputs.odometry.record, **wrong)
+        return dataclasses.replace(inputs, odometry=Received(record, inputs.odometry.age))
+
+    farthest = 0.0
+    for tick in range(700):
+        wish = FORCE / 4, BEND - 0.05 * plant.offset - 0.3 * plant.heading
+        drive.run(PERIOD, wish, change=sample if tick == 107 else lambda inputs: inputs)
+        farthest = max(farthest, abs(plant.offset))
+    assert set(drive.modes) == {Mode.NORMAL}
+    assert farthest < 0.05
+    assert plant.speed > 8.0
+
+
+def test_where_the_wheels_are_late_odometry_is_believed() -> None:
+    """A car whose wheels locked and that told too little is as fast as odometry says again."""
+    drive = Drive().started(2.0)
+    motion, speed = drive.supervisor._motion, drive.plant.speed
+    odometry = drive.plant.odometry(drive.sensors.tick * round(PERIOD * 1e9))
+    motion.update(dataclasses.replace(odometry, speed=speed + 3.0), 0.0, 0.0)
+    motion.update(dataclasses.replace(odometry, stamp=odometry.stamp + 5_000_000, speed=speed), 0.0, 0.0)
+    assert motion.speed == pytest.approx(speed + 3.0, abs=0.02)
+    assert math.isfinite(motion.disturbance)

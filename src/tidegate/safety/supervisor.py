@@ -244,8 +244,10 @@ class Supervisor:
         """Speed, pose and lane from odometry; speed from the wheels where odometry is late."""
         motion, odometry, joints = self._motion, self._watchdog.usable("odometry"), self._watchdog.usable("joints")
         if odometry is not None:
-            motion.update(odometry, self._state.force, self._state.curvature)
-            self._tracker.odometry(odometry.stamp, motion.speed, odometry.yaw_rate)
+            motion.update(odometry, self._state.force, self._state.curvature, joints)
+            # one wrong sample must not turn the lane away: no car turns faster than on its tightest path
+            most = self._car.curvature_max * abs(motion.speed) + self._settings.safety.plausibility.turn_difference
+            self._tracker.odometry(odometry.stamp, motion.speed, min(max(odometry.yaw_rate, -most), most))
         elif joints is not None:
             motion.from_wheels(joints)
         slow = abs(motion.speed) < self._settings.safety.ladder.standstill_speed
