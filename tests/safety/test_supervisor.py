@@ -419,6 +419,18 @@ def test_a_clock_that_was_set_back_and_is_set_right_is_no_pause_of_the_actuators
     assert drive.plant.speed > 0.5
 
 
+@pytest.mark.parametrize("forward_s", [0.06, 0.15, 0.3, 10.0])
+def test_a_clock_that_is_set_forward_is_no_pause_of_the_actuators(forward_s: float) -> None:
+    """Every command is checked against the limits of one period. What is still there of the last tick tells the pauses
+    from the clocks: its age is of one that is never set."""
+    drive = Drive().started()
+    drive.run(0.02)  # midway between two frames
+    driving = drive.last[2:].max()
+    drive.run(0.005, change=lambda inputs: dataclasses.replace(inputs, now=inputs.now + round(forward_s * 1e9)))
+    assert drive.last[2:].max() > 0.9 * driving > 0  # a stop lets go of the drive at its rate
+    drive.run(1.0, change=lambda inputs: dataclasses.replace(inputs, now=inputs.now + round(forward_s * 1e9)))
+
+
 @given(curvature=st.floats(-0.03, 0.03), seed=st.integers(0, 1000))
 @profile(max_examples=8, deadline=None)
 def test_dead_reckoning_follows_the_road(curvature: float, seed: int) -> None:

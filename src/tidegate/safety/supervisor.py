@@ -184,10 +184,10 @@ class Supervisor:
         backwards = self._now is not None and inputs.now < self._now
         self._now = inputs.now
         self._ran_back = backwards or (self._ran_back and self.rung.mode != Mode.NORMAL)
-        if not self._ran_back:  # from a clock that was set back a jump is no pause: it is set right
-            self._wake(seconds(step) - self._settings.vehicle.command_hold_s)
         watchdog = self._watchdog
         watchdog.check(inputs)
+        if not self._ran_back:  # from a clock that was set back a jump is no pause: it is set right
+            self._wake(seconds(min(step, watchdog.passed)) - self._settings.vehicle.command_hold_s)
         self._plausibility.check(watchdog, inputs.now)
         self._move(step)
         if self._lane_age >= 0:
