@@ -5,13 +5,14 @@ from __future__ import annotations
 
 import dataclasses
 import math
+from functools import partial
 
 import numpy as np
 import pytest
 from safety_drive import FORCE, Drive
 from safety_plant import PERIOD, Plant, car, settings
 
-from tidegate.records import Mode, Received, SafetyInputs
+from tidegate.records import ImageHealth, LaneEstimate, Level, Mode, Received, SafetyInputs
 
 LANE = settings().safety.lane
 BEND = 1 / 28
@@ -47,6 +48,22 @@ def test_a_car_that_stands_across_while_it_drives_has_lost_its_lane() -> None:
     drive.supervisor._tracker.reset()  # as where one estimate after the other led there
     assert drive.run(0.2).mode == Mode.HOLD
     assert drive.run(0.3).mode == Mode.STOPPING
+
+
+def test_the_lane_of_a_picture_that_is_not_to_be_trusted_is_no_better_once_the_next_picture_is() -> None:
+    """Where the next picture's lane is lost, or comes after what its health says."""
+    drive, taken = Drive().started(1.0), []
+    drive.run(0.02)
+    knots = len(settings().perception.preview_m)
+    wrong = LaneEstimate(10**11, 0.6, 0.0, np.zeros(knots), np.full(2 + knots, 0.1))
+    for told in (ImageHealth(wrong.stamp, Level.ERROR), ImageHealth(wrong.stamp + 1, Level.OK)):
+        spoilt = {"lane": Received(wrong, 0), "health": Received(told, 0)}
+        assert drive.run(0.025, change=partial(dataclasses.replace, **spoilt)).mode == Mode.HOLD
+        lane = drive.supervisor.state.lane
+        assert lane is not None
+        taken.append(lane.offset)
+    assert max(map(abs, taken)) < 0.1
+    assert drive.run(0.1).mode == Mode.NORMAL  # the next one is taken
 
 
 @pytest.mark.parametrize(

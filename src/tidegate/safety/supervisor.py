@@ -16,6 +16,7 @@ from tidegate.records import (
     Command,
     Floats,
     JointStates,
+    LaneEstimate,
     Level,
     Mode,
     SafetyInputs,
@@ -267,25 +268,28 @@ class Supervisor:
             out += watchdog.late("health")
             if health is not None and health.level >= Level.ERROR:
                 sick = ("image not to be trusted: " + (", ".join(health.reasons) or "no reason given"),)
-        if lane is not None and lane.stamp != self._lane_stamp and not sick:
+        if lane is not None and lane.stamp != self._lane_stamp:
             judged = not use_health or (health is not None and health.stamp >= lane.stamp)
-            if judged:
-                self._lane_stamp, self._unsure = lane.stamp, ()
-                if self._settings.safety.lane.bound_trusted < lane.bound[0] < math.inf:
-                    if use_health:  # until a surer one comes, not for this tick alone
-                        self._unsure = (f"lane estimate too uncertain (±{lane.bound[0]:.2f} m)",)
-                    else:  # the camera counts as well: drive on in the remembered lane
-                        self._lane_age = watchdog.age("lane")
-                elif self._tracker.offer(
-                    lane, gated=self.rung.mode != Mode.STOPPED and self._binds(self._tracker.lane())
-                ):
-                    self._lane_age = watchdog.age("lane")
-        sick += self._unsure
+            if judged:  # for good: what the next picture is like makes this one no better
+                self._lane_stamp, self._unsure = lane.stamp, sick
+                if not sick:
+                    self._take(lane)
+        sick += tuple(why for why in self._unsure if why not in sick)
         if not 0 <= self._lane_age <= self._camera_late:
             offered = lane is not None and lane.stamp == self._lane_stamp != self._tracker.stamp
             refused = offered and watchdog.usable("lane") is not None and not sick
             out += ("lane estimate contradicts odometry",) if refused else watchdog.late("lane") or ("no lane",)
         return sick + out
+
+    def _take(self, lane: LaneEstimate) -> None:
+        """Use a ``lane`` whose picture is sound, unless it is too uncertain or contradicts what is remembered."""
+        if self._settings.safety.lane.bound_trusted < lane.bound[0] < math.inf:
+            if "image_health" not in self._disable:  # until a surer one comes, not for this tick alone
+                self._unsure = (f"lane estimate too uncertain (±{lane.bound[0]:.2f} m)",)
+            else:  # the camera counts as well: drive on in the remembered lane
+                self._lane_age = self._watchdog.age("lane")
+        elif self._tracker.offer(lane, gated=self.rung.mode != Mode.STOPPED and self._binds(self._tracker.lane())):
+            self._lane_age = self._watchdog.age("lane")
 
     def _conditions(self, inputs: SafetyInputs, camera: tuple[str, ...], backwards: bool, step: int) -> Conditions:
         watchdog = self._watchdog
