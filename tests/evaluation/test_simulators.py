@@ -5,6 +5,7 @@ import json
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 from typer.testing import CliRunner
 
@@ -116,6 +117,21 @@ def lap(car_settings, speed: float) -> DriveLog:
     for tick in range(ticks + 1):
         log.add(rest, "", Mode.NORMAL, replace(start, speed=speed, distance=start.goal * tick / ticks))
     return log
+
+
+@pytest.mark.parametrize("bend", [1 / 28, -1 / 28, 1 / 90])
+@pytest.mark.parametrize(("across", "heading"), [(0.0, 0.0), (0.5, 0.02), (-0.5, -0.02), (-0.4, 0.1)])
+def test_in_a_bend_room_is_left_from_where_the_front_axle_really_is(car_settings, bend, across, heading) -> None:
+    """A lane that is a circle: an axle's offset is the radius less its distance from the centre."""
+    radius = 1 / bend
+    with Simulator(car_settings, "proving_ground", 0, camera=False) as simulator:
+        log, car = DriveLog(car_settings, simulator.car), simulator.car
+        truth = replace(simulator.truth(), offset=across, heading=heading, curvature=np.full(4, bend))
+    centre = np.array([0.0, radius - across])  # seen from the rear axle, along the lane
+    front = car.wheelbase * np.array([np.cos(heading), np.sin(heading)])
+    offsets = [radius - np.copysign(np.linalg.norm(centre - axle), radius) for axle in (np.zeros(2), front)]
+    left = car_settings.safety.lane.half_width - car.width / 2 * np.cos(heading) - np.abs(offsets).max()
+    assert log.room(truth) == pytest.approx(left, abs=0.006)
 
 
 @pytest.mark.parametrize("speed", [0.5, 14.0])

@@ -86,3 +86,16 @@ def test_a_bend_that_is_steered_is_not_left(settings: Settings, car: Car) -> Non
     assert steered.horizon_s == HORIZON_S
     unsteered = predict(settings, car, view(state, (0.0, 0.0)), steers=True)
     assert unsteered.lane_left is not None
+
+
+@pytest.mark.parametrize("side", [1.0, -1.0])
+def test_in_a_bend_the_outer_front_wheel_leaves_the_lane_first(settings: Settings, car: Car, side: float) -> None:
+    """The rear axle goes along with the lane, at an offset that leaves the front one a centimetre, or a centimetre less
+    than it needs."""
+    bend, needs = side * 0.03, 0.03 * car.wheelbase**2 / 2
+    for spare, left in ((0.01, False), (-0.01, True)):
+        offset = -side * (room(settings, car) - needs - spare)
+        path = bend / (1 - bend * offset)
+        lane = TrackedLane(offset, 0.0, 0.1, 0.01, (0.0, 60.0), (bend, bend), 60.0)
+        found = predict(settings, car, view(State(speed=8.0, lane=lane), (0.0, path)), steers=True)
+        assert (found.lane_left is not None) == left

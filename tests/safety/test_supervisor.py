@@ -155,7 +155,7 @@ def test_a_memory_that_has_drifted_away_neither_steers_nor_refuses_the_lane_that
     drive = Drive(disable=frozenset({"image_health", "sight"})).started()  # sight would slow the car down first
     tick = drive.run(0.8, change=turning, bound=2.0)
     assert tick.intervened == "lane"  # what is remembered says that the car leaves its lane
-    tick = drive.run(6.0, change=turning, bound=2.0)
+    tick = drive.run(4.0, change=turning, bound=2.0)  # 5 m off: from 10 m on no lane is followed
     assert tick.mode == Mode.NORMAL
     assert tick.allowed[1] == pytest.approx(0.0, abs=1e-6)
     modes = len(drive.modes)
@@ -417,6 +417,18 @@ def test_a_clock_that_was_set_back_and_is_set_right_is_no_pause_of_the_actuators
     assert drive.run(5.0).mode == Mode.STOPPED
     assert drive.run(2.0, reset_requested=True).mode == Mode.NORMAL
     assert drive.plant.speed > 0.5
+
+
+@pytest.mark.parametrize("forward_s", [0.06, 0.15, 0.3, 10.0])
+def test_a_clock_that_is_set_forward_is_no_pause_of_the_actuators(forward_s: float) -> None:
+    """Every command is checked against the limits of one period. What is still there of the last tick tells the pauses
+    from the clocks: its age is of one that is never set."""
+    drive = Drive().started()
+    drive.run(0.02)  # midway between two frames
+    driving = drive.last[2:].max()
+    drive.run(0.005, change=lambda inputs: dataclasses.replace(inputs, now=inputs.now + round(forward_s * 1e9)))
+    assert drive.last[2:].max() > 0.9 * driving > 0  # a stop lets go of the drive at its rate
+    drive.run(1.0, change=lambda inputs: dataclasses.replace(inputs, now=inputs.now + round(forward_s * 1e9)))
 
 
 @given(curvature=st.floats(-0.03, 0.03), seed=st.integers(0, 1000))

@@ -192,6 +192,22 @@ def test_between_records_the_age_grows_with_the_time_of_the_ticks_and_never_fall
     assert watchdog.age("nominal") == 7  # the same record again: its own age counts
 
 
+def test_how_much_time_passed_is_told_by_what_is_still_there_and_else_by_the_stamps() -> None:
+    """Ages are of a clock that is never set."""
+    watchdog, nominal, imu = Watchdog(settings(), car()), Received(Nominal(0, 1.0, 0.0), 5), sound().imu
+    assert imu is not None
+    watchdog.check(SafetyInputs(now=1000, nominal=nominal, imu=imu))
+    watchdog.check(SafetyInputs(now=1900, nominal=dataclasses.replace(nominal, age=9), imu=Received(imu.record, 6)))
+    assert watchdog.passed == 6  # the longest counts
+    newer = Received(Nominal(1, 1.0, 0.0), 0)
+    watchdog.check(SafetyInputs(now=1930, nominal=newer))
+    assert watchdog.passed == 30  # nothing is left of the tick before
+    watchdog.check(SafetyInputs(now=2930, nominal=Received(Nominal(2, math.nan, 0.0), 0)))
+    assert watchdog.passed == 1000  # what is not sound tells nothing
+    watchdog.check(SafetyInputs(now=2900))
+    assert watchdog.passed == 0
+
+
 def test_ages_are_those_of_the_newest_sound_records_and_none_where_there_was_none() -> None:
     watchdog = Watchdog(settings(), car())
     assert watchdog.ages() == dict.fromkeys(INPUTS)

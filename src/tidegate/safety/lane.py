@@ -22,9 +22,10 @@ class Lane(Barrier):
     h± = w ∓ d, w = half lane − half car − error bound, relative degree 2. ψ₁ = ḣ + p₁ h with p₁ a constant of the
     robot; rows ḧ + (p₁ + p₂) ḣ + p₁ p₂ h ≥ margin, written ψ̇₁ ≥ margin − p₂(t) ψ₁, linear in (F, κ) through
     d̈ = (F/m + s) sin μ + v cos μ (v κ − κ_r v cos μ / (1 − κ_r d)), s the estimated slope and drag, for each side with
-    μ further out and κ_r further in by their error bounds. Xiao & Belta 2019, design §5. Of a bend's outer side μ is
-    further out by the rear axle's side slip too, ``drift_offset`` · v² |κ| / a_lat with the κ commanded last; how that
-    changes is not in the row.
+    μ further out and κ_r further in by their error bounds. Xiao & Belta 2019, design §5. Of a bend's outer side w is
+    less by L² κ_r/2, the front axle being outside of the tangent by so much, with the sharpest κ_r up to the next knot;
+    how that changes is not in the row. There μ is further out by the rear axle's side slip too, ``drift_offset`` ·
+    v² |κ| / a_lat with the κ commanded last; how that changes is not in the row either.
     Each side counts with errors that take room from the other. With a low p₂ no steering might keep both rows, and both
     would give way; so inside the set p₂ is never below the gain at which they fit, up to ``policy.gain_high``.
     Trusted inputs: none alone; the lane is *learned* (offset, heading, curvature), carried on by odometry.
@@ -51,6 +52,7 @@ class Lane(Barrier):
         self._room = room(settings, car)
         self._lateral = settings.vehicle.lateral_acceleration_max
         self._gain_high = settings.policy.gain_high
+        self._beyond = car.wheelbase**2 / 2
 
     def fill(self, state: State, rows: Rows) -> float:
         """See ``Barrier.fill``."""
@@ -69,6 +71,7 @@ class Lane(Barrier):
         cosine = cos(lane.heading)
         by_curvature = speed * speed * cosine
         sides: list[Row] = []
+        nearest = math.inf
         for side in (1.0, -1.0):
             # the car may move further out, by the heading's error and the slip, and the road bend further in
             out = doubt + min(max(-side * slip, 0.0), slips)
@@ -77,7 +80,10 @@ class Lane(Barrier):
             turning = speed * cosine * road * speed * cosine / max(1.0 - road * lane.offset, 0.2)
             drift = state.disturbance * sine - turning
             margin = self._hold_margin(speed, rate, lateral)
-            h, h_rate = width - side * lane.offset, -side * rate
+            # in a bend the front axle is outside of the tangent, by what comes within the next knot too
+            beyond = max(*[bend - side * ahead for ahead in lane.curvature[:2]], 0.0) * self._beyond
+            h, h_rate = width - beyond - side * lane.offset, -side * rate
+            nearest = min(nearest, h)
             # −side·(drift + by_force F + by_curvature κ) + p1 ḣ + p2 ψ1 ≥ margin
             fixed, push = margin + side * drift - inner * h_rate, -side * by_force
             if push > 0:  # driving off would help: not counted on, or speed and bends would give way to it
@@ -85,7 +91,7 @@ class Lane(Barrier):
             sides.append((push, -side * by_curvature, fixed, h_rate + inner * h, math.inf))
         least = self._least_gain(sides[0], sides[1], max(state.force_high, 0.0))
         rows.set_all([(*one[:4], one[2] - least * one[3] if one[3] > 0 else math.inf) for one in sides])
-        return width - abs(lane.offset)
+        return nearest
 
     def _least_gain(self, left: Row, right: Row, force: float) -> float:
         """The gain [1/s] from which on some steering keeps both rows under a ``force`` [N]."""

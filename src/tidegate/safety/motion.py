@@ -23,7 +23,8 @@ class Motion:
 
     Attributes:
         speed: [m/s], as odometry has it, or as it was less what the commanded brakes and the steepest slope can have
-            taken off since, where that is more: wheels that slip while braking tell too little.
+            taken off since, where that is more: wheels that slip while braking tell too little. What the wheels
+            contradict counts as long as odometry says it, and no longer.
         rolled_back: [m], how far the car is behind where it was farthest; whoever brakes it to a stand sets it back.
     """
 
@@ -31,15 +32,19 @@ class Motion:
         self._car = car
         self._gap = settings.safety.trusted_timeout_s
         self._disturbance_max = GRAVITY * settings.vehicle.slope_max + 0.5
-        self.speed = 0.0
+        self._limits = settings.safety.plausibility
+        self.speed = self._lasting = 0.0
         self.curvature = 0.0
         self.disturbance = 0.0
         self.driven = 0.0
         self.rolled_back = 0.0
         self._history: deque[tuple[int, float, float, float, float]] = deque(maxlen=HISTORY)
 
-    def update(self, odometry: Odometry, force: float, commanded: float) -> None:
-        """Take one odometry sample; ``force`` [N] and ``commanded`` curvature [1/m] were applied before it."""
+    def update(self, odometry: Odometry, force: float, commanded: float, joints: JointStates | None = None) -> None:
+        """Take one odometry sample; ``force`` [N] and ``commanded`` curvature [1/m] were applied before it.
+
+        ``joints``: what the wheels say meanwhile; None = nothing.
+        """
         step = seconds(odometry.stamp - self._history[-1][0]) if self._history else 0.0
         if self._history and step <= 0:
             return
@@ -47,9 +52,12 @@ class Motion:
             self._expected = odometry.speed
         if 0 < step <= self._gap:
             braked = min(force, 0.0) / self._car.effective_mass - self._disturbance_max
-            self.speed = max(odometry.speed, self.speed + step * braked)
+            self._lasting += step * braked
+            self.speed = max(odometry.speed, self._lasting)
         else:  # nothing is known of the time before
             self.speed = odometry.speed
+        jumps = self.speed > self._lasting + self._limits.speed_difference
+        self._lasting = min(self.speed, self._wheels_bear(joints)) if jumps and joints is not None else self.speed
         self.driven += self.speed * step
         self.rolled_back = max(self.rolled_back - (self.speed + CREEP) * step, 0.0)
         self._history.append((odometry.stamp, odometry.x, odometry.y, odometry.yaw, self.driven))
@@ -64,7 +72,12 @@ class Motion:
     def from_wheels(self, joints: JointStates) -> None:
         """Speed from the wheels alone, while odometry is missing."""
         spins = self._car.wheel_spins(joints)
-        self.speed = sum(spins) / len(spins) * self._car.wheel_radius
+        self.speed = self._lasting = sum(spins) / len(spins) * self._car.wheel_radius
+
+    def _wheels_bear(self, joints: JointStates) -> float:
+        """The highest speed [m/s] that does not contradict the wheels."""
+        rolled = self._car.rim_speed(joints)
+        return rolled + self._limits.speed_difference + self._limits.speed_share * abs(rolled)
 
     @property
     def pose(self) -> tuple[float, float, float]:

@@ -16,6 +16,7 @@ from tidegate.records import (
     Command,
     Floats,
     JointStates,
+    LaneEstimate,
     Level,
     Mode,
     SafetyInputs,
@@ -184,19 +185,22 @@ class Supervisor:
         backwards = self._now is not None and inputs.now < self._now
         self._now = inputs.now
         self._ran_back = backwards or (self._ran_back and self.rung.mode != Mode.NORMAL)
-        if not self._ran_back:  # from a clock that was set back a jump is no pause: it is set right
-            self._wake(seconds(step) - self._settings.vehicle.command_hold_s)
         watchdog = self._watchdog
         watchdog.check(inputs)
+        if not self._ran_back:  # from a clock that was set back a jump is no pause: it is set right
+            self._wake(seconds(min(step, watchdog.passed)) - self._settings.vehicle.command_hold_s)
         self._plausibility.check(watchdog, inputs.now)
         self._move(step)
         if self._lane_age >= 0:
             self._lane_age += step
         camera = self._camera()
+        lane = self._tracker.lane(self._settings.safety.lane.lag_s)
+        if lane is None and self._sees():
+            camera += ("the lane is too far off, or lies across",)
         conditions = self._conditions(inputs, camera, backwards, step)
         self.rung = advance(self.rung, conditions, inputs.now, self._hold, self._settings.safety.hold_share)
         mode = self.rung.mode
-        state = self._fill_state(inputs.now, step)
+        state = self._fill_state(inputs.now, step, lane)
         wanted = self._wanted(mode, conditions)
         box = joint_box(self._car, state.force, state.curvature, self._period, self._share, self._lowering.drive)
         if "filter" in self._disable:
@@ -241,8 +245,10 @@ class Supervisor:
         """Speed, pose and lane from odometry; speed from the wheels where odometry is late."""
         motion, odometry, joints = self._motion, self._watchdog.usable("odometry"), self._watchdog.usable("joints")
         if odometry is not None:
-            motion.update(odometry, self._state.force, self._state.curvature)
-            self._tracker.odometry(odometry.stamp, motion.speed, odometry.yaw_rate)
+            motion.update(odometry, self._state.force, self._state.curvature, joints)
+            # one wrong sample must not turn the lane away: no car turns faster than on its tightest path
+            most = self._car.curvature_max * abs(motion.speed) + self._settings.safety.plausibility.turn_difference
+            self._tracker.odometry(odometry.stamp, motion.speed, min(max(odometry.yaw_rate, -most), most))
         elif joints is not None:
             motion.from_wheels(joints)
         slow = abs(motion.speed) < self._settings.safety.ladder.standstill_speed
@@ -262,25 +268,28 @@ class Supervisor:
             out += watchdog.late("health")
             if health is not None and health.level >= Level.ERROR:
                 sick = ("image not to be trusted: " + (", ".join(health.reasons) or "no reason given"),)
-        if lane is not None and lane.stamp != self._lane_stamp and not sick:
+        if lane is not None and lane.stamp != self._lane_stamp:
             judged = not use_health or (health is not None and health.stamp >= lane.stamp)
-            if judged:
-                self._lane_stamp, self._unsure = lane.stamp, ()
-                if self._settings.safety.lane.bound_trusted < lane.bound[0] < math.inf:
-                    if use_health:  # until a surer one comes, not for this tick alone
-                        self._unsure = (f"lane estimate too uncertain (±{lane.bound[0]:.2f} m)",)
-                    else:  # the camera counts as well: drive on in the remembered lane
-                        self._lane_age = watchdog.age("lane")
-                elif self._tracker.offer(
-                    lane, gated=self.rung.mode != Mode.STOPPED and self._binds(self._tracker.lane())
-                ):
-                    self._lane_age = watchdog.age("lane")
-        sick += self._unsure
+            if judged:  # for good: what the next picture is like makes this one no better
+                self._lane_stamp, self._unsure = lane.stamp, sick
+                if not sick:
+                    self._take(lane)
+        sick += tuple(why for why in self._unsure if why not in sick)
         if not 0 <= self._lane_age <= self._camera_late:
             offered = lane is not None and lane.stamp == self._lane_stamp != self._tracker.stamp
             refused = offered and watchdog.usable("lane") is not None and not sick
             out += ("lane estimate contradicts odometry",) if refused else watchdog.late("lane") or ("no lane",)
         return sick + out
+
+    def _take(self, lane: LaneEstimate) -> None:
+        """Use a ``lane`` whose picture is sound, unless it is too uncertain or contradicts what is remembered."""
+        if self._settings.safety.lane.bound_trusted < lane.bound[0] < math.inf:
+            if "image_health" not in self._disable:  # until a surer one comes, not for this tick alone
+                self._unsure = (f"lane estimate too uncertain (±{lane.bound[0]:.2f} m)",)
+            else:  # the camera counts as well: drive on in the remembered lane
+                self._lane_age = self._watchdog.age("lane")
+        elif self._tracker.offer(lane, gated=self.rung.mode != Mode.STOPPED and self._binds(self._tracker.lane())):
+            self._lane_age = self._watchdog.age("lane")
 
     def _conditions(self, inputs: SafetyInputs, camera: tuple[str, ...], backwards: bool, step: int) -> Conditions:
         watchdog = self._watchdog
@@ -305,7 +314,7 @@ class Supervisor:
             reset=bool(inputs.reset_requested),
         )
 
-    def _fill_state(self, now: int, step: int) -> State:
+    def _fill_state(self, now: int, step: int, lane: TrackedLane | None) -> State:
         state, motion = self._state, self._motion
         state.speed, state.disturbance = motion.speed, motion.disturbance
         lowering = self._lowering
@@ -314,18 +323,21 @@ class Supervisor:
         state.speed_falling = self._settings.safety.curve_deceleration if state.speed_left else 0.0
         state.x, state.y, state.yaw = motion.pose
         state.force_low, state.force_high = self._car.force_window(state.force, self._period)
-        lane = self._tracker.lane(self._settings.safety.lane.lag_s)
         state.lane = lane if self._binds(lane) else None
         points = self._watchdog.newest("points")
         state.arc, state.along_lane = self._surroundings.look(now, points, motion, state.curvature, state.lane)
         return state
 
     def _binds(self, lane: TrackedLane | None) -> bool:
-        """Whether the remembered ``lane`` binds: not driven past, nor drifted beyond the bound that is trusted."""
+        """Whether the ``lane`` binds: not driven past, nor remembered for so long that it is not trusted any more."""
         settings = self._settings.safety.lane
         if lane is None or lane.remaining < -settings.reach_m:
             return False
-        return lane.offset_bound <= settings.bound_trusted or math.isinf(lane.offset_bound)
+        return lane.offset_bound <= settings.bound_trusted or math.isinf(lane.offset_bound) or self._sees()
+
+    def _sees(self) -> bool:
+        """Whether the lane in use is the one that the camera sees, and not one that is remembered."""
+        return self._tracker.stamp == self._lane_stamp and 0 <= self._lane_age <= self._camera_late
 
     def _wanted(self, mode: Mode, conditions: Conditions) -> tuple[float, float]:
         if mode == Mode.NORMAL:

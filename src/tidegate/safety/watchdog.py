@@ -45,8 +45,8 @@ class _Input:
     seen: Any = None
     fault: str = ""
 
-    def check(self, received: Received[Any] | None, step: int) -> None:
-        """Take in what was received at a tick, ``step`` [ns] after the last one."""
+    def check(self, received: Received[Any] | None, step: int) -> int | None:
+        """Take in what was received at a tick, ``step`` [ns] after the last one; by how much a record of then aged."""
         if received is not None:
             record = received.record
             if record is not self.seen:
@@ -54,10 +54,12 @@ class _Input:
                 fault = f"{self.name} is not usable (NaN, shape, names, frame or rings)"
                 self.fault = "" if _holds(self.sound, record) else fault
             if not self.fault:
+                aged = received.age - self.age if record is self.newest else None
                 self.newest, self.age = record, received.age
-                return
+                return aged
         if self.newest is not None:
             self.age += step
+        return None
 
     def late(self) -> tuple[str, ...]:
         """Why it cannot be used, in words; empty = it can."""
@@ -74,6 +76,10 @@ class Watchdog:
     """Keeps the newest *sound* record of each input; a record with NaN, of wrong shape or without its joints is none.
 
     Ages come with the inputs (the clock is injected): between sound records they grow with the tick's own time.
+
+    Attributes:
+        passed: [ns] since the last tick, by what records of then have aged, whose ages are of a clock that is never
+            set; where none of them is left, by the stamps of the ticks.
     """
 
     def __init__(self, settings: Settings, car: Car) -> None:
@@ -94,6 +100,7 @@ class Watchdog:
             "manual": _Input("manual", _manual, nanoseconds(safety.manual_timeout_s)),
         }
         self._now: int | None = None
+        self.passed = 0
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -104,8 +111,8 @@ class Watchdog:
         """Take in the inputs of one tick."""
         step = max(inputs.now - self._now, 0) if self._now is not None else 0
         self._now = inputs.now
-        for name, kept in self._inputs.items():
-            kept.check(getattr(inputs, name), step)
+        aged = [kept.check(getattr(inputs, name), step) for name, kept in self._inputs.items()]
+        self.passed = max((time for time in aged if time is not None), default=step)
 
     def newest(self, name: str) -> Any:
         """The newest sound record of an input, whatever its age; None = never."""
