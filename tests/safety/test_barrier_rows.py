@@ -486,6 +486,19 @@ def test_a_heading_counts_by_its_cap_and_by_what_dead_reckoning_added() -> None:
     assert psi(cap + 0.004, 0.0) == psi(9.0, 0.0) == pytest.approx(psi(0.0, 0.0) - 11.0 * math.sin(cap))
 
 
+def test_the_front_axle_is_outside_of_the_sharpest_bend_from_here_to_the_next_knot() -> None:
+    def h(*bends: float) -> float:
+        seen = lane(bends, tuple(12.0 * index for index in range(len(bends))), curvature_bound=0.002)
+        return rows_of("lane", State(speed=9.0, lane=seen))[0]
+
+    def beyond(bend: float) -> float:
+        return car().wheelbase ** 2 * (bend + 0.002) / 2
+
+    straight = h(0.0, 0.0, 0.0)
+    for bends, sharpest in (((0.03, 0.0, 0.0), 0.03), ((0.0, -0.03, 0.0), 0.03), ((0.0, 0.0, 0.03), 0.0)):
+        assert h(*bends) == pytest.approx(straight + beyond(0.0) - beyond(sharpest))
+
+
 def test_before_a_bend_the_error_bound_counts_as_curvature_up_to_its_cap() -> None:
     cap, lateral = SAFETY.lane.curvature_cap, VEHICLE.lateral_acceleration_max
     for error, counted in ((0.5 * cap, 0.5 * cap), (3 * cap, cap), (math.inf, cap)):
