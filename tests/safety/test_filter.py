@@ -237,6 +237,8 @@ def test_a_row_shorter_than_a_trillionth_has_no_direction(
         (0.0, 1.0, 0.0, math.nan, 1.0),
         (0.0, 1.0, math.inf, 0.0, math.inf),
         (0.0, 1.0, 0.0, 1e200, math.inf),
+        (0.0, -1e200, 1e199, 0.0, math.inf),  # its norm is no number
+        (1e200, 0.0, 1e200, 0.0, 1e200),
     ],
 )
 def test_a_row_that_is_no_number_brakes_and_never_passes_the_wish(

@@ -213,9 +213,11 @@ class Filter:
             by_force, by_curvature, fixed, scaled, cap = row
             by_force, by_curvature = by_force * force_unit, by_curvature * curvature_unit
             norm = math.sqrt(by_force * by_force + by_curvature * by_curvature)
+            bound = fixed - gain * scaled
             if norm < 1e-12:
                 norm = 1.0
-            bound = fixed - gain * scaled
+            elif norm == math.inf:  # divided by it the row would be none
+                bound = math.nan
             if cap < bound or cap != cap:  # NaN must not get lost
                 bound = cap
             by_force, by_curvature, bound = by_force / norm, by_curvature / norm, bound / norm
