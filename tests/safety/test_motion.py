@@ -47,6 +47,47 @@ def test_the_way_driven_is_speed_times_time_and_old_samples_are_ignored() -> Non
     assert moving.pose == (2.5, 0.0, 0.0)
 
 
+def wheels(speed: float, names: tuple[str, ...] = car().joint_names) -> JointStates:
+    """Wheels that roll at ``speed`` [m/s]."""
+    spins = np.where(np.isin(names, car().wheel_joints), speed / car().wheel_radius, 0.0)
+    return JointStates(0, names, np.zeros(len(names)), spins, np.zeros(len(names)))
+
+
+LIMITS, GAP = settings().safety.plausibility, settings().safety.trusted_timeout_s
+SLOWER = GRAVITY * settings().vehicle.slope_max + 0.5
+"""What is taken off a speed without brakes, at most [m/s²]."""
+
+
+@pytest.mark.parametrize("rolled", [10.0, -10.0, 0.0])
+def test_a_jump_that_the_wheels_contradict_lasts_no_longer_than_odometry_says_it(rolled: float) -> None:
+    moving = motion()
+    moving.update(sample(0.0, 10.0), 0.0, 0.0, wheels(10.0))
+    moving.update(sample(0.01, 40.0), 0.0, 0.0, wheels(rolled))
+    assert moving.speed == 40.0
+    moving.update(sample(0.02, 1.0), 0.0, 0.0, wheels(rolled))
+    borne = rolled + LIMITS.speed_difference + LIMITS.speed_share * abs(rolled)
+    assert moving.speed == pytest.approx(max(borne - 0.01 * SLOWER, 1.0))
+
+
+@pytest.mark.parametrize(("share", "believed"), [(0.99, True), (1.01, False)])
+def test_what_is_no_jump_is_believed_whatever_the_wheels_say(share: float, believed: bool) -> None:
+    """Locked wheels tell nothing."""
+    moving = motion()
+    moving.update(sample(0.0, 10.0), 0.0, 0.0)
+    faster = 10.0 - 0.01 * SLOWER + share * LIMITS.speed_difference
+    moving.update(sample(0.01, faster), 0.0, 0.0, wheels(0.0))
+    moving.update(sample(0.02, 0.0), 0.0, 0.0, wheels(0.0))
+    assert moving.speed == pytest.approx((faster if believed else LIMITS.speed_difference) - 0.01 * SLOWER)
+
+
+@pytest.mark.parametrize(("step", "held"), [(GAP, True), (1.001 * GAP, False)])
+def test_a_gap_up_to_the_time_out_is_bridged(step: float, held: bool) -> None:
+    moving = motion()
+    moving.update(sample(0.0, 10.0), 0.0, 0.0)
+    moving.update(sample(step, 2.0), 0.0, 0.0)
+    assert moving.speed == pytest.approx(10.0 - step * SLOWER if held else 2.0)
+
+
 def test_rolling_back_adds_up_and_driving_on_takes_off() -> None:
     moving, tick = motion(), 0.01
     assert moving.rolled_back == 0.0

@@ -100,7 +100,7 @@ class Watchdog:
             "manual": _Input("manual", _manual, nanoseconds(safety.manual_timeout_s)),
         }
         self._now: int | None = None
-        self.passed = 0
+        self.passed: int  # known from the first tick on
 
     @property
     def names(self) -> tuple[str, ...]:
