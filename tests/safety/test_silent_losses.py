@@ -29,6 +29,42 @@ def test_a_lane_that_is_just_trusted_binds_though_its_bound_grows_while_it_is_us
     assert abs(drive.plant.offset) < LANE.half_width - car().width / 2
 
 
+def test_such_a_lane_binds_from_its_frame_on_until_the_camera_is_late() -> None:
+    drive = Drive(bound=LANE.bound_trusted).started(2.0)
+    supervisor, bound = drive.supervisor, []
+    for _ in range(40):
+        drive.run(PERIOD)
+        bound.append(supervisor._state.lane is not None)
+    assert all(bound)
+    ages = []
+    while supervisor._state.lane is not None:
+        drive.run(PERIOD, camera=False)
+        ages.append(supervisor._lane_age)
+    assert ages[-2] == supervisor._camera_late < ages[-1]
+
+
+def test_a_standing_car_remembers_a_lane_that_is_just_trusted() -> None:
+    drive = Drive(bound=LANE.bound_trusted)
+    drive.run(0.1, (0.0, 0.0))
+    drive.run(1.0, (0.0, 0.0), camera=False)
+    assert drive.supervisor._state.lane is not None
+
+
+@pytest.mark.parametrize("over", [-1e-6, 1.0])
+@pytest.mark.parametrize("side", [-1.0, 1.0])
+def test_the_lane_is_turned_by_no_more_than_the_tightest_path_and_what_is_plausible(side: float, over: float) -> None:
+    drive = Drive().started(2.0)
+    most = car().curvature_max * drive.plant.speed + settings().safety.plausibility.turn_difference
+
+    def turning(inputs: SafetyInputs) -> SafetyInputs:
+        assert inputs.odometry is not None
+        record = dataclasses.replace(inputs.odometry.record, yaw_rate=side * (most + over))
+        return dataclasses.replace(inputs, odometry=Received(record, inputs.odometry.age))
+
+    drive.run(PERIOD, change=turning)
+    assert drive.supervisor._tracker._samples[-1][2] == pytest.approx(side * (most + min(over, 0.0)), abs=1e-7)
+
+
 @pytest.mark.parametrize(("offset", "heading", "driven"), [(0.0, 1.1, True), (0.0, 1.3, False), (11.0, 0.0, False)])
 def test_a_lane_too_far_off_to_be_followed_is_none_to_drive_in(offset: float, heading: float, driven: bool) -> None:
     def elsewhere(inputs: SafetyInputs) -> SafetyInputs:

@@ -409,10 +409,14 @@ def test_time_that_runs_backwards_stops_the_car() -> None:
     assert drive.modes[-1] == Mode.STOPPING
 
 
-@pytest.mark.parametrize("back_s", [0.01, 0.3])
-def test_a_clock_that_was_set_back_and_is_set_right_is_no_pause_of_the_actuators(back_s: float) -> None:
+@pytest.mark.parametrize(("back_s", "every_record_is_new"), [(0.01, False), (0.3, False), (0.3, True)])
+def test_a_clock_that_was_set_back_and_is_set_right_is_no_pause_of_the_actuators(
+    back_s: float, every_record_is_new: bool
+) -> None:
     """Every command is checked against the limits of one period; a reset believes the clock again."""
     drive = Drive().started()
+    while every_record_is_new and drive.sensors.tick % 10:  # so that no age tells of the time that passed
+        drive.run(PERIOD)
     drive.run(back_s, change=lambda inputs: dataclasses.replace(inputs, now=inputs.now - 10**9))
     assert drive.run(5.0).mode == Mode.STOPPED
     assert drive.run(2.0, reset_requested=True).mode == Mode.NORMAL
