@@ -354,3 +354,14 @@ def test_a_barrier_is_of_the_type_and_has_the_parameters_that_the_file_says() ->
     told = made(state, (3000.0, 0.0), {}, WIDE)
     assert [one.name for one in told.barriers] == ["keep_gap", "distance"]
     assert made(dataclasses.replace(state, arc=Ahead(24.0)), (3000.0, 0.0), {}, WIDE).intervened == "keep_gap"
+
+
+def test_the_solver_lets_rows_give_way_by_their_own_barriers_priority(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Far over the edge and on its way out, a car is asked to turn more than its lateral limit lets it."""
+    monkeypatch.setattr("tidegate.safety.planar.MANY", 0)
+    lane = TrackedLane(1.0, 0.1, 0.2, 0.02, (0.0, 40.0), (0.0, 0.0), 40.0)
+    told = only("lateral", "lane")(State(speed=12.0, lane=lane), (0.0, 0.0), {}, WIDE)
+    assert told.solve.programmes > 0
+    gave_way = {barrier.name: barrier.relaxed for barrier in told.barriers}
+    assert gave_way == {"lateral": False, "lane": True}
+    assert told.curvature * 12.0**2 == pytest.approx(-settings().vehicle.lateral_acceleration_max, abs=0.05)
