@@ -5,12 +5,12 @@ from __future__ import annotations
 
 import numpy as np
 
-from tidegate.robot.task_space import ToolWish
+from tidegate.robot.task_space import DRAW, ToolAim, ToolWish
 from tidegate.simulation.arm.expert import CLOSE, SPEED, around
 from tidegate.simulation.arm.task import ArmTask
 from tidegate.simulation.arm.world import ArmTruth
 
-PULL = 6.0
+PULL = DRAW
 """Wanted speed per distance to the goal [1/s]."""
 
 
@@ -23,7 +23,7 @@ class Teacher:
 
     def wish(self, truth: ArmTruth) -> ToolWish:
         """For now."""
-        goal, ahead = self._scene.goal(), self._ahead
+        goal, ahead = self._scene.due(truth), self._ahead
         speed = goal.velocity + ahead * goal.acceleration
         place = goal.place + ahead * goal.velocity + ahead**2 / 2 * goal.acceleration
         way = PULL * (place - truth.tool - ahead * truth.tool_velocity)
@@ -34,3 +34,8 @@ class Teacher:
         nearest = self._scene.nearest()
         wanted = way + speed if nearest is None else around(way + speed, nearest)
         return ToolWish(wanted, goal.force if pressing else 0.0)
+
+    def aim(self, truth: ArmTruth) -> ToolAim:
+        """The same as a place to be drawn to: that of the goal, and as far beyond it as its speed asks for."""
+        wish = self.wish(truth)
+        return ToolAim(truth.tool + self._ahead * truth.tool_velocity + wish.velocity / PULL, wish.push)

@@ -34,6 +34,10 @@ REACH = 0.02
 """The tool wipes so far around its point [m]."""
 STROKES = 6
 """From side to side, one after the other."""
+BEGIN, WIPING = 2.0, 4.6
+"""When the goal sets out, and how long it goes [s]."""
+ALIKE = 0.15
+"""Who goes faster by a speed is as unlike the goal as who is away by so much of it [s]."""
 
 
 @ARM_SCENES.register("wipe")
@@ -41,7 +45,7 @@ class Wipe(ArmTask):
     """The board is bent up or down about a direction drawn by the seed. A spot is wiped where the tool passes within
     ``REACH`` with at least half of the wanted force. The goal goes to and fro along y, and slowly along x."""
 
-    name, seconds, scored = "wipe", 6.6, 2.0
+    name, seconds, scored = "wipe", BEGIN + WIPING, BEGIN
     passing = (Bound("coverage", least=0.95), Bound("force_share", most=0.1))
 
     def draw(self, rng: np.random.Generator) -> None:
@@ -83,17 +87,31 @@ class Wipe(ArmTask):
 
     def goal(self) -> Goal:
         """See ``ArmTask.goal``."""
-        along = min(max(self.time - self.scored, 0.0), self.seconds - self.scored)
-        rate = STROKES * math.pi / (self.seconds - self.scored)
-        going = 0.0 < along < self.seconds - self.scored
-        swing, ahead = LONG / 2, WIDE / (self.seconds - self.scored) * going
-        x = CENTRE[0] - WIDE / 2 + WIDE * along / (self.seconds - self.scored)
-        y = CENTRE[1] - swing * math.cos(rate * along)
+        return self._goal(self.time - self.scored)
+
+    def due(self, truth: ArmTruth) -> Goal:
+        """The goal's place and motion that are most like the tool's; until something is wiped, where it begins."""
+        if not self._wiped.any():
+            return self._goal(0.0)
+        along = np.linspace(0.01, WIPING, round(100 * WIPING))
+        place, speed, _ = _way(along)
+        off = np.square(place - truth.tool[:2, None]).sum(axis=0)
+        slip = np.square(speed - truth.tool_velocity[:2, None]).sum(axis=0)
+        return self._goal(float(along[np.argmin(off + ALIKE**2 * slip)]))
+
+    def sights(self) -> Floats:
+        """See ``ArmTask.sights``."""
+        return np.array([*CENTRE, TOP, LONG / 2, *[math.nan] * 3])
+
+    def _goal(self, along: float) -> Goal:
+        """On its way since ``along`` [s]."""
+        along = min(max(along, 0.0), WIPING)
+        (x, y), flat, change = (np.array(part) for part in _way(along))
+        moving = 0.0 < along < WIPING
         normal = self.board.normal(x, y)
-        speed = np.array([ahead, swing * rate * math.sin(rate * along), 0.0])
-        speed[2] = -(normal[:2] @ speed[:2]) / normal[2]
-        change = np.array([0.0, swing * rate**2 * math.cos(rate * along) * going, 0.0])
-        return Goal(np.array([x, y, float(self.board.height(x, y))]), speed, change, normal, self.wanted)
+        speed = moving * np.append(flat, -(normal[:2] @ flat) / normal[2])
+        place = np.array([x, y, float(self.board.height(x, y))])
+        return Goal(place, speed, moving * np.append(change, 0.0), normal, self.wanted)
 
     def restart(self) -> None:
         """See ``ArmTask.restart``."""
@@ -133,3 +151,12 @@ class Wipe(ArmTask):
         z[1:-1, [0, -1]] -= THICK
         vertices = np.stack((x, y, z), axis=-1).reshape(-1, 3)
         return Mesh(vertices, np.zeros((len(vertices), 2)), grid_faces(*x.shape))
+
+
+def _way(along: Floats | float) -> tuple[Floats, Floats, Floats]:
+    """The goal's x, y (2, …) [m], their speed and its change, after ``along`` (…) [s] on its way."""
+    along = np.asarray(along)
+    rate, swing = STROKES * math.pi / WIPING, LONG / 2
+    place = np.stack((CENTRE[0] - WIDE / 2 + WIDE * along / WIPING, CENTRE[1] - swing * np.cos(rate * along)))
+    speed = np.stack((np.full_like(along, WIDE / WIPING), swing * rate * np.sin(rate * along)))
+    return place, speed, np.stack((np.zeros_like(along), swing * rate**2 * np.cos(rate * along)))
