@@ -65,3 +65,29 @@ def test_it_leads_around_what_is_in_the_way() -> None:
         assert there is not None
         wish = teacher.wish(truth).velocity
         assert there.away @ (wish - there.velocity) > -EASE * (there.distance - KEEP) - 1e-9
+
+
+def test_its_aim_draws_the_tool_with_its_wish_from_where_it_will_be() -> None:
+    scene = scene_of("reach")
+    teacher, truth = Teacher(scene, AHEAD), at(scene, (0.05, 0.1, 0.02), (0.1, 0, -0.1))
+    aim, wish = teacher.aim(truth), teacher.wish(truth)
+    np.testing.assert_allclose(PULL * (aim.place - truth.tool - AHEAD * truth.tool_velocity), wish.velocity)
+    assert aim.push == wish.push
+
+
+def test_who_cannot_tell_the_time_is_led_over_the_board_from_where_it_is() -> None:
+    scene = scene_of("wipe")
+    truth = scene.begin()
+    begin = scene.goal()
+    np.testing.assert_allclose(scene.due(truth).place, begin.place)
+    assert not scene.due(truth).velocity.any(), "nothing is wiped yet: it waits where the way begins"
+    there = truth._replace(tool=begin.place, force=scene.goal().force)
+    scene.watch(there)
+    led = scene.due(there._replace(tool_velocity=np.zeros(3)))
+    assert led.acceleration[1] > 0.5, "it sets out"
+    middle = begin.place + np.array([0.05, 0.07, 0.0])
+    for way in (-1.0, 1.0):
+        led = scene.due(there._replace(tool=middle, tool_velocity=np.array([0.0, 0.25 * way, 0.0])))
+        assert way * led.velocity[1] > 0.1, "on the way that it goes"
+        assert led.velocity[0] > 0
+        assert np.linalg.norm(led.place - middle) < 0.03

@@ -18,9 +18,11 @@ def write_card(folder: Path, driven: Sequence[Driven] = (), attacked: Sequence[A
     """Write the card of the bundle ``folder``, in the place of one that is there, and the manifest with it.
 
     Raises:
-        BundleError: the bundle is not whole; it is signed, and the card would cost it the signature.
+        BundleError: the bundle is not whole, or an arm's; it is signed, and the card would cost it the signature.
     """
     bundle, sealed = Bundle.load(folder), read_sealed(folder)
+    if bundle.tool is not None:
+        raise BundleError(f"{folder}: is of an arm, for which there is no model card yet; tidegate inspect shows it")
     if sealed.signature is not None:
         raise BundleError(
             f"{folder}: is signed, and a card belongs to what is signed; remove {SIGNATURE}, write the card, and sign "

@@ -21,6 +21,8 @@ from tidegate.liquid.tool_policy import scaled
 Heard = Callable[[float], None]
 """Gets the loss of a step."""
 
+THIN = 4
+"""Of so many pictures in a row one is looked at: its neighbours show the same."""
 SHARP = 0.5
 """Error [units] above which a cost grows with it, below with its square."""
 
@@ -39,8 +41,10 @@ class ArmTrainer:
         """The convolutional network learns from single pictures where things are."""
         recipe, random = self._recipe, np.random.default_rng([self._seed, phase, 0])
         backbone = self.stack.backbone
-        images = np.concatenate([lesson.image for lesson in lessons])
-        wanted = np.concatenate([lesson.sights for lesson in lessons]) - self._centre
+        thin = [slice(None, None, THIN if isinstance(lesson, Lesson) else 1) for lesson in lessons]
+        images = np.concatenate([lesson.image[some] for lesson, some in zip(lessons, thin, strict=True)])
+        wanted = np.concatenate([lesson.sights[some] for lesson, some in zip(lessons, thin, strict=True)])
+        wanted -= self._centre
         peak = recipe.backbone_rate * (recipe.again if phase else 1.0)
         optimiser = torch.optim.AdamW(backbone.parameters(), weight_decay=recipe.weight_decay)
         for step in range(steps):
