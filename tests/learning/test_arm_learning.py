@@ -112,6 +112,12 @@ def test_the_command_makes_a_bundle_that_the_command_evaluates(tmp_path: Path, m
     training = Bundle.load("arm-small", "arm").training
     assert len(training["data_sha256"]) == 3 + 3 + 2 + 2
     assert training["recipe"]["dagger"]["rounds"] == 1
+    again = CliRunner().invoke(
+        app, ["train", "--from-scratch", "--recipe", str(small), "--out", "arm-again", *words], catch_exceptions=False
+    )
+    assert "train 1 ask: goes on after 3 of 3" in again.output, "what was recorded and trained is not made anew"
+    for name in ("weights.safetensors", "backbone.onnx"):
+        assert (Path("arm-again") / name).read_bytes() == (Path("arm-small") / name).read_bytes()
     words += ["--bundle", "arm-small", "--seeds", "900", "--seconds", "0.2", "--processes", "1"]
     done = CliRunner().invoke(app, ["evaluate", *words], catch_exceptions=False)
     assert done.exit_code == 0, done.output

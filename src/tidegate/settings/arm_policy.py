@@ -37,7 +37,7 @@ class ArmPolicySettings:
     loaded: it was trained so."""
 
     cell: str = setting("ltc", "", "differential equation of the neurons", choices=("ltc", "cfc"))
-    features: int = setting(32, "1", "features of a picture that the neurons hear of", low=6, high=1024)
+    features: int = setting(32, "1", "features of a picture that the neurons hear of", low=7, high=1024)
     inter_neurons: int = setting(9, "1", "neurons that read features and senses", low=1, high=1000)
     command_neurons: int = setting(6, "1", "neurons that decide; four motor neurons follow", low=1, high=1000)
     dt_max_s: float = setting(0.5, "s", "a longer gap between pictures, or time going back, resets the state", low=0.01)

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
+import json
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -27,6 +28,9 @@ from tidegate.machine import processor
 from tidegate.settings.arm import load_arm_settings
 from tidegate.workers import as_they_end
 
+ASKING = {"policy_steps", "batch", "window", "warm_up", "fresh_share", "liquid_rate", "features_rate", "press_unit"}
+"""What of the recipe the first stage does not go by."""
+
 
 @dataclass(slots=True)
 class ArmPipeline:
@@ -34,7 +38,7 @@ class ArmPipeline:
 
     Attributes:
         config: the arm's settings file.
-        work: folder for lessons; what is there already is not recorded again.
+        work: folder for lessons and trained stages; what is there already is not made again.
         name: of the model.
     """
 
@@ -126,8 +130,14 @@ class ArmPipeline:
                 shown = 0.98 * shown + 0.02 * loss if shown else loss
                 self.listener.advance(f"loss {shown:.3f}")
 
+            done = self.work / f"train-{phase}-{stage}-{self._identity(stage, phase, count)}.pt"
             with self._timed(f"train {phase} {stage}", count):
-                learn(count, phase, heard)
+                if done.exists():
+                    trainer.stack.load_state_dict(torch.load(done, weights_only=True))
+                    self.listener.done(count)
+                else:
+                    learn(count, phase, heard)
+                    torch.save(trainer.stack.state_dict(), done)
         for scene, lessons in self.held.items():
             found = trainer.measure(lessons)
             self.metrics[f"train {phase} {scene}"] = {key: round(value, 5) for key, value in found.items()}
@@ -135,6 +145,14 @@ class ArmPipeline:
                 f"{scene}, episodes that are held out: places seen within {1000 * found['seen_m']:.1f} mm rms, asked "
                 f"for within {1000 * found['asked_m']:.1f} mm, the share of the force within {found['press_share']:.3f}"
             )
+
+    def _identity(self, stage: str, phase: int, steps: int) -> str:
+        """Of a stage's data and all that decides what it makes of them: who has trained it before need not again."""
+        recipe = dataclasses.asdict(self.recipe)
+        train = {key: value for key, value in recipe["train"].items() if stage == "ask" or key not in ASKING}
+        settings = dataclasses.asdict(load_arm_settings(self.config))
+        known = [train, recipe["seed"], recipe["augment"], settings["policy"], self.hashes, stage, phase, steps]
+        return hashlib.sha256(json.dumps(known, sort_keys=True).encode()).hexdigest()[:12]
 
     def _account(self) -> dict[str, Any]:
         """The training record: data, seeds, versions, figures, durations."""

@@ -20,10 +20,10 @@ class ArmCollectRecipe:
     scenes: tuple[str, ...] = setting(("reach", "press", "wipe", "hand_over"), "", "what is learnt, in turns")
     seconds: tuple[float, ...] = setting((3.0, 3.0, 6.6, 3.0), "s", "length of an episode of each", low=0.5, high=60)
     episodes: tuple[float, ...] = setting(
-        (120, 60, 50, 100), "1", "episodes of each before the first training", low=1, high=100000
+        (52, 26, 22, 44), "1", "episodes of each before the first training", low=1, high=100000
     )
     glimpsed: tuple[float, ...] = setting(
-        (120, 30, 30, 120), "1", "further seeds of each that are seen at moments by themselves", low=0, high=100000
+        (76, 20, 19, 76), "1", "further seeds of each that are seen at moments by themselves", low=0, high=100000
     )
     first_glimpsed: int = setting(3500, "1", "seed of the first of these", low=0)
     glimpses: int = setting(20, "1", "such moments of a seed", low=1, high=1000)
@@ -41,9 +41,9 @@ class ArmTrainRecipe:
     """Two stages: where things are, from single pictures; then the liquid network on frozen codes of them."""
 
     sight_frames: int = setting(64, "1", "pictures per step of the first stage", low=1, high=65536)
-    sight_steps: int = setting(3000, "1", "its steps", low=0, high=10**6)
+    sight_steps: int = setting(2000, "1", "its steps", low=0, high=10**6)
     again: float = setting(0.3, "1", "share of these steps, and of its learning rate, after a DAgger round", low=0)
-    policy_steps: int = setting(4000, "1", "steps of the second stage", low=0, high=10**6)
+    policy_steps: int = setting(3500, "1", "steps of the second stage", low=0, high=10**6)
     batch: int = setting(32, "1", "windows per step", low=1, high=4096)
     window: int = setting(40, "1", "pictures per window", low=4, high=1024)
     warm_up: int = setting(8, "1", "first pictures of a window that do not count, but at an episode's begin", low=0)
@@ -63,7 +63,7 @@ class ArmTrainRecipe:
 class ArmDaggerRecipe:
     """Rounds in which the network asks and the teacher says what it would have asked for (Ross et al. 2011)."""
 
-    rounds: int = setting(1, "1", "rounds", low=0, high=20)
+    rounds: int = setting(0, "1", "rounds; none were made for the shipped bundle", low=0, high=20)
     episodes: tuple[float, ...] = setting((40, 20, 20, 40), "1", "of each scene, per round", low=0, high=100000)
 
 

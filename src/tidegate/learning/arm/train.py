@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import smooth_l1_loss
 
-from tidegate.arm_stack import ArmStack
+from tidegate.arm_stack import SIGHTS, ArmStack
 from tidegate.learning.arm.collect import Glimpses, Lesson
 from tidegate.learning.arm.recipe import ArmTrainRecipe
 from tidegate.learning.augment import augment, to_tensor
@@ -58,6 +58,8 @@ class ArmTrainer:
     def ask(self, lessons: Sequence[Lesson], steps: int, phase: int = 0, heard: Heard = lambda loss: None) -> None:
         """The liquid network, and the layer of the features before it, learn what the teacher asks for."""
         recipe, random = self._recipe, np.random.default_rng([self._seed, phase, 1])
+        if phase == 0:
+            self._tell()
         taught = [self._taught(lesson, self._code(lesson, random)) for lesson in lessons]
         liquid, features = list(self.stack.policy.parameters()), list(self.stack.backbone.features.parameters())
         optimiser = torch.optim.AdamW([{"params": liquid}, {"params": features}], weight_decay=0.0)
@@ -75,6 +77,13 @@ class ArmTrainer:
             loss = self._aim_loss(made[:, used], aim[:, used])
             self._step(optimiser, loss, [*liquid, *features])
             heard(float(loss.detach()))
+
+    @torch.no_grad()
+    def _tell(self) -> None:
+        """Let the first features begin as what the head says of places: they need not be found anew."""
+        backbone = self.stack.backbone
+        backbone.features.weight[:SIGHTS] = backbone.lane.weight[:SIGHTS]
+        backbone.features.bias[:SIGHTS] = backbone.lane.bias[:SIGHTS]
 
     @torch.no_grad()
     def measure(self, lessons: Sequence[Lesson]) -> dict[str, float]:
