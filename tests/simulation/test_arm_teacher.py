@@ -67,8 +67,16 @@ def test_it_leads_around_what_is_in_the_way() -> None:
         assert there.away @ (wish - there.velocity) > -EASE * (there.distance - KEEP) - 1e-9
 
 
-def test_its_aim_draws_the_tool_with_its_wish_from_where_it_will_be() -> None:
+def test_its_aim_is_ahead_of_the_goal_wherever_the_tool_is() -> None:
     scene = scene_of("reach")
+    near, far = (Teacher(scene, AHEAD).aim(at(scene, offset)).place for offset in ((0, 0, 0), (0.2, 0.1, 0.1)))
+    np.testing.assert_array_equal(near, far)
+    later = scene.goal().velocity + AHEAD * scene.goal().acceleration
+    np.testing.assert_allclose(near - scene.goal().place, AHEAD * scene.goal().velocity + later / PULL, atol=0.003)
+
+
+def test_where_something_is_in_the_way_its_aim_draws_the_tool_with_its_wish() -> None:
+    scene = scene_of("hand_over")
     teacher, truth = Teacher(scene, AHEAD), at(scene, (0.05, 0.1, 0.02), (0.1, 0, -0.1))
     aim, wish = teacher.aim(truth), teacher.wish(truth)
     np.testing.assert_allclose(PULL * (aim.place - truth.tool - AHEAD * truth.tool_velocity), wish.velocity)
