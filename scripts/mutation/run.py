@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Runs tests against mutants inside one pytest session: each mutant in a forked process of its own, nothing written.
 
-A mutant inside a function replaces the code of the living function; one at module level executes the room anew.
+A mutant inside a function replaces the code of the living function; one at module level, or that leaves the function
+another closure, executes the room anew.
 Times are of the processor, so that a busy machine, or a pause, changes no verdict.
 """
 
@@ -11,6 +12,7 @@ import hashlib
 import importlib
 import importlib.abc
 import importlib.util
+import inspect
 import json
 import math
 import os
@@ -181,26 +183,36 @@ def verdict(
     if not items:
         return UNCOVERED
 
-    def work() -> int:
-        if mutant.scope:
-            replace(module, mutant)
-            return fails(session, items, budget)
-        return anew(module, mutant.code, [item.nodeid for item in items], budget, killer)
+    put = replacement(module, mutant) if mutant.scope else None  # here, where an error stops all and kills nothing
 
-    status = forked(work, (GRACE if mutant.scope else 3 * GRACE) + 3 * budget)
+    def work() -> int:
+        if put is None:
+            return anew(module, mutant.code, [item.nodeid for item in items], budget, killer)
+        put()
+        return fails(session, items, budget)
+
+    status = forked(work, (3 * GRACE if put is None else GRACE) + 3 * budget)
     return LATE if status is None else KILLED if status else SURVIVED
 
 
-def replace(module: str, mutant: Mutant) -> None:
-    """Give the living function ``mutant.scope`` of ``module`` the mutant's code."""
+def replacement(module: str, mutant: Mutant) -> Callable[[], None] | None:
+    """What gives the living function ``mutant.scope`` of ``module`` the mutant's code; None where that has no place for
+    it, for another closure is left."""
     found: Any = importlib.import_module(module)
     for name in mutant.scope.split("."):
         found = vars(found)[name]
-    if hasattr(found, "cache_clear"):
-        found.cache_clear()
-    found = getattr(found, "fget", None) or getattr(found, "__func__", None) or getattr(found, "__wrapped__", found)
+    clear = getattr(found, "cache_clear", None)
+    function = inspect.unwrap(getattr(found, "fget", None) or getattr(found, "__func__", found))
     (code,) = (code for code in nested(mutant.code) if code.co_qualname == mutant.scope)
-    found.__code__ = code
+    if code.co_freevars != function.__code__.co_freevars:
+        return None
+
+    def put() -> None:
+        if clear is not None:
+            clear()
+        function.__code__ = code
+
+    return put
 
 
 def nested(code: CodeType) -> Iterator[CodeType]:

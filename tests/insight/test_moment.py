@@ -298,6 +298,7 @@ def test_the_page_of_a_roll_out_shuts_nobody_out(driven: Path, tmp_path: Path, w
         (("--at", "soon"), "--at is 'soon'; it must be a time in seconds"),
         (("--at", "1", "--window", "0s"), "--window is '0s'; it must be a time in seconds of at least 0.1"),
         (("--at", "1", "--disable", "distanc"), "cannot disable 'distanc'"),
+        ((), "traffic: is a bag; explain one moment of it, such as"),
     ],
 )
 def test_a_moment_that_cannot_be_explained_is_refused_in_words(

@@ -2,6 +2,7 @@
 """A node in the domain of a launch that hears what the car is told and does."""
 
 import time
+from bisect import bisect
 from collections.abc import Callable
 from typing import Any
 
@@ -65,11 +66,18 @@ class Listener:
         return all(bool((effort[WHEELS] < 0).all()) for effort in efforts)
 
     def transitions(self, *nodes: str) -> list[tuple[str, str]]:
-        """A list that grows with (node, state) as ``nodes`` tell of their transitions."""
+        """A list that grows with (node, state) as ``nodes`` tell of their transitions, in the order in which they do:
+        an executor that comes late takes all of one node first."""
         told: list[tuple[str, str]] = []
+        stamps: list[int] = []
 
-        def hear(node: str) -> Callable[[TransitionEvent], None]:
-            return lambda event: told.append((node, event.goal_state.label))
+        def hear(node: str) -> Callable[[TransitionEvent, dict[str, int]], None]:
+            def heard(event: TransitionEvent, info: dict[str, int]) -> None:
+                place = bisect(stamps, info["source_timestamp"])
+                stamps.insert(place, info["source_timestamp"])
+                told.insert(place, (node, event.goal_state.label))
+
+            return heard
 
         for node in nodes:
             self.node.create_subscription(TransitionEvent, f"{node}/transition_event", hear(node), 20)

@@ -103,6 +103,30 @@ def test_the_answer_is_that_of_the_programme_in_which_rows_give_way() -> None:
     assert 5 < relaxed < 150
 
 
+@pytest.mark.parametrize("near", [False, True])
+def test_equal_rows_stand_once_and_the_highest_bound_of_them_pushes(near: bool) -> None:
+    """Acceleration, velocity and position bound the same accelerations of a free arm; near the surface the latter two
+    those of one that it carries too."""
+    made, rng = ArmFilter(arm()), np.random.default_rng(8)
+    state = drawn(rng)
+    while (state.motion.position[2] < settings().safety.surface.offset) != near:
+        state = drawn(rng)
+    rows = made.rows(state)
+    where = zip(rows.layout.owner, rows.layout.place, strict=True)
+    owners = {(made.barriers[index].name, place) for index, place in where}
+    sharing = {"velocity", "position"} if near else {"acceleration", "velocity", "position"}
+    for place, tight in enumerate(rows.tight):
+        assert tight == rows.lower[rows.layout.place == place].max()
+        names = {name for name, whose in owners if whose == place}
+        assert names == sharing or len(names) == 1
+    shared = sum(len(rows.lower[rows.layout.place == place]) > 1 for place in range(len(rows.tight)))
+    assert shared == (28 if near else 14)
+    np.testing.assert_allclose(np.linalg.norm(rows.matrix, axis=1), 1.0)
+    pushing = rows.shared(np.arange(1.0, len(rows.tight) + 1))
+    assert {int(push) for push in pushing} - {0} == set(range(1, len(rows.tight) + 1))
+    np.testing.assert_array_equal(pushing > 0, rows.lower == rows.tight[rows.layout.place])
+
+
 class Fake(ArmBarrier):
     """Rows as told."""
 

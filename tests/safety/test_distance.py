@@ -94,16 +94,18 @@ def test_h_of_exactly_zero_is_still_kept_by_guaranteed_braking() -> None:
     assert barrier._backup(0.0, now) == pytest.approx(-BACKUP)
     assert barrier._backup(-1e-9, now) < -BACKUP
     assert barrier._backup(0.0, slow) == barrier._backup(0.0, now)
+    assert barrier._backup(-1e-9, slow) < -BACKUP  # at standstill speed the car does not stand yet
 
 
 @pytest.mark.parametrize("bend", [0.0, 0.01, 0.025, -0.025, 0.1])
 @pytest.mark.parametrize("error", [0.0, 0.005, math.inf])
-def test_a_late_brake_leaves_the_bend_its_grip(bend: float, error: float) -> None:
+@pytest.mark.parametrize("speed", [0.6, 1.4, 12.0])
+def test_a_late_brake_leaves_the_bend_its_grip(bend: float, error: float, speed: float) -> None:
     """The bend of the lane, or of the car's own path where there is no lane; never less than is guaranteed."""
-    barrier, speed = Distance(settings(), car()), 12.0
+    barrier = Distance(settings(), car())
     lane = TrackedLane(0.0, 0.0, 0.1, 0.01, (0.0, 20.0), (bend, 0.3), 40.0, error)  # here, not ahead
     states = [State(speed=speed, lane=lane)] + ([State(speed=speed, curvature=bend)] if error == 0.0 else [])
-    most = min(abs(bend) + error, settings().vehicle.lateral_acceleration_max / speed**2)
+    most = min(abs(bend) + error, settings().vehicle.lateral_acceleration_max / max(speed, 1.0) ** 2)
     left = Grip(settings(), car()).hardest(speed, most) / car().effective_mass
     for now in states:
         braking = barrier._backup(-5.0, now)

@@ -183,6 +183,11 @@ def test_rows_tell_their_derivatives_by_the_state() -> None:
     assert (slopes != 0).any(axis=(0, 1)).all()
 
 
+def test_it_says_that_making_one_takes_longer_than_a_tick() -> None:
+    """So settings change only while the car stands (``Barrier.compiled``)."""
+    assert written(diamond).compiled
+
+
 def test_without_cvxpy_the_extra_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "cvxpy", None)
     monkeypatch.delitem(sys.modules, "tidegate.safety.linear")

@@ -263,6 +263,28 @@ def test_what_is_late_is_not_judged() -> None:
             assert alone.see(**{missing: None}) == ()
 
 
+def test_while_nothing_tells_the_speed_no_way_is_counted() -> None:
+    """An IMU that repeats itself: nothing is said of it meanwhile, and the way begins where it was left after that."""
+    watched = Watched(4.0)
+    for _ in range(3):
+        watched.see()
+    repeated = {"angular_velocity": np.zeros(3), "linear_acceleration": np.zeros(3)}
+    watched.see(imu=watched.last("imu", **repeated))
+    blind = SAFETY.trusted_timeout_s + STEP  # until then the speed that was told last counts
+    passed = 0.0
+    while passed < blind + 3.0:
+        passed += STEP
+        assert watched.see(joints=None, odometry=None, imu=watched.last("imu", **repeated)) == ()
+    counted, told = round(blind / STEP - 1) * STEP * 4.0, ()
+    while not told:
+        x = watched.x + 4.0 * STEP
+        odometry = Odometry(nanoseconds(watched.time + STEP), x, -2.0, 0.1, 4.0, 0.0)
+        told = tuple(one for one in watched.see(odometry=odometry, imu=watched.last("imu", **repeated)) if "imu" in one)
+        counted += STEP * 4.0
+    assert told[0].startswith("imu is frozen")
+    assert counted == pytest.approx(LIMITS.frozen_m, abs=2 * STEP * 4.0)
+
+
 @pytest.mark.parametrize("gone", [1, 20])
 def test_a_fault_is_held_until_none_has_been_seen_for_so_long(gone: int) -> None:
     held = Held(gone)

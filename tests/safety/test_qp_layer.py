@@ -13,8 +13,8 @@ import torch
 from torch import Tensor
 
 from tidegate.safety import qp
-from tidegate.safety.qp import PART, solve_qp, solve_qps
-from tidegate.safety.qp_layer import qp_layer
+from tidegate.safety.qp import PART, PUSHES, solve_qp, solve_qps
+from tidegate.safety.qp_layer import adjoint, qp_layer
 from tidegate.workers import worker_pool
 
 CLEAR = 1e-3
@@ -160,6 +160,16 @@ def test_a_batch_in_which_no_row_pushes(count: int, rows: int) -> None:
         inputs[1].grad.numpy(), -np.linalg.solve(P, np.tile(weight.numpy()[:, None], (count, 1, 1)))[..., 0]
     )
     assert all((part.grad == 0).all() for part in inputs[2:] if part.grad is not None)
+
+
+def test_a_row_that_pushes_by_no_more_than_counts_is_slack() -> None:
+    def told(push: float) -> list[list[float]]:
+        parts = [[[1.0, 0.0], [0.0, 1.0]]], [[[1.0, 0.0]]], [[push]], [[3.0, 4.0]]
+        u, w = adjoint(*(torch.tensor(part, dtype=torch.float64) for part in parts))
+        return [*u.tolist(), *w.tolist()]
+
+    assert told(PUSHES) == [[3.0, 4.0], [0.0]]
+    assert told(np.nextafter(PUSHES, 1.0)) == [[0.0, 4.0], [3.0]]
 
 
 def test_rows_that_are_off_do_nothing() -> None:

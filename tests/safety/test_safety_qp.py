@@ -15,8 +15,9 @@ from hypothesis import settings as profile
 from hypothesis import strategies as st
 from safety_plant import car, settings
 
+from tidegate import registry
 from tidegate.safety import relaxation
-from tidegate.safety.barrier import Ahead, Priority, State
+from tidegate.safety.barrier import Ahead, Barrier, Priority, Rows, State
 from tidegate.safety.barriernet import BarrierNet
 from tidegate.safety.filter import BOX, Filter
 from tidegate.safety.joints import Box, joint_box
@@ -25,6 +26,7 @@ from tidegate.safety.qp import solve_qp
 from tidegate.safety.qp_layer import qp_layer
 from tidegate.safety.relaxation import HARD, Level, solve_by_priority
 from tidegate.safety.relaxed_layer import filter_solver
+from tidegate.settings import BarrierParameters
 
 EXACT = {"solver": cvxpy.CLARABEL, "tol_gap_abs": 1e-11, "tol_gap_rel": 1e-11, "tol_feas": 1e-11}
 
@@ -202,17 +204,18 @@ def test_where_rows_give_way_derivatives_are_exact() -> None:
     assert by_gain > 0
 
 
-@pytest.mark.parametrize("cheap", [False, True])
+@pytest.mark.parametrize(("count", "cheap", "slack_cost"), [(80, False, 1e4), (20, True, 1e4), (10, False, 2.0)])
 def test_programmes_that_contradict_are_differentiated_through_all_that_relaxed_them(
-    cheap: bool, monkeypatch: pytest.MonkeyPatch
+    count: int, cheap: bool, slack_cost: float, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Rows at random on several levels, two of one level among them; along random directions in wish, rows and bounds.
 
-    ``cheap``: the dear slack is never solved, as in thin cases, so that proximal steps follow.
+    ``cheap``: the dear slack is never solved, as in thin cases, so that proximal steps follow. Where slack costs little
+    more than the wish, the wish decides by how much rows give way.
     """
     if cheap:
         monkeypatch.setattr(relaxation, "CHEAPER", (1e-2,))
-    count, rng, step = 20 if cheap else 80, np.random.default_rng(17), 1e-7
+    rng, step = np.random.default_rng(17), 1e-7
     priority = [HARD] * 4 + [5, 4, 4, 3, 2, 1, 0]
     G = rng.normal(size=(count, 7, 2))
     G /= np.linalg.norm(G, axis=2, keepdims=True)
@@ -220,8 +223,9 @@ def test_programmes_that_contradict_are_differentiated_through_all_that_relaxed_
     lower[::5, 6] = -np.inf  # rows that are off
     given = rng.normal(size=(count, 2)), np.concatenate((np.broadcast_to(BOX, (count, 4, 2)), G), axis=1), lower
     parts = [torch.from_numpy(part).requires_grad_() for part in given]
-    slack_cost, tolerance = settings().safety.filter.slack_cost, settings().safety.filter.tolerance
-    solver, weight = filter_solver(priority, settings()), torch.from_numpy(rng.normal(size=(count, 2)))
+    options = replace(settings().safety.filter, slack_cost=slack_cost)
+    solver = filter_solver(priority, replace(settings(), safety=replace(settings().safety, filter=options)))
+    weight = torch.from_numpy(rng.normal(size=(count, 2)))
 
     def answer(wish: torch.Tensor, rows: torch.Tensor, bounds: torch.Tensor) -> torch.Tensor:
         none = torch.full((count, 2), torch.nan, dtype=torch.float64)
@@ -235,7 +239,7 @@ def test_programmes_that_contradict_are_differentiated_through_all_that_relaxed_
         on = np.isfinite(lower[sample])
         each = (part[sample] for part in given)
         wish, rows, bounds = next(each), next(each)[on], next(each)[on]
-        solve_by_priority(wish, rows, bounds, np.array(priority)[on], slack_cost, tolerance, tape=tape)
+        solve_by_priority(wish, rows, bounds, np.array(priority)[on], slack_cost, options.tolerance, tape=tape)
     assert sum(map(bool, tapes)) > 0.6 * count
     assert sum(len(tape) > 1 for tape in tapes) > 0.1 * count
     assert all((len(level.solved) > 1) == cheap for tape in tapes for level in tape)
@@ -309,6 +313,26 @@ def test_the_layer_clamps_gains_and_leaves_out_rows_that_are_off() -> None:
         for sample, state in zip(safe.tolist(), drawn, strict=True):
             told = live(state, (3500.0, 0.15), dict.fromkeys(net.gain_names, clamped), WIDE)
             assert sample == pytest.approx([told.force, told.curvature], rel=1e-4, abs=1e-5)
+
+
+def test_a_row_whose_barrier_names_no_gain_takes_the_default(monkeypatch: pytest.MonkeyPatch) -> None:
+    """In the layer as in the live filter, whatever gain the policy gives another barrier."""
+
+    class Plain(Barrier):
+        priority, rows = Priority.COMFORT, 1
+
+        def fill(self, state: State, rows: Rows) -> float:
+            rows.set(0, -1.0 / car().effective_mass, 0.0, 0.0, 0.5)
+            return 0.5
+
+    monkeypatch.setitem(registry.barriers._parts, "plain", Plain)
+    kept = {"plain": BarrierParameters("plain"), "speed": settings().safety.barriers["speed"]}
+    given = replace(settings(), safety=replace(settings().safety, barriers=kept))
+    net, live, state = BarrierNet(given, car()), Filter(given, car()), State(speed=3.0)
+    told = live(state, (9000.0, 0.0), {"speed": 3.9}, WIDE)
+    assert told.force == pytest.approx(0.5 * settings().safety.filter.gain_default * car().effective_mass, rel=1e-5)
+    safe = net(torch.tensor([[9000.0, 0.0]]), torch.tensor([[3.9]]), net.rows([state], [WIDE]))
+    assert safe[0].tolist() == pytest.approx([told.force, told.curvature], rel=1e-5, abs=1e-6)
 
 
 def test_nothing_of_the_layer_is_learnt_or_stored() -> None:

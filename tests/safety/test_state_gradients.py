@@ -159,7 +159,7 @@ def test_what_a_state_lacks_is_passed_over() -> None:
     bare = State(speed=12.0, force_low=-9e3, force_high=9e3)
     seen = replace(bare, lane=TrackedLane(0.1, 0.0, 0.1, 0.0, (0.0, 9.0), (0.0, 0.01), 9.0))
     net = BarrierNet(settings(), car())
-    names = ("lane.offset", "lane.curvature.1", "lane.curvature.7", "arc.distance")
+    names = ("lane.offset", "lane.curvature.1", "lane.curvature.2", "arc.distance")
     given = {name: torch.full((2,), 0.15, dtype=torch.float64, requires_grad=True) for name in names[:3]}
     given["arc.distance"] = torch.full((2,), torch.inf, dtype=torch.float64, requires_grad=True)
     wish = torch.tensor([[3500.0, 0.1]] * 2, dtype=torch.float64)
@@ -167,7 +167,7 @@ def test_what_a_state_lacks_is_passed_over() -> None:
     safe = net(wish, torch.full((2, len(net.gain_names)), 2.0, dtype=torch.float64), rows)
     safe.sum().backward()
     grads = {name: part.grad.tolist() for name, part in given.items() if part.grad is not None}
-    assert grads["lane.curvature.7"] == grads["arc.distance"] == [0.0, 0.0]
+    assert grads["lane.curvature.2"] == grads["arc.distance"] == [0.0, 0.0]
     assert grads["lane.offset"][0] == 0.0 != grads["lane.offset"][1]
 
 

@@ -150,6 +150,7 @@ def test_the_wrong_kind_of_record_is_none() -> None:
         watchdog.check(SafetyInputs(now=0, **{name: Received(SimpleNamespace(), 0)}))
         assert watchdog.newest(name) is None
         assert watchdog.late(name) == (f"{name} is not usable (NaN, shape, names, frame or rings)",)
+        assert watchdog.sound(name, Received(SimpleNamespace(), 0)) is False
 
 
 @pytest.mark.parametrize("name", INPUTS)

@@ -21,7 +21,8 @@ from tidegate.attack.outcome import Outcome
 from tidegate.attack.search import POPULATION, search_starts
 from tidegate.attack.search import search as search_worst
 from tidegate.bundle import Bundle
-from tidegate.cli.common import campaign_bar, known, names
+from tidegate.cli.attack_progress import watched
+from tidegate.cli.common import known, names
 from tidegate.errors import SettingsError
 from tidegate.evaluation.campaign import parse_seeds
 from tidegate.evaluation.rollout import Task, check_task
@@ -67,7 +68,7 @@ def attack(
     overload: Annotated[float, typer.Option(min=0, help="kg at an arm's tool that its filter is not told of")] = 0.0,
 ) -> None:
     """Let adversaries drive, on estimates and sensors as wrong as their bounds allow, and count what they break."""
-    path, model = config or share_path("config/car.yaml"), bundle or share_path("models/car-ltc19")
+    path = config or share_path("config/car.yaml")
     if robot_kind(path) == "arm":
         _refuse(path, "arm", {"--from-speed": from_speed, "--camera": camera, "--worst": worst, "--bundle": bundle})
         from tidegate.cli.attack_arm import ArmCampaign, attack_arm  # which needs Pinocchio
@@ -78,6 +79,7 @@ def attack(
         attack_arm(campaign, search, out, processes)
         return
     _refuse(path, "car", {"--stiffness": stiffness, "--overload": overload})
+    model = bundle or share_path("models/car-ltc19")
     Bundle.load(model, load_settings(path).vehicle.name)
     speeds = _speeds(from_speed or FROM_SPEED)
     chosen = known(adversaries, ADVERSARIES, "adversary")
@@ -95,15 +97,7 @@ def attack(
     episodes += with_camera(episodes, camera)
     starts = search_starts(episodes)
     console = Console()
-    with campaign_bar(console) as progress:
-        bar = progress.add_task("attacking", total=len(episodes))
-        hunt = progress.add_task("searching", total=search * len(starts) * POPULATION, visible=search > 0)
-
-        def heard(outcome: Outcome) -> None:
-            progress.advance(hunt if outcome.searched else bar)
-            if not outcome.harmless:
-                progress.console.print(f"[red]{outcome.name}: {_harm(outcome)}", soft_wrap=True)
-
+    with watched(console, len(episodes), search * len(starts) * POPULATION, _harm) as heard:
         outcomes = run_attack(episodes, out, processes, heard)
         outcomes += search_worst(starts, search, out, processes, heard) if search else []
     console.print(_table(outcomes, "adversary", lambda outcome: outcome.who))

@@ -20,7 +20,8 @@ from tidegate.attack.arm.outcome import ArmOutcome, over
 from tidegate.attack.arm.search import TARGETS, arm_search_starts, search_arm
 from tidegate.attack.campaign import OUTCOMES, rate_bound
 from tidegate.attack.search import POPULATION
-from tidegate.cli.common import campaign_bar, known, names
+from tidegate.cli.attack_progress import watched
+from tidegate.cli.common import known, names
 from tidegate.errors import SettingsError
 from tidegate.settings.arm import load_arm_settings
 
@@ -78,15 +79,7 @@ def attack_arm(campaign: ArmCampaign, search: int, out: Path, processes: int) ->
     episodes, console = campaign.episodes(), Console()
     starts = arm_search_starts(episodes)
     joints = len(load_arm_settings(campaign.settings).arm.joints)
-    with campaign_bar(console) as progress:
-        bar = progress.add_task("attacking", total=len(episodes))
-        hunt = progress.add_task("searching", total=search * len(starts) * POPULATION, visible=search > 0)
-
-        def heard(outcome: ArmOutcome) -> None:
-            progress.advance(hunt if outcome.searched else bar)
-            if not outcome.harmless:
-                progress.console.print(f"[red]{outcome.name}: {_harm(outcome)}", soft_wrap=True)
-
+    with watched(console, len(episodes), search * len(starts) * POPULATION, _harm) as heard:
         outcomes = run_arm_attack(episodes, out, processes, heard)
         hunted = search_arm(starts, search, joints, out, processes, heard) if search else []
     console.print(limit_table(outcomes))

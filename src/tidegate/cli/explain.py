@@ -79,6 +79,11 @@ def explain(
         told = Question(subject, moment, around, model, path, off, asked, roll_out, against, tree)
         _explain_moment(console, told, out)
         return
+    if subject is not None and (subject.suffix == ".mcap" or (subject / "metadata.yaml").is_file()):
+        raise BagError(
+            f"{subject}: is a bag; explain one moment of it, such as {subject} --at 12.4s, or tell it beside what the "
+            f"model does elsewhere by --bag {subject}"
+        )
     model = subject or share_path("models/car-ltc19")
     settings = load_settings(path)
     loaded = Bundle.load(model, settings.vehicle.name)

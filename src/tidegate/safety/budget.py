@@ -20,12 +20,11 @@ class Budget:
     has begun is not broken off: how long one may take is bounded by ``ITERATIONS``.
     """
 
-    __slots__ = ("_began", "_clock", "_longest", "_out_of_time", "_programmes", "_time")
-
     def __init__(self, clock: Clock | None, longest: int, *, out_of_time: bool = False) -> None:
         """``clock`` None: no time is taken, none is too long. ``longest`` [ns]. ``out_of_time``: begin at the end."""
         self._clock, self._longest = clock, longest
-        self._began = 0 if clock is None else clock()
+        if clock is not None:
+            self._began = clock()
         self._programmes, self._time, self._out_of_time = 0, 0, out_of_time
 
     def __call__(self, P: Floats, q: Floats, G: Floats, lower: Floats, tolerance: float) -> QPResult:
@@ -38,7 +37,7 @@ class Budget:
                 self._out_of_time = self._time > self._longest
             if not self._out_of_time:
                 return result
-        return nothing(q.shape[0], lower.shape[0], OUT_OF_TIME)
+        return nothing(len(q), len(lower), OUT_OF_TIME)
 
     def spent(self, status: str) -> Solve:
         """What was done, ``status`` being what came of it."""

@@ -20,30 +20,36 @@ class Track:
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings.safety.distance
-        self.reset()
-
-    def reset(self) -> None:
-        """Nothing seen yet."""
-        self._distance, self._stamp, self._seen, self._speed, self._scans = math.inf, 0, 0, 0.0, 0
+        self._distance = math.inf  # nothing is followed; the first return sets the rest
+        self._stamp: int
+        self._seen: int
 
     def update(self, stamp: int, distance: float, driven: float) -> None:
         """One scan: nearest ``distance`` [m] (inf = free); ``driven`` [m] by the car since the scan before."""
-        step = seconds(stamp - self._stamp)
-        predicted = self._distance - driven + self._speed * step
-        if math.isinf(distance):
-            if math.isfinite(self._distance) and seconds(stamp - self._seen) <= self._settings.memory_s:
-                self._distance, self._stamp = max(self._distance - driven + min(self._speed, 0.0) * step, 0.0), stamp
-            else:
-                self.reset()
+        if math.isinf(self._distance):
+            self._take(stamp, distance)
             return
-        if math.isinf(self._distance) or step <= 0 or abs(distance - predicted) > self._settings.track_gate:
-            self._speed, self._scans = 0.0, 1
-        else:
-            measured = (distance - self._distance + driven) / step
-            self._scans += 1
-            share = max(step / (step + self._settings.track_s), 1.0 / self._scans)
-            self._speed += share * (measured - self._speed)
-        self._distance, self._stamp, self._seen = distance, stamp, stamp
+        step = seconds(stamp - self._stamp)
+        if math.isinf(distance):
+            if seconds(stamp - self._seen) <= self._settings.memory_s:
+                distance = max(self._distance - driven + min(self._speed, 0.0) * step, 0.0)
+            self._distance, self._stamp = distance, stamp
+            return
+        predicted = self._distance - driven + self._speed * step
+        if step <= 0 or abs(distance - predicted) > self._settings.track_gate:
+            self._take(stamp, distance)
+            return
+        measured = (distance - self._distance + driven) / step
+        self._scans += 1
+        share = max(step / (step + self._settings.track_s), 1.0 / self._scans)
+        self._speed += share * (measured - self._speed)
+        self._distance = distance
+        self._stamp = self._seen = stamp
+
+    def _take(self, stamp: int, distance: float) -> None:
+        """Follow another thing, whose speed is not known yet."""
+        self._distance, self._speed, self._scans = distance, 0.0, 1
+        self._stamp = self._seen = stamp
 
     def ahead(self, now: int, driven: float) -> Ahead:
         """What may be counted on at ``now``; ``driven`` [m] since the last scan."""

@@ -62,7 +62,10 @@ class Crossing:
             edge = self._match(stamp, *_to_odometry(x, y, pose))
             kept.append(edge)
             heading = pose[2] + curvature * along[near]
-            towards, forward, time = self._velocity(edge, heading, math.copysign(1.0, across[near]))
+            velocity = self._velocity(edge, heading, math.copysign(1.0, across[near]))
+            if velocity is None:
+                continue
+            towards, forward, time = velocity
             sure = self._beam * math.hypot(x, y) + self._settings.crossing_noise_m
             if towards * time < sure or abs(forward) > 0.7 * towards + 1.0:
                 continue
@@ -97,14 +100,14 @@ class Crossing:
         best.places.append((stamp, x, y))
         return best
 
-    def _velocity(self, edge: _Edge, heading: float, side: float) -> tuple[float, float, float]:
-        """Speed towards the arc and along it [m/s] over the window, and its true length [s]; zeros if too short."""
+    def _velocity(self, edge: _Edge, heading: float, side: float) -> tuple[float, float, float] | None:
+        """Speed towards the arc and along it [m/s] over the window, and its true length [s]; None if too short."""
         now, x, y = edge.places[-1]
         window = (place for place in edge.places if seconds(now - place[0]) <= self._settings.crossing_window_s)
         then, old_x, old_y = next(window)
         time = seconds(now - then)
         if time < 0.6 * self._settings.crossing_window_s:
-            return 0.0, 0.0, 0.0
+            return None
         vx, vy = (x - old_x) / time, (y - old_y) / time
         left = -vx * math.sin(heading) + vy * math.cos(heading)
         return -side * left, vx * math.cos(heading) + vy * math.sin(heading), time

@@ -78,11 +78,11 @@ class Distance(Barrier):
             scale = 1.0 / (chord * self._mass)
             # free − chord (F − low) ≥ h − p T h
             fixed = (h - free) * scale - low / self._mass
-            gain = self.settings.policy.gain_high if row == 0 else 1.0
             backup = self._backup(h, state)
             cap = -max(backup, low / self._mass)
             if row == 0:  # the arc is trusted and needs no caution beyond the fastest gain
-                rows.set(row, -1.0 / self._mass, 0.0, fixed - gain * self.period * h * scale, 0.0, cap)
+                fixed -= self.settings.policy.gain_high * self.period * h * scale
+                rows.set(row, -1.0 / self._mass, 0.0, fixed, 0.0, cap)
             else:
                 rows.set(row, -1.0 / self._mass, 0.0, fixed, self.period * h * scale, cap)
         return h_least

@@ -27,7 +27,6 @@ class Dual:
 
     __slots__ = ("slope", "value")
     __array_ufunc__ = None  # NumPy's numbers leave arithmetic with it to it
-    __hash__ = None  # type: ignore[assignment]
 
     def __init__(self, value: float, slope: Floats) -> None:
         self.value, self.slope = value, slope

@@ -16,8 +16,9 @@ from tidegate.safety.backup import Backup
 from tidegate.safety.barrier import OFF, Barrier, Row, Rows, State, barriers
 from tidegate.safety.budget import Budget, Clock
 from tidegate.safety.joints import Box
-from tidegate.safety.qp import PUSHES, QPResult
-from tidegate.safety.relaxation import HARD, QPSolver, solve_by_priority
+from tidegate.safety.planar import Planar, nearest
+from tidegate.safety.qp import PUSHES, UNBOUNDED, QPResult
+from tidegate.safety.relaxation import HARD, ROOM, QPSolver, solve_by_priority
 from tidegate.settings import BarrierParameters, Settings
 
 BOX = np.array([[1.0, 0.0], [-1.0, 0.0], [0.0, 1.0], [0.0, -1.0]])
@@ -84,14 +85,19 @@ class Filter:
         starts = [0, *accumulate(barrier.rows for barrier in self.barriers)]
         self._table: list[Row | None] = [None] * starts.pop()
         self._starts = starts
-        self._rows = [
-            Rows(self._table, start, barrier.rows) for start, barrier in zip(starts, self.barriers, strict=True)
+        self._off = [None] * len(self._table)
+        self._fills = [
+            (barrier, Rows(self._table, start, barrier.rows))
+            for start, barrier in zip(starts, self.barriers, strict=True)
         ]
+        self._places = range(len(self._table))
         self._owner = [index for index, barrier in enumerate(self.barriers) for _ in range(barrier.rows)]
         self.gain_names = tuple(sorted({barrier.gain for barrier in self.barriers if barrier.gain}))
         owners = [self.barriers[index] for index in self._owner]
         self.gain_index = [self.gain_names.index(owner.gain) if owner.gain else -1 for owner in owners]
         self.priority = [int(owner.priority) for owner in owners]
+        self._given: list[float] = []
+        self._row_gains: list[float] = []
 
     def rows(self, state: State, *, learned: bool = True) -> tuple[Floats, Floats, Floats, Floats, Floats]:
         """Rows of all barriers at ``state``: G (m, 2), fixed (m,), scaled (m,), cap (m,), and h by barrier.
@@ -104,17 +110,19 @@ class Filter:
 
     def row_gains(self, gains: Mapping[str, float]) -> list[float]:
         """Outermost gain of each row: the policy's, or the default where it gives none, clamped to the interval."""
-        low, high = self._settings.policy.gain_low, self._settings.policy.gain_high
-        given = [gains.get(name, math.nan) for name in self.gain_names] + [math.nan]  # index -1
-        chosen = [min(max(gain if math.isfinite(gain) else self.gain_default, low), high) for gain in given]
-        return [chosen[index] for index in self.gain_index]
+        given = [*[gains.get(name, math.nan) for name in self.gain_names], self.gain_default]  # index -1
+        if given != self._given:  # they change with a frame at most
+            low, high = self._settings.policy.gain_low, self._settings.policy.gain_high
+            finite = [gain if math.isfinite(gain) else self.gain_default for gain in given]
+            chosen = [min(max(gain, low), high) for gain in finite]
+            self._given, self._row_gains = given, [chosen[index] for index in self.gain_index]
+        return self._row_gains
 
     def _fill(self, state: State, learned: bool) -> list[float]:
         """Fill the table of rows; h by barrier."""
-        self._table[:] = [None] * len(self._table)
+        self._table[:] = self._off
         return [
-            barrier.fill(state, rows) if learned or not barrier.learned else math.inf
-            for barrier, rows in zip(self.barriers, self._rows, strict=True)
+            barrier.fill(state, rows) if learned or not barrier.learned else math.inf for barrier, rows in self._fills
         ]
 
     def __call__(
@@ -140,16 +148,20 @@ class Filter:
             box.curvature_low / curvature_unit,
             box.curvature_high / curvature_unit,
         )
-        rows = self._unit_rows(gains)
-        cutting = _cutting(rows, unit_box)
+        rows, cutting = self._unit_rows(gains, unit_box)  # only those that cut need an answer
         x, y = unit_box.clip(*wish)  # the nearest point of the box; where it keeps the rows it is the answer
         inside, pushes = math.isfinite(sum(wish)) and unit_box.holds(x, y), [0.0] * len(self.barriers)
         solve, multipliers = UNNEEDED, _NO_MULTIPLIERS
         if not (inside and all(a * x + b * y >= bound for a, b, bound, _, _ in cutting)):
-            budget = Budget(self._clock, self._longest, out_of_time=out_of_time)
-            result = self._solve(wish, cutting, unit_box, budget)
-            solve, multipliers = budget.spent(result.status), result.multipliers[len(BOX) :].tolist()
-            x, y = result.solution.tolist()
+            reachable = self._within_reach(cutting, unit_box)
+            found = _few(wish, cutting, reachable, unit_box) if inside else None
+            if found is None:
+                budget = Budget(self._clock, self._longest, out_of_time=out_of_time)
+                result = self._solve(wish, cutting, reachable, unit_box, budget)
+                solve, multipliers = budget.spent(result.status), result.multipliers[len(BOX) :].tolist()
+                x, y = result.solution.tolist()
+            else:
+                x, y, multipliers = found
             for row, push in zip(cutting, multipliers, strict=True):
                 pushes[row[-1]] = max(pushes[row[-1]], push)
         if solve.solved:
@@ -164,8 +176,10 @@ class Filter:
                 margins[owner] = margin
         broken = self._broken
         states = tuple(
-            BarrierState(barrier.name, h, least, push, least < broken)
-            for barrier, h, least, push in zip(self.barriers, values, margins, pushes, strict=True)
+            [
+                BarrierState(barrier.name, h, least, push, least < broken)
+                for barrier, h, least, push in zip(self.barriers, values, margins, pushes, strict=True)
+            ]
         )
         most = max(pushes, default=0.0)
         told = self._told(cutting, multipliers, x, y) if multipliers else ()
@@ -188,12 +202,13 @@ class Filter:
         """Where there is no solution: a hard stop within the grip, and the steering as it is; never what was wanted."""
         return box.clip(self._backup.brake(state.speed, state.curvature, state.disturbance), state.curvature)
 
-    def _unit_rows(self, gains: Mapping[str, float]) -> list[UnitRow]:
-        """What the table holds, in units of deviation."""
+    def _unit_rows(self, gains: Mapping[str, float], box: Box) -> tuple[list[UnitRow], list[UnitRow]]:
+        """What the table holds, in units of deviation; and those of it that not all of ``box`` keeps. A NaN cuts."""
         force_unit, curvature_unit = self._units
+        low, high, left, right = box
         rows: list[UnitRow] = []
-        places = range(len(self._table))
-        for place, row, gain, owner in zip(places, self._table, self.row_gains(gains), self._owner, strict=True):
+        cutting: list[UnitRow] = []
+        for place, row, gain, owner in zip(self._places, self._table, self.row_gains(gains), self._owner, strict=True):
             if row is None:
                 continue
             by_force, by_curvature, fixed, scaled, cap = row
@@ -202,10 +217,15 @@ class Filter:
             if norm < 1e-12:
                 norm = 1.0
             bound = fixed - gain * scaled
-            if cap < bound or math.isnan(cap):  # NaN must not get lost
+            if cap < bound or cap != cap:  # NaN must not get lost
                 bound = cap
-            rows.append((by_force / norm, by_curvature / norm, bound / norm, place, owner))
-        return rows
+            by_force, by_curvature, bound = by_force / norm, by_curvature / norm, bound / norm
+            made = (by_force, by_curvature, bound, place, owner)
+            rows.append(made)
+            least = by_force * (low if by_force > 0 else high) + by_curvature * (left if by_curvature > 0 else right)
+            if not least >= bound:
+                cutting.append(made)
+        return rows, cutting
 
     def _norm(self, place: int) -> float:
         """What a row of the table was divided by."""
@@ -214,28 +234,50 @@ class Filter:
         norm = math.hypot(row[0] * self._units[0], row[1] * self._units[1])
         return 1.0 if norm < 1e-12 else norm
 
-    def _solve(self, wish: tuple[float, float], rows: list[UnitRow], box: Box, solve: QPSolver) -> QPResult:
-        """The programme of the joint ``box``, hard always, and of ``rows``, all in units of deviation."""
+    def _solve(
+        self,
+        wish: tuple[float, float],
+        rows: list[UnitRow],
+        reachable: list[float] | None,
+        box: Box,
+        solve: QPSolver,
+    ) -> QPResult:
+        """The programme of the joint ``box``, hard always, and of ``rows``, all in units of deviation; ``reachable`` as
+        of ``_within_reach``."""
         lower = [box.force_low, -box.force_high, box.curvature_low, -box.curvature_high]
         return solve_by_priority(
             np.array(wish),
-            np.array([*_BOX_ROWS, *(row[:2] for row in rows)]),
-            np.array([*lower, *(row[2] for row in rows)]),
+            np.array([*_BOX_ROWS, *[row[:2] for row in rows]]),
+            np.array(lower + [row[2] for row in rows]),
             [HARD] * len(lower) + [self.priority[row[3]] for row in rows],
             self._filter.slack_cost,
             self._filter.tolerance,
             solve,
+            within_reach=None if reachable is None else np.array(lower + reachable),
         )
 
+    def _within_reach(self, rows: list[UnitRow], box: Box) -> list[float] | None:
+        """Bounds of ``rows`` in which those that no point of ``box`` keeps have given way to what the best one does.
 
-def _cutting(rows: list[UnitRow], box: Box) -> list[UnitRow]:
-    """The rows that not all of ``box`` keeps; only these need a solver. A NaN cuts."""
-    low, high, left, right = box
-    return [
-        row
-        for row in rows
-        if not row[0] * (low if row[0] > 0 else high) + row[1] * (left if row[1] > 0 else right) >= row[2]
-    ]
+        None where each row can be kept by itself, and where two of a level cannot: these share their slack.
+        """
+        low, high, left, right = box
+        tolerance, gave_way, bounds = self._filter.tolerance, set(), []
+        for a, b, bound, place, _ in rows:
+            most = a * (high if a > 0 else low) + b * (right if b > 0 else left)
+            if most + tolerance < bound < UNBOUNDED:
+                if self.priority[place] in gave_way:
+                    return None
+                gave_way.add(self.priority[place])
+                bound = most - ROOM * tolerance
+            bounds.append(bound)
+        return bounds if gave_way else None
+
+
+def _few(wish: tuple[float, float], rows: list[UnitRow], reachable: list[float] | None, box: Box) -> Planar | None:
+    """The answer where few rows cut, by their ``reachable`` bounds as of ``Filter._within_reach``."""
+    bounds = [row[2] for row in rows] if reachable is None else reachable
+    return nearest(wish, [(row[0], row[1], bound) for row, bound in zip(rows, bounds, strict=True)], box)
 
 
 def _made(name: str, parameters: BarrierParameters, settings: Settings, car: Car) -> Barrier:

@@ -36,7 +36,7 @@ class Lowering:
         """Head for the limits of ``settings`` from the ``speed`` [m/s] on."""
         before, self._target = self._target, MotionLimits.of(self._car, settings.vehicle)
         if self._target.lateral < before.lateral:
-            self._wait = max(speed, 0.0) / self._braking
+            self._wait = speed / self._braking
 
     def step(self, speed: float, time: float) -> None:
         """Let ``time`` [s] pass at the measured ``speed`` [m/s]."""

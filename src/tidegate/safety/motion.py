@@ -36,7 +36,6 @@ class Motion:
         self.disturbance = 0.0
         self.driven = 0.0
         self.rolled_back = 0.0
-        self._expected = 0.0
         self._history: deque[tuple[int, float, float, float, float]] = deque(maxlen=HISTORY)
 
     def update(self, odometry: Odometry, force: float, commanded: float) -> None:

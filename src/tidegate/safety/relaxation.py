@@ -61,6 +61,7 @@ def solve_by_priority(
     tolerance: float,
     solve: QPSolver = solve_qp,
     tape: list[Level] | None = None,
+    within_reach: Floats | None = None,
 ) -> QPResult:
     """Minimise ½‖z − wanted‖² subject to ``rows`` z ≥ ``lower``, giving way in the order of ``priority``.
 
@@ -76,9 +77,15 @@ def solve_by_priority(
         tolerance: largest violation accepted.
         solve: solves one programme.
         tape: gets each level that is lowered, from the highest down.
+        within_reach: (m,), ``lower`` where rows that nothing keeps beside the hard ones, at most one of a level, have
+            become what can be kept of them, less ``ROOM`` tolerances. Where these bounds can be kept together no
+            level has to give way further, and one programme does.
     """
     cost, towards = _unit_cost(wanted.shape[0]), -wanted
-    result = solve(cost, towards, rows, lower, tolerance)
+    if within_reach is None:
+        result = solve(cost, towards, rows, lower, tolerance)
+    else:
+        result = solve(cost, towards, rows, within_reach, 10 * tolerance)
     if result.status == "solved":
         return result
     lower = relaxed(wanted, rows, lower, priority, slack_cost, tolerance, solve, tape)

@@ -15,8 +15,8 @@ from tidegate.safety.lane import room
 from tidegate.safety.lane_tracker import interpolate
 from tidegate.settings import Settings
 
-SPEEDS = 16
-"""At so many speeds ``sight`` knows the stopping way; between them it takes more, for S is convex."""
+STEPS = 15
+"""In so many steps of the speed ``sight`` knows the stopping way; between them it takes more, for S is convex."""
 
 
 @barriers.register("speed")
@@ -137,8 +137,7 @@ class Sight(Slowing):
         braking = Braking(settings, car)
         limit = settings.vehicle.speed_max
         self._least = min(self._lane.unsure_speed, limit)
-        step = limit / (SPEEDS - 1)
-        self._speeds = (*(index * step for index in range(SPEEDS - 1)), limit)
+        self._speeds = tuple(index / STEPS * limit for index in range(STEPS + 1))
         late = settings.safety.camera_timeout_s
         self._ways = tuple(speed * late + braking.stop(speed, 0.0).way for speed in self._speeds)
 

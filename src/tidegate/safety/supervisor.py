@@ -94,7 +94,7 @@ class Supervisor:
         safe = np.concatenate((steering, car.wheel_efforts(self._backup.guaranteed)))
         self._limiter = Limiter(self._actuation.low, self._actuation.high, self._actuation.step, safe)
         self._last_resort: Floats = np.concatenate((steering, car.wheel_efforts(self._backup.hardest)))
-        self._no_joints = JointStates(0, (), np.empty(0), np.empty(0), np.empty(0))
+        self._no_joints = JointStates(0, (), *[np.empty(0)] * 3)
         self.rung = Rung()
         self.speed: float | None = None
         self._state = State()

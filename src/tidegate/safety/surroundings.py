@@ -5,12 +5,10 @@ from __future__ import annotations
 
 import math
 
-import numpy as np
-
 from tidegate.records import Floats, Points
 from tidegate.robot import Car
 from tidegate.safety.barrier import Ahead
-from tidegate.safety.corridor import Corridor, Track, moved
+from tidegate.safety.corridor import Corridor, Pose, Track, moved
 from tidegate.safety.crossing import Crossing
 from tidegate.safety.ground import GroundFilter
 from tidegate.safety.lane_tracker import TrackedLane, centre_line
@@ -29,10 +27,11 @@ class Surroundings:
         self._crossing = Crossing(settings, car)
         self._arc, self._lane = Track(settings), Track(settings)
         self._stamp: int | None = None
-        self._things: Floats = np.empty((0, 2))
-        self._pose = (0.0, 0.0, 0.0)
         self._driven = 0.0
-        self._crosses = math.inf
+        # of the last scan: its things, where the car was then, and how far ahead one of them will cross
+        self._things: Floats
+        self._pose: Pose
+        self._crosses: float
         self.adjust(settings)
 
     def adjust(self, settings: Settings) -> None:

@@ -58,8 +58,7 @@ class Traction(Barrier):
     def fill(self, state: State, rows: Rows) -> float:
         """See ``Barrier.fill``; h is the grip left by the last command [m/s²]."""
         square, least = max(state.speed, 1.0) ** 2, -self._grip.inner
-        for row, (along, across) in enumerate(self._grip.normals):
-            rows.set(row, along, across * square, least)
+        rows.set_all([(along, across * square, least, 0.0, math.inf) for along, across in self._grip.normals])
         return self._grip.share - hypot(state.force / self._mass, square * state.curvature)
 
 

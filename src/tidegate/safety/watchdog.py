@@ -197,4 +197,4 @@ def _imu(imu: Imu) -> bool:
 
 
 def _manual(manual: Manual) -> bool:
-    return not manual.engaged or math.isfinite(manual.force + manual.curvature)
+    return not manual.engaged or (math.isfinite(manual.force) and math.isfinite(manual.curvature))
