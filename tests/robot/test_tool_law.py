@@ -91,5 +91,5 @@ def test_an_aim_that_presses_does_so_wherever_it_lies_along_the_normal() -> None
         scene = make_arm_scene("press", ARM.settings, 1000)
         truth = scene.begin()
         aim = ToolAim(scene.goal().place + height * scene.goal().normal, 6.0)
-        seen = driven(scene, ToolLaw(scene.arm, POSTURE), aim, truth, 4.0)
-        assert np.mean([one.force for one in seen[-100:]]) == pytest.approx(6.0, abs=0.1)
+        seen = driven(scene, ToolLaw(scene.arm, POSTURE), aim, truth, 5.0)
+        assert np.mean([one.force for one in seen[-100:]]) == pytest.approx(6.0, abs=0.3)
