@@ -38,7 +38,10 @@ class LiquidPolicy:
             self._network = LiveNetwork(bundle, settings.camera.rate_hz, settings.policy.dt_max_s)
             self.wiring = self._network.wiring
             arrays = bundle.part("liquid")
-            self._gains = arrays["gain_weight"].astype(np.float64), arrays["gain_bias"].astype(np.float64)
+            self._gains: tuple[Floats, Floats] = (
+                arrays["gain_weight"].astype(np.float64),
+                arrays["gain_bias"].astype(np.float64),
+            )
             self.reset()
             self._decision(0, *self._command())
         except (KeyError, ValueError, IndexError, TypeError) as error:

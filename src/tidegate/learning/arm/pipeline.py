@@ -117,7 +117,7 @@ class ArmPipeline:
         """Both stages on all lessons so far."""
         recipe = self.recipe.train
         steps = round(recipe.sight_steps * (recipe.again if phase else 1.0))
-        seen = [*self.lessons, *self.glimpses]
+        seen: list[Lesson | Glimpses] = [*self.lessons, *self.glimpses]
         stages = (
             ("see", steps, partial(trainer.see, seen)),
             ("ask", recipe.policy_steps, partial(trainer.ask, self.lessons)),

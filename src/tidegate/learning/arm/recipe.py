@@ -93,14 +93,14 @@ class ArmRecipe:
         ):
             if len(values) != count:
                 raise SettingsError(f"'{name}' has {len(values)} values; it must have {count}, one per scene")
-        used = max(collect.episodes) + self.dagger.rounds * max(self.dagger.episodes)
+        used = int(max(collect.episodes) + self.dagger.rounds * max(self.dagger.episodes))
         for name, first, count in (
             ("first_seed", collect.first_seed, used),
-            ("first_glimpsed", collect.first_glimpsed, max(collect.glimpsed)),
+            ("first_glimpsed", collect.first_glimpsed, int(max(collect.glimpsed))),
         ):
             if first < TEST_SEEDS.stop and first + count > TEST_SEEDS.start:
                 raise SettingsError(
-                    f"'collect.{name}' is {first} and {count:g} seeds follow; seeds {TEST_SEEDS.start} to "
+                    f"'collect.{name}' is {first} and {count} seeds follow; seeds {TEST_SEEDS.start} to "
                     f"{TEST_SEEDS.stop - 1} are kept for tests"
                 )
         return self

@@ -107,7 +107,7 @@ class Wipe(ArmTask):
         """On its way since ``along`` [s]."""
         along = min(max(along, 0.0), WIPING)
         (x, y), flat, change = (np.array(part) for part in _way(along))
-        moving = 0.0 < along < WIPING
+        moving = float(0.0 < along < WIPING)
         normal = self.board.normal(x, y)
         speed = moving * np.append(flat, -(normal[:2] @ flat) / normal[2])
         place = np.array([x, y, float(self.board.height(x, y))])
