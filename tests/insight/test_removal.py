@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 import sys
 from contextlib import closing
@@ -21,6 +22,7 @@ from tidegate.insight.intervention import stretches
 from tidegate.insight.limits import After, limit_of
 from tidegate.insight.removal import Removal, _in_a_copy, _World, removals
 from tidegate.insight.together import BACKED, CAUSED, HORIZON_S, NOT_NEEDED, VERDICTS, Finding, Watcher
+from tidegate.insight.worlds import BOUND, WISH
 from tidegate.records import nanoseconds
 from tidegate.robot import GRAVITY, Car
 from tidegate.safety import State
@@ -122,21 +124,37 @@ def test_without_the_row_that_held_it_the_car_leaves_its_lane(outward: list[Remo
 def test_the_table_counts_every_intervention_once(outward: list[Removal], monkeypatch: pytest.MonkeyPatch) -> None:
     bench = benchmark(monkeypatch)
     backed = replace(outward[0], found=Finding(BACKED, BACKED, None, ("edge",), (), ("lane", "edge"), 6.0, False))
-    spare = replace(outward[0], found=Finding(NOT_NEEDED, NOT_NEEDED, None, (), ("curve",)))
-    told = [("a", outward[0]), ("b", backed), ("b", spare), ("c", replace(spare, row="speed"))]
+    unneeded, caused = Finding(NOT_NEEDED, NOT_NEEDED, None, (), ("curve",)), Finding(CAUSED, CAUSED, 1.0, (), ())
+    spare = replace(outward[0], found=unneeded, worlds={BOUND: unneeded, WISH: caused})
+    told = [("a", outward[0]), ("b", backed), ("b", spare), ("c", replace(spare, row="speed", worlds={WISH: unneeded}))]
     found = bench.groups(told)
     everything = found["all"]
     assert everything["count"] == 4
     assert [everything["verdicts_10_s"][verdict] for verdict in VERDICTS] == [1, 0, 1, 2, 0]
-    shares = [everything[name]["share"] for name in ("row_5_s", "row_10_s", "set_5_s", "set_10_s", "cause_10_s")]
-    assert shares == [0.25, 0.25, 0.25, 0.5, 0.25]
+    shares = [everything[name]["share"] for name in bench.MEASURES]
+    assert shares == [0.25, 0.25, 0.25, 0.5, 0.25, 0.5, 0.75]
+    assert everything["worlds"][BOUND] == {"driven": 1, NOT_NEEDED: 1}
+    assert everything["worlds"][WISH] == {"driven": 2, NOT_NEEDED: 1, CAUSED: 1}
     assert everything["set_10_s"]["low"] < 0.5 < everything["set_10_s"]["high"]
     assert everything["sizes"] == {"2": 1}
     assert everything["another_limit"] == 2
     assert found["speed"]["count"] == 1
     told_of = bench.tell({"groups": found, "driven": 3, "asked": 112, "every": 3, "interventions_in": 3})
     assert told_of.startswith("## Explained interventions\n\n3 of 112 hostile episodes")
-    assert told_of.count("| all |") == 2
+    assert told_of.count("| all |") == 4
+
+
+def test_what_is_kept_is_gone_on_from_with_the_same_options_alone(
+    outward: list[Removal], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    bench, options = benchmark(monkeypatch), {"first_seed": 5000, "seconds": 10.0, "every": 3}
+    monkeypatch.setattr(bench, "FIGURES", tmp_path)
+    assert bench.kept(options) == ([], [])
+    told = [("a", replace(one, worlds={BOUND: one.found})) for one in outward]
+    figures = bench.figures_of(options, 112, ["a", "b"], told)
+    (tmp_path / "counterfactual.json").write_text(json.dumps(figures), "utf-8")
+    assert bench.kept(options) == (["a", "b"], told)
+    assert bench.kept(options | {"every": 1}) == ([], [])
 
 
 def test_every_scene_meets_every_adversary_on_a_road_of_its_own(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -28,6 +28,7 @@ from tidegate.insight.together import (
     judged,
     verdict_of,
 )
+from tidegate.insight.worlds import BOTH, BOUND, WISH
 from tidegate.records import BarrierState, Command, Mode, Tick
 from tidegate.safety import State
 from tidegate.simulation import Truth
@@ -205,3 +206,40 @@ def test_a_finding_is_told_in_words(kind: str, found: Finding, said: str) -> Non
     told: dict[str, Any] = finding_facts("it", kind, found)
     assert told["sentence"] == said
     assert told["verdict"] == found.verdict
+
+
+BOUNDS = "the lane estimate errs by its stated bounds and the car is farther out than was seen"
+
+
+@pytest.mark.parametrize(
+    ("kind", "worlds", "said"),
+    [
+        (
+            "lane",
+            {BOUND: Finding(NOT_NEEDED, NOT_NEEDED, None, (), ()), WISH: Finding(CAUSED, CAUSED, 1.32, (), ())},
+            " Where the policy goes on asking for the same, a side of the car is over the lane's edge 1.3 s later "
+            "without it, and not with all rows.",
+        ),
+        (
+            "lane",
+            {BOTH: Finding(BACKED, BACKED, None, ("edge",), (), ("it", "edge"), 2.0, True)},
+            f" Where {BOUNDS} and the policy goes on asking for the same, a side of the car is over the lane's edge "
+            "2.0 s later without it and edge together, and not with all rows.",
+        ),
+        (
+            "distance",
+            {name: Finding(NOT_NEEDED, NOT_NEEDED, None, (), ()) for name in (BOUND, WISH)},
+            " Neither is it where all others stop at once nor where the policy goes on asking for the same.",
+        ),
+        ("lane", {BOUND: Finding(NO_HELP, NO_HELP, 0.2, (), ())}, ""),
+        ("lane", {}, ""),
+    ],
+)
+def test_worlds_that_a_row_counts_with_are_told_apart_from_the_one_that_is(
+    kind: str, worlds: dict[str, Finding], said: str
+) -> None:
+    spare = Finding(NOT_NEEDED, NOT_NEEDED, None, (), ())
+    here, told = finding_facts("it", kind, spare), finding_facts("it", kind, spare, worlds)
+    assert told["sentence"] == here["sentence"] + said
+    assert told["verdict"] == NOT_NEEDED
+    assert [one["world"] for one in told["worlds"]] == list(worlds)

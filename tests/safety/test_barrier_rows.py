@@ -65,15 +65,15 @@ def test_a_barrier_cannot_write_the_rows_of_another(row: int) -> None:
 
 
 def test_all_rows_at_once_are_as_many_as_the_barrier_has_and_leave_those_of_others() -> None:
-    table: list[Row | None] = [None] * 4
+    table: list[Row | None] = [None] * 5
     rows = Rows(table, 1, 2)
     made = [(1.0, 0.0, 0.5, 0.0, math.inf), (0.0, 1.0, 0.25, 2.0, 3.0)]
     rows.set_all(made)
-    assert table == [None, *made, None]
+    assert table == [None, *made, None, None]
     for wrong in (made[:1], [*made, made[0]]):
         with pytest.raises(IndexError, match=f"{len(wrong)} rows of a barrier with 2 rows"):
             rows.set_all(wrong)
-        assert table == [None, *made, None]
+        assert table == [None, *made, None, None]
 
 
 def test_what_is_known_at_first_restrains_nothing() -> None:

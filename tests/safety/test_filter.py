@@ -12,6 +12,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 from safety_plant import car, settings
 
+from tidegate.records import UNNEEDED
 from tidegate.robot import GRAVITY
 from tidegate.safety.barrier import OFF, Ahead, Priority, Rows, State
 from tidegate.safety.distance import Distance
@@ -164,6 +165,66 @@ def test_a_row_that_gives_way_is_told_and_by_how_much(monkeypatch: pytest.Monkey
         tolerance = settings().safety.filter.tolerance
         made = faked(monkeypatch, (0.0, 1.0, 0.2 + broken * tolerance * CURVATURE_UNIT, 0.0, math.inf))
         assert made(State(), (0.0, 0.2), {}, Box(-1.0, 1.0, 0.2, 0.2)).barriers[0].relaxed == relaxed
+
+
+TOLERANCE = settings().safety.filter.tolerance
+UNITS = Box(-2 * FORCE_UNIT, FORCE_UNIT, -CURVATURE_UNIT, 3 * CURVATURE_UNIT)
+"""Of deviation: 2 and 1, 1 and 3."""
+
+
+@pytest.mark.parametrize("turn", range(16))
+def test_what_no_command_of_the_box_keeps_gives_way_to_the_best_less_fifty_tolerances(
+    turn: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In closed form, as the one row that it is."""
+    along, across = round(math.cos(turn * math.pi / 8), 12), round(math.sin(turn * math.pi / 8), 12)
+    best = max(along * x + across * y for x in (-2, 1) for y in (-1, 3))
+    made = faked(monkeypatch, (along / FORCE_UNIT, across / CURVATURE_UNIT, best + 0.5, 0.0, math.inf))
+    told = made(State(), (0.0, 0.0), {}, UNITS)
+    assert told.solve == UNNEEDED
+    assert told.barriers[0].margin == pytest.approx(-0.5 - 50 * TOLERANCE, abs=1e-9)
+    (row,) = told.rows
+    assert row.slack == pytest.approx(0.5 + 50 * TOLERANCE, abs=1e-9)
+
+
+def test_what_the_end_of_the_box_just_keeps_does_not_give_way(monkeypatch: pytest.MonkeyPatch) -> None:
+    made = faked(monkeypatch, (0.0, 1 / CURVATURE_UNIT, 3.0, 0.0, math.inf))
+    told = made(State(), (0.0, 0.0), {}, UNITS)
+    assert told.solve == UNNEEDED
+    assert told.curvature == pytest.approx(3 * CURVATURE_UNIT, rel=1e-9)
+    assert [(row.multiplier, row.slack) for row in told.rows] == [(pytest.approx(3.0), 0.0)]
+
+
+def test_two_rows_that_the_box_leaves_no_room_share_their_slack_on_one_level_and_do_not_on_two(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """What they share the solver finds; else each gives way by itself."""
+    made = faked(monkeypatch, (1 / FORCE_UNIT, 0.0, 1.5, 0.0, math.inf), (0.0, 1 / CURVATURE_UNIT, 3.25, 0.0, math.inf))
+    shared = made(State(), (0.0, 0.0), {}, UNITS)
+    assert (shared.solve.status, shared.solve.programmes > 1) == ("solved", True)
+    made.priority = [Priority.GRIP, Priority.EDGE]
+    told = made(State(), (0.0, 0.0), {}, UNITS)
+    assert told.solve == UNNEEDED
+    assert [row.slack for row in told.rows] == pytest.approx([0.5 + 50 * TOLERANCE, 0.25 + 50 * TOLERANCE], abs=1e-9)
+
+
+@pytest.mark.parametrize(("push", "named"), [(0.75e-6, ""), (1.5e-6, "lateral")])
+def test_a_barrier_intervenes_from_a_millionth_of_a_unit_on(
+    push: float, named: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told = faked(monkeypatch, (1 / FORCE_UNIT, 0.0, push, 0.0, math.inf))(State(), (0.0, 0.0), {}, UNITS)
+    assert told.barriers[0].multiplier == pytest.approx(push)
+    assert told.intervened == named
+
+
+@pytest.mark.parametrize(("size", "norm"), [(0.75e-12, 1.0), (1.5e-12, 1.5e-12)])
+def test_a_row_shorter_than_a_trillionth_has_no_direction(
+    size: float, norm: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is not brought to unit norm; either way it tells its slack in its own unit."""
+    told = faked(monkeypatch, (0.0, size / CURVATURE_UNIT, 1e-3, 0.0, math.inf))(State(), (0.0, 0.0), {}, UNITS)
+    assert told.barriers[0].margin == pytest.approx(-1e-3 / norm, rel=1e-6)
+    assert told.rows[0].slack == pytest.approx(1e-3, rel=1e-6)
 
 
 @pytest.mark.parametrize(

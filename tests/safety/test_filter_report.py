@@ -86,6 +86,28 @@ def test_what_the_box_alone_does_not_let_a_row_keep_takes_no_second_programme() 
     assert len(programmes) - programmes.count(0) < 10
 
 
+def test_what_is_known_in_closed_form_is_what_the_solver_answers(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Command, multipliers, who intervened and what gave way."""
+    rng, made, known = np.random.default_rng(4), Filter(settings(), car()), 0
+    for _ in range(150):
+        situation = drawn(rng)
+        told = made(situation[0], situation[1], {}, situation[2])
+        with monkeypatch.context() as alone:
+            alone.setattr("tidegate.safety.planar.MANY", 0)
+            solved = made(situation[0], situation[1], {}, situation[2])
+        if told.solve.programmes or not solved.solve.programmes:
+            continue
+        known += 1
+        ours, theirs = (np.array([one.force, one.curvature]) / made.scale for one in (told, solved))
+        np.testing.assert_allclose(ours, theirs, atol=1e-5)
+        assert told.intervened == solved.intervened
+        for own, other in zip(told.barriers, solved.barriers, strict=True):
+            assert (own.name, own.h, own.relaxed) == (other.name, other.h, other.relaxed)
+            assert own.multiplier == pytest.approx(other.multiplier, abs=1e-4)
+            assert own.margin == pytest.approx(other.margin, abs=1e-4)
+    assert known > 50
+
+
 def test_levels_that_contradict_each_other_take_several_programmes() -> None:
     told = only("traction")(*CONTRADICTED)
     assert told.solve.status == "solved"

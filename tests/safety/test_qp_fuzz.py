@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 
@@ -16,7 +17,7 @@ from hypothesis import strategies as st
 from tidegate.safety import qp, relaxation
 from tidegate.safety.barrier import Priority
 from tidegate.safety.filter import BOX
-from tidegate.safety.qp import PART, PUSHES, UNBOUNDED, QPResult, solve_each, solve_qp, solve_qps
+from tidegate.safety.qp import PART, PUSHES, UNBOUNDED, QPResult, nothing, solve_each, solve_qp, solve_qps
 from tidegate.safety.relaxation import HARD, Level, relaxed, solve_by_priority
 
 TOLERANCE = 1e-6
@@ -230,6 +231,80 @@ def test_cheaper_slack_gives_way_by_the_least_too() -> None:
     # the nearest to the box's end −1 and then to where that led, at ½ · 2 · (0.6 − x)²
     steps = [one.result.solution[0] for one in level.solved[:3]]
     assert steps == pytest.approx([-1.0, 0.2 / 3, (0.2 / 3 + 1.2) / 3], abs=1e-5)
+
+
+class Asked:
+    """``solve_qp``, which keeps of each programme its q, the cost of its last variable and its tolerance; where that
+    cost is ``refused`` it finds no solution."""
+
+    def __init__(self, refused: float = math.nan) -> None:
+        self.refused = refused
+        self.programmes: list[tuple[list[float], float, float]] = []
+        self.results: list[QPResult] = []
+
+    def __call__(self, P: np.ndarray, q: np.ndarray, G: np.ndarray, lower: np.ndarray, tolerance: float) -> QPResult:
+        cost = float(P[-1, -1])
+        self.programmes.append((q.tolist(), cost, tolerance))
+        known = nothing(len(q), len(lower), "infeasible") if cost == self.refused else None
+        self.results.append(known or solve_qp(P, q, G, lower, tolerance))
+        return self.results[-1]
+
+
+EXACT = 2.0**-20
+BEYOND = (
+    np.array([0.25, -0.5]),
+    np.concatenate((BOX, [[0.0, 1.0], [1.0, 0.0]])),
+    np.array([-1.0, -1.0, -1.0, -1.0, -0.75, 2.0]),
+)
+"""A wish, one row that it keeps, and one that the box leaves no room."""
+
+
+@pytest.mark.parametrize("level", [level for level in Priority if level < Priority.DISTANCE])
+def test_nothing_is_asked_twice_and_what_gives_way_is_held_to_ten_tolerances(level: Priority) -> None:
+    """The whole, the level above, the least slack, what is left: levels without rows take no programme."""
+    asked = Asked()
+    result = solve_by_priority(*BEYOND, [HARD] * 4 + [Priority.DISTANCE, level], 1e5, EXACT, asked)
+    whole, slack = ([-0.25, 0.5], 1.0), ([-0.25, 0.5, 0.0], 1e5)
+    assert asked.programmes == [(*whole, EXACT), (*whole, EXACT), (*slack, 10 * EXACT), (*whole, 10 * EXACT)]
+    assert result.solution == pytest.approx([1.0 - 50 * EXACT, -0.5], abs=1e-9)
+
+
+def test_slack_too_dear_to_be_solved_is_tried_at_a_hundredth_and_traded_back_in_four_steps() -> None:
+    asked = Asked(refused=1e5)
+    result = solve_by_priority(*BEYOND, [HARD] * 4 + [Priority.DISTANCE, Priority.LANE], 1e5, EXACT, asked)
+    assert [cost for _, cost, _ in asked.programmes] == [1.0, 1.0, 1e5, *[1e3] * 5, 1.0]
+    assert {tolerance for _, _, tolerance in asked.programmes[2:]} == {10 * EXACT}
+    for (towards, _, _), before in zip(asked.programmes[4:8], asked.results[3:7], strict=True):
+        assert towards == [*-before.solution[:2], 0.0]
+    assert result.solution == pytest.approx([1.0 - 50 * EXACT, -0.5], abs=1e-6)
+
+
+def test_bounds_within_reach_take_one_programme_held_to_ten_tolerances() -> None:
+    asked, reach = Asked(), np.array([-1.0, -1.0, -1.0, -1.0, -0.75, 0.75])
+    result = solve_by_priority(
+        *BEYOND, [HARD] * 4 + [Priority.DISTANCE, Priority.LANE], 1e5, EXACT, asked, within_reach=reach
+    )
+    assert asked.programmes == [([-0.25, 0.5], 1.0, 10 * EXACT)]
+    assert result.solution == pytest.approx([0.75, -0.5], abs=1e-9)
+
+
+def test_the_tape_tells_of_a_level_that_gave_way_its_rows_its_slack_and_what_was_solved() -> None:
+    asked, tape = Asked(), list[Level]()
+    levels = [HARD] * 4 + [Priority.LANE, Priority.DISTANCE]
+    bounds = np.array([-1.0, -1.0, -1.0, -1.0, 1.5, 0.75])  # the last can be kept
+    solve_by_priority(*BEYOND[:2], bounds, levels, 1e5, EXACT, asked, tape)
+    (level,) = tape
+    assert level.rows.tolist() == [0, 1, 2, 3, 5, 4]
+    assert level.slack.tolist() == [False] * 5 + [True]
+    assert level.lowered.tolist() == [4]
+    assert [(one.cost, one.result is asked.results[2]) for one in level.solved] == [(1e5, True)]
+
+
+def test_an_exact_answer_needs_no_tolerance() -> None:
+    programme = np.eye(2), np.zeros(2), np.array([[1.0, 0.0]]), np.zeros(1)
+    assert solve_qp(*programme, tolerance=0.0).status == "solved"
+    batch = solve_qps(programme[0], *(part[None] for part in programme[1:]), tolerance=0.0)
+    assert batch.status.tolist() == ["solved"]
 
 
 def test_work_is_bounded_by_count_even_with_a_solver_that_never_ends(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -9,7 +9,7 @@ import math
 import numpy as np
 import pytest
 
-from tidegate.simulation.adversarial import BRAKING, BUMPER, CutInCar, DriftingCar, stated_gap
+from tidegate.simulation.adversarial import BRAKING, BUMPER, CutInCar, DriftingCar, Halted, stated_gap
 from tidegate.simulation.road import LANE_WIDTH, OTHER_LANE
 from tidegate.simulation.scene import make_scene
 from tidegate.simulation.traffic import CrossingTruck, LaneCar, Progress
@@ -79,3 +79,20 @@ def test_the_standing_truck_never_moves_and_its_trailer_is_across_the_whole_lane
     assert found is not None
     assert found[1].min() < -LANE_WIDTH / 2
     assert found[1].max() > LANE_WIDTH / 2
+
+
+@pytest.mark.parametrize(("scene", "seed"), [("lead_brakes", 3), ("cut_in", 3), ("truck", 3)])
+def test_what_halts_stands_where_it_was(scene: str, seed: int) -> None:
+    (car,) = make_scene(scene, seed).actors
+    road = make_scene(scene, seed).road
+    car.advance(STEP, Progress(0.0, 1e3, 8.0))
+    car.speed = 5.0
+    halted, there = Halted(car), (car.x, car.y, car.yaw)
+    halted.advance(STEP, Progress(0.0, 1e3, 8.0))
+    assert (halted.x, halted.y, halted.yaw, halted.speed) == (*there, 0.0)
+    place = road.locate(car.x, car.y)
+    now, later = halted.footprint(road, place, 0.0), halted.footprint(road, place, 2.0)
+    assert now is not None
+    assert later is not None
+    assert np.array_equal(now[0], later[0])
+    assert np.array_equal(now[1], later[1])

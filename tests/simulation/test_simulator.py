@@ -207,6 +207,27 @@ def test_a_perturbation_moves_the_car_and_keeps_its_speed():
     assert after.distance == pytest.approx(before.distance, abs=0.05)
 
 
+def test_a_shifted_car_goes_on_as_it_went():
+    """Beside itself and turned; its motions, its wheels and what it feels stay."""
+    drive = Drive(speed=8.0)
+    drive.follow(0.4, 0.3)
+    sim = drive.sim
+    before, moving = sim.truth(), sim._data.qvel.copy()
+    turn, way = sim._data.qvel[3:6].copy(), float(np.hypot(*sim._data.qvel[:2]))
+    sim.shift(-0.3, 0.05)
+    after = sim.truth()
+    assert after.offset - before.offset == pytest.approx(-0.3, abs=0.005)
+    assert after.heading - before.heading == pytest.approx(0.05, abs=0.005)
+    assert after.speed == pytest.approx(before.speed, abs=0.02)
+    assert after.distance == pytest.approx(before.distance, abs=0.05)
+    assert np.array_equal(sim._data.qvel[3:6], turn)
+    assert np.array_equal(sim._data.qvel[6:], moving[6:])
+    assert float(np.hypot(*sim._data.qvel[:2])) == pytest.approx(way)
+    sim.shift(0.3, -0.05)
+    assert sim.truth().x == pytest.approx(before.x, abs=0.01)
+    assert sim.truth().z == pytest.approx(before.z, abs=0.001)
+
+
 def test_range_sees_the_trailer_above_its_floor_and_the_ground():
     drive = Drive(scene="truck", seed=1)
     truck = drive.sim.scene.actors[0]

@@ -77,6 +77,15 @@ class BangBang(Adversary):
         return Nominal(asked.stamp, *self.held(asked.stamp, 0.1, 1.5, *self.extreme()))
 
 
+@ADVERSARIES.register("steady")
+class Steady(Adversary):
+    """Full throttle along one path, gentle or sharp, for up to 15 seconds, whatever comes."""
+
+    def wish(self, asked: Nominal, truth: Truth) -> Nominal | None:
+        path = 0.05 * float(self.rng.uniform(-1, 1))
+        return Nominal(asked.stamp, *self.held(asked.stamp, 5.0, 15.0, self.car.force_max, path))
+
+
 @ADVERSARIES.register("full_throttle")
 class FullThrottle(Adversary):
     """Steers as it should, never anything but full throttle."""

@@ -37,6 +37,10 @@ class DriveLog:
         """The newest truth; None before the first."""
         return self._truths[-1] if self._truths else None
 
+    def at(self, stamp: int) -> Truth | None:
+        """The truth of ``stamp`` [ns]; None where there is none."""
+        return next((truth for truth in reversed(self._truths) if truth.stamp == stamp), None)
+
     def add(self, effort: Floats, intervened: str, mode: Mode, truth: Truth) -> None:
         """Take in one tick, and the truth that its command led to.
 

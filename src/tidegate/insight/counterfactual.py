@@ -25,6 +25,7 @@ from tidegate.evaluation.recorder import RUN
 from tidegate.evaluation.rollout import MakeDriver, drive_tick, driver_of
 from tidegate.insight.limits import After, limit_of
 from tidegate.insight.together import HORIZON_S, Watched, Watcher
+from tidegate.insight.worlds import Drive, World
 from tidegate.records import Floats, Mode, Values, nanoseconds, seconds
 from tidegate.robot import Car
 from tidegate.safety import Filter, Supervisor
@@ -107,6 +108,8 @@ def drive_without(
     without: frozenset[str],
     row: str,
     until_s: float = HORIZON_S,
+    world: World | None = None,
+    first: bool = False,
 ) -> Course | str:
     """Drive again and leave rows out from ``begin`` [ns] on; why it cannot be where it is another drive than recorded.
 
@@ -118,6 +121,8 @@ def drive_without(
         without: names of barriers; the joints' limits are kept in any case.
         row: whose limit is watched.
         until_s: for how long after ``begin`` [s] is driven at most.
+        world: in which the drive goes on; None = in the one that is.
+        first: whether it ends as soon as the limit of ``row`` is broken.
     """
     try:
         with Simulator(settings, rerun.scene, rerun.seed, camera=rerun.camera) as simulator:
@@ -135,6 +140,8 @@ def drive_without(
                     f"{seconds(simulator.now - EPOCH):.3f} s after the start: another bundle, other settings or "
                     "code, or recorded in real time"
                 )
+            if world is not None:
+                world(Drive(simulator, pilot, log))
             supervisor.filter = Filter(settings, simulator.car, disable=rerun.disable | without)
             limits = {name: limit_of(name, settings, simulator.car) for name in settings.safety.barriers}
             watcher = Watcher(row, limits, 1 / settings.safety.rate_hz)
@@ -143,7 +150,7 @@ def drive_without(
                 truth = log.last
                 assert truth is not None
                 watcher.see(tick, After(truth, log.room(truth), tick.allowed[0], supervisor.state))
-                if log.end() is not None:
+                if log.end() is not None or (first and watcher.over):
                     break
             return _course(log.trace(), before, apart, watcher.seen())
     except (TidegateError, KeyError) as error:

@@ -29,8 +29,9 @@ from tidegate.insight.moment import TRUTH, FrameView, Moment, observe
 from tidegate.insight.moment_facts import moment_facts, roll_out_facts, what_if_facts
 from tidegate.insight.moment_tree import tree_facts
 from tidegate.insight.policy_tree import PolicyTree
-from tidegate.insight.together import HORIZON_S, Watched, judged
+from tidegate.insight.together import HORIZON_S, NOT_NEEDED, Finding, Watched, judged
 from tidegate.insight.whatif import grid
+from tidegate.insight.worlds import World, until_explained, worlds
 from tidegate.liquid import LiquidPolicy, Wiring
 from tidegate.perception import Perception
 from tidegate.perception.saliency import overlay
@@ -169,17 +170,28 @@ def _rolled(question: Question, reader: BagReader, settings: Settings, one: Acco
     courses: dict[str, Course | str] = {"recorded": recorded}
     driven: dict[frozenset[str], Course] = {}
 
-    def drive(names: frozenset[str], *, until_s: float = HORIZON_S, first: bool = False) -> Watched:
-        """To the end, whether or not the limit is broken ``first``: the page shows it."""
+    def made(
+        names: frozenset[str], until_s: float, world: World | None = None, *, first: bool = False
+    ) -> tuple[Course, Watched]:
         again = rerun_of(question.bag, reader.contract(), settings, question.config, question.bundle, question.disable)
         if isinstance(again, str):
             raise TidegateError(again)
-        made = drive_without(settings, again, truth, begin, names, one.row, until_s)
-        if isinstance(made, str):
-            raise TidegateError(made)
-        driven[names] = made
-        assert made.watched is not None
-        return made.watched
+        course = drive_without(settings, again, truth, begin, names, one.row, until_s, world, first)
+        if isinstance(course, str):
+            raise TidegateError(course)
+        assert course.watched is not None
+        return course, course.watched
+
+    def drive(names: frozenset[str], *, until_s: float = HORIZON_S, first: bool = False) -> Watched:
+        """To the end, whether or not the limit is broken ``first``: the page shows it."""
+        driven[names], watched = made(names, until_s)
+        return watched
+
+    def in_world(world: World) -> Finding:
+        def drive(names: frozenset[str], *, until_s: float = HORIZON_S, first: bool = False) -> Watched:
+            return made(names, until_s, world, first=first)[1]
+
+        return judged(one.row, every, drive(frozenset()), drive)
 
     if isinstance(recorded, str):
         return roll_out_facts(one.begin, one.row, courses, None)
@@ -187,6 +199,8 @@ def _rolled(question: Question, reader: BagReader, settings: Settings, one: Acco
         found = judged(one.row, every, drive(frozenset()), drive)
         if every not in driven:
             drive(every)
+        other = found.verdict == NOT_NEEDED and worlds(one.kind, one.row, one.first.tick, one.first.inputs)
+        told = until_explained(other or {}, in_world)
     except TidegateError as error:
         courses[f"without {one.row}"] = str(error)
         return roll_out_facts(one.begin, one.row, courses, None)
@@ -195,7 +209,7 @@ def _rolled(question: Question, reader: BagReader, settings: Settings, one: Acco
     if found.together and frozenset(found.together) != every:
         courses[f"without {listed(found.together)}"] = driven[frozenset(found.together)]
     courses["without any row"] = driven[every]
-    return roll_out_facts(one.begin, one.row, courses, finding_facts(one.row, one.kind, found))
+    return roll_out_facts(one.begin, one.row, courses, finding_facts(one.row, one.kind, found, told))
 
 
 def _replayed(reader: BagReader, made: Replay, bundle: Bundle, settings: Settings, question: Question) -> Facts:

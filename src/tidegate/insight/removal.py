@@ -9,20 +9,21 @@ to the bit.
 from __future__ import annotations
 
 import multiprocessing
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from typing import TypeVar
 
 import numpy as np
 
 from tidegate.attack.episode import Episode, hostile
 from tidegate.evaluation.log import DriveLog
-from tidegate.evaluation.pilot import Pilot
+from tidegate.evaluation.pilot import Moment, Pilot, Step
 from tidegate.evaluation.rollout import drive_tick
 from tidegate.insight.intervention import stretches
 from tidegate.insight.limits import After, limit_of
-from tidegate.insight.together import HORIZON_S, Finding, Watched, Watcher, judged
+from tidegate.insight.together import HORIZON_S, NOT_NEEDED, Finding, Watched, Watcher, judged
+from tidegate.insight.worlds import Drive, World, until_explained, worlds
 from tidegate.records import Mode, Tick, nanoseconds, seconds
 from tidegate.safety import Filter, Supervisor
 from tidegate.settings import load_settings
@@ -35,7 +36,8 @@ R = TypeVar("R")
 class Removal:
     """What became of the limit of ``row``, a barrier of the type ``kind``, once rows were left out.
 
-    ``begin_s``, ``end_s`` [s] of the intervention since the start, ``rung`` of the ladder as it began.
+    ``begin_s``, ``end_s`` [s] of the intervention since the start, ``rung`` of the ladder as it began. ``worlds``: what
+    was found in those that the row counts with, where its limit is kept without any row (``in_worlds``).
     """
 
     row: str
@@ -44,6 +46,7 @@ class Removal:
     end_s: float
     rung: str
     found: Finding
+    worlds: dict[str, Finding] = field(default_factory=dict)
 
     @property
     def lasted_s(self) -> float:
@@ -86,8 +89,19 @@ class _World:
         self.over = for_good or self._log.end() is not None
         return tick, After(truth, self._log.room(truth), tick.allowed[0], self._supervisor.state)
 
-    def without(self, row: str, names: frozenset[str], *, until_s: float, first: bool) -> Watched:
-        """Drive on without the rows ``names`` and watch the limit of ``row``, until it is broken where ``first``."""
+    def step(self) -> Step:
+        """As ``tick``: what the filter heard and made of it."""
+        seen: list[Moment] = []
+        drive_tick(self._simulator, self._pilot, self._log, seen.append)
+        return seen[0].step
+
+    def without(
+        self, row: str, names: frozenset[str], *, until_s: float, first: bool, world: World | None = None
+    ) -> Watched:
+        """Drive on without the rows ``names`` and watch the limit of ``row``, until it is broken where ``first``; in
+        another ``world`` than the one that is."""
+        if world is not None:
+            world(Drive(self._simulator, self._pilot, self._log))
         self._supervisor.filter = Filter(self.settings, self._simulator.car, disable=self._disable | names)
         begin, watcher = self.now, Watcher(row, self.limits, self.period)
         while seconds(self.now - begin) < until_s and not self.over and not (first and watcher.over):
@@ -135,6 +149,35 @@ def removals(episode: Episode, every: int = 1) -> list[Removal]:
             begin, end = (seconds(begins[place] - EPOCH) for place in (first, last))
             found.append(Removal(row, kind, begin, end, rungs[first], told))
     return found
+
+
+def in_worlds(episode: Episode, found: Sequence[Removal]) -> list[Removal]:
+    """``found`` of the episode; of those whose limit is kept without any row, what comes of it in the worlds that the
+    row counts with, until in one of them it is explained.
+
+    Raises:
+        As ``removals``.
+    """
+    made = []
+    with closing(_World(episode)) as world:
+        every = frozenset(world.settings.safety.barriers)
+        for one in found:
+            if one.found.verdict != NOT_NEEDED:
+                made.append(one)
+                continue
+            while world.now < EPOCH + nanoseconds(one.begin_s):
+                world.tick()
+            step = _in_a_copy(world.step)
+
+            def judge(other: World, row: str = one.row) -> Finding:
+                def drive(names: frozenset[str], *, until_s: float, first: bool) -> Watched:
+                    return _in_a_copy(lambda: world.without(row, names, until_s=until_s, first=first, world=other))
+
+                return judged(row, every, drive(frozenset(), until_s=HORIZON_S, first=False), drive)
+
+            told = until_explained(worlds(one.kind, one.row, step.tick, step.inputs), judge)
+            made.append(replace(one, worlds=told))
+    return made
 
 
 def _kept(row: str, exceeded: list[dict[str, float]], period: float) -> Watched:

@@ -132,6 +132,11 @@ class Finding:
     by_itself: bool | None = None
 
 
+def explained(found: Finding) -> bool:
+    """Whether a limit is broken without the row alone, or without a set of rows that was found."""
+    return found.verdict == CAUSED or found.together_s is not None
+
+
 def judged(row: str, every: frozenset[str], kept: Watched, drive: Drive) -> Finding:
     """Leave out ``row``, then what keeps its limit in its place.
 

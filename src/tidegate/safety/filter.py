@@ -97,7 +97,6 @@ class Filter:
         self.gain_index = [self.gain_names.index(owner.gain) if owner.gain else -1 for owner in owners]
         self.priority = [int(owner.priority) for owner in owners]
         self._given: list[float] = []
-        self._row_gains: list[float] = []
 
     def rows(self, state: State, *, learned: bool = True) -> tuple[Floats, Floats, Floats, Floats, Floats]:
         """Rows of all barriers at ``state``: G (m, 2), fixed (m,), scaled (m,), cap (m,), and h by barrier.
@@ -105,7 +104,7 @@ class Filter:
         Rows that are off have ``fixed`` below ``OFF``. ``learned`` False leaves the camera's barriers out.
         """
         values = self._fill(state, learned)
-        table = np.array([row or (0.0, 0.0, 10 * OFF, 0.0, np.inf) for row in self._table]).reshape(-1, 5)
+        table = np.array([row or (0.0, 0.0, 10 * OFF, 0.0, np.inf) for row in self._table]).reshape(len(self._table), 5)
         return table[:, :2], table[:, 2], table[:, 3], table[:, 4], np.array(values)
 
     def row_gains(self, gains: Mapping[str, float]) -> list[float]:

@@ -13,8 +13,6 @@ CLOSE = 1e-9
 """Units of deviation by which a row may be missed, as rounding does where it ends where the box does."""
 FLAT = 1e-9
 """A row that depends less than this on a variable, and not by nothing, is the solver's; of unit norm."""
-
-
 FARTHEST = 1e6
 """A wish that is farther off [units of deviation] is the solver's: rounding would move the answer."""
 MANY = 5
@@ -91,10 +89,10 @@ def nearest_on_row(wish: tuple[float, float], a: float, b: float, bound: float, 
         return OnRow(x, y, 0.0)
     if b == 0.0 and a != 0.0:
         x = bound / a
-        return OnRow(x, min(max(q, right), left), (x - p) / a) if low - CLOSE <= x <= high + CLOSE else None
+        return OnRow(x, min(max(q, right), left), max((x - p) / a, 0.0)) if low - CLOSE <= x <= high + CLOSE else None
     if a == 0.0 and b != 0.0:
         y = bound / b
-        return OnRow(min(max(p, low), high), y, (y - q) / b) if right - CLOSE <= y <= left + CLOSE else None
+        return OnRow(min(max(p, low), high), y, max((y - q) / b, 0.0)) if right - CLOSE <= y <= left + CLOSE else None
     if not (abs(a) > FLAT and abs(b) > FLAT):
         return None
     push = bound - a * p - b * q
@@ -104,8 +102,9 @@ def nearest_on_row(wish: tuple[float, float], a: float, b: float, bound: float, 
     if not first <= last:
         return None
     s = min(max(0.0, first), last)
-    if s == 0.0:
+    if not s:
         return OnRow(x, y, push)
     x, y = x - s * b, y + s * a
     # an end of the segment: the box holds one variable there, the row alone the other
-    return OnRow(x, y, (y - q) / b if s in sides else (x - p) / a)
+    push = (y - q) / b if s in sides else (x - p) / a
+    return OnRow(x, y, push) if push >= 0.0 else None  # a segment that is but a corner, to rounding

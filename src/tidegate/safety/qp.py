@@ -89,19 +89,19 @@ def solve_qp(P: Floats, q: Floats, G: Floats, lower: Floats, tolerance: float = 
         lower: (m,); -UNBOUNDED switches a row off.
         tolerance: largest violation accepted.
     """
-    rows = lower.shape[0]
+    rows = len(lower)
     flat = G.ravel()
     # one number tells of any NaN or inf, and of sizes beyond 1e150
     if not math.isfinite(q.dot(q) + lower.dot(lower) + flat.dot(flat)):
-        return nothing(q.shape[0], rows, "failed")
+        return nothing(len(q), rows, "failed")
     solution, multipliers, status = _solve(P, q, G, lower)
     if status != "solved":
-        return nothing(q.shape[0], rows, status)
+        return nothing(len(q), rows, status)
     # einsum, not @: it gives the same bits for one programme and for many
     broken = lower - np.einsum("mn,n->m", G, solution)
     residual = float(broken[broken.argmax()]) if rows else 0.0  # quicker than max(); NaN is the largest there too
     if not (residual <= tolerance and math.isfinite(solution.dot(solution))):
-        return nothing(q.shape[0], rows, "failed")
+        return nothing(len(q), rows, "failed")
     return QPResult(solution, np.maximum(-multipliers, 0.0), residual, status)
 
 
@@ -174,7 +174,7 @@ def _which(on: NDArray[np.bool_]) -> Iterator[tuple[int, Which]]:
 
 def _solve(P: Floats, q: Floats, G: Floats, lower: Floats) -> tuple[Floats, Floats, str]:
     """Solution, multipliers ≤ 0 and status in the solver's own word."""
-    upper, sense = _open(lower.shape[0])
+    upper, sense = _open(len(lower))
     solution, _, flag, info = daqp.solve(P, q, G, upper, lower, sense, iter_limit=ITERATIONS)
     return solution, info["lam"], FLAGS.get(flag, "failed")
 

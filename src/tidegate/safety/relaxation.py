@@ -81,7 +81,7 @@ def solve_by_priority(
             become what can be kept of them, less ``ROOM`` tolerances. Where these bounds can be kept together no
             level has to give way further, and one programme does.
     """
-    cost, towards = _unit_cost(wanted.shape[0]), -wanted
+    cost, towards = _unit_cost(len(wanted)), -wanted
     if within_reach is None:
         result = solve(cost, towards, rows, lower, tolerance)
     else:
@@ -103,7 +103,7 @@ def relaxed(
     tape: list[Level] | None = None,
 ) -> Floats:
     """``lower`` (m,), lowered as described in ``solve_by_priority``; of a programme that has no solution as it is."""
-    size, count = wanted.shape[0], len(priority)
+    size, count = len(wanted), len(priority)
     cost, towards = _unit_cost(size), -wanted
     ranks = list(priority)
     order = np.array(sorted(range(count), key=ranks.__getitem__, reverse=True))  # what is above a level comes first
@@ -137,7 +137,7 @@ def _least_slack(
     wanted: Floats, rows: Floats, lower: Floats, slack_cost: float, tolerance: float, solve: QPSolver
 ) -> list[Slackened]:
     """The programmes that led to the least of the last variable, the slack, near to ``wanted`` (n + 1,); or none."""
-    size, towards = wanted.shape[0] - 1, -wanted
+    size, towards = len(wanted) - 1, -wanted
     for part in CHEAPER:
         cost = _soft_cost(size, part * slack_cost)
         result = solve(cost, towards, rows, lower, 10 * tolerance)

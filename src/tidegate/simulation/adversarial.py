@@ -10,7 +10,7 @@ import numpy as np
 from tidegate.records import Floats
 from tidegate.simulation.road import LANE_WIDTH, OTHER_LANE, Place, Road
 from tidegate.simulation.scene import SCENES, Scene, TruckScene
-from tidegate.simulation.traffic import LaneCar, Progress
+from tidegate.simulation.traffic import Actor, LaneCar, Progress
 
 BRAKING = 9.0
 """Hardest braking of another car on a dry road [m/s²]."""
@@ -83,6 +83,23 @@ class DriftingCar(LaneCar):
     def advance(self, dt: float, ego: Progress) -> None:
         self.lateral = OTHER_LANE + self._swing * math.sin(self._rate * self.time + self.sway)
         super().advance(dt, ego)
+
+
+class Halted(Actor):
+    """Another vehicle that has stopped at once where it was and stands, as the stopping distance of ``distance``
+    counts with of all that is ahead."""
+
+    def __init__(self, vehicle: Actor) -> None:
+        super().__init__(vehicle.body)
+        self.x, self.y, self.yaw = vehicle.x, vehicle.y, vehicle.yaw
+        self._vehicle = vehicle
+        vehicle.speed = 0.0
+
+    def advance(self, dt: float, ego: Progress) -> None:
+        """Stand."""
+
+    def footprint(self, road: Road, place: Place, ahead_s: float) -> tuple[Floats, Floats] | None:
+        return self._vehicle.footprint(road, place, ahead_s)
 
 
 @SCENES.register("lead_brakes")

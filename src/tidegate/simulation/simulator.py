@@ -222,6 +222,26 @@ class Simulator:
         self._place_car(place.s, place.offset + lateral_m, self._yaw() - place.yaw + yaw_rad, speed)
         self._observation = None
 
+    def shift(self, lateral_m: float, yaw_rad: float) -> None:
+        """Have come here farther to the left and turned, with all the car's motions as they are in its own frame.
+
+        ``perturb`` takes yaw rate and slip away; this is the same drive elsewhere in the lane.
+        """
+        data, (x, y, _) = self._data, self.road.point(self._place.s, self._place.offset)
+        there = self.road.point(self._place.s, self._place.offset + lateral_m)[:2]
+        heights = self.world.terrain.planes(np.array([(x, y), there]))[:, 0]
+        turn, turned = np.empty(4), np.empty(4)
+        mujoco.mju_axisAngle2Quat(turn, np.array([0.0, 0.0, 1.0]), yaw_rad)
+        mujoco.mju_mulQuat(turned, turn, data.qpos[3:7])
+        data.qpos[:3] += there[0] - x, there[1] - y, heights[1] - heights[0]
+        data.qpos[3:7] = turned
+        c, s = math.cos(yaw_rad), math.sin(yaw_rad)
+        data.qvel[:2] = np.array([[c, -s], [s, c]]) @ data.qvel[:2]
+        mujoco.mj_kinematics(self._model, data)
+        self._follow_road(self._speed())
+        mujoco.mj_forward(self._model, data)
+        self._observation = None
+
     def place(self, s: float, offset: float = 0.0, heading: float = 0.0, speed: float = 0.0) -> None:
         """Set the car down elsewhere: arc length ``s`` [m], pose in the lane [m, rad], rolling at ``speed`` [m/s].
 

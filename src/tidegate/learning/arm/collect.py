@@ -21,6 +21,9 @@ from tidegate.simulation.arm import ArmTruth, make_arm_scene
 KEEPS = 0.9
 """Share of its disturbance that an aim keeps from one picture to the next."""
 
+MIRRORED = np.array([-1.0, 1.0, -1.0, 1.0, -1.0, 1.0, -1.0])
+"""Signs of our arm's joints in the mirror image of a posture."""
+
 
 class Glimpses(NamedTuple):
     """T moments that have nothing to do with each other: ``image`` and ``sights`` as a lesson's."""
@@ -104,8 +107,8 @@ def record(plan: LessonPlan) -> Path:
 
 
 def glimpse(plan: LessonPlan) -> Path:
-    """See the scene at moments by themselves, the joints anywhere near their place: many more different pictures in
-    the same time. What is there already stays."""
+    """See the scene at moments by themselves, the joints anywhere near their start or between it and its mirror image:
+    many more different pictures in the same time. What is there already stays."""
     if plan.path.exists():
         return plan.path
     scene = make_arm_scene(plan.scene, load_arm_settings(plan.settings), plan.seed)
@@ -113,7 +116,7 @@ def glimpse(plan: LessonPlan) -> Path:
     images, sights = [], []
     for _ in range(recipe.glimpses):
         away = random.uniform(-recipe.wild, recipe.wild, len(scene.start))
-        scene.show(scene.start + away, random.uniform(0, scene.seconds))
+        scene.show(scene.start * random.uniform(MIRRORED, 1) + away, random.uniform(0, scene.seconds))
         images.append(scene.image(camera.width, camera.height, "closer"))
         sights.append(scene.sights())
     scene.close()

@@ -23,10 +23,10 @@ class ArmCollectRecipe:
         (52, 26, 22, 44), "1", "episodes of each before the first training", low=1, high=100000
     )
     glimpsed: tuple[float, ...] = setting(
-        (76, 20, 19, 76), "1", "further seeds of each that are seen at moments by themselves", low=0, high=100000
+        (600, 200, 200, 900), "1", "further seeds of each that are seen at moments by themselves", low=0, high=100000
     )
-    first_glimpsed: int = setting(3500, "1", "seed of the first of these", low=0)
-    glimpses: int = setting(20, "1", "such moments of a seed", low=1, high=1000)
+    first_glimpsed: int = setting(10000, "1", "seed of the first of these", low=0)
+    glimpses: int = setting(12, "1", "such moments of a seed", low=1, high=1000)
     wild: float = setting(0.3, "rad", "the joints are off their place by up to so much in them", low=0, high=1)
     first_seed: int = setting(3000, "1", "seed of the first episode; the scenes share their seeds", low=0)
     disturb: float = setting(0.03, "m", "an episode's aims are off by up to so much, rms", low=0, high=0.3)
