@@ -34,10 +34,14 @@ REACH = 0.02
 """The tool wipes so far around its point [m]."""
 STROKES = 6
 """From side to side, one after the other."""
-BEGIN, WIPING = 2.0, 4.6
-"""When the goal sets out, and how long it goes [s]."""
-ALIKE = 0.15
-"""Who goes faster by a speed is as unlike the goal as who is away by so much of it [s]."""
+INSIDE = 0.008
+"""Who looks where to wipe goes so far past the first spots that are left, along x [m]."""
+SWING, RATE = 0.06, 3.5
+"""To and fro over them by so much [m], at this rate [rad/s]."""
+NEAR = 0.008
+"""Begins where the tool is within so much of the board [m]."""
+SHIFT = 0.012
+"""The tool is led along x, and to rest, by at most so much at a time [m]."""
 
 
 @ARM_SCENES.register("wipe")
@@ -45,7 +49,7 @@ class Wipe(ArmTask):
     """The board is bent up or down about a direction drawn by the seed. A spot is wiped where the tool passes within
     ``REACH`` with at least half of the wanted force. The goal goes to and fro along y, and slowly along x."""
 
-    name, seconds, scored = "wipe", BEGIN + WIPING, BEGIN
+    name, seconds, scored = "wipe", 6.6, 2.0
     passing = (Bound("coverage", least=0.95), Bound("force_share", most=0.1))
 
     def draw(self, rng: np.random.Generator) -> None:
@@ -87,31 +91,60 @@ class Wipe(ArmTask):
 
     def goal(self) -> Goal:
         """See ``ArmTask.goal``."""
-        return self._goal(self.time - self.scored)
+        along = min(max(self.time - self.scored, 0.0), self.seconds - self.scored)
+        rate = STROKES * math.pi / (self.seconds - self.scored)
+        going = 0.0 < along < self.seconds - self.scored
+        swing, ahead = LONG / 2, WIDE / (self.seconds - self.scored) * going
+        x = CENTRE[0] - WIDE / 2 + WIDE * along / (self.seconds - self.scored)
+        y = CENTRE[1] - swing * math.cos(rate * along)
+        normal = self.board.normal(x, y)
+        speed = np.array([ahead, swing * rate * math.sin(rate * along), 0.0])
+        speed[2] = -(normal[:2] @ speed[:2]) / normal[2]
+        change = np.array([0.0, swing * rate**2 * math.cos(rate * along) * going, 0.0])
+        return Goal(np.array([x, y, float(self.board.height(x, y))]), speed, change, normal, self.wanted)
 
     def due(self, truth: ArmTruth) -> Goal:
-        """The goal's place and motion that are most like the tool's; until something is wiped, where it begins."""
-        if not self._wiped.any():
-            return self._goal(0.0)
-        along = np.linspace(0.01, WIPING, round(100 * WIPING))
-        place, speed, _ = _way(along)
-        off = np.square(place - truth.tool[:2, None]).sum(axis=0)
-        slip = np.square(speed - truth.tool_velocity[:2, None]).sum(axis=0)
-        return self._goal(float(along[np.argmin(off + ALIKE**2 * slip)]))
+        """To and fro along y over the first spots that are left, where in that is told by the tool's place and speed.
+        It begins at one end once the tool is near the board; where nothing is left it comes to rest."""
+        here = truth.tool[:2]
+        x, y = here + np.clip([self._line() - here[0], CENTRE[1] - here[1]], -SHIFT, SHIFT)
+        speed = change = 0.0
+        if not self._wiped.all():
+            turn = complex(here[1] - CENTRE[1], -truth.tool_velocity[1] / RATE)
+            near = self.board.meet(truth.tool)[0] > -NEAR
+            turn = SWING * (turn / abs(turn) if near and abs(turn) > 0 else complex(-1.0))
+            y, speed, change = CENTRE[1] + turn.real, -RATE * turn.imag, -(RATE**2) * turn.real * near
+        normal = self.board.normal(x, y)
+        moves = np.array([0.0, speed, -normal[1] * speed / normal[2]])
+        place = np.array([x, y, float(self.board.height(x, y))])
+        return Goal(place, moves, np.array([0.0, change, 0.0]), normal, self.wanted)
 
     def sights(self) -> Floats:
-        """See ``ArmTask.sights``."""
-        return np.array([*CENTRE, TOP, LONG / 2, *[math.nan] * 3])
+        """See ``ArmTask.sights``: the middle of the line that is to be wiped next."""
+        line, left = self._line(), not self._wiped.all()
+        return np.array([line, CENTRE[1], float(self.board.height(line, CENTRE[1])), left * LONG / 2, *[math.nan] * 3])
 
-    def _goal(self, along: float) -> Goal:
-        """On its way since ``along`` [s]."""
-        along = min(max(along, 0.0), WIPING)
-        (x, y), flat, change = (np.array(part) for part in _way(along))
-        moving = float(0.0 < along < WIPING)
-        normal = self.board.normal(x, y)
-        speed = moving * np.append(flat, -(normal[:2] @ flat) / normal[2])
-        place = np.array([x, y, float(self.board.height(x, y))])
-        return Goal(place, speed, moving * np.append(change, 0.0), normal, self.wanted)
+    def show(self, position: Floats, time: float) -> None:
+        """See ``ArmTask.show``: what the goal has gone over by ``time`` is gone."""
+        super().show(position, time)
+        self.restart()
+        for moment in np.arange(self.scored, time, 0.02):
+            self.data.time = moment
+            self._wipe(self.goal().place)
+        self.data.time = time
+
+    def _line(self) -> float:
+        """x [m] of what is to be wiped next."""
+        left = self._spots[~self._wiped, 0]
+        end = CENTRE[0] + WIDE / 2
+        return min(float(left.min()) + INSIDE, end) if len(left) else float(end)
+
+    def _wipe(self, place: Floats) -> None:
+        """Take away what is within reach of ``place`` (3,)."""
+        near = np.hypot(*(self._spots[:, :2] - place[:2]).T) <= REACH
+        for number in np.flatnonzero(near & ~self._wiped):
+            self.model.geom(f"spot_{number}").rgba[3] = 0.0
+        self._wiped |= near
 
     def restart(self) -> None:
         """See ``ArmTask.restart``."""
@@ -123,10 +156,7 @@ class Wipe(ArmTask):
     def watch(self, truth: ArmTruth) -> None:
         """See ``ArmTask.watch``."""
         if truth.force >= self.wanted / 2:
-            near = np.hypot(*(self._spots[:, :2] - truth.tool[:2]).T) <= REACH
-            for number in np.flatnonzero(near & ~self._wiped):
-                self.model.geom(f"spot_{number}").rgba[3] = 0.0
-            self._wiped |= near
+            self._wipe(truth.tool)
         if self.time >= self.scored:
             self._squares, self._count = self._squares + (truth.force - self.wanted) ** 2, self._count + 1
 
@@ -151,12 +181,3 @@ class Wipe(ArmTask):
         z[1:-1, [0, -1]] -= THICK
         vertices = np.stack((x, y, z), axis=-1).reshape(-1, 3)
         return Mesh(vertices, np.zeros((len(vertices), 2)), grid_faces(*x.shape))
-
-
-def _way(along: Floats | float) -> tuple[Floats, Floats, Floats]:
-    """The goal's x, y (2, …) [m], their speed and its change, after ``along`` (…) [s] on its way."""
-    along = np.asarray(along)
-    rate, swing = STROKES * math.pi / WIPING, LONG / 2
-    place = np.stack((CENTRE[0] - WIDE / 2 + WIDE * along / WIPING, CENTRE[1] - swing * np.cos(rate * along)))
-    speed = np.stack((np.full_like(along, WIDE / WIPING), swing * rate * np.sin(rate * along)))
-    return place, speed, np.stack((np.zeros_like(along), swing * rate**2 * np.cos(rate * along)))
