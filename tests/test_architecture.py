@@ -52,6 +52,7 @@ NODES_MAY = 5
 TORCH_HOMES = {
     "arm_stack.py",
     "perception/backbone.py",
+    "perception/places.py",
     "liquid/ltc.py",
     "liquid/cfc.py",
     "liquid/closed_form.py",

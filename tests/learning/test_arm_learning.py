@@ -123,7 +123,7 @@ def test_the_command_makes_a_bundle_that_the_command_evaluates(tmp_path: Path, m
     assert done.exit_code == 0, done.output
     assert "0/1 completed" in done.output
     shown = CliRunner().invoke(app, ["inspect", "arm-small"], catch_exceptions=False)
-    assert "32 features, place x" in " ".join(shown.output.split())
+    assert "inputs goal x, goal y" in " ".join(shown.output.split())
 
 
 def test_recipes_that_do_not_fit_are_refused() -> None:

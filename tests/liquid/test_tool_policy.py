@@ -13,8 +13,8 @@ import torch
 from tidegate.arm_stack import ArmStack
 from tidegate.bundle import Bundle
 from tidegate.errors import BundleError, ImageError
-from tidegate.liquid.tool_policy import HARDEST, ToolPolicy, read_aim, scaled
-from tidegate.liquid.wiring import SENSES, TOOL_MOTORS, Wiring, input_names, neuron_names
+from tidegate.liquid.tool_policy import HARDEST, ToolPolicy, heard, read_aim
+from tidegate.liquid.wiring import TOOL_HEARS, TOOL_MOTORS, Wiring, input_names, neuron_names
 from tidegate.perception.image import normalise
 from tidegate.perception.sight import Sight
 from tidegate.records import nanoseconds
@@ -47,52 +47,74 @@ def test_the_live_path_says_what_torch_says_picture_by_picture(cell: str) -> Non
     images = random.integers(0, 256, (steps, camera.height, camera.width, 3), dtype=np.uint8)
     sensed = [random_senses(random) for _ in images]
     with torch.no_grad():
-        code = stack.backbone.code(torch.from_numpy(normalise(images)))
-        rows = scaled(np.array([one.row() for one in sensed]), settings.policy.tool)
+        seen = stack.sight(torch.from_numpy(normalise(images))).numpy().astype(float)
+        rows = heard(seen, np.array([one.row() for one in sensed]), settings.policy.tool)
         dt = torch.full((1, steps), 1 / camera.rate_hz)
         dt[0, 5] *= 2  # a picture that was lost
-        said, neurons = stack(code[None], torch.from_numpy(rows.astype(np.float32))[None], dt)
+        said, neurons = stack(torch.from_numpy(rows.astype(np.float32))[None], dt)
     policy, sight, stamp = ToolPolicy(bundle, settings), Sight(bundle), 0
     for step, (image, senses) in enumerate(zip(images, sensed, strict=True)):
         stamp += PERIOD * (2 if step == 5 else 1)
         aim = policy.step(stamp, sight(image), senses)
         assert aim is not None
-        wanted = read_aim(said[0, step].numpy().astype(float), senses.wanted, settings.policy.tool)
+        wanted = read_aim(said[0, step].numpy().astype(float), senses, settings.policy.tool)
         np.testing.assert_allclose(aim.place, wanted.place, atol=2e-5)
         assert aim.push == pytest.approx(wanted.push, abs=2e-4)
         np.testing.assert_allclose(policy.neurons, neurons[0, step].numpy(), atol=1e-4)
 
 
-def test_motor_neurons_ask_for_a_place_and_a_share_of_the_wanted_force() -> None:
+def test_motor_neurons_ask_for_a_place_from_the_tools_and_a_share_of_the_wanted_force() -> None:
     scales = ToolScales()
-    middle = read_aim(np.array([0.0, 0.0, 0.0, 0.49]), 8.0, scales)
-    np.testing.assert_array_equal(middle.place, scales.centre)
-    assert middle.push == 0.0, "less than half is none"
-    assert read_aim(np.array([1.0, -1.0, 0.5, 0.9]), 8.0, scales).push == pytest.approx(7.2)
-    assert read_aim(np.array([0.0, 0.0, 0.0, 50.0]), 8.0, scales).push == HARDEST * 8.0
-    assert read_aim(np.array([0.0, 0.0, 0.0, 1.0]), 0.0, scales).push == 0.0, "where no force is wanted"
+    stay = read_aim(np.array([0.0, 0.0, 0.0, 0.49]), SENSED, scales)
+    np.testing.assert_array_equal(stay.place, SENSED.place)
+    assert stay.push == 0.0, "less than half is none"
+    aim = read_aim(np.array([1.0, -1.0, 0.5, 0.9]), SENSED, scales)
+    np.testing.assert_allclose(aim.place - SENSED.place, [0.05, -0.05, 0.025])
+    assert aim.push == pytest.approx(0.9 * SENSED.wanted)
+    assert read_aim(np.array([0.0, 0.0, 0.0, 50.0]), SENSED, scales).push == HARDEST * SENSED.wanted
+    unwanted = read_aim(np.array([0.0, 0.0, 0.0, 1.0]), SENSED._replace(wanted=0.0), scales)
+    assert unwanted.push == 0.0, "where no force is wanted"
+
+
+def hear(senses: ToolSenses = SENSED, **seen: float) -> dict[str, float]:
+    """What the network hears by name, of a goal and an obstacle so far from the tool."""
+    goal, thing = (senses.place + [seen.get(f"{what}_{axis}", 0.0) for axis in "xyz"] for what in ("goal", "thing"))
+    sights = np.array([*goal, seen.get("extent", 0.0), *thing, seen.get("there", 0.0)])
+    return dict(zip(TOOL_HEARS, heard(sights, senses.row(), ToolScales()), strict=True))
+
+
+def test_of_the_way_to_the_goal_a_millimetre_counts_near_it_and_not_far_off() -> None:
+    near, far = ([hear(goal_x=x + way)["goal x"] for way in (0, 0.001)] for x in (0.0, 0.4))
+    assert near[0] == pytest.approx(0.0)
+    assert near[1] == pytest.approx(0.02, rel=1e-3)
+    assert 0 < far[1] - far[0] < near[1] / 5
+    assert hear(goal_y=-0.4)["goal y"] == pytest.approx(-far[0])
+
+
+def test_an_obstacle_is_felt_where_it_is_near_and_only_if_there_is_one() -> None:
+    assert hear(thing_y=0.1, there=1.0)["obstacle y"] == pytest.approx(0.5)
+    assert 0 < hear(thing_y=0.5, there=1.0)["obstacle y"] < 0.25
+    assert hear(thing_y=0.1, there=0.0)["obstacle y"] == 0.0
 
 
 def test_senses_are_heard_in_their_scales_and_far_above_is_far_above() -> None:
-    scales = ToolScales()
-    heard = scaled(SENSED.row(), scales)
-    np.testing.assert_allclose(heard[:3], [0.1, -0.5, 0.2])
-    np.testing.assert_allclose(heard[3:8], [1 / 3, -2 / 3, 1 / 6, 0.3, 0.7])
-    assert heard[8] == pytest.approx(0.4)
-    assert scaled(SENSED._replace(height=0.4).row(), scales)[8] == 1.0
+    told = hear(extent=0.07)
+    wanted = {"speed x": 1 / 3, "speed y": -2 / 3, "speed z": 1 / 6, "force": 0.3, "wanted force": 0.7, "height": 0.4}
+    assert {name: told[name] for name in wanted} == pytest.approx(wanted)
+    assert told["extent"] == pytest.approx(0.7)
+    assert hear(SENSED._replace(height=0.4))["height"] == 1.0
 
 
 def test_what_is_no_number_moves_no_neuron_and_a_gap_begins_anew() -> None:
     bundle = ArmStack(SETTINGS, 3000).to_bundle("arm-test")
-    policy, features = ToolPolicy(bundle, SETTINGS), np.ones(bundle.perception.features, np.float32)
-    first = policy.step(PERIOD, features, SENSED)
+    policy, sights = ToolPolicy(bundle, SETTINGS), np.full(8, 0.4, np.float32)
+    first = policy.step(PERIOD, sights, SENSED)
     assert first is not None
     before = policy.neurons.copy()
-    assert policy.step(2 * PERIOD, features, SENSED._replace(force=np.nan)) is None
-    assert policy.step(2 * PERIOD, features[1:], SENSED) is None
+    assert policy.step(2 * PERIOD, sights, SENSED._replace(force=np.nan)) is None
     np.testing.assert_array_equal(policy.neurons, before)
-    second = policy.step(2 * PERIOD, features, SENSED)
-    late = policy.step(2 * PERIOD + nanoseconds(2 * SETTINGS.policy.dt_max_s), features, SENSED)
+    second = policy.step(2 * PERIOD, sights, SENSED)
+    late = policy.step(2 * PERIOD + nanoseconds(2 * SETTINGS.policy.dt_max_s), sights, SENSED)
     assert second is not None
     assert late is not None
     assert not np.array_equal(second.place, first.place)
@@ -119,4 +141,4 @@ def test_a_picture_of_another_size_is_refused() -> None:
 def test_its_neurons_and_inputs_have_names() -> None:
     wiring = Wiring.from_dict(ArmStack(SETTINGS, 3000).to_bundle("arm-test").wiring)
     assert neuron_names(wiring)[-4:] == list(TOOL_MOTORS)
-    assert input_names(wiring)[-10:] == ["feature 31", *SENSES]
+    assert input_names(wiring) == list(TOOL_HEARS)

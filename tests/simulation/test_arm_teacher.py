@@ -11,6 +11,7 @@ from tidegate.share import share_path
 from tidegate.simulation.arm import ArmTask, ArmTruth, make_arm_scene
 from tidegate.simulation.arm.expert import CLOSE, EASE, KEEP, SPEED
 from tidegate.simulation.arm.teacher import PULL, Teacher
+from tidegate.simulation.arm.wipe import SHIFT, SWING
 
 AHEAD = 0.07
 
@@ -83,19 +84,29 @@ def test_where_something_is_in_the_way_its_aim_draws_the_tool_with_its_wish() ->
     assert aim.push == wish.push
 
 
-def test_who_cannot_tell_the_time_is_led_over_the_board_from_where_it_is() -> None:
+def test_over_the_board_it_swings_to_and_fro_by_where_the_tool_is_and_how_it_moves() -> None:
     scene = scene_of("wipe")
     truth = scene.begin()
-    begin = scene.goal()
-    np.testing.assert_allclose(scene.due(truth).place, begin.place)
-    assert not scene.due(truth).velocity.any(), "nothing is wiped yet: it waits where the way begins"
-    there = truth._replace(tool=begin.place, force=scene.goal().force)
-    scene.watch(there)
-    led = scene.due(there._replace(tool_velocity=np.zeros(3)))
-    assert led.acceleration[1] > 0.5, "it sets out"
-    middle = begin.place + np.array([0.05, 0.07, 0.0])
+    begin = scene.due(truth)
+    assert not begin.velocity.any(), "away from the board it goes to one end of the first spots"
+    there = truth._replace(tool=begin.place, force=begin.force, tool_velocity=np.zeros(3))
+    assert scene.due(there).acceleration[1] > 0.5, "there it sets out"
+    middle = begin.place + np.array([0.0, SWING, 0.0])
     for way in (-1.0, 1.0):
-        led = scene.due(there._replace(tool=middle, tool_velocity=np.array([0.0, 0.25 * way, 0.0])))
+        led = scene.due(there._replace(tool=middle, tool_velocity=np.array([0.0, 0.2 * way, 0.0])))
         assert way * led.velocity[1] > 0.1, "on the way that it goes"
-        assert led.velocity[0] > 0
-        assert np.linalg.norm(led.place - middle) < 0.03
+
+
+def test_over_the_board_it_goes_on_along_x_when_the_first_spots_are_gone_and_rests_when_all_are() -> None:
+    scene = scene_of("wipe")
+    truth = scene.begin()
+    first = scene.sights()
+    scene.show(scene.start, scene.scored + 2.0)
+    later = scene.sights()
+    assert later[0] > first[0] + 0.02
+    assert later[3] == first[3] > 0
+    here = truth._replace(tool=np.array([first[0], 0.0, first[2]]), tool_velocity=np.array([0.0, 0.2, 0.0]))
+    assert scene.due(here).place[0] == pytest.approx(first[0] + SHIFT), "no farther at a time"
+    scene.show(scene.start, scene.seconds)
+    assert scene.sights()[3] == 0.0
+    assert not scene.due(here).velocity.any()

@@ -90,7 +90,7 @@ def _summary(bundle: Bundle, wiring: Wiring, step: LtcStep | CfcStep) -> Table:
     rows = {
         "cell": bundle.policy.cell.upper(),
         "neurons": f"{wiring.neurons} ({layers})",
-        "inputs": f"{bundle.perception.features} features, {', '.join(names[bundle.perception.features :])}",
+        "inputs": ", ".join(names) if bundle.tool else f"{bundle.perception.features} features, {names[-1]}",
         "synapses": f"{np.count_nonzero(wiring.sensory)} sensory, {np.count_nonzero(wiring.recurrent)} between neurons",
         "liquid parameters": f"{liquid:,} (each one acts: absent synapses have none)",
         "live step": step.runs_in if step.runs_in == "C" else f"{step.runs_in}: C could not be built at installation",

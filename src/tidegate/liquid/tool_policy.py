@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""An arm's policy as it runs: features and what the arm senses in, where the tool is to be drawn and pressed out."""
+"""An arm's policy as it runs: what is seen and sensed in, where the tool is to be drawn and how hard to press out."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from tidegate.bundle import Bundle
 from tidegate.errors import BundleError
 from tidegate.liquid.live_network import LiveNetwork
-from tidegate.liquid.wiring import SENSES, TOOL_MOTORS
+from tidegate.liquid.wiring import TOOL_HEARS, TOOL_MOTORS
 from tidegate.records import Floats
 from tidegate.robot.task_space import ToolAim, ToolSenses
 from tidegate.settings.arm import ArmSettings
@@ -35,11 +35,11 @@ class ToolPolicy:
             self._network = LiveNetwork(bundle, settings.camera.rate_hz, settings.policy.dt_max_s)
         except (KeyError, ValueError, IndexError, TypeError) as error:
             raise BundleError(f"bundle '{bundle.name}': its network is corrupt ({error})") from error
-        wiring, inputs = self._network.wiring, bundle.perception.features + len(SENSES)
-        if (wiring.inputs, wiring.motor) != (inputs, len(TOOL_MOTORS)):
+        wiring = self._network.wiring
+        if (wiring.inputs, wiring.motor) != (len(TOOL_HEARS), len(TOOL_MOTORS)):
             raise BundleError(
                 f"bundle '{bundle.name}': has {wiring.inputs} inputs and {wiring.motor} motor neurons; an arm's has "
-                f"{inputs} and {len(TOOL_MOTORS)}"
+                f"{len(TOOL_HEARS)} and {len(TOOL_MOTORS)}"
             )
 
     @property
@@ -51,27 +51,41 @@ class ToolPolicy:
         """Forget everything."""
         self._network.reset()
 
-    def step(self, stamp: int, features: NDArray[np.float32], senses: ToolSenses) -> ToolAim | None:
+    def step(self, stamp: int, sights: NDArray[np.float32], senses: ToolSenses) -> ToolAim | None:
         """Decide on the picture at ``stamp`` [ns]; None where what it hears is no number.
 
         Args:
             stamp: of the picture.
-            features: (F,) of it.
+            sights: (8,) what is seen in it.
             senses: at that time.
         """
-        if not self._network.advance(stamp, np.append(features, scaled(senses.row(), self._scales))):
+        if not self._network.advance(stamp, heard(sights.astype(np.float64), senses.row(), self._scales)):
             return None
-        return read_aim(self._network.outputs(), senses.wanted, self._scales)
+        return read_aim(self._network.outputs(), senses, self._scales)
 
 
-def scaled(senses: Floats, scales: ToolScales) -> Floats:
-    """Rows (…, 9) of ``ToolSenses`` as the network hears them."""
-    place = (senses[..., :3] - np.array(scales.centre)) / scales.place
+def heard(sights: Floats, senses: Floats, scales: ToolScales) -> Floats:
+    """What the network hears (…, 13), ``TOOL_HEARS``.
+
+    Near the tool small distances count, far from it the direction does: of the way to the goal each coordinate's
+    inverse hyperbolic sine. An obstacle is felt along the way to it, most at ``clear``, not at all far off or where
+    there is none.
+
+    Args:
+        sights: rows (…, 8) of what is seen.
+        senses: rows (…, 9) of ``ToolSenses``.
+        scales: of the policy.
+    """
+    goal, thing = (sights[..., first : first + 3] - senses[..., :3] for first in (0, 4))
+    there, far = np.clip(sights[..., 7:], 0, 1), np.square(thing).sum(axis=-1, keepdims=True)
+    felt = there * thing * scales.clear / (far + scales.clear**2)
     height = np.clip(senses[..., 8:] / scales.height, -1, 1)
-    return np.concatenate((place, senses[..., 3:6] / scales.speed, senses[..., 6:8] / scales.force, height), axis=-1)
+    speed, force = senses[..., 3:6] / scales.speed, senses[..., 6:8] / scales.force
+    way, extent = np.arcsinh(goal / scales.near), sights[..., 3:4] / scales.clear
+    return np.concatenate((way, extent, felt, speed, force, height), axis=-1)
 
 
-def read_aim(outputs: Floats, wanted: float, scales: ToolScales) -> ToolAim:
-    """What the motor neurons' ``outputs`` (4,) ask for where a force of ``wanted`` [N] is: the last is its share."""
+def read_aim(outputs: Floats, senses: ToolSenses, scales: ToolScales) -> ToolAim:
+    """What the motor neurons' ``outputs`` (4,) ask for: a place from the tool's, and a share of the wanted force."""
     share = min(float(outputs[3]), HARDEST)
-    return ToolAim(np.array(scales.centre) + scales.place * outputs[:3], wanted * share if share > PRESSES else 0.0)
+    return ToolAim(senses.place + scales.near * outputs[:3], senses.wanted * share if share > PRESSES else 0.0)

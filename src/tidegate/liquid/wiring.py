@@ -19,9 +19,12 @@ from tidegate.security.parse import read_yaml
 
 MOTORS = ("acceleration", "curvature")
 TOOL_MOTORS = ("x", "y", "z", "press")
-"""Of an arm: where its tool is drawn to, and the share of the wanted force that it presses with."""
-SENSES = ("place x", "place y", "place z", "speed x", "speed y", "speed z", "force", "wanted force", "height")
-"""What an arm's policy hears after the features (``ToolSenses``)."""
+"""Of an arm: where its tool is drawn to from where it is, and the share of the wanted force that it presses with."""
+TOOL_HEARS = (
+    *("goal x", "goal y", "goal z", "extent", "obstacle x", "obstacle y", "obstacle z"),
+    *("speed x", "speed y", "speed z", "force", "wanted force", "height"),
+)
+"""What an arm's policy hears: goal and obstacle as seen from its tool, and what it senses (``tool_policy.heard``)."""
 LARGEST = 4096
 """Neurons of a layer, or inputs: a file is not believed that it needs gigabytes."""
 
@@ -138,9 +141,11 @@ def motor_names(wiring: Wiring) -> tuple[str, ...]:
 
 
 def input_names(wiring: Wiring) -> list[str]:
-    """What a policy hears, in the order of its inputs: features of the picture, then the speed (an arm: its senses)."""
-    last = SENSES if motor_names(wiring) is TOOL_MOTORS else ("speed",)
-    return [*(f"feature {index}" for index in range(wiring.inputs - len(last))), *last]
+    """What a policy hears, in the order of its inputs: features of the picture, and last the speed; an arm's:
+    ``TOOL_HEARS``."""
+    if motor_names(wiring) is TOOL_MOTORS and wiring.inputs == len(TOOL_HEARS):
+        return list(TOOL_HEARS)
+    return [*(f"feature {index}" for index in range(wiring.inputs - 1)), "speed"]
 
 
 def neuron_names(wiring: Wiring) -> list[str]:

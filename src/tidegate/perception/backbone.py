@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import NamedTuple
 
 import torch
@@ -22,13 +21,12 @@ class BackboneOutput(NamedTuple):
 
 
 class Backbone(nn.Module):
-    """Five convolutions and a dense layer, shared by the features and the lane head (of an arm: the head that tells
-    where things are)."""
+    """Five convolutions and a dense layer, shared by the features and the lane head."""
 
     lane_scale: Tensor
 
-    def __init__(self, settings: PerceptionSettings, scales: Sequence[float] | None = None) -> None:
-        """Draw initial weights from torch's global generator; ``scales`` of the head's values, None = the lane's."""
+    def __init__(self, settings: PerceptionSettings) -> None:
+        """Draw initial weights from torch's global generator."""
         super().__init__()
         channels = [3, *(conv.channels for conv in CONVS)]
         self.convs = nn.ModuleList(
@@ -36,7 +34,7 @@ class Backbone(nn.Module):
             for before, conv in zip(channels, CONVS, strict=False)
         )
         height, width = map_sizes(settings)[-1]
-        values = list(scales or lane_values(settings))
+        values = lane_values(settings)
         self.hidden = nn.Linear(channels[-1] * height * width, HIDDEN)
         self.features = nn.Linear(HIDDEN, settings.features)
         self.lane = nn.Linear(HIDDEN, 2 * len(values))

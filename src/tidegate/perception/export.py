@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -17,9 +17,7 @@ from tidegate.settings.perception import PerceptionSettings
 OPSET = 17
 
 
-def export_backbone(
-    weights: Mapping[str, NDArray[Any]], settings: PerceptionSettings, scales: Sequence[float] | None = None
-) -> bytes:
+def export_backbone(weights: Mapping[str, NDArray[Any]], settings: PerceptionSettings) -> bytes:
     """Serialise the backbone.
 
     Input ``image`` (1, 3, h, w). Outputs ``features`` (1, F); ``lane`` and ``lane_scale`` (1, 2 + K) in SI units;
@@ -29,9 +27,8 @@ def export_backbone(
     Args:
         weights: state dictionary of ``backbone.Backbone`` as arrays.
         settings: those it was trained with.
-        scales: of the head's values; None = the lane's.
     """
-    scale = np.array(scales or lane_values(settings), np.float32)
+    scale = np.array(lane_values(settings), np.float32)
     constants: dict[str, Any] = {name: np.asarray(array, np.float32) for name, array in weights.items()}
     constants |= {"unit": scale, "low": np.float32(-LOG_SCALE_LIMIT), "high": np.float32(LOG_SCALE_LIMIT)}
     nodes, last = [], "image"

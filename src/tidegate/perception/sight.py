@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Picture of an arm's camera → features, as an arm's policy hears of them."""
+"""Picture of an arm's camera → where things are in it."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ class Sight:
             raise BundleError(f"bundle '{bundle.name}': its backbone gives {features.shape}, not {shape.features}")
 
     def __call__(self, image: NDArray[np.uint8]) -> NDArray[np.float32]:
-        """Features (F,) of ``image`` (h, w, 3).
+        """What is seen (8,) in ``image`` (h, w, 3), as ``arm_stack.sight_scale`` lists it.
 
         Raises:
             ImageError: another size or type.

@@ -28,7 +28,7 @@ from tidegate.machine import processor
 from tidegate.settings.arm import load_arm_settings
 from tidegate.workers import as_they_end
 
-ASKING = {"policy_steps", "batch", "window", "warm_up", "fresh_share", "liquid_rate", "features_rate", "press_unit"}
+ASKING = {"policy_steps", "batch", "window", "warm_up", "fresh_share", "liquid_rate", "place_unit"}
 """What of the recipe the first stage does not go by."""
 
 

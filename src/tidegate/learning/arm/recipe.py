@@ -18,9 +18,9 @@ class ArmCollectRecipe:
     """Episodes that are recorded and how who drives is disturbed in them."""
 
     scenes: tuple[str, ...] = setting(("reach", "press", "wipe", "hand_over"), "", "what is learnt, in turns")
-    seconds: tuple[float, ...] = setting((3.0, 3.0, 6.6, 3.0), "s", "length of an episode of each", low=0.5, high=60)
+    seconds: tuple[float, ...] = setting((4.0, 3.5, 6.6, 4.0), "s", "length of an episode of each", low=0.5, high=60)
     episodes: tuple[float, ...] = setting(
-        (52, 26, 22, 44), "1", "episodes of each before the first training", low=1, high=100000
+        (44, 33, 44, 66), "1", "episodes of each before the first training", low=1, high=100000
     )
     glimpsed: tuple[float, ...] = setting(
         (600, 200, 200, 900), "1", "further seeds of each that are seen at moments by themselves", low=0, high=100000
@@ -38,7 +38,7 @@ class ArmCollectRecipe:
 
 @dataclass(frozen=True, slots=True)
 class ArmTrainRecipe:
-    """Two stages: where things are, from single pictures; then the liquid network on frozen codes of them."""
+    """Two stages: where things are, from single pictures; then the liquid network on what is seen so."""
 
     sight_frames: int = setting(64, "1", "pictures per step of the first stage", low=1, high=65536)
     sight_steps: int = setting(2000, "1", "its steps", low=0, high=10**6)
@@ -49,14 +49,14 @@ class ArmTrainRecipe:
     warm_up: int = setting(8, "1", "first pictures of a window that do not count, but at an episode's begin", low=0)
     fresh_share: float = setting(0.3, "1", "share of the windows that are an episode's begin", low=0, high=1)
     held_share: float = setting(0.1, "1", "share of the episodes that measure and are not learnt from", low=0, high=0.5)
-    backbone_rate: float = setting(3e-3, "1", "peak learning rate of the convolutional network", low=1e-6, high=1)
+    sight_rate: float = setting(3e-3, "1", "peak learning rate of the convolutional network", low=1e-6, high=1)
     liquid_rate: float = setting(2e-2, "1", "peak learning rate of the liquid network", low=1e-6, high=1)
-    features_rate: float = setting(3e-3, "1", "peak learning rate of the features' layer", low=1e-6, high=1)
     weight_decay: float = setting(1e-4, "1", "decoupled weight decay (AdamW) of the convolutional network", low=0)
     clip: float = setting(1.0, "1", "largest norm of the gradient", low=0.01, high=1000)
     ramp: float = setting(0.03, "1", "share of the steps in which the learning rate rises", low=0, high=0.5)
+    sight_unit: float = setting(0.005, "m", "error of a place seen that costs one", low=1e-4, high=1)
     place_unit: float = setting(0.01, "m", "error of the place asked for that costs one", low=1e-4, high=1)
-    press_unit: float = setting(0.1, "1", "error of the share of the force that costs one", low=1e-3, high=10)
+    press_unit: float = setting(0.1, "1", "error of the share of the force, or of what is there at all, that costs one", low=1e-3, high=10)
 
 
 @dataclass(frozen=True, slots=True)
