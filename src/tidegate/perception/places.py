@@ -53,14 +53,19 @@ class Places(nn.Module):
 
     def forward(self, images: Tensor) -> Tensor:
         """What is told (M, V) of ``images`` (M, 3, h, w), as ``image.normalise`` makes them."""
-        told: Tensor = self.head(torch.relu(self.hidden(self.seen(images)))) * self.unit + self.zero
-        return told
+        return self.read(self.maps(images))
 
-    def seen(self, images: Tensor) -> Tensor:
-        """Mean x, mean y and spread of the places under each map, (M, 3 · maps)."""
+    def maps(self, images: Tensor) -> Tensor:
+        """The last maps (M, C, h', w'); half the digits are enough for them while they learn."""
         maps = images.contiguous(memory_format=torch.channels_last)
         for conv in self.convs[:-1]:
             maps = torch.relu(conv(maps))
-        share = self.convs[-1](maps).flatten(2).softmax(dim=2)
-        x, y, square = (share @ self.grid).unbind(dim=2)
-        return torch.cat((x, y, square - x * x - y * y), dim=1)
+        last: Tensor = self.convs[-1](maps)
+        return last
+
+    def read(self, maps: Tensor) -> Tensor:
+        """What ``maps`` tell (M, V): by mean x, mean y and spread of the places under each."""
+        x, y, square = (maps.flatten(2).softmax(dim=2) @ self.grid).unbind(dim=2)
+        seen = torch.cat((x, y, square - x * x - y * y), dim=1)
+        told: Tensor = self.head(torch.relu(self.hidden(seen))) * self.unit + self.zero
+        return told

@@ -19,6 +19,7 @@ import torch
 
 from tidegate.arm_stack import ArmStack
 from tidegate.bundle import Bundle
+from tidegate.card import write_card
 from tidegate.learning.arm.collect import Glimpses, Lesson, LessonPlan, glimpse, record
 from tidegate.learning.arm.recipe import ArmRecipe
 from tidegate.learning.arm.train import ArmTrainer
@@ -76,6 +77,7 @@ class ArmPipeline:
         self.durations["total"] = time.perf_counter() - began
         bundle = stack.to_bundle(self.name, self._account())
         bundle.save(out)
+        write_card(out)
         return bundle
 
     def _record(
@@ -101,7 +103,7 @@ class ArmPipeline:
         made: dict[str, list[Path]] = {}
         for plan in plans:
             made.setdefault(plan.scene, []).append(plan.path)
-            self.hashes[f"{stage}/{plan.path.name}"] = hashlib.sha256(plan.path.read_bytes()).hexdigest()
+            self.hashes[f"{stage}/{plan.path.stem}"] = hashlib.sha256(plan.path.read_bytes()).hexdigest()
         return made
 
     def _take(self, recorded: dict[str, list[Path]]) -> None:

@@ -17,10 +17,10 @@ LOOK = AugmentRecipe(move_share=0.0, noise=0.02, light=0.2, shadow_share=0.1, gl
 class ArmCollectRecipe:
     """Episodes that are recorded and how who drives is disturbed in them."""
 
-    scenes: tuple[str, ...] = setting(("reach", "press", "wipe", "hand_over"), "", "what is learnt, in turns")
+    scenes: tuple[str, ...] = setting(("reach", "press", "wipe", "hand_over"), "", "what is learnt")
     seconds: tuple[float, ...] = setting((4.0, 3.5, 6.6, 4.0), "s", "length of an episode of each", low=0.5, high=60)
     episodes: tuple[float, ...] = setting(
-        (44, 33, 44, 66), "1", "episodes of each before the first training", low=1, high=100000
+        (24, 15, 24, 36), "1", "episodes of each before the first training", low=1, high=100000
     )
     glimpsed: tuple[float, ...] = setting(
         (600, 200, 200, 900), "1", "further seeds of each that are seen at moments by themselves", low=0, high=100000
@@ -41,8 +41,9 @@ class ArmTrainRecipe:
     """Two stages: where things are, from single pictures; then the liquid network on what is seen so."""
 
     sight_frames: int = setting(64, "1", "pictures per step of the first stage", low=1, high=65536)
-    sight_steps: int = setting(2000, "1", "its steps", low=0, high=10**6)
-    again: float = setting(0.3, "1", "share of these steps, and of its learning rate, after a DAgger round", low=0)
+    sight_steps: int = setting(5000, "1", "its steps", low=0, high=10**6)
+    coarse: float = setting(0.8, "1", "share of these in which convolutions have half the digits", low=0, high=1)
+    again: float = setting(0.2, "1", "share of these steps, and of its learning rate, after a DAgger round", low=0)
     policy_steps: int = setting(3500, "1", "steps of the second stage", low=0, high=10**6)
     batch: int = setting(32, "1", "windows per step", low=1, high=4096)
     window: int = setting(40, "1", "pictures per window", low=4, high=1024)
@@ -56,15 +57,17 @@ class ArmTrainRecipe:
     ramp: float = setting(0.03, "1", "share of the steps in which the learning rate rises", low=0, high=0.5)
     sight_unit: float = setting(0.005, "m", "error of a place seen that costs one", low=1e-4, high=1)
     place_unit: float = setting(0.01, "m", "error of the place asked for that costs one", low=1e-4, high=1)
-    press_unit: float = setting(0.1, "1", "error of the share of the force, or of what is there at all, that costs one", low=1e-3, high=10)
+    press_unit: float = setting(
+        0.1, "1", "error of the force's share, or of what is there at all, that costs one", low=1e-3, high=10
+    )
 
 
 @dataclass(frozen=True, slots=True)
 class ArmDaggerRecipe:
     """Rounds in which the network asks and the teacher says what it would have asked for (Ross et al. 2011)."""
 
-    rounds: int = setting(0, "1", "rounds; none were made for the shipped bundle", low=0, high=20)
-    episodes: tuple[float, ...] = setting((40, 20, 20, 40), "1", "of each scene, per round", low=0, high=100000)
+    rounds: int = setting(3, "1", "rounds", low=0, high=20)
+    episodes: tuple[float, ...] = setting((16, 6, 16, 24), "1", "of each scene, per round", low=0, high=100000)
 
 
 @dataclass(frozen=True, slots=True)

@@ -53,7 +53,9 @@ class ArmTrainer:
             _pace(optimiser, [peak], step, steps, recipe.ramp)
             chosen = random.integers(len(images), size=recipe.sight_frames)
             seen, _ = augment(images[chosen][:, None], self._look, random)
-            loss = self._sight_loss(sight(seen[:, 0]), torch.from_numpy(wanted[chosen]))
+            with torch.autocast("cpu", torch.bfloat16, enabled=step < recipe.coarse * steps):
+                maps = sight.maps(seen[:, 0])
+            loss = self._sight_loss(sight.read(maps.float()), torch.from_numpy(wanted[chosen]))
             self._step(optimiser, loss, list(sight.parameters()))
             listen(float(loss.detach()))
 
@@ -85,7 +87,7 @@ class ArmTrainer:
         seen, asked, pressed = [], [], []
         for lesson in lessons:
             sights = self.stack.sight(to_tensor(lesson.image)).numpy()
-            seen.append(np.square((sights[:, :3] - lesson.sights[:, :3])).sum(axis=1))
+            seen.append(np.square(sights[:, :3] - lesson.sights[:, :3]).sum(axis=1))
             inputs, aim = (part[None] for part in self._taught(lesson, sights))
             made, _ = self.stack(inputs, torch.full(inputs.shape[:2], self._period))
             wrong = (made - aim)[0, self._recipe.warm_up :].numpy()
