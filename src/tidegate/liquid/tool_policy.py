@@ -59,9 +59,13 @@ class ToolPolicy:
             sights: (8,) what is seen in it.
             senses: at that time.
         """
-        if not self._network.advance(stamp, heard(sights.astype(np.float64), senses.row(), self._scales)):
+        seen, sensed = sights.astype(np.float64), senses.row()
+        if not self._network.advance(stamp, heard(seen, sensed, self._scales)):
             return None
-        return read_aim(self._network.outputs(), senses, self._scales)
+        outputs, pull = self._network.outputs(), drawn(seen[:3] - senses.place, self._scales.far)
+        share = min(float(outputs[3]), HARDEST)
+        push = senses.wanted * share if share > PRESSES else 0.0
+        return ToolAim(senses.place + pull + self._scales.near * outputs[:3], push)
 
 
 def heard(sights: Floats, senses: Floats, scales: ToolScales) -> Floats:
@@ -85,7 +89,9 @@ def heard(sights: Floats, senses: Floats, scales: ToolScales) -> Floats:
     return np.concatenate((way, extent, felt, speed, force, height), axis=-1)
 
 
-def read_aim(outputs: Floats, senses: ToolSenses, scales: ToolScales) -> ToolAim:
-    """What the motor neurons' ``outputs`` (4,) ask for: a place from the tool's, and a share of the wanted force."""
-    share = min(float(outputs[3]), HARDEST)
-    return ToolAim(senses.place + scales.near * outputs[:3], senses.wanted * share if share > PRESSES else 0.0)
+def drawn(way: Floats, far: float) -> Floats:
+    """``way`` (…, 3) to a place, no longer than ``far`` [m]: how what is seen draws the tool by itself. The motor
+    neurons add to it what a picture does not show: where that goes, to and fro, around what is in the way."""
+    long = np.linalg.norm(way, axis=-1, keepdims=True)
+    limited: Floats = way * (far / np.maximum(long, far))
+    return limited

@@ -44,7 +44,7 @@ class ArmTrainRecipe:
     sight_steps: int = setting(5000, "1", "its steps", low=0, high=10**6)
     coarse: float = setting(0.8, "1", "share of these in which convolutions have half the digits", low=0, high=1)
     again: float = setting(0.2, "1", "share of these steps, and of its learning rate, after a DAgger round", low=0)
-    policy_steps: int = setting(3500, "1", "steps of the second stage", low=0, high=10**6)
+    policy_steps: int = setting(4000, "1", "steps of the second stage", low=0, high=10**6)
     batch: int = setting(32, "1", "windows per step", low=1, high=4096)
     window: int = setting(40, "1", "pictures per window", low=4, high=1024)
     warm_up: int = setting(8, "1", "first pictures of a window that do not count, but at an episode's begin", low=0)

@@ -17,7 +17,7 @@ from tidegate.learning.arm.recipe import ArmTrainRecipe
 from tidegate.learning.augment import augment, to_tensor
 from tidegate.learning.recipe import AugmentRecipe
 from tidegate.learning.train import schedule
-from tidegate.liquid.tool_policy import heard
+from tidegate.liquid.tool_policy import drawn, heard
 
 Heard = Callable[[float], None]
 """Gets the loss of a step."""
@@ -26,8 +26,6 @@ THIN = 4
 """Of so many pictures in a row one is looked at: its neighbours show the same."""
 SHARP = 0.5
 """Error [units] above which a cost grows with it, below with its square."""
-FARTHEST = 0.06
-"""What is farther off is asked for in its direction [m]: the tool goes no faster for it."""
 
 
 class ArmTrainer:
@@ -98,11 +96,11 @@ class ArmTrainer:
 
     def _taught(self, lesson: Lesson, sights: NDArray[np.float32]) -> tuple[Tensor, Tensor]:
         """What is heard (T, 13) in a lesson and what is to be asked for (T, 4), as the network says it."""
-        senses = lesson.senses.astype(float)
-        way = lesson.aim[:, :3] - senses[:, :3]
-        way *= np.minimum(1, FARTHEST / np.maximum(np.linalg.norm(way, axis=1, keepdims=True), 1e-9))
-        aim = np.concatenate((way / self._tool.near, lesson.aim[:, 3:]), axis=1)
-        inputs = heard(sights.astype(float), senses, self._tool)
+        senses, seen, tool = lesson.senses.astype(float), sights.astype(float), self._tool
+        place = senses[:, :3]
+        added = drawn(lesson.aim[:, :3] - place, tool.far) - drawn(seen[:, :3] - place, tool.far)
+        aim = np.concatenate((added / tool.near, lesson.aim[:, 3:]), axis=1)
+        inputs = heard(seen, senses, tool)
         return torch.from_numpy(inputs.astype(np.float32)), torch.from_numpy(aim.astype(np.float32))
 
     @torch.no_grad()
