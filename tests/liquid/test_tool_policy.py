@@ -18,7 +18,7 @@ from tidegate.liquid.wiring import TOOL_HEARS, TOOL_MOTORS, Wiring, input_names,
 from tidegate.perception.image import normalise
 from tidegate.perception.sight import Sight
 from tidegate.records import nanoseconds
-from tidegate.robot.task_space import ToolSenses
+from tidegate.robot.task_space import ToolAim, ToolSenses
 from tidegate.settings.arm import ArmSettings, load_arm_settings
 from tidegate.settings.arm_policy import ToolScales
 from tidegate.share import share_path
@@ -57,23 +57,31 @@ def test_the_live_path_says_what_torch_says_picture_by_picture(cell: str) -> Non
         stamp += PERIOD * (2 if step == 5 else 1)
         aim = policy.step(stamp, sight(image), senses)
         assert aim is not None
-        wanted = read_aim(said[0, step].numpy().astype(float), senses, settings.policy.tool)
+        wanted = read_aim(said[0, step].numpy().astype(float), seen[step], senses, settings.policy.tool)
         np.testing.assert_allclose(aim.place, wanted.place, atol=2e-5)
         assert aim.push == pytest.approx(wanted.push, abs=2e-4)
         np.testing.assert_allclose(policy.neurons, neurons[0, step].numpy(), atol=1e-4)
 
 
-def test_motor_neurons_ask_for_a_place_from_the_tools_and_a_share_of_the_wanted_force() -> None:
-    scales = ToolScales()
-    stay = read_aim(np.array([0.0, 0.0, 0.0, 0.49]), SENSED, scales)
-    np.testing.assert_array_equal(stay.place, SENSED.place)
-    assert stay.push == 0.0, "less than half is none"
-    aim = read_aim(np.array([1.0, -1.0, 0.5, 0.9]), SENSED, scales)
-    np.testing.assert_allclose(aim.place - SENSED.place, [0.05, -0.05, 0.025])
-    assert aim.push == pytest.approx(0.9 * SENSED.wanted)
-    assert read_aim(np.array([0.0, 0.0, 0.0, 50.0]), SENSED, scales).push == HARDEST * SENSED.wanted
-    unwanted = read_aim(np.array([0.0, 0.0, 0.0, 1.0]), SENSED._replace(wanted=0.0), scales)
-    assert unwanted.push == 0.0, "where no force is wanted"
+def aim_of(outputs: list[float], goal: tuple[float, float, float] = (0, 0, 0), wanted: float = 7.0) -> ToolAim:
+    """Asked for where a goal is seen so far from the tool; the place as from the tool."""
+    sights = np.array([*(SENSED.place + goal), *[0.0] * 5])
+    aim = read_aim(np.array(outputs), sights, SENSED._replace(wanted=wanted), ToolScales())
+    return aim._replace(place=aim.place - SENSED.place)
+
+
+def test_the_goal_draws_the_tool_and_motor_neurons_add_to_that() -> None:
+    np.testing.assert_allclose(aim_of([0.0] * 4).place, np.zeros(3))
+    np.testing.assert_allclose(aim_of([0.0] * 4, (0.01, -0.02, 0.0)).place, [0.01, -0.02, 0.0])
+    np.testing.assert_allclose(aim_of([0.0] * 4, (0.0, 0.4, 0.3)).place, [0.0, 0.048, 0.036], err_msg="6 cm at most")
+    np.testing.assert_allclose(aim_of([1.0, -1.0, 0.5, 0.0], (0.01, 0.0, 0.0)).place, [0.06, -0.05, 0.025])
+
+
+def test_the_last_motor_neuron_asks_for_a_share_of_the_wanted_force() -> None:
+    assert aim_of([0.0, 0.0, 0.0, 0.9]).push == pytest.approx(6.3)
+    assert aim_of([0.0, 0.0, 0.0, 0.49]).push == 0.0, "less than half is none"
+    assert aim_of([0.0, 0.0, 0.0, 50.0]).push == HARDEST * 7.0
+    assert aim_of([0.0, 0.0, 0.0, 1.0], wanted=0.0).push == 0.0, "where no force is wanted"
 
 
 def hear(senses: ToolSenses = SENSED, **seen: float) -> dict[str, float]:
@@ -93,7 +101,8 @@ def test_of_the_way_to_the_goal_a_millimetre_counts_near_it_and_not_far_off() ->
 
 def test_an_obstacle_is_felt_where_it_is_near_and_only_if_there_is_one() -> None:
     assert hear(thing_y=0.1, there=1.0)["obstacle y"] == pytest.approx(0.5)
-    assert 0 < hear(thing_y=0.5, there=1.0)["obstacle y"] < 0.25
+    assert hear(thing_y=0.06, there=1.0)["obstacle y"] > 0.7
+    assert 0 < hear(thing_y=0.5, there=1.0)["obstacle y"] < 0.05
     assert hear(thing_y=0.1, there=0.0)["obstacle y"] == 0.0
 
 

@@ -62,18 +62,15 @@ class ToolPolicy:
         seen, sensed = sights.astype(np.float64), senses.row()
         if not self._network.advance(stamp, heard(seen, sensed, self._scales)):
             return None
-        outputs, pull = self._network.outputs(), drawn(seen[:3] - senses.place, self._scales.far)
-        share = min(float(outputs[3]), HARDEST)
-        push = senses.wanted * share if share > PRESSES else 0.0
-        return ToolAim(senses.place + pull + self._scales.near * outputs[:3], push)
+        return read_aim(self._network.outputs(), seen, senses, self._scales)
 
 
 def heard(sights: Floats, senses: Floats, scales: ToolScales) -> Floats:
     """What the network hears (…, 13), ``TOOL_HEARS``.
 
     Near the tool small distances count, far from it the direction does: of the way to the goal each coordinate's
-    inverse hyperbolic sine. An obstacle is felt along the way to it, most at ``clear``, not at all far off or where
-    there is none.
+    inverse hyperbolic sine. An obstacle is felt in its direction, by one half at ``clear``, hardly far off and not at
+    all where there is none.
 
     Args:
         sights: rows (…, 8) of what is seen.
@@ -81,12 +78,20 @@ def heard(sights: Floats, senses: Floats, scales: ToolScales) -> Floats:
         scales: of the policy.
     """
     goal, thing = (sights[..., first : first + 3] - senses[..., :3] for first in (0, 4))
-    there, far = np.clip(sights[..., 7:], 0, 1), np.square(thing).sum(axis=-1, keepdims=True)
-    felt = there * thing * scales.clear / (far + scales.clear**2)
+    there, off = np.clip(sights[..., 7:], 0, 1), np.linalg.norm(thing, axis=-1, keepdims=True)
+    felt = there * thing / np.maximum(off, 1e-6) / (1 + np.square(off / scales.clear))
     height = np.clip(senses[..., 8:] / scales.height, -1, 1)
     speed, force = senses[..., 3:6] / scales.speed, senses[..., 6:8] / scales.force
     way, extent = np.arcsinh(goal / scales.near), sights[..., 3:4] / scales.clear
     return np.concatenate((way, extent, felt, speed, force, height), axis=-1)
+
+
+def read_aim(outputs: Floats, sights: Floats, senses: ToolSenses, scales: ToolScales) -> ToolAim:
+    """What the motor neurons' ``outputs`` (4,) ask for: a way from the tool, beside that to the goal that is seen
+    (``sights`` (8,)), and a share of the wanted force."""
+    way = drawn(sights[:3] - senses.place, scales.far) + scales.near * outputs[:3]
+    share = min(float(outputs[3]), HARDEST)
+    return ToolAim(senses.place + way, senses.wanted * share if share > PRESSES else 0.0)
 
 
 def drawn(way: Floats, far: float) -> Floats:

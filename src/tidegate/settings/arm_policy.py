@@ -31,7 +31,7 @@ class ToolScales:
     place: float = setting(0.2, "m", "distance from there that is one to the sight", low=0.01, high=10)
     near: float = setting(0.05, "m", "distance from the tool that is one; of farther ones the logarithm", low=1e-3)
     far: float = setting(0.06, "m", "most by which what is seen draws the tool by itself", low=0, high=10)
-    clear: float = setting(0.1, "m", "distance at which an obstacle is felt most", low=0.01, high=10)
+    clear: float = setting(0.1, "m", "distance at which an obstacle is felt by one half", low=0.01, high=10)
     speed: float = setting(0.3, "m/s", "speed of the tool that is one", low=0.01, high=10)
     force: float = setting(10.0, "N", "force that is one", low=0.1, high=1e4)
     height: float = setting(0.05, "m", "height above the surface that is one, as is any beyond it", low=1e-3, high=10)
