@@ -45,7 +45,7 @@ def driven(folder: Path, driver: str = "bundle") -> Path:
     """A tenth of a second of two seeds."""
     episodes = [ArmEpisode(str(CONFIG), "press", seed, driver, True, (), 0.1, str(folder)) for seed in (900, 901)]
     results = run_episodes(episodes, 1)
-    return write_arm_evaluation(folder.parent / driver, episodes[0], results, summary(results)).parent
+    return write_arm_evaluation(folder.parent / f"by-{driver}", episodes[0], results, summary(results)).parent
 
 
 def section(card: str, title: str) -> str:
