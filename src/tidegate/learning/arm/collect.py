@@ -60,7 +60,7 @@ class Lesson(NamedTuple):
 @dataclass(frozen=True, slots=True)
 class LessonPlan:
     """One episode to record: ``seed`` of ``scene`` for ``seconds``, into ``path``; ``bundle`` drives (DAgger; Ross et
-    al. 2011) but for ``teacher_share`` of the pictures, '' = the teacher, its aims disturbed."""
+    al. 2011) but for ``teacher_share`` of the pictures, '' = the teacher, its aims off by up to ``disturb`` [m]."""
 
     settings: str
     scene: str
@@ -69,6 +69,7 @@ class LessonPlan:
     path: Path
     recipe: ArmCollectRecipe
     bundle: str = ""
+    disturb: float = 0.0
 
 
 def record(plan: LessonPlan) -> Path:
@@ -78,7 +79,7 @@ def record(plan: LessonPlan) -> Path:
     scene = make_arm_scene(plan.scene, load_arm_settings(plan.settings), plan.seed)
     camera, recipe, random = scene.settings.camera, plan.recipe, np.random.default_rng([plan.seed, 40])
     teacher = teacher_of(scene)
-    away, size = np.zeros(3), random.uniform(0, recipe.disturb)
+    away, size = np.zeros(3), random.uniform(0, plan.disturb)
     learner = ArmPilot(Bundle.load(plan.bundle), scene.settings) if plan.bundle else None
     rows: list[tuple[NDArray[Any], ...]] = []
 

@@ -91,8 +91,8 @@ class ArmPipeline:
         """Files of each scene, by seeds from ``first`` on."""
         collect, folder = self.recipe.collect, self.work / "lessons" / stage
         plans = [
-            LessonPlan(str(self.config), scene, seed, seconds, folder / f"{scene}-{seed}.npz", collect, bundle)
-            for scene, seconds, count in zip(collect.scenes, collect.seconds, counts, strict=True)
+            LessonPlan(str(self.config), scene, seed, seconds, folder / f"{scene}-{seed}.npz", collect, bundle, off)
+            for scene, seconds, off, count in zip(collect.scenes, collect.seconds, collect.disturb, counts, strict=True)
             for seed in range(first, first + int(count))
         ]
         with self._timed(f"record {stage}", len(plans)):

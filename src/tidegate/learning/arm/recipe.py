@@ -29,7 +29,9 @@ class ArmCollectRecipe:
     glimpses: int = setting(12, "1", "such moments of a seed", low=1, high=1000)
     wild: float = setting(0.3, "rad", "the joints are off their place by up to so much in them", low=0, high=1)
     first_seed: int = setting(3000, "1", "seed of the first episode; the scenes share their seeds", low=0)
-    disturb: float = setting(0.03, "m", "an episode's aims are off by up to so much, rms", low=0, high=0.3)
+    disturb: tuple[float, ...] = setting(
+        (0.03, 0.03, 0.008, 0.03), "m", "an episode's aims are off by up to so much, rms, in each", low=0, high=0.3
+    )
     start: float = setting(0.1, "rad", "the joints begin off their place by up to so much", low=0, high=0.5)
     teacher_share: float = setting(
         0.2, "1", "share of the pictures after which the teacher drives, where the network does", low=0, high=1
@@ -43,7 +45,7 @@ class ArmTrainRecipe:
     sight_frames: int = setting(64, "1", "pictures per step of the first stage", low=1, high=65536)
     sight_steps: int = setting(5000, "1", "its steps", low=0, high=10**6)
     coarse: float = setting(0.8, "1", "share of these in which convolutions have half the digits", low=0, high=1)
-    again: float = setting(0.2, "1", "share of these steps, and of its learning rate, after a DAgger round", low=0)
+    again: float = setting(0.5, "1", "share of these steps, and of its learning rate, after a DAgger round", low=0)
     policy_steps: int = setting(4000, "1", "steps of the second stage", low=0, high=10**6)
     batch: int = setting(32, "1", "windows per step", low=1, high=4096)
     window: int = setting(40, "1", "pictures per window", low=4, high=1024)
@@ -67,7 +69,7 @@ class ArmDaggerRecipe:
     """Rounds in which the network asks and the teacher says what it would have asked for (Ross et al. 2011)."""
 
     rounds: int = setting(3, "1", "rounds", low=0, high=20)
-    episodes: tuple[float, ...] = setting((16, 6, 16, 24), "1", "of each scene, per round", low=0, high=100000)
+    episodes: tuple[float, ...] = setting((16, 5, 14, 24), "1", "of each scene, per round", low=0, high=100000)
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,6 +94,7 @@ class ArmRecipe:
             ("collect.seconds", collect.seconds),
             ("collect.episodes", collect.episodes),
             ("collect.glimpsed", collect.glimpsed),
+            ("collect.disturb", collect.disturb),
             ("dagger.episodes", self.dagger.episodes),
         ):
             if len(values) != count:

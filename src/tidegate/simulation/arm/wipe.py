@@ -34,6 +34,8 @@ REACH = 0.02
 """The tool wipes so far around its point [m]."""
 STROKES = 6
 """From side to side, one after the other."""
+FEW = 2
+"""So many spots that are left are not gone back for: one alone is hard to see."""
 INSIDE = 0.008
 """Who looks where to wipe goes so far past the first spots that are left, along x [m]."""
 SWING, RATE = 0.06, 3.5
@@ -109,7 +111,7 @@ class Wipe(ArmTask):
         here = truth.tool[:2]
         x, y = here + np.clip([self._line() - here[0], CENTRE[1] - here[1]], -SHIFT, SHIFT)
         speed = change = 0.0
-        if not self._wiped.all():
+        if self._left().any():
             turn = complex(here[1] - CENTRE[1], -truth.tool_velocity[1] / RATE)
             near = self.board.meet(truth.tool)[0] > -NEAR
             turn = SWING * (turn / abs(turn) if near and abs(turn) > 0 else complex(-1.0))
@@ -121,8 +123,8 @@ class Wipe(ArmTask):
 
     def sights(self) -> Floats:
         """See ``ArmTask.sights``: the middle of the line that is to be wiped next."""
-        line, left = self._line(), not self._wiped.all()
-        return np.array([line, CENTRE[1], float(self.board.height(line, CENTRE[1])), left * LONG / 2, *[math.nan] * 3])
+        line, wide = self._line(), LONG / 2 if self._left().any() else 0.0
+        return np.array([line, CENTRE[1], float(self.board.height(line, CENTRE[1])), wide, *[math.nan] * 3])
 
     def show(self, position: Floats, time: float) -> None:
         """See ``ArmTask.show``: what the goal has gone over by ``time`` is gone."""
@@ -135,9 +137,13 @@ class Wipe(ArmTask):
 
     def _line(self) -> float:
         """x [m] of what is to be wiped next."""
-        left = self._spots[~self._wiped, 0]
+        left = self._left()
         end = CENTRE[0] + WIDE / 2
-        return min(float(left.min()) + INSIDE, end) if len(left) else float(end)
+        return min(float(left[0]) + INSIDE, end) if len(left) else float(end)
+
+    def _left(self) -> Floats:
+        """x [m] of the spots that are to be gone for, the first one first."""
+        return np.sort(self._spots[~self._wiped, 0])[FEW:]
 
     def _wipe(self, place: Floats) -> None:
         """Take away what is within reach of ``place`` (3,)."""
