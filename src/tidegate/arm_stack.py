@@ -43,7 +43,7 @@ class ArmStack(nn.Module):
         """Outputs (B, T, 4) of the motor neurons and neurons (B, T, N).
 
         Args:
-            heard: (B, T, 13) as ``tool_policy.heard`` makes them.
+            heard: (B, T, 19) as ``tool_policy.heard`` makes them.
             dt: (B, T) [s] since the picture before.
             state: (B, N) neurons before the first picture; None = zero.
         """

@@ -10,7 +10,7 @@ from tidegate.bundle import Bundle
 from tidegate.errors import BundleError
 from tidegate.liquid.live_network import LiveNetwork
 from tidegate.liquid.wiring import TOOL_HEARS, TOOL_MOTORS
-from tidegate.records import Floats
+from tidegate.records import Floats, seconds
 from tidegate.robot.task_space import ToolAim, ToolSenses
 from tidegate.settings.arm import ArmSettings
 from tidegate.settings.arm_policy import ToolScales
@@ -30,7 +30,8 @@ class ToolPolicy:
         """
         if bundle.tool is None:
             raise BundleError(f"bundle '{bundle.name}': was made for robot '{bundle.robot}', not for an arm")
-        self._scales = bundle.tool
+        self._scales, self._longest = bundle.tool, settings.policy.dt_max_s
+        self._before: tuple[int, Floats] | None = None
         try:
             self._network = LiveNetwork(bundle, settings.camera.rate_hz, settings.policy.dt_max_s)
         except (KeyError, ValueError, IndexError, TypeError) as error:
@@ -50,6 +51,7 @@ class ToolPolicy:
     def reset(self) -> None:
         """Forget everything."""
         self._network.reset()
+        self._before = None
 
     def step(self, stamp: int, sights: NDArray[np.float32], senses: ToolSenses) -> ToolAim | None:
         """Decide on the picture at ``stamp`` [ns]; None where what it hears is no number.
@@ -59,21 +61,27 @@ class ToolPolicy:
             sights: (8,) what is seen in it.
             senses: at that time.
         """
-        seen, sensed = sights.astype(np.float64), senses.row()
-        if not self._network.advance(stamp, heard(seen, sensed, self._scales)):
+        seen = sights.astype(np.float64)
+        before = self._before or (stamp, seen)
+        passed = seconds(stamp - before[0])
+        moved = (seen - before[1]) / passed if 0 < passed <= self._longest else np.zeros(len(seen))
+        if not self._network.advance(stamp, heard(seen, moved, senses.row(), self._scales)):
             return None
+        self._before = stamp, seen
         return read_aim(self._network.outputs(), seen, senses, self._scales)
 
 
-def heard(sights: Floats, senses: Floats, scales: ToolScales) -> Floats:
-    """What the network hears (…, 13), ``TOOL_HEARS``.
+def heard(sights: Floats, moved: Floats, senses: Floats, scales: ToolScales) -> Floats:
+    """What the network hears (…, 19), ``TOOL_HEARS``.
 
     Near the tool small distances count, far from it the direction does: of the way to the goal each coordinate's
     inverse hyperbolic sine. An obstacle is felt in its direction, by one half at ``clear``, hardly far off and not at
-    all where there is none.
+    all where there is none. How fast both move is noisy from one picture to the next: neurons that are slower than
+    that make it smooth.
 
     Args:
         sights: rows (…, 8) of what is seen.
+        moved: (…, 8) how fast that changed since the picture before, per second.
         senses: rows (…, 9) of ``ToolSenses``.
         scales: of the policy.
     """
@@ -83,7 +91,8 @@ def heard(sights: Floats, senses: Floats, scales: ToolScales) -> Floats:
     height = np.clip(senses[..., 8:] / scales.height, -1, 1)
     speed, force = senses[..., 3:6] / scales.speed, senses[..., 6:8] / scales.force
     way, extent = np.arcsinh(goal / scales.near), sights[..., 3:4] / scales.clear
-    return np.concatenate((way, extent, felt, speed, force, height), axis=-1)
+    goes, comes = (np.tanh(moved[..., first : first + 3] / scales.speed) for first in (0, 4))
+    return np.concatenate((way, extent, felt, goes, there * comes, speed, force, height), axis=-1)
 
 
 def read_aim(outputs: Floats, sights: Floats, senses: ToolSenses, scales: ToolScales) -> ToolAim:

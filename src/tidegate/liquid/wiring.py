@@ -22,9 +22,12 @@ TOOL_MOTORS = ("x", "y", "z", "press")
 """Of an arm: where its tool is drawn to from where it is, and the share of the wanted force that it presses with."""
 TOOL_HEARS = (
     *("goal x", "goal y", "goal z", "extent", "obstacle x", "obstacle y", "obstacle z"),
+    *("goal's speed x", "goal's speed y", "goal's speed z"),
+    *("obstacle's speed x", "obstacle's speed y", "obstacle's speed z"),
     *("speed x", "speed y", "speed z", "force", "wanted force", "height"),
 )
-"""What an arm's policy hears: goal and obstacle as seen from its tool, and what it senses (``tool_policy.heard``)."""
+"""What an arm's policy hears: goal and obstacle as seen from its tool, how far they moved since the picture before,
+and what it senses (``tool_policy.heard``)."""
 LARGEST = 4096
 """Neurons of a layer, or inputs: a file is not believed that it needs gigabytes."""
 

@@ -43,7 +43,7 @@ class ArmTrainRecipe:
     """Two stages: where things are, from single pictures; then the liquid network on what is seen so."""
 
     sight_frames: int = setting(64, "1", "pictures per step of the first stage", low=1, high=65536)
-    sight_steps: int = setting(5000, "1", "its steps", low=0, high=10**6)
+    sight_steps: int = setting(4000, "1", "its steps", low=0, high=10**6)
     coarse: float = setting(0.8, "1", "share of these in which convolutions have half the digits", low=0, high=1)
     again: float = setting(0.5, "1", "share of these steps, and of its learning rate, after a DAgger round", low=0)
     policy_steps: int = setting(4000, "1", "steps of the second stage", low=0, high=10**6)
@@ -69,7 +69,7 @@ class ArmDaggerRecipe:
     """Rounds in which the network asks and the teacher says what it would have asked for (Ross et al. 2011)."""
 
     rounds: int = setting(3, "1", "rounds", low=0, high=20)
-    episodes: tuple[float, ...] = setting((16, 5, 14, 24), "1", "of each scene, per round", low=0, high=100000)
+    episodes: tuple[float, ...] = setting((16, 3, 10, 18), "1", "of each scene, per round", low=0, high=100000)
 
 
 @dataclass(frozen=True, slots=True)

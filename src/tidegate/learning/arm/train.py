@@ -95,12 +95,13 @@ class ArmTrainer:
         return dict(zip(("seen_m", "asked_m", "press_share"), means, strict=True))
 
     def _taught(self, lesson: Lesson, sights: NDArray[np.float32]) -> tuple[Tensor, Tensor]:
-        """What is heard (T, 13) in a lesson and what is to be asked for (T, 4), as the network says it."""
+        """What is heard (T, 19) in a lesson and what is to be asked for (T, 4), as the network says it."""
         senses, seen, tool = lesson.senses.astype(float), sights.astype(float), self._tool
         place = senses[:, :3]
         added = drawn(lesson.aim[:, :3] - place, tool.far) - drawn(seen[:, :3] - place, tool.far)
         aim = np.concatenate((added / tool.near, lesson.aim[:, 3:]), axis=1)
-        inputs = heard(seen, senses, tool)
+        moved = np.diff(seen, axis=0, prepend=seen[:1]) / self._period
+        inputs = heard(seen, moved, senses, tool)
         return torch.from_numpy(inputs.astype(np.float32)), torch.from_numpy(aim.astype(np.float32))
 
     @torch.no_grad()
