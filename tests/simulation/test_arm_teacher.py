@@ -9,8 +9,8 @@ import pytest
 from tidegate.settings.arm import load_arm_settings
 from tidegate.share import share_path
 from tidegate.simulation.arm import ArmTask, ArmTruth, make_arm_scene
-from tidegate.simulation.arm.expert import CLOSE, EASE, KEEP, SPEED
-from tidegate.simulation.arm.teacher import PULL, Teacher
+from tidegate.simulation.arm.expert import CLOSE, EASE, SPEED
+from tidegate.simulation.arm.teacher import PULL, WIDE, Teacher
 from tidegate.simulation.arm.wipe import SHIFT, SWING
 
 AHEAD = 0.07
@@ -65,7 +65,7 @@ def test_it_leads_around_what_is_in_the_way() -> None:
         there = scene.nearest()
         assert there is not None
         wish = teacher.wish(truth).velocity
-        assert there.away @ (wish - there.velocity) > -EASE * (there.distance - KEEP) - 1e-9
+        assert there.away @ (wish - there.velocity) > -EASE * (there.distance - WIDE) - 1e-9
 
 
 def test_its_aim_is_ahead_of_the_goal_wherever_the_tool_is() -> None:

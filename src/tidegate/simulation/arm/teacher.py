@@ -13,6 +13,8 @@ from tidegate.simulation.arm.world import ArmTruth
 
 PULL = DRAW
 """Wanted speed per distance to the goal [1/s]."""
+WIDE = 0.09
+"""Distance to keep from an obstacle [m]: more than the expert, for who learns it does it less exactly."""
 
 
 class Teacher:
@@ -31,7 +33,7 @@ class Teacher:
         if pressing:
             way -= goal.normal * (goal.normal @ way)
         nearest = self._scene.nearest()
-        wanted = way + speed if nearest is None else around(way + speed, nearest)
+        wanted = way + speed if nearest is None else around(way + speed, nearest, WIDE)
         return ToolWish(wanted, goal.force if pressing else 0.0)
 
     def aim(self, truth: ArmTruth) -> ToolAim:
