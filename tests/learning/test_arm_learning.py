@@ -12,6 +12,7 @@ from typer.testing import CliRunner
 
 from tidegate.arm_stack import ArmStack
 from tidegate.bundle import Bundle
+from tidegate.card import card_of
 from tidegate.cli.app import app
 from tidegate.errors import SettingsError
 from tidegate.learning.arm.collect import Glimpses, Lesson, LessonPlan, glimpse, record
@@ -23,7 +24,7 @@ from tidegate.share import share_path
 
 ARM_YAML = share_path("config/arm.yaml")
 SETTINGS = load_arm_settings(ARM_YAML)
-QUIET = ArmCollectRecipe(disturb=0.0, start=0.0)
+QUIET = ArmCollectRecipe(start=0.0)
 
 
 def plan(folder: Path, scene: str = "reach", seconds: float = 0.5, **changes: object) -> LessonPlan:
@@ -60,7 +61,7 @@ def test_who_presses_is_taught_to_and_what_is_there_is_not_recorded_again(tmp_pa
 def test_disturbed_aims_lead_to_other_states_and_so_does_a_network_that_asks(tmp_path: Path) -> None:
     ArmStack(SETTINGS, 3000).to_bundle("arm-test").save(tmp_path / "draft")
     calm = Lesson.load(record(plan(tmp_path / "calm")))
-    rough = Lesson.load(record(plan(tmp_path / "rough", recipe=replace(QUIET, disturb=0.1))))
+    rough = Lesson.load(record(plan(tmp_path / "rough", disturb=0.1)))
     own = Lesson.load(record(plan(tmp_path / "own", bundle=str(tmp_path / "draft"))))
     for other in (rough, own):
         assert np.abs(other.senses[-1, :3] - calm.senses[-1, :3]).max() > 0.005
@@ -99,8 +100,9 @@ def test_the_command_makes_a_bundle_that_the_command_evaluates(tmp_path: Path, m
     monkeypatch.chdir(tmp_path)
     small = tmp_path / "small.yaml"
     small.write_text(
-        "collect: {scenes: [reach, press], seconds: [2.5, 2.5], episodes: [3, 3], glimpsed: [1, 1], glimpses: 3}\n"
-        "train: {sight_steps: 3, policy_steps: 3, batch: 4}\n"
+        "collect: {scenes: [reach, press], seconds: [2.5, 2.5], episodes: [3, 3], glimpsed: [1, 1], glimpses: 3,\n"
+        "  disturb: [0.03, 0.03]}\n"
+        "train: {sight_steps: [3, 3], policy_steps: [3, 3], batch: 4}\n"
         "dagger: {rounds: 1, episodes: [1, 1]}\n",
         encoding="utf-8",
     )
@@ -122,6 +124,9 @@ def test_the_command_makes_a_bundle_that_the_command_evaluates(tmp_path: Path, m
     done = CliRunner().invoke(app, ["evaluate", *words], catch_exceptions=False)
     assert done.exit_code == 0, done.output
     assert "0/1 completed" in done.output
+    told = CliRunner().invoke(app, ["card", "arm-small", "--evaluation", "out/evaluate"], catch_exceptions=False)
+    assert told.exit_code == 0, told.output
+    assert "| reach | filter on | 900 | 0/1 |" in card_of(Path("arm-small"))
     shown = CliRunner().invoke(app, ["inspect", "arm-small"], catch_exceptions=False)
     assert "inputs goal x, goal y" in " ".join(shown.output.split())
 
@@ -129,6 +134,8 @@ def test_the_command_makes_a_bundle_that_the_command_evaluates(tmp_path: Path, m
 def test_recipes_that_do_not_fit_are_refused() -> None:
     with pytest.raises(SettingsError, match=r"'collect.seconds' has 4 values; it must have 1, one per scene"):
         replace(ArmRecipe(), collect=replace(QUIET, scenes=("reach",))).check()
+    with pytest.raises(SettingsError, match=r"'train.sight_steps' has 1 values; with 2 DAgger rounds it must have 3"):
+        recipe_of(ArmRecipe, rules=["train.sight_steps=[5]"])
     with pytest.raises(SettingsError, match=r"'collect.first_seed' is 990 .* seeds 1000 to 1099 are kept"):
         recipe_of(ArmRecipe, rules=["collect.first_seed=990"])
     with pytest.raises(SettingsError, match=r"'collect.first_glimpsed' is 1000"):

@@ -29,7 +29,8 @@ from tidegate.machine import processor
 from tidegate.settings.arm import load_arm_settings
 from tidegate.workers import as_they_end
 
-ASKING = {"policy_steps", "batch", "window", "warm_up", "fresh_share", "liquid_rate", "place_unit"}
+STEPS = ("sight_steps", "policy_steps")
+ASKING = {"batch", "window", "warm_up", "fresh_share", "liquid_rate", "place_unit"}
 """What of the recipe the first stage does not go by."""
 
 
@@ -118,11 +119,10 @@ class ArmPipeline:
     def _train(self, trainer: ArmTrainer, phase: int) -> None:
         """Both stages on all lessons so far."""
         recipe = self.recipe.train
-        steps = round(recipe.sight_steps * (recipe.again if phase else 1.0))
         seen: list[Lesson | Glimpses] = [*self.lessons, *self.glimpses]
         stages = (
-            ("see", steps, partial(trainer.see, seen)),
-            ("ask", recipe.policy_steps, partial(trainer.ask, self.lessons)),
+            ("see", int(recipe.sight_steps[phase]), partial(trainer.see, seen)),
+            ("ask", int(recipe.policy_steps[phase]), partial(trainer.ask, self.lessons)),
         )
         for stage, count, learn in stages:
             shown = 0.0
@@ -132,7 +132,7 @@ class ArmPipeline:
                 shown = 0.98 * shown + 0.02 * loss if shown else loss
                 self.listener.advance(f"loss {shown:.3f}")
 
-            done = self.work / f"train-{phase}-{stage}-{self._identity(stage, phase, count)}.pt"
+            done = self.work / f"train-{phase}-{stage}-{self._identity(stage, phase)}.pt"
             with self._timed(f"train {phase} {stage}", count):
                 if done.exists():
                     trainer.stack.load_state_dict(torch.load(done, weights_only=True))
@@ -148,12 +148,15 @@ class ArmPipeline:
                 f"for within {1000 * found['asked_m']:.1f} mm, the share of the force within {found['press_share']:.3f}"
             )
 
-    def _identity(self, stage: str, phase: int, steps: int) -> str:
+    def _identity(self, stage: str, phase: int) -> str:
         """Of a stage's data and all that decides what it makes of them: who has trained it before need not again."""
         recipe = dataclasses.asdict(self.recipe)
-        train = {key: value for key, value in recipe["train"].items() if stage == "ask" or key not in ASKING}
+        train = {key: value for key, value in recipe["train"].items() if key not in STEPS}
+        steps = [recipe["train"][name][: phase + 1] for name in STEPS]
+        if stage == "see" and phase == 0:
+            train, steps = {key: value for key, value in train.items() if key not in ASKING}, steps[:1]
         settings = dataclasses.asdict(load_arm_settings(self.config))
-        known = [train, recipe["seed"], recipe["augment"], settings["policy"], self.hashes, stage, phase, steps]
+        known = [train, steps, recipe["seed"], recipe["augment"], settings["policy"], self.hashes, stage, phase]
         return hashlib.sha256(json.dumps(known, sort_keys=True).encode()).hexdigest()[:12]
 
     def _account(self) -> dict[str, Any]:

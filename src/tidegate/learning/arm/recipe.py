@@ -43,10 +43,14 @@ class ArmTrainRecipe:
     """Two stages: where things are, from single pictures; then the liquid network on what is seen so."""
 
     sight_frames: int = setting(64, "1", "pictures per step of the first stage", low=1, high=65536)
-    sight_steps: int = setting(4000, "1", "its steps", low=0, high=10**6)
+    sight_steps: tuple[float, ...] = setting(
+        (4000, 2000, 11000), "1", "its steps, at first and after each DAgger round", low=0, high=10**6
+    )
     coarse: float = setting(0.8, "1", "share of these in which convolutions have half the digits", low=0, high=1)
-    again: float = setting(0.5, "1", "share of these steps, and of its learning rate, after a DAgger round", low=0)
-    policy_steps: int = setting(4000, "1", "steps of the second stage", low=0, high=10**6)
+    again: float = setting(0.5, "1", "share of its learning rate after a DAgger round", low=0)
+    policy_steps: tuple[float, ...] = setting(
+        (4000, 4000, 8000), "1", "steps of the second stage, at first and after each DAgger round", low=0, high=10**6
+    )
     batch: int = setting(32, "1", "windows per step", low=1, high=4096)
     window: int = setting(40, "1", "pictures per window", low=4, high=1024)
     warm_up: int = setting(8, "1", "first pictures of a window that do not count, but at an episode's begin", low=0)
@@ -68,7 +72,7 @@ class ArmTrainRecipe:
 class ArmDaggerRecipe:
     """Rounds in which the network asks and the teacher says what it would have asked for (Ross et al. 2011)."""
 
-    rounds: int = setting(3, "1", "rounds", low=0, high=20)
+    rounds: int = setting(2, "1", "rounds", low=0, high=20)
     episodes: tuple[float, ...] = setting((16, 3, 10, 18), "1", "of each scene, per round", low=0, high=100000)
 
 
@@ -99,6 +103,12 @@ class ArmRecipe:
         ):
             if len(values) != count:
                 raise SettingsError(f"'{name}' has {len(values)} values; it must have {count}, one per scene")
+        for name, values in (("sight_steps", self.train.sight_steps), ("policy_steps", self.train.policy_steps)):
+            if len(values) <= self.dagger.rounds:
+                raise SettingsError(
+                    f"'train.{name}' has {len(values)} values; with {self.dagger.rounds} DAgger rounds it must have "
+                    f"{self.dagger.rounds + 1}"
+                )
         used = int(max(collect.episodes) + self.dagger.rounds * max(self.dagger.episodes))
         for name, first, count in (
             ("first_seed", collect.first_seed, used),

@@ -89,7 +89,7 @@ class Expert:
 
 
 def around(wish: Floats, nearest: Nearest, keep: float = KEEP) -> Floats:
-    """``wish`` (3,) [m/s] without what would come nearer than ``keep`` [m], and over it where that leaves too little."""
+    """``wish`` (3,) [m/s] without what would come nearer than ``keep`` [m]; over it where that leaves too little."""
     away = nearest.away
     least = float(away @ nearest.velocity) - EASE * (nearest.distance - keep)
     lacking = least - float(away @ wish)
