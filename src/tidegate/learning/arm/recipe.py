@@ -9,8 +9,18 @@ from tidegate.errors import SettingsError
 from tidegate.learning.recipe import TEST_SEEDS, AugmentRecipe
 from tidegate.settings.schema import setting
 
-LOOK = AugmentRecipe(move_share=0.0, noise=0.02, light=0.2, shadow_share=0.1, glare_share=0.0, bright_share=0.0)
-"""How pictures are changed: they are not moved, for where things are is what they tell."""
+
+@dataclass(frozen=True, slots=True)
+class ArmLookRecipe(AugmentRecipe):
+    """How pictures are changed: they are not moved, for where things are is what they tell, and little else, for a
+    scene's look is drawn by its seed."""
+
+    move_share: float = setting(0.0, "1", "pictures that are moved; there is no way to", low=0, high=0)
+    noise: float = setting(0.01, "1", "standard deviation of the noise, of full scale", low=0, high=1)
+    light: float = setting(0.1, "1", "brightness, contrast and colour change by up to this", low=0, high=0.9)
+    shadow_share: float = setting(0.05, "1", "share of the pictures with a shadow", low=0, high=1)
+    glare_share: float = setting(0.0, "1", "share of the pictures in which nothing is left to see", low=0, high=1)
+    bright_share: float = setting(0.0, "1", "share of the pictures that are exposed for the dark", low=0, high=1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,7 +94,7 @@ class ArmRecipe:
     threads: int = setting(1, "1", "threads of the training, processes of the recording", low=1, high=256)
     collect: ArmCollectRecipe = ArmCollectRecipe()
     train: ArmTrainRecipe = ArmTrainRecipe()
-    augment: AugmentRecipe = LOOK
+    augment: ArmLookRecipe = ArmLookRecipe()
     dagger: ArmDaggerRecipe = ArmDaggerRecipe()
 
     def check(self) -> ArmRecipe:
