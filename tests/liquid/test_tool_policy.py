@@ -48,9 +48,10 @@ def test_the_live_path_says_what_torch_says_picture_by_picture(cell: str) -> Non
     sensed = [random_senses(random) for _ in images]
     with torch.no_grad():
         seen = stack.sight(torch.from_numpy(normalise(images))).numpy().astype(float)
-        rows = heard(seen, np.array([one.row() for one in sensed]), settings.policy.tool)
         dt = torch.full((1, steps), 1 / camera.rate_hz)
         dt[0, 5] *= 2  # a picture that was lost
+        moved = np.diff(seen, axis=0, prepend=seen[:1]) / dt[0].numpy()[:, None]
+        rows = heard(seen, moved, np.array([one.row() for one in sensed]), settings.policy.tool)
         said, neurons = stack(torch.from_numpy(rows.astype(np.float32))[None], dt)
     policy, sight, stamp = ToolPolicy(bundle, settings), Sight(bundle), 0
     for step, (image, senses) in enumerate(zip(images, sensed, strict=True)):
@@ -85,10 +86,11 @@ def test_the_last_motor_neuron_asks_for_a_share_of_the_wanted_force() -> None:
 
 
 def hear(senses: ToolSenses = SENSED, **seen: float) -> dict[str, float]:
-    """What the network hears by name, of a goal and an obstacle so far from the tool."""
+    """What the network hears by name, of a goal and an obstacle so far from the tool, and their speeds along x."""
     goal, thing = (senses.place + [seen.get(f"{what}_{axis}", 0.0) for axis in "xyz"] for what in ("goal", "thing"))
     sights = np.array([*goal, seen.get("extent", 0.0), *thing, seen.get("there", 0.0)])
-    return dict(zip(TOOL_HEARS, heard(sights, senses.row(), ToolScales()), strict=True))
+    moved = np.array([seen.get("goal_moves", 0.0), 0, 0, 0, seen.get("thing_moves", 0.0), 0, 0, 0])
+    return dict(zip(TOOL_HEARS, heard(sights, moved, senses.row(), ToolScales()), strict=True))
 
 
 def test_of_the_way_to_the_goal_a_millimetre_counts_near_it_and_not_far_off() -> None:
@@ -104,6 +106,13 @@ def test_an_obstacle_is_felt_where_it_is_near_and_only_if_there_is_one() -> None
     assert hear(thing_y=0.06, there=1.0)["obstacle y"] > 0.7
     assert 0 < hear(thing_y=0.5, there=1.0)["obstacle y"] < 0.05
     assert hear(thing_y=0.1, there=0.0)["obstacle y"] == 0.0
+
+
+def test_how_fast_things_move_is_heard_up_to_a_limit() -> None:
+    assert hear(goal_moves=0.03)["goal's speed x"] == pytest.approx(0.1, abs=1e-3)
+    assert 0.99 < hear(goal_moves=5.0)["goal's speed x"] <= 1.0
+    assert hear(thing_moves=0.03, there=1.0)["obstacle's speed x"] == pytest.approx(0.1, abs=1e-3)
+    assert hear(thing_moves=0.03, there=0.0)["obstacle's speed x"] == 0.0
 
 
 def test_senses_are_heard_in_their_scales_and_far_above_is_far_above() -> None:

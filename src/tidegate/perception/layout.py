@@ -58,7 +58,8 @@ def place_grid(settings: PerceptionSettings) -> NDArray[np.float32]:
     longer = max(height, width)
     x, y = ((2 * np.arange(count) + 1 - count) / longer for count in (width, height))
     columns, rows = np.meshgrid(x, y)
-    return np.stack((columns, rows, columns**2 + rows**2), axis=-1).reshape(-1, 3).astype(np.float32)
+    places: NDArray[np.float32] = np.stack((columns, rows, columns**2 + rows**2), axis=-1).astype(np.float32)
+    return places.reshape(-1, 3)
 
 
 def lane_values(settings: PerceptionSettings) -> list[float]:

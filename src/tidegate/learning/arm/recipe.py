@@ -54,7 +54,7 @@ class ArmTrainRecipe:
 
     sight_frames: int = setting(64, "1", "pictures per step of the first stage", low=1, high=65536)
     sight_steps: tuple[float, ...] = setting(
-        (4000, 2000, 11000), "1", "its steps, at first and after each DAgger round", low=0, high=10**6
+        (4000, 2000, 7000), "1", "its steps, at first and after each DAgger round", low=0, high=10**6
     )
     coarse: float = setting(0.8, "1", "share of these in which convolutions have half the digits", low=0, high=1)
     again: float = setting(0.5, "1", "share of its learning rate after a DAgger round", low=0)
