@@ -54,12 +54,12 @@ class ArmTrainRecipe:
 
     sight_frames: int = setting(64, "1", "pictures per step of the first stage", low=1, high=65536)
     sight_steps: tuple[float, ...] = setting(
-        (4000, 2000, 7000), "1", "its steps, at first and after each DAgger round", low=0, high=10**6
+        (4000, 2000, 7000, 0), "1", "its steps, at first and after each DAgger round", low=0, high=10**6
     )
     coarse: float = setting(0.8, "1", "share of these in which convolutions have half the digits", low=0, high=1)
     again: float = setting(0.5, "1", "share of its learning rate after a DAgger round", low=0)
     policy_steps: tuple[float, ...] = setting(
-        (4000, 4000, 8000), "1", "steps of the second stage, at first and after each DAgger round", low=0, high=10**6
+        (4000, 4000, 8000, 7000), "1", "steps of the second stage, at first and after each DAgger round", low=0, high=10**6
     )
     batch: int = setting(32, "1", "windows per step", low=1, high=4096)
     window: int = setting(40, "1", "pictures per window", low=4, high=1024)
@@ -82,7 +82,7 @@ class ArmTrainRecipe:
 class ArmDaggerRecipe:
     """Rounds in which the network asks and the teacher says what it would have asked for (Ross et al. 2011)."""
 
-    rounds: int = setting(2, "1", "rounds", low=0, high=20)
+    rounds: int = setting(3, "1", "rounds", low=0, high=20)
     episodes: tuple[float, ...] = setting((16, 3, 10, 18), "1", "of each scene, per round", low=0, high=100000)
 
 
