@@ -106,7 +106,7 @@ def test_the_command_makes_a_bundle_that_the_command_evaluates(tmp_path: Path, m
         "dagger: {rounds: 1, episodes: [1, 1]}\n",
         encoding="utf-8",
     )
-    words = ["--config", str(ARM_YAML)]
+    words = ["--config", str(ARM_YAML), "--work", "work"]
     done = CliRunner().invoke(
         app, ["train", "--from-scratch", "--recipe", str(small), "--out", "arm-small", *words], catch_exceptions=False
     )
@@ -120,15 +120,16 @@ def test_the_command_makes_a_bundle_that_the_command_evaluates(tmp_path: Path, m
     assert "train 1 ask: goes on after 3 of 3" in again.output, "what was recorded and trained is not made anew"
     for name in ("weights.safetensors", "backbone.onnx"):
         assert (Path("arm-again") / name).read_bytes() == (Path("arm-small") / name).read_bytes()
-    words += ["--bundle", "arm-small", "--seeds", "900", "--seconds", "0.2", "--processes", "1"]
+    words = ["--config", str(ARM_YAML), "--bundle", "arm-small", "--seeds", "900", "--seconds", "0.2"]
+    words += ["--scene", "press", "--filter", "off", "--processes", "1"]
     done = CliRunner().invoke(app, ["evaluate", *words], catch_exceptions=False)
     assert done.exit_code == 0, done.output
     assert "0/1 completed" in done.output
     told = CliRunner().invoke(app, ["card", "arm-small", "--evaluation", "out/evaluate"], catch_exceptions=False)
     assert told.exit_code == 0, told.output
-    assert "| reach | filter on | 900 | 0/1 |" in card_of(Path("arm-small"))
+    assert "| press | filter off | 900 | 0/1 |" in card_of(Path("arm-small"))
     shown = CliRunner().invoke(app, ["inspect", "arm-small"], catch_exceptions=False)
-    assert "inputs goal x, goal y" in " ".join(shown.output.split())
+    assert "goal x, goal y, goal z, extent" in " ".join(shown.output.split())
 
 
 def test_pictures_are_altered_as_the_arms_recipe_says_whatever_else_is_changed() -> None:
@@ -140,7 +141,7 @@ def test_pictures_are_altered_as_the_arms_recipe_says_whatever_else_is_changed()
 def test_recipes_that_do_not_fit_are_refused() -> None:
     with pytest.raises(SettingsError, match=r"'collect.seconds' has 4 values; it must have 1, one per scene"):
         replace(ArmRecipe(), collect=replace(QUIET, scenes=("reach",))).check()
-    with pytest.raises(SettingsError, match=r"'train.sight_steps' has 1 values; with 2 DAgger rounds it must have 3"):
+    with pytest.raises(SettingsError, match=r"'train.sight_steps' has 1 values; with 3 DAgger rounds it must have 4"):
         replace(ArmRecipe(), train=ArmTrainRecipe(sight_steps=(5,))).check()
     with pytest.raises(SettingsError, match=r"'collect.first_seed' is 990 .* seeds 1000 to 1099 are kept"):
         recipe_of(ArmRecipe, rules=["collect.first_seed=990"])
