@@ -59,7 +59,7 @@ class ArmTrainRecipe:
     coarse: float = setting(0.8, "1", "share of these in which convolutions have half the digits", low=0, high=1)
     again: float = setting(0.5, "1", "share of its learning rate after a DAgger round", low=0)
     policy_steps: tuple[float, ...] = setting(
-        (4000, 4000, 8000, 7000), "1", "steps of the second stage, at first and after each DAgger round", low=0, high=10**6
+        (4000, 4000, 8000, 7000), "1", "of the second stage, at first and after each round", low=0, high=10**6
     )
     batch: int = setting(32, "1", "windows per step", low=1, high=4096)
     window: int = setting(40, "1", "pictures per window", low=4, high=1024)
