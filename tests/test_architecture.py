@@ -30,6 +30,7 @@ LEVEL = {
     "liquid": 4,
     "safety": 4,
     "stack": 5,
+    "arm_stack": 5,
     "simulation": 5,
     "export": 5,
     "doctor": 5,
@@ -49,7 +50,9 @@ LEVEL = {
 SAME_LEVEL_ALLOWED = {2, 6}  # rooms of one concept chain; perception, liquid and safety never meet
 NODES_MAY = 5
 TORCH_HOMES = {
+    "arm_stack.py",
     "perception/backbone.py",
+    "perception/places.py",
     "liquid/ltc.py",
     "liquid/cfc.py",
     "liquid/closed_form.py",

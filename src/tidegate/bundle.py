@@ -17,6 +17,7 @@ from safetensors import numpy as safetensors
 
 from tidegate.errors import BundleError, SettingsError
 from tidegate.security.manifest import CARD, identity, read_sealed, write_manifest
+from tidegate.settings.arm_policy import ToolScales
 from tidegate.settings.perception import PerceptionSettings
 from tidegate.settings.policy import PolicySettings
 from tidegate.settings.schema import build, mapping, setting
@@ -45,16 +46,18 @@ class Bundle:
     """A trained network and all that is needed to run it.
 
     Attributes:
-        name: of the model; ``robot``: of the vehicle it drives; ``mass_kg``: that vehicle's mass at training.
+        name: of the model; ``robot``: of the vehicle or arm it drives; ``mass_kg``: a vehicle's mass at training, 0 of
+            an arm, whose policy asks for nothing that it decides.
         wiring: ``Wiring.to_dict()`` of the liquid network.
         perception, policy: the settings it was trained with.
         conformal: (2 + K,) factor from predicted scale to error bound of each lane value; empty = not calibrated.
         outlier_distance: distance of the training signatures that ``outlier_factor`` multiplies; 0 = not known.
         camera: what the camera saw that it was trained with; None = not known, as in bundles of before.
+        tool: scales of an arm's policy; None = a car's.
         training: free record of how it was made (data hashes, seed, versions, metrics).
         arrays: ``liquid.*`` the liquid network, ``outlier.mean`` (S,) and ``outlier.whiten`` (S, S) the look of
             the training images.
-        backbone: ONNX model of the convolutional network with its lane head.
+        backbone: ONNX model of the convolutional network with its lane head (an arm's: head of places).
     """
 
     name: str
@@ -68,6 +71,7 @@ class Bundle:
     conformal: tuple[float, ...] = ()
     outlier_distance: float = 0.0
     camera: CameraView | None = None
+    tool: ToolScales | None = None
     training: dict[str, Any] = dataclasses.field(default_factory=dict)
 
     def save(self, path: str | Path) -> None:
@@ -82,6 +86,7 @@ class Bundle:
             "robot": self.robot,
             "mass_kg": self.mass_kg,
             **({} if self.camera is None else {"camera": dataclasses.asdict(self.camera)}),
+            **({} if self.tool is None else {"tool": dataclasses.asdict(self.tool)}),
             "perception": dataclasses.asdict(self.perception),
             "policy": dataclasses.asdict(self.policy),
             "conformal": self.conformal,
@@ -135,6 +140,7 @@ class Bundle:
                 conformal=tuple(float(factor) for factor in described["conformal"]),
                 outlier_distance=float(described["outlier_distance"]),
                 camera=_camera(described.get("camera"), str(path / DESCRIPTION)),
+                tool=_tool(described.get("tool"), str(path / DESCRIPTION)),
                 training=dict(described["training"]),
             )
         except SettingsError as error:
@@ -175,6 +181,20 @@ def _camera(values: Any, source: str) -> CameraView | None:
     for name in ("xyz", "rpy"):
         if len(getattr(made, name)) != 3:
             raise SettingsError(f"{source}: 'camera.{name}' is {known[name]!r}; it must be three numbers")
+    return made
+
+
+def _tool(values: Any, source: str) -> ToolScales | None:
+    """The scales that an arm's bundle tells of.
+
+    Raises:
+        SettingsError: a value is out of range.
+    """
+    if values is None:
+        return None
+    made: ToolScales = build(ToolScales, mapping(values, "tool", source), source, "tool.")
+    if len(made.centre) != 3:
+        raise SettingsError(f"{source}: 'tool.centre' is {list(made.centre)}; it must be three numbers")
     return made
 
 

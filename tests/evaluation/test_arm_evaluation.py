@@ -13,7 +13,7 @@ import pytest
 from typer.testing import CliRunner
 
 from tidegate.cli.app import app
-from tidegate.errors import SceneError, SettingsError
+from tidegate.errors import BundleError, SceneError, SettingsError
 from tidegate.evaluation.arm import ArmEpisode, ArmResult, check_episode, run_episode, run_episodes, summary
 from tidegate.evaluation.arm_excess import limit_excess
 from tidegate.robot.arm import Arm
@@ -146,10 +146,11 @@ def test_each_limit_is_measured_as_a_share_of_itself() -> None:
     ("change", "kind", "said"),
     [
         ({"scene": "raech"}, SceneError, "'raech'; known: hand_over, press, reach, wipe"),
+        ({"driver": "pilot"}, SettingsError, "driver is 'pilot'; it must be bundle or expert or teacher"),
         (
-            {"driver": "bundle"},
-            SettingsError,
-            "driver is 'bundle'; .* an arm.* it must be expert or teacher",
+            {"driver": "bundle", "bundle": str(share_path("models/car-ltc19"))},
+            BundleError,
+            "made for robot 'car'; this one is 'arm'",
         ),
         ({"disable": ("lane",)}, SettingsError, "cannot disable 'lane'; an arm's parts are acceleration"),
     ],
@@ -161,7 +162,7 @@ def test_what_cannot_be_done_is_refused_before_processes_start(
         check_episode(replace(EPISODE, **change))
 
 
-@pytest.mark.parametrize("option", ["--bundle=models/car-ltc19", "--record", "--simulator=bicycle:Bicycle"])
+@pytest.mark.parametrize("option", ["--record", "--simulator=bicycle:Bicycle"])
 def test_options_of_the_car_alone_are_refused_for_an_arm(option: str) -> None:
     with pytest.raises(SettingsError, match=rf"arm\.yaml: describes an arm, for which .* {option.split('=')[0]} yet"):
         CliRunner().invoke(app, ["evaluate", "--config", str(ARM_YAML), option], catch_exceptions=False)

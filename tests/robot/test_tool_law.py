@@ -8,8 +8,8 @@ import pytest
 
 from tidegate.records import Floats
 from tidegate.robot.arm import Arm
-from tidegate.robot.task_space import ToolWish, tool_torque
-from tidegate.robot.tool_law import HARDEST, ToolLaw
+from tidegate.robot.task_space import ToolAim, ToolWish, tool_torque
+from tidegate.robot.tool_law import FASTEST, HARDEST, ToolLaw
 from tidegate.settings.arm import load_arm_settings
 from tidegate.share import share_path
 from tidegate.simulation.arm import ArmScene, ArmTruth, make_arm_scene
@@ -22,7 +22,7 @@ UP = np.array([0.0, 0.0, 1.0])
 PERIOD = 1 / ARM.settings.safety.rate_hz
 
 
-def driven(scene: ArmScene, law: ToolLaw, wish: ToolWish, truth: ArmTruth, seconds: float) -> list[ArmTruth]:
+def driven(scene: ArmScene, law: ToolLaw, wish: ToolWish | ToolAim, truth: ArmTruth, seconds: float) -> list[ArmTruth]:
     """A wish that is held, seen at every period."""
     seen = []
     for _ in range(round(seconds / PERIOD)):
@@ -74,3 +74,22 @@ def test_a_push_is_what_the_surface_feels_though_friction_and_payload_are_not_kn
     assert np.mean([one.force for one in seen[-100:]]) == pytest.approx(6.0, abs=0.1)
     again = driven(scene, ToolLaw(scene.arm, POSTURE), ToolWish(0.05 * UP), seen[-1], 0.5)
     assert again[-1].force == 0.0, "and it comes off as wished"
+
+
+def test_the_tool_is_drawn_to_an_aim_no_faster_than_it_may_and_stays_there() -> None:
+    scene = ArmScene(ARM, payload=0.25)
+    truth = scene.place(POSTURE, np.zeros(7))
+    there = truth.tool + np.array([0.05, -0.25, 0.05])
+    seen = driven(scene, ToolLaw(ARM, POSTURE), ToolAim(there), truth, 1.5)
+    assert max(np.linalg.norm(one.tool_velocity) for one in seen) < 1.05 * FASTEST
+    np.testing.assert_allclose(seen[-1].tool, there, atol=0.003)
+    assert np.linalg.norm(seen[-1].tool_velocity) < 0.01
+
+
+def test_an_aim_that_presses_does_so_wherever_it_lies_along_the_normal() -> None:
+    for height in (-0.03, 0.03):
+        scene = make_arm_scene("press", ARM.settings, 1000)
+        truth = scene.begin()
+        aim = ToolAim(scene.goal().place + height * scene.goal().normal, 6.0)
+        seen = driven(scene, ToolLaw(scene.arm, POSTURE), aim, truth, 5.0)
+        assert np.mean([one.force for one in seen[-100:]]) == pytest.approx(6.0, abs=0.3)

@@ -9,8 +9,9 @@ import pytest
 from tidegate.settings.arm import load_arm_settings
 from tidegate.share import share_path
 from tidegate.simulation.arm import ArmTask, ArmTruth, make_arm_scene
-from tidegate.simulation.arm.expert import CLOSE, EASE, KEEP, SPEED
-from tidegate.simulation.arm.teacher import PULL, Teacher
+from tidegate.simulation.arm.expert import CLOSE, EASE, SPEED
+from tidegate.simulation.arm.teacher import PULL, WIDE, Teacher
+from tidegate.simulation.arm.wipe import SHIFT, SWING
 
 AHEAD = 0.07
 
@@ -64,4 +65,48 @@ def test_it_leads_around_what_is_in_the_way() -> None:
         there = scene.nearest()
         assert there is not None
         wish = teacher.wish(truth).velocity
-        assert there.away @ (wish - there.velocity) > -EASE * (there.distance - KEEP) - 1e-9
+        assert there.away @ (wish - there.velocity) > -EASE * (there.distance - WIDE) - 1e-9
+
+
+def test_its_aim_is_ahead_of_the_goal_wherever_the_tool_is() -> None:
+    scene = scene_of("reach")
+    near, far = (Teacher(scene, AHEAD).aim(at(scene, offset)).place for offset in ((0, 0, 0), (0.2, 0.1, 0.1)))
+    np.testing.assert_array_equal(near, far)
+    later = scene.goal().velocity + AHEAD * scene.goal().acceleration
+    np.testing.assert_allclose(near - scene.goal().place, AHEAD * scene.goal().velocity + later / PULL, atol=0.003)
+
+
+def test_where_something_is_in_the_way_its_aim_draws_the_tool_with_its_wish() -> None:
+    scene = scene_of("hand_over")
+    teacher, truth = Teacher(scene, AHEAD), at(scene, (0.05, 0.1, 0.02), (0.1, 0, -0.1))
+    aim, wish = teacher.aim(truth), teacher.wish(truth)
+    np.testing.assert_allclose(PULL * (aim.place - truth.tool - AHEAD * truth.tool_velocity), wish.velocity)
+    assert aim.push == wish.push
+
+
+def test_over_the_board_it_swings_to_and_fro_by_where_the_tool_is_and_how_it_moves() -> None:
+    scene = scene_of("wipe")
+    truth = scene.begin()
+    begin = scene.due(truth)
+    assert not begin.velocity.any(), "away from the board it goes to one end of the first spots"
+    there = truth._replace(tool=begin.place, force=begin.force, tool_velocity=np.zeros(3))
+    assert scene.due(there).acceleration[1] > 0.5, "there it sets out"
+    middle = begin.place + np.array([0.0, SWING, 0.0])
+    for way in (-1.0, 1.0):
+        led = scene.due(there._replace(tool=middle, tool_velocity=np.array([0.0, 0.2 * way, 0.0])))
+        assert way * led.velocity[1] > 0.1, "on the way that it goes"
+
+
+def test_over_the_board_it_goes_on_along_x_when_the_first_spots_are_gone_and_rests_when_all_are() -> None:
+    scene = scene_of("wipe")
+    truth = scene.begin()
+    first = scene.sights()
+    scene.show(scene.start, scene.scored + 2.0)
+    later = scene.sights()
+    assert later[0] > first[0] + 0.02
+    assert later[3] == first[3] > 0
+    here = truth._replace(tool=np.array([first[0], 0.0, first[2]]), tool_velocity=np.array([0.0, 0.2, 0.0]))
+    assert scene.due(here).place[0] == pytest.approx(first[0] + SHIFT), "no farther at a time"
+    scene.show(scene.start, scene.seconds)
+    assert scene.sights()[3] == 0.0
+    assert not scene.due(here).velocity.any()

@@ -5,8 +5,18 @@ Every figure comes from the bundle's own record or from a file that is named; no
 al. 2019, "Model Cards for Model Reporting").
 """
 
-from tidegate.card.evidence import Attacked, Driven, read_attacked, read_driven
+from tidegate.card.evidence import Attacked, Driven, Tasks, read_attacked, read_driven, read_tasks
 from tidegate.card.page import card_page
 from tidegate.card.write import card_of, write_card
 
-__all__ = ["Attacked", "Driven", "card_of", "card_page", "read_attacked", "read_driven", "write_card"]
+__all__ = [
+    "Attacked",
+    "Driven",
+    "Tasks",
+    "card_of",
+    "card_page",
+    "read_attacked",
+    "read_driven",
+    "read_tasks",
+    "write_card",
+]

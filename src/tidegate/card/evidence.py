@@ -7,6 +7,7 @@ These are read as plain JSON, so that a card can be written where nothing can be
 from __future__ import annotations
 
 import json
+import math
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -66,27 +67,63 @@ class Attacked:
     harm: Counter[tuple[str, str, str, str]]
 
 
+@dataclass(frozen=True, slots=True)
+class Task:
+    """One episode of an arm: the figures of ``tidegate.evaluation.arm.ArmResult`` that a card tells."""
+
+    scene: str
+    seed: int
+    completed: bool
+    limit_violations: int
+    score: dict[str, float]
+
+
+@dataclass(frozen=True, slots=True)
+class Tasks:
+    """An arm's closed loops, as ``Driven``."""
+
+    source: str
+    how: str
+    tasks: list[Task]
+
+
+def read_tasks(path: Path, identity: str) -> Tasks:
+    """An arm's episodes in a folder of ``tidegate evaluate``, or in its ``evaluation.json``.
+
+    Raises:
+        BundleError: no such file, of another bundle than that with ``identity``, or not driven by the network.
+    """
+    file, told, how = _evaluation(path, identity)
+    try:
+        tasks = [
+            Task(
+                scene=str(run["scene"]),
+                seed=int(run["seed"]),
+                completed=bool(run["completed"]),
+                limit_violations=int(run["limit_violations"]),
+                score={str(name): math.nan if value is None else float(value) for name, value in run["score"].items()},
+            )
+            for run in told["runs"]
+        ]
+    except WRONG as error:
+        raise _none(file, error) from error
+    return Tasks(file.name, how, tasks)
+
+
 def read_driven(path: Path, identity: str) -> Driven:
     """The drives in a folder of ``tidegate evaluate``, or in its ``evaluation.json``.
 
     Raises:
         BundleError: no such file, of another bundle than that with ``identity``, or not driven by the network.
     """
-    file = path / EVALUATION if path.is_dir() else path
-    data = _read(file)
+    file, told, how = _evaluation(path, identity)
     try:
-        told = json.loads(data)
-        driver, of, filtered = str(told["driver"]), told.get("bundle_sha256"), str(told["filter"])
-        off = ", ".join(map(str, told["disable"]))
         laps: dict[str, list[Lap]] = {}
         for lap in map(_lap, told["runs"]):
             laps.setdefault(lap.scene, []).append(lap)
     except WRONG as error:
         raise _none(file, error) from error
-    if driver != NETWORK:
-        raise BundleError(f"{file}: '{driver}' drove; a card tells of drives by the network (--driver {NETWORK})")
-    _check(file, of, identity)
-    return Driven(file.name, f"filter {filtered}{f', without {off}' if off else ''}", laps)
+    return Driven(file.name, how, laps)
 
 
 def read_attacked(path: Path, identity: str) -> Attacked:
@@ -107,6 +144,23 @@ def read_attacked(path: Path, identity: str) -> Attacked:
         raise _none(file, error) from error
     _check(file, of, identity)
     return Attacked(file.name, len(outcomes), searched, harm)
+
+
+def _evaluation(path: Path, identity: str) -> tuple[Path, dict[str, Any], str]:
+    """The file, what it tells, and how was driven, in words."""
+    file = path / EVALUATION if path.is_dir() else path
+    data = _read(file)
+    try:
+        told: dict[str, Any] = json.loads(data)
+        driver, of, filtered = str(told["driver"]), told.get("bundle_sha256"), str(told["filter"])
+        off = ", ".join(map(str, told["disable"]))
+        list(told["runs"])
+    except WRONG as error:
+        raise _none(file, error) from error
+    if driver != NETWORK:
+        raise BundleError(f"{file}: '{driver}' drove; a card tells of drives by the network (--driver {NETWORK})")
+    _check(file, of, identity)
+    return file, told, f"filter {filtered}{f', without {off}' if off else ''}"
 
 
 def _lap(run: dict[str, Any]) -> Lap:

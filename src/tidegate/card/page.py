@@ -46,9 +46,9 @@ def card_page(
         "## Model",
         _model(bundle),
         "## Data",
-        _data(bundle.training),
+        data_section(bundle.training, "bag", "those that calibrate"),
         "## Training",
-        _training(bundle.training),
+        training_section(bundle.training),
         "## Results on held-out drives",
         _metrics(bundle),
         "## Results in closed loop",
@@ -75,13 +75,14 @@ def _model(bundle: Bundle) -> str:
     )
 
 
-def _data(record: Mapping[str, Any]) -> str:
+def data_section(record: Mapping[str, Any], one: str, others: str) -> str:
+    """Of what was learnt from; what ``one`` file of it is, and which are counted but not learnt from."""
     hashes = record.get("data_sha256")
     facts = [f"frames: {told(record.get('frames'))}"]
     if plan := record.get("plan"):
         facts.append(f"plan: {told(plan)}")
     if not isinstance(hashes, dict):
-        return bullets(*facts, f"bags: {UNKNOWN}")
+        return bullets(*facts, f"{one}s: {UNKNOWN}")
     groups: dict[tuple[str, str], list[tuple[str, str]]] = defaultdict(list)
     for path, digest in sorted(hashes.items()):
         stage, _, name = path.rpartition("/")
@@ -91,18 +92,19 @@ def _data(record: Mapping[str, Any]) -> str:
         (*group, len(bags), seeds_told([seed for seed, _ in bags]), _together(digest for _, digest in bags))
         for group, bags in groups.items()
     ]
-    grouped = table(("folder", "kind", "bags", "seeds", "SHA-256 of their hashes"), rows)
+    grouped = table(("folder", "kind", f"{one}s", "seeds", "SHA-256 of their hashes"), rows)
     return "\n\n".join(
         (
-            bullets(*facts, f"bags: {len(hashes)}, those that calibrate included"),
+            bullets(*facts, f"{one}s: {len(hashes)}, {others} included"),
             grouped,
-            "Each bag's own hash is in `bundle.json` (`training.data_sha256`); the last column is over these, sorted, "
-            "a line each.",
+            f"Each {one}'s own hash is in `bundle.json` (`training.data_sha256`); the last column is over these, "
+            "sorted, a line each.",
         )
     )
 
 
-def _training(record: Mapping[str, Any]) -> str:
+def training_section(record: Mapping[str, Any]) -> str:
+    """Of how it was learnt."""
     recipe = record.get("recipe")
     lines = []
     if isinstance(recipe, dict):

@@ -8,14 +8,18 @@ from pathlib import Path
 
 from tidegate import __version__
 from tidegate.bundle import Bundle
-from tidegate.card.evidence import Attacked, Driven
+from tidegate.card.arm_page import arm_card_page
+from tidegate.card.evidence import Attacked, Driven, Tasks
 from tidegate.card.page import card_page
 from tidegate.errors import BundleError
 from tidegate.security.manifest import CARD, SIGNATURE, identity, read_sealed, write_manifest
 
 
-def write_card(folder: Path, driven: Sequence[Driven] = (), attacked: Sequence[Attacked] = ()) -> Path:
-    """Write the card of the bundle ``folder``, in the place of one that is there, and the manifest with it.
+def write_card(
+    folder: Path, driven: Sequence[Driven] = (), attacked: Sequence[Attacked] = (), tasks: Sequence[Tasks] = ()
+) -> Path:
+    """Write the card of the bundle ``folder``, in the place of one that is there, and the manifest with it; ``tasks``
+    are an arm's drives.
 
     Raises:
         BundleError: the bundle is not whole; it is signed, and the card would cost it the signature.
@@ -26,7 +30,11 @@ def write_card(folder: Path, driven: Sequence[Driven] = (), attacked: Sequence[A
             f"{folder}: is signed, and a card belongs to what is signed; remove {SIGNATURE}, write the card, and sign "
             f"again (tidegate sign)"
         )
-    text = card_page(bundle, identity(sealed.manifest), __version__, driven, attacked)
+    of = identity(sealed.manifest)
+    if bundle.tool is None:
+        text = card_page(bundle, of, __version__, driven, attacked)
+    else:
+        text = arm_card_page(bundle, bundle.tool, of, __version__, tasks)
     data = text.encode()
     path = folder / CARD
     path.write_bytes(data)

@@ -9,8 +9,9 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from tidegate.bundle import bundle_identity
-from tidegate.card import read_attacked, read_driven, write_card
+from tidegate.bundle import Bundle, bundle_identity
+from tidegate.card import read_attacked, read_driven, read_tasks, write_card
+from tidegate.errors import BundleError
 
 
 def card(
@@ -24,6 +25,12 @@ def card(
 ) -> None:
     """Write MODEL_CARD.md into a bundle, from its record and from what closed loops showed of it."""
     _, identity = bundle_identity(bundle)
+    if Bundle.load(bundle).tool is not None:
+        if outcomes:
+            raise BundleError(f"{bundle}: is of an arm, whose hostile episodes know no bundle; leave --outcomes out")
+        written = write_card(bundle, tasks=[read_tasks(path, identity) for path in evaluation or ()])
+        Console(soft_wrap=True, highlight=False).print(f"card: {written}")
+        return
     driven = [read_driven(path, identity) for path in evaluation or ()]
     attacked = [read_attacked(path, identity) for path in outcomes or ()]
     written = write_card(bundle, driven, attacked)

@@ -22,11 +22,13 @@ from tidegate.safety.supervisor import PARTS
 from tidegate.settings.kind import robot_kind
 from tidegate.share import share_path
 
-MODEL = "models/car-ltc19"
+MODEL, ARM_MODEL = "models/car-ltc19", "models/arm-ltc"
 
 
 def evaluate(
-    bundle: Annotated[Path | None, typer.Option(help="model to drive with; default models/car-ltc19")] = None,
+    bundle: Annotated[
+        Path | None, typer.Option(help="model to drive with; default models/car-ltc19, for an arm models/arm-ltc")
+    ] = None,
     scene: Annotated[
         str,
         typer.Option(
@@ -37,7 +39,9 @@ def evaluate(
     seeds: Annotated[str, typer.Option(help="1000:1020 (the end excluded), 7 or 1,5,9")] = "1000:1020",
     safety_filter: Annotated[str, typer.Option("--filter", help="on, or off to drive without it")] = "on",
     disable: Annotated[str, typer.Option(help=f"parts to switch off, by comma: {', '.join(PARTS)}, or a barrier")] = "",
-    driver: Annotated[str, typer.Option(help=f"who asks for commands: {' or '.join(DRIVERS)}")] = "bundle",
+    driver: Annotated[
+        str, typer.Option(help=f"who asks for commands: {' or '.join(DRIVERS)}; an arm's teacher")
+    ] = "bundle",
     out: Annotated[Path, typer.Option(help="folder for evaluation.json")] = Path("out/evaluate"),
     processes: Annotated[int, typer.Option(min=1, help="drives at a time")] = 2,
     seconds: Annotated[float, typer.Option(min=0.1, help="longest drive [s]")] = math.inf,
@@ -50,11 +54,13 @@ def evaluate(
         raise SettingsError(f"--filter is '{safety_filter}'; it must be on or off")
     path = config or share_path("config/car.yaml")
     if robot_kind(path) == "arm":
-        refuse_for_arm(path, {"--bundle": bundle, "--record": record, "--simulator": simulator != EMBEDDED})
+        refuse_for_arm(path, {"--record": record, "--simulator": simulator != EMBEDDED})
         from tidegate.cli.evaluate_arm import evaluate_arm  # it loads the arm's dynamics, which a car has not
 
         on, off = safety_filter == "on", names(disable)
-        evaluate_arm(str(path), scene or "reach", parse_seeds(seeds), driver, on, off, seconds, out, processes)
+        model = bundle or (share_path(ARM_MODEL) if driver == "bundle" else Path(ARM_MODEL))
+        task = scene or "reach"
+        evaluate_arm(str(path), task, parse_seeds(seeds), driver, str(model), on, off, seconds, out, processes)
         return
     scene = scene or "road"
     model = bundle or (share_path(MODEL) if driver == "bundle" else Path(MODEL))

@@ -26,6 +26,7 @@ def evaluate_arm(
     scene: str,
     seeds: list[int],
     driver: str,
+    bundle: str,
     filtered: bool,
     disable: tuple[str, ...],
     longest_s: float,
@@ -33,7 +34,7 @@ def evaluate_arm(
     processes: int,
 ) -> None:
     """Do a scene with many seeds and tell how it went."""
-    episodes = [ArmEpisode(settings, scene, seed, driver, filtered, disable, longest_s) for seed in seeds]
+    episodes = [ArmEpisode(settings, scene, seed, driver, filtered, disable, longest_s, bundle) for seed in seeds]
     first = episodes[0]
     check_episode(first)
     check_folder(out)

@@ -23,8 +23,8 @@ from tidegate.curation.rules import load_rules
 from tidegate.errors import BundleError
 from tidegate.liquid.drawing import draw_policy
 from tidegate.liquid.live import CfcStep, LtcStep
-from tidegate.liquid.policy import make_step
-from tidegate.liquid.wiring import Wiring
+from tidegate.liquid.live_network import make_step
+from tidegate.liquid.wiring import Wiring, input_names, motor_names
 from tidegate.security.manifest import MANIFEST, digest, read_sealed, write_manifest
 from tidegate.settings import load_settings
 from tidegate.share import share_path
@@ -86,19 +86,25 @@ def _summary(bundle: Bundle, wiring: Wiring, step: LtcStep | CfcStep) -> Table:
     table = Table(title=f"{bundle.name}, for robot '{bundle.robot}'", show_header=False)
     liquid = sum(array.size for array in bundle.part("liquid").values())
     layers = f"{wiring.inter} inter, {wiring.command} command, {wiring.motor} motor"
+    names = input_names(wiring)
     rows = {
         "cell": bundle.policy.cell.upper(),
         "neurons": f"{wiring.neurons} ({layers})",
-        "inputs": f"{bundle.perception.features} features and the speed",
+        "inputs": ", ".join(names) if bundle.tool else f"{bundle.perception.features} features, {names[-1]}",
         "synapses": f"{np.count_nonzero(wiring.sensory)} sensory, {np.count_nonzero(wiring.recurrent)} between neurons",
         "liquid parameters": f"{liquid:,} (each one acts: absent synapses have none)",
         "live step": step.runs_in if step.runs_in == "C" else f"{step.runs_in}: C could not be built at installation",
-        "gains": f"{', '.join(bundle.policy.gain_names)} in {bundle.policy.gain_low:g}–{bundle.policy.gain_high:g} 1/s",
+        "asks for": ", ".join(motor_names(wiring)),
         "backbone": f"{len(bundle.backbone) / 1024:,.0f} KiB, "
         f"image {bundle.perception.input_width} × {bundle.perception.input_height} px",
-        "camera": _camera(bundle.camera),
-        "lane bound": "calibrated" if bundle.conformal else "not calibrated (infinite)",
     }
+    if bundle.tool is None:
+        policy = bundle.policy
+        rows |= {
+            "gains": f"{', '.join(policy.gain_names)} in {policy.gain_low:g}–{policy.gain_high:g} 1/s",
+            "camera": _camera(bundle.camera),
+            "lane bound": "calibrated" if bundle.conformal else "not calibrated (infinite)",
+        }
     for name, words in rows.items():
         table.add_row(name, words)
     if isinstance(step, LtcStep):

@@ -3,9 +3,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from datetime import timedelta
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.console import Console
@@ -14,10 +15,14 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.progress import TimeRemainingColumn as Remaining
 
 from tidegate.bag import remappings
-from tidegate.cli.common import Remap, check_folder
+from tidegate.cli.common import Remap, check_folder, refuse_for_arm
 from tidegate.errors import SettingsError
 from tidegate.learning.recipe import load_recipe
+from tidegate.settings.kind import robot_kind
 from tidegate.share import share_path
+
+if TYPE_CHECKING:
+    from tidegate.learning.pipeline import Listener
 
 
 def train(
@@ -26,7 +31,9 @@ def train(
         Path | None, typer.Option(help="plan of tidegate curate: its windows alone, of bags that have not changed")
     ] = None,
     from_scratch: Annotated[bool, typer.Option(help="record the bags too, and let the network drive for more")] = False,
-    out: Annotated[Path, typer.Option(help="bundle to write")] = Path("models/car-ltc19"),
+    out: Annotated[
+        Path | None, typer.Option(help="bundle to write; default models/car-ltc19, of an arm models/arm-ltc")
+    ] = None,
     work: Annotated[Path, typer.Option(help="folder for bags, cache, checkpoints; continues what it finds")] = Path(
         "out/train"
     ),
@@ -44,6 +51,11 @@ def train(
     if plan and remap:
         raise SettingsError("--remap: a plan has the names of topics that it was made with")
     named = remappings(remap or ())
+    path = (config or share_path("config/car.yaml")).resolve()
+    arm = robot_kind(path) == "arm"
+    if arm:
+        refuse_for_arm(path, {"--bags": bags, "--plan": plan, "--remap": remap})
+    out = out or Path("models/arm-ltc" if arm else "models/car-ltc19")
     for folder in (out, work):
         check_folder(folder)
     from tidegate.learning.pipeline import Listener, Pipeline  # torch takes seconds to import
@@ -60,7 +72,9 @@ def train(
     ) as progress:
         bars = Bars(progress)
         listener = Listener(begin=bars.begin, done=bars.done, advance=bars.advance, note=bars.note)
-        path = (config or share_path("config/car.yaml")).resolve()
+        if arm:
+            _train_arm(path, work, recipe, rules or (), out, listener)
+            return
         pipeline = Pipeline(path, work, load_recipe(recipe, rules or ()), out.name, listener, remap=named)
         if plan:
             bundle = pipeline.from_plan(plan, out)
@@ -75,6 +89,18 @@ def train(
         )
     console.print(f"{lane}; {bundle.training['durations_s']['total'] / 60:.1f} min in all", soft_wrap=True)
     console.print(f"bundle: {escape(str(out))}", soft_wrap=True)
+
+
+def _train_arm(
+    path: Path, work: Path, recipe: Path | None, rules: Iterable[str], out: Path, listener: Listener
+) -> None:
+    """The same for an arm: lessons of its scenes are recorded, and what is recorded already is learnt from."""
+    from tidegate.learning.arm.pipeline import ArmPipeline
+    from tidegate.learning.arm.recipe import ArmRecipe
+    from tidegate.learning.recipe import recipe_of
+
+    bundle = ArmPipeline(path, work, recipe_of(ArmRecipe, recipe, rules), out.name, listener).from_scratch(out)
+    listener.note(f"{bundle.training['durations_s']['total'] / 60:.1f} min in all\nbundle: {out}")
 
 
 class Bars:

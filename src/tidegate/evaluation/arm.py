@@ -15,8 +15,9 @@ from typing import Any
 
 import numpy as np
 
+from tidegate.bundle import bundle_identity
 from tidegate.errors import SettingsError
-from tidegate.evaluation.arm_drivers import DRIVERS
+from tidegate.evaluation.arm_drivers import DRIVERS, make_driver
 from tidegate.evaluation.arm_excess import ROUNDING, limit_excess
 from tidegate.evaluation.campaign import EVALUATION
 from tidegate.evaluation.metrics import rises
@@ -29,7 +30,7 @@ from tidegate.workers import as_they_end
 @dataclass(frozen=True, slots=True)
 class ArmEpisode:
     """What to do, for ``longest_s`` [s] at most; the settings' path is text so that it travels to another process.
-    ``driver`` is one of ``arm_drivers.DRIVERS``, ``disable`` names barriers."""
+    ``driver`` is one of ``arm_drivers.DRIVERS``, ``bundle`` the path of the first; ``disable`` names barriers."""
 
     settings: str
     scene: str
@@ -38,6 +39,7 @@ class ArmEpisode:
     filtered: bool = True
     disable: tuple[str, ...] = ()
     longest_s: float = math.inf
+    bundle: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,17 +79,18 @@ def check_episode(episode: ArmEpisode) -> None:
     """Refuse an episode that cannot be done, before processes start.
 
     Raises:
-        SettingsError: unknown driver or barrier; SceneError: unknown scene.
+        SettingsError: unknown driver or barrier; SceneError: unknown scene; BundleError: it is unusable.
     """
     if episode.driver not in DRIVERS:
-        raise SettingsError(
-            f"driver is '{episode.driver}'; {episode.settings} describes an arm, for which there is no policy yet: it "
-            f"must be {' or '.join(DRIVERS)}"
-        )
+        raise SettingsError(f"driver is '{episode.driver}'; it must be {' or '.join(DRIVERS)}")
     unknown = sorted(set(episode.disable) - set(arm_barriers))
     if unknown:
         raise SettingsError(f"cannot disable '{unknown[0]}'; an arm's parts are {', '.join(arm_barriers)}")
-    make_arm_scene(episode.scene, load_arm_settings(episode.settings), episode.seed)
+    make_driver(
+        episode.driver,
+        episode.bundle,
+        make_arm_scene(episode.scene, load_arm_settings(episode.settings), episode.seed),
+    )
 
 
 def run_episode(episode: ArmEpisode) -> ArmResult:
@@ -99,7 +102,9 @@ def run_episode(episode: ArmEpisode) -> ArmResult:
     began = time.perf_counter()
     scene = make_arm_scene(episode.scene, load_arm_settings(episode.settings), episode.seed)
     guard = ArmGuard(scene.settings, disable=frozenset(episode.disable)) if episode.filtered else None
-    run = drive(scene, DRIVERS[episode.driver](scene), guard, min(scene.seconds, episode.longest_s))
+    act = make_driver(episode.driver, episode.bundle, scene)
+    run = drive(scene, act, guard, min(scene.seconds, episode.longest_s))
+    scene.close()
     return judge(scene, run, time.perf_counter() - began)
 
 
@@ -172,6 +177,7 @@ def write_arm_evaluation(folder: Path, episode: ArmEpisode, results: list[ArmRes
     facts = {
         "robot": "arm",
         "driver": episode.driver,
+        **({"bundle_sha256": bundle_identity(Path(episode.bundle))[1]} if episode.driver == "bundle" else {}),
         "filter": "on" if episode.filtered else "off",
         "disable": list(episode.disable),
     }

@@ -6,7 +6,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol, TypeVar
 
 from tidegate.errors import SettingsError
 from tidegate.settings.document import read_document
@@ -190,7 +190,22 @@ class Recipe:
         return self
 
 
+class Checked(Protocol):
+    """A recipe."""
+
+    def check(self) -> Any:
+        """Refuse one that would look at the tests' seeds."""
+
+
+Kind = TypeVar("Kind", bound=Checked)
+
+
 def load_recipe(path: str | Path | None = None, rules: Iterable[str] = ()) -> Recipe:
+    """As ``recipe_of`` for a car."""
+    return recipe_of(Recipe, path, rules)
+
+
+def recipe_of(kind: type[Kind], path: str | Path | None = None, rules: Iterable[str] = ()) -> Kind:
     """The recipe in a YAML file, changed by ``rules`` such as ``train.batch=16``; what neither names is as for the
     shipped bundle.
 
@@ -198,19 +213,20 @@ def load_recipe(path: str | Path | None = None, rules: Iterable[str] = ()) -> Re
         SettingsError: no such file, no YAML, or a value that is refused.
     """
     values = {} if path is None else read_document(Path(path))
-    made: Recipe = build(Recipe, values, str(path))
+    made: Kind = build(kind, values, str(path))
     for rule in rules:
         made = _changed(made, rule)
-    return made.check()
+    made.check()
+    return made
 
 
-def _changed(recipe: Recipe, rule: str) -> Recipe:
+def _changed(recipe: Kind, rule: str) -> Kind:
     """``recipe`` with the one value that ``rule`` sets."""
     key, sign, text = (part.strip() for part in rule.partition("="))
     if not (key and sign and text):
         raise SettingsError(f"--set '{rule}': must be of the form train.batch=16")
     *sections, name = key.split(".")
-    values = asdict(recipe)
+    values = asdict(recipe)  # type: ignore[call-overload]
     place: Any = values
     for section in sections:
         place = mapping(place.setdefault(section, {}), section, "--set")
@@ -218,5 +234,5 @@ def _changed(recipe: Recipe, rule: str) -> Recipe:
         place[name] = float(text)
     except ValueError:
         place[name] = text  # which is refused as such
-    made: Recipe = build(Recipe, values, "--set")
+    made: Kind = build(type(recipe), values, "--set")
     return made

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from tidegate.liquid.wiring import MOTORS, Polarity, Wiring, input_names
+from tidegate.liquid.wiring import Polarity, Wiring, input_names, motor_names
 from tidegate.records import Floats
 
 EXCITATORY, INHIBITORY = "#2a78b8", "#d1593b"
@@ -37,8 +37,8 @@ class Activity:
 
 
 def draw_policy(wiring: Wiring, title: str, activity: Activity | None = None) -> str:
-    """The circuit that drives: its last input is the speed, the others are features, its motor neurons the command."""
-    return draw_wiring(wiring, title, input_names(wiring), MOTORS, activity)
+    """The circuit that drives: its inputs are features and what is sensed, its motor neurons the command."""
+    return draw_wiring(wiring, title, input_names(wiring), motor_names(wiring), activity)
 
 
 def draw_wiring(

@@ -10,10 +10,9 @@ from numpy.typing import NDArray
 
 from tidegate.bundle import Bundle
 from tidegate.errors import BundleError
-from tidegate.liquid.compiled import cfc_step, ltc_step
-from tidegate.liquid.live import CfcStep, LtcStep, sigmoid
-from tidegate.liquid.wiring import Wiring
-from tidegate.records import Decision, Features, Floats, Gains, Nominal, Odometry, nanoseconds, seconds
+from tidegate.liquid.live import sigmoid
+from tidegate.liquid.live_network import LiveNetwork
+from tidegate.records import Decision, Features, Floats, Gains, Nominal, Odometry
 from tidegate.settings import Settings
 from tidegate.settings.policy import PolicySettings
 
@@ -35,37 +34,33 @@ class LiquidPolicy:
         """
         self._policy = bundle.policy
         self._mass = bundle.mass_kg
-        self._period = nanoseconds(1.0 / settings.camera.rate_hz)
-        self._longest = nanoseconds(settings.policy.dt_max_s)
         try:
-            self.wiring = Wiring.from_dict(bundle.wiring)
+            self._network = LiveNetwork(bundle, settings.camera.rate_hz, settings.policy.dt_max_s)
+            self.wiring = self._network.wiring
             arrays = bundle.part("liquid")
-            self._step = make_step(bundle, self.wiring)
-            self._input = arrays["input_weight"].astype(np.float64), arrays["input_bias"].astype(np.float64)
-            self._output = arrays["output_weight"].astype(np.float64), arrays["output_bias"].astype(np.float64)
-            self._gains = arrays["gain_weight"].astype(np.float64), arrays["gain_bias"].astype(np.float64)
+            self._gains: tuple[Floats, Floats] = (
+                arrays["gain_weight"].astype(np.float64),
+                arrays["gain_bias"].astype(np.float64),
+            )
             self.reset()
-            self._moved(np.zeros(self.wiring.inputs), self._period)
             self._decision(0, *self._command())
         except (KeyError, ValueError, IndexError, TypeError) as error:
             raise BundleError(f"bundle '{bundle.name}': its network is corrupt ({error})") from error
-        self.reset()
 
     @property
     def runs_in(self) -> str:
         """``C`` or ``NumPy``: their steps round otherwise, so a drive repeats to the bit with the same one alone."""
-        return self._step.runs_in
+        return self._network.runs_in
 
     def reset(self) -> None:
         """Forget everything: neurons at zero, no frame seen."""
-        self._state: Floats = np.zeros(self.wiring.neurons)
-        self._stamp: int | None = None
+        self._network.reset()
         self._last: Decision | None = None
 
     def resume(self, stamp: int, neurons: NDArray[np.float32]) -> None:
         """Go on from the state (N,) that a decision at ``stamp`` [ns] told, as exactly as its ``neurons`` are."""
         self.reset()
-        self._stamp, self._state = stamp, neurons.astype(np.float64)
+        self._network.resume(stamp, neurons)
 
     def step(self, features: Features, odometry: Odometry) -> Decision:
         """Decide on one frame; never raises for what a message may hold.
@@ -77,51 +72,25 @@ class LiquidPolicy:
         stamp = features.stamp
         if self._last is not None and stamp == self._last.nominal.stamp:
             return self._last
-        passed = self._period if self._stamp is None else stamp - self._stamp
-        if passed <= 0 or passed > self._longest:
-            self.reset()
-            passed = self._period
         values = np.append(features.values.astype(np.float64), odometry.speed / self._policy.speed_scale)
-        moved = self._moved(values, passed) if len(values) == self.wiring.inputs else None
-        if moved is None:
-            decision = self._decision(stamp, math.nan, math.nan)
-        else:
-            self._state, self._stamp = moved, stamp
-            decision = self._decision(stamp, *self._command())
+        moved = self._network.advance(stamp, values)
+        decision = self._decision(stamp, *(self._command() if moved else (math.nan, math.nan)))
         self._last = decision
         return decision
 
-    def _moved(self, values: Floats, passed: int) -> Floats | None:
-        """The neurons ``passed`` [ns] later; None where values or neurons are not finite."""
-        if not np.isfinite(values).all():
-            return None
-        moved = self._step(values * self._input[0] + self._input[1], self._state, seconds(passed))
-        return moved if np.isfinite(moved).all() else None
-
     def _command(self) -> tuple[float, float]:
         """The wanted force [N] and curvature [1/m]."""
-        output = self._state[self.wiring.layers[2]] * self._output[0] + self._output[1]
+        output = self._network.outputs()
         acceleration = output[0] * self._policy.acceleration_scale
         return float(acceleration * self._mass), float(output[1] * self._policy.curvature_scale)
 
     def _decision(self, stamp: int, force: float, curvature: float) -> Decision:
-        gains = read_gains(self._state[self.wiring.layers[1]], *self._gains, self._policy)
+        neurons = self._network.neurons
+        gains = read_gains(neurons[self.wiring.layers[1]], *self._gains, self._policy)
         named = {name: float(gain) for name, gain in zip(self._policy.gain_names, gains, strict=True)}
-        return Decision(Nominal(stamp, force, curvature), Gains(stamp, named), self._state.astype(np.float32))
+        return Decision(Nominal(stamp, force, curvature), Gains(stamp, named), neurons.astype(np.float32))
 
 
 def read_gains(neurons: Floats, weight: Floats, bias: Floats, policy: PolicySettings) -> Floats:
     """Barrier gains (…, G) [1/s], inside their interval, of the command ``neurons`` (…, C)."""
     return policy.gain_low + (policy.gain_high - policy.gain_low) * sigmoid(neurons @ weight + bias)
-
-
-def make_step(bundle: Bundle, wiring: Wiring) -> LtcStep | CfcStep:
-    """The cell of ``bundle`` as a function of NumPy arrays, in C where this installation has it.
-
-    Raises:
-        KeyError, ValueError, IndexError: arrays are missing or do not fit ``wiring``.
-    """
-    arrays = bundle.part("liquid.cell")
-    if bundle.policy.cell == "cfc":
-        return cfc_step(wiring, arrays)
-    return ltc_step(wiring, arrays, bundle.policy.substeps, bundle.policy.solver)

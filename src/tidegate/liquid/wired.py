@@ -23,8 +23,8 @@ class PolicyOutput(NamedTuple):
     neurons: Tensor
 
 
-class WiredPolicy(nn.Module):
-    """Affine input map, liquid cell, affine output of the motor neurons, bounded read-out of the command neurons."""
+class WiredCell(nn.Module):
+    """Affine input map, liquid cell, affine output of the motor neurons."""
 
     def __init__(self, wiring: Wiring, settings: PolicySettings, random: torch.Generator) -> None:
         super().__init__()
@@ -39,6 +39,23 @@ class WiredPolicy(nn.Module):
             self.cell = CfC(wiring, random)
         self.output_weight = nn.Parameter(torch.ones(wiring.motor))
         self.output_bias = nn.Parameter(torch.zeros(wiring.motor))
+
+    def outputs(self, inputs: Tensor, dt: Tensor, state: Tensor | None = None) -> tuple[Tensor, Tensor]:
+        """Outputs (B, T, motor) and neurons (B, T, N) after each step.
+
+        Args:
+            inputs: (B, T, I); dt: (B, T) [s] since the frame before.
+            state: (B, N) neurons before the first frame; None = zero.
+        """
+        neurons = self.cell(inputs * self.input_weight + self.input_bias, dt, state)
+        return neurons[..., self.wiring.layers[2]] * self.output_weight + self.output_bias, neurons
+
+
+class WiredPolicy(WiredCell):
+    """A car's: with a bounded read-out of the command neurons."""
+
+    def __init__(self, wiring: Wiring, settings: PolicySettings, random: torch.Generator) -> None:
+        super().__init__(wiring, settings, random)
         self.gain_weight = nn.Parameter(torch.zeros(wiring.command, len(settings.gain_names)))
         self.gain_bias = nn.Parameter(torch.zeros(len(settings.gain_names)))
 
@@ -51,10 +68,8 @@ class WiredPolicy(nn.Module):
         """
         settings = self.settings
         inputs = torch.cat([features, speed[..., None] / settings.speed_scale], dim=-1)
-        neurons = self.cell(inputs * self.input_weight + self.input_bias, dt, state)
-        _, command, motor = self.wiring.layers
-        output = neurons[..., motor] * self.output_weight + self.output_bias
-        share = torch.sigmoid(neurons[..., command] @ self.gain_weight + self.gain_bias)
+        output, neurons = self.outputs(inputs, dt, state)
+        share = torch.sigmoid(neurons[..., self.wiring.layers[1]] @ self.gain_weight + self.gain_bias)
         return PolicyOutput(
             acceleration=output[..., 0] * settings.acceleration_scale,
             curvature=output[..., 1] * settings.curvature_scale,

@@ -18,6 +18,16 @@ from tidegate.errors import SettingsError
 from tidegate.security.parse import read_yaml
 
 MOTORS = ("acceleration", "curvature")
+TOOL_MOTORS = ("x", "y", "z", "press")
+"""Of an arm: where its tool is drawn to from where it is, and the share of the wanted force that it presses with."""
+TOOL_HEARS = (
+    *("goal x", "goal y", "goal z", "extent", "obstacle x", "obstacle y", "obstacle z"),
+    *("goal's speed x", "goal's speed y", "goal's speed z"),
+    *("obstacle's speed x", "obstacle's speed y", "obstacle's speed z"),
+    *("speed x", "speed y", "speed z", "force", "wanted force", "height"),
+)
+"""What an arm's policy hears: goal and obstacle as seen from its tool, how far they moved since the picture before,
+and what it senses (``tool_policy.heard``)."""
 LARGEST = 4096
 """Neurons of a layer, or inputs: a file is not believed that it needs gigabytes."""
 
@@ -128,15 +138,23 @@ class Wiring:
         return cls(inter, command, motor, sensory, recurrent, bool(values.get("dense_time", False)))
 
 
+def motor_names(wiring: Wiring) -> tuple[str, ...]:
+    """What a policy's motor neurons ask for: their number tells a car's from an arm's."""
+    return TOOL_MOTORS if wiring.motor == len(TOOL_MOTORS) else MOTORS
+
+
 def input_names(wiring: Wiring) -> list[str]:
-    """What a policy hears, in the order of its inputs: features of the picture, and last the speed."""
+    """What a policy hears, in the order of its inputs: features of the picture, and last the speed; an arm's:
+    ``TOOL_HEARS``."""
+    if motor_names(wiring) is TOOL_MOTORS and wiring.inputs == len(TOOL_HEARS):
+        return list(TOOL_HEARS)
     return [*(f"feature {index}" for index in range(wiring.inputs - 1)), "speed"]
 
 
 def neuron_names(wiring: Wiring) -> list[str]:
     """Names of a policy's neurons in the order of the state vector; the motor neurons are called by their command."""
     inter = [f"inter {index}" for index in range(wiring.inter)]
-    return [*inter, *(f"command {index}" for index in range(wiring.command)), *MOTORS]
+    return [*inter, *(f"command {index}" for index in range(wiring.command)), *motor_names(wiring)]
 
 
 def load_wiring(path: str | Path) -> Wiring:

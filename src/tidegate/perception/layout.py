@@ -5,6 +5,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import numpy as np
+from numpy.typing import NDArray
+
 from tidegate.settings.perception import PerceptionSettings
 
 
@@ -24,6 +27,10 @@ class Conv:
 CONVS = (Conv(8, 5, 2), Conv(24, 3, 2), Conv(32, 3, 2), Conv(64, 3, 2), Conv(64, 3, 1))
 HIDDEN = 64
 
+PLACE_CONVS = (Conv(16, 5, 2), Conv(32, 3, 2), Conv(32, 3, 1), Conv(32, 3, 1))
+PLACE_HIDDEN = 96
+"""Of an arm's sight, which tells where things are; its last maps have no ReLU."""
+
 SIGNATURE_CONVS = CONVS[:3]
 """Convolutions whose mean activation per channel is the signature of an image: what out-of-distribution is judged by.
 
@@ -41,6 +48,18 @@ def map_sizes(settings: PerceptionSettings) -> list[tuple[int, int]]:
     for conv in CONVS:
         sizes.append((conv.size(sizes[-1][0]), conv.size(sizes[-1][1])))
     return sizes
+
+
+def place_grid(settings: PerceptionSettings) -> NDArray[np.float32]:
+    """x, y and x² + y² of every place of an arm's last maps (P, 3), row by row; the picture's longer half is one."""
+    height, width = settings.input_height, settings.input_width
+    for conv in PLACE_CONVS:
+        height, width = conv.size(height), conv.size(width)
+    longer = max(height, width)
+    x, y = ((2 * np.arange(count) + 1 - count) / longer for count in (width, height))
+    columns, rows = np.meshgrid(x, y)
+    places: NDArray[np.float32] = np.stack((columns, rows, columns**2 + rows**2), axis=-1).astype(np.float32)
+    return places.reshape(-1, 3)
 
 
 def lane_values(settings: PerceptionSettings) -> list[float]:

@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import cv2
 import numpy as np
-import onnxruntime
 from numpy.typing import NDArray
 
 from tidegate.bundle import Bundle
@@ -18,6 +17,7 @@ from tidegate.perception.layout import CONVS
 from tidegate.perception.lens import Lens
 from tidegate.perception.rectify import APART_M, Rectifier
 from tidegate.perception.saliency import visual_backprop
+from tidegate.perception.session import Session
 from tidegate.records import CameraInfo, Features, Frame, ImageHealth, Level, Percept
 from tidegate.robot import camera_view, load_description
 from tidegate.settings import Settings
@@ -57,15 +57,9 @@ class Perception:
             training = Training(known["mean"], known["whiten"], bundle.outlier_distance)
         self._training = training
         self.forget()
-        options = onnxruntime.SessionOptions()
-        options.intra_op_num_threads = options.inter_op_num_threads = 1
-        options.execution_mode = onnxruntime.ExecutionMode.ORT_SEQUENTIAL
-        options.enable_cpu_mem_arena = False
-        self._partial = onnxruntime.RunOptions()
-        self._partial.only_execute_path_to_fetches = True
         size = (self._shape.input_height, self._shape.input_width)
         try:
-            self._session = onnxruntime.InferenceSession(bundle.backbone, options, providers=["CPUExecutionProvider"])
+            self._run = Session(bundle.backbone)
             features, lane, _, signature = self._run(np.zeros((3, *size), np.float32), OUTPUTS)
         except Exception as error:  # onnxruntime raises classes of its own, without a common base
             raise BundleError(f"bundle '{bundle.name}': its backbone cannot be run ({error})") from error
@@ -202,7 +196,3 @@ class Perception:
             return shrink(frame.image, self._shape)
         check_kind(frame.image)
         return resize(self._rectifier.apply(frame.image), self._shape)
-
-    def _run(self, image: NDArray[np.float32], outputs: list[str]) -> list[NDArray[np.float32]]:
-        found = self._session.run(outputs, {"image": image[None]}, self._partial)
-        return [array[0, 0] if array.ndim == 4 else array[0] for array in found]

@@ -17,6 +17,8 @@ TURN_STIFFNESS, TURN_DAMPING = 225.0, 30.0
 """Of the tool's direction [1/s²], [1/s]."""
 POSTURE_STIFFNESS, POSTURE_DAMPING = 25.0, 10.0
 """Of the joints, in what is left to them."""
+DRAW = 8.0
+"""Speed of the tool per distance to where it is drawn [1/s]."""
 REGULAR = 1e-4
 """Added to the five numbers' mobility [1/kg]: bounds the torques near singular poses."""
 
@@ -27,6 +29,33 @@ class ToolWish(NamedTuple):
 
     velocity: Floats
     push: float = 0.0
+
+
+class ToolAim(NamedTuple):
+    """What a policy asks of the tool: ``place`` (3,) [m] in ``base_link``'s axes that its point is drawn to, from
+    wherever it is, with ``DRAW`` times the distance; ``push`` [N] as ``ToolWish``'s."""
+
+    place: Floats
+    push: float = 0.0
+
+
+class ToolSenses(NamedTuple):
+    """What a policy is told beside the picture.
+
+    ``place`` (3,) [m] and ``velocity`` (3,) [m/s] of the tool by the robot's model and its measured joints; the
+    ``force`` [N] that it presses with, as measured, and the one that is ``wanted`` (0 = none); ``height`` [m] of the
+    tool above the surface that the filter was told of.
+    """
+
+    place: Floats
+    velocity: Floats
+    force: float
+    wanted: float
+    height: float
+
+    def row(self) -> Floats:
+        """All nine numbers (9,)."""
+        return np.array([*self.place, *self.velocity, self.force, self.wanted, self.height])
 
 
 class ToolTerms(NamedTuple):

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """From what a policy asks of an arm's tool, some times a second, to joint torques at every period.
 
-A policy asks for a velocity of the tool point or, on a surface, for a force along its normal (Raibert and Craig, Hybrid
-position/force control of manipulators, J. Dynamic Systems, Measurement, and Control 103(2), 1981). The torques are made
-by the robot's own model, which does not know what its payload really is.
+It asks where the tool point is to be drawn to (or how fast it is to go) and, on a surface, for a force along its normal
+(Raibert and Craig, Hybrid position/force control of manipulators, J. Dynamic Systems, Measurement, and Control 103(2),
+1981). The torques are made by the robot's own model, which does not know what its payload really is.
 """
 
 from __future__ import annotations
@@ -13,8 +13,10 @@ import numpy as np
 from tidegate.records import Floats
 from tidegate.robot.arm import Arm, surface_normal
 from tidegate.robot.dynamics import Dynamics
-from tidegate.robot.task_space import ToolTerms, ToolWish, tool_torque
+from tidegate.robot.task_space import DRAW, ToolAim, ToolTerms, ToolWish, tool_torque
 
+FASTEST = 0.45
+"""Speed with which the tool is drawn, at most [m/s]."""
 FOLLOW = 40.0
 """Acceleration per missing velocity of the tool [1/s]."""
 HARDEST = 4.0
@@ -23,7 +25,9 @@ SMOOTH = 0.01
 """Time constant of that acceleration [s]: a new wish is no step of the torques."""
 PRESS_DAMPING = 25.0
 """Along the normal, while it presses [1/s]."""
-PRESS_RATE, PRESS_SHARE = 12.0, 0.4
+SLIDE = 0.05
+"""Over which what an aim presses on may rise and fall under the tool undamped [s]."""
+PRESS_RATE, PRESS_SHARE = 24.0, 0.4
 """Integral [1/s] and proportional share of the force's error."""
 UP = (0.0, 0.0, 1.0)
 
@@ -45,7 +49,7 @@ class ToolLaw:
         surface = arm.settings.safety.surface
         self._normal = surface_normal(arm.settings) if surface.enabled else np.array(UP)
         self._period = 1 / arm.settings.safety.rate_hz
-        self._change, self._missing = np.zeros(3), 0.0
+        self._change, self._missing, self._sliding = np.zeros(3), 0.0, 0.0
         self.place, self.velocity = np.zeros(3), np.zeros(3)
 
     def terms(self, position: Floats, velocity: Floats) -> ToolTerms:
@@ -66,15 +70,17 @@ class ToolLaw:
             turning.axes,
         )
 
-    def __call__(self, position: Floats, velocity: Floats, wish: ToolWish, force: float) -> Floats:
+    def __call__(self, position: Floats, velocity: Floats, wish: ToolWish | ToolAim, force: float) -> Floats:
         """Torques (N,) [N·m] of this period.
 
         Args:
             position, velocity: (N,) as measured [rad], [rad/s].
-            wish: the newest.
+            wish: the newest; what an aim draws with is worked out anew for each period.
             force: measured, along the normal, on the surface [N].
         """
         terms, normal = self.terms(position, velocity), self._normal
+        if isinstance(wish, ToolAim):
+            wish = self._drawn(wish, force)
         wanted = FOLLOW * (wish.velocity - self.velocity)
         wanted *= min(1.0, HARDEST / max(float(np.linalg.norm(wanted)), 1e-9))
         self._change = self._change + (wanted - self._change) * (self._period / SMOOTH)
@@ -85,6 +91,17 @@ class ToolLaw:
         else:
             self._missing = 0.0
         return tool_torque(terms, self._posture, wanted, normal, push)
+
+    def _drawn(self, aim: ToolAim, force: float) -> ToolWish:
+        """The velocity with which the tool goes to where it is drawn. Where it presses, none along the normal but the
+        mean of its own: a surface that slopes is followed, and what is quicker than that damped."""
+        velocity = DRAW * (aim.place - self.place)
+        velocity *= min(1.0, FASTEST / max(float(np.linalg.norm(velocity)), 1e-9))
+        along = float(self._normal @ self.velocity)
+        self._sliding = self._sliding + (along - self._sliding) * self._period / SLIDE if force > 0 else 0.0
+        if aim.push > 0:
+            velocity = velocity + self._normal * (self._sliding - float(self._normal @ velocity))
+        return ToolWish(velocity, aim.push)
 
     def _force(self, wanted: float, measured: float) -> float:
         """How hard to press [N]."""

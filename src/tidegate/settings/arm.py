@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from tidegate.errors import SettingsError
+from tidegate.settings.arm_policy import ArmCameraSettings, ArmPolicySettings
 from tidegate.settings.loader import located, read_parameters
 from tidegate.settings.schema import build, setting
 
@@ -216,6 +217,8 @@ class ArmSettings:
     arm: ArmModelSettings
     safety: ArmSafetySettings
     simulator: ArmSimulatorSettings
+    camera: ArmCameraSettings
+    policy: ArmPolicySettings
 
 
 def arm_settings_from(values: dict[str, Any], source: str, folder: Path) -> ArmSettings:
@@ -245,6 +248,8 @@ def arm_settings_from(values: dict[str, Any], source: str, folder: Path) -> ArmS
             f"{source}: 'arm.payload_error' is {made.arm.payload_error:g}; it must be at most 'arm.payload', "
             f"{made.arm.payload:g} [kg], for no payload is negative"
         )
+    if len(made.policy.tool.centre) != 3:
+        raise SettingsError(f"{source}: 'policy.tool.centre' is {list(made.policy.tool.centre)}; it must be x, y, z")
     normal = made.safety.surface.normal
     if len(normal) != 3 or not 1e-6 < math.hypot(*normal) < 1e6:
         raise SettingsError(f"{source}: 'safety.surface.normal' is {list(normal)}; it must be a direction x, y, z")

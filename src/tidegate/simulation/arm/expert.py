@@ -88,10 +88,10 @@ class Expert:
         return wish if nearest is None else around(wish, nearest)
 
 
-def around(wish: Floats, nearest: Nearest) -> Floats:
-    """``wish`` (3,) [m/s] without what would come too near, and over it where that leaves too little."""
+def around(wish: Floats, nearest: Nearest, keep: float = KEEP) -> Floats:
+    """``wish`` (3,) [m/s] without what would come nearer than ``keep`` [m]; over it where that leaves too little."""
     away = nearest.away
-    least = float(away @ nearest.velocity) - EASE * (nearest.distance - KEEP)
+    least = float(away @ nearest.velocity) - EASE * (nearest.distance - keep)
     lacking = least - float(away @ wish)
     if lacking <= 0:
         return wish

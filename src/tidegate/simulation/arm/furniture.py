@@ -21,6 +21,10 @@ TABLE_CENTRE, TABLE_HALF = (0.56, 0.0), (0.30, 0.48)
 EYE, LOOK_AT = (1.55, -0.66, 1.05), (0.36, 0.0, 0.36)
 """Where the camera stands and what it looks at [m]."""
 FOV_DEG = 42.0
+CLOSER_LOOK_AT, CLOSER_FOV_DEG = (0.36, 0.0, 0.345), 23.0
+"""Of the camera for a policy, from the same place: what the tool goes to, on the table and above it."""
+SHADOWS = {"front": 1024, "closer": 256}
+"""Texels along a side of the map of shadows, by camera; a fine one takes most of the time of a small picture."""
 SUN = 1.1
 """Its elevation [rad]."""
 WOOD: tuple[Colour, ...] = ((0.72, 0.56, 0.38), (0.55, 0.41, 0.28), (0.82, 0.74, 0.62), (0.74, 0.76, 0.76))
@@ -88,7 +92,7 @@ def _view(spec: Any, look: ArmLook) -> None:
     """Clipping planes, light, materials and camera."""
     spec.stat.center, spec.stat.extent = [0.4, 0, 0.2], 1.5
     spec.visual.map.znear, spec.visual.map.zfar = 0.05, 40.0
-    spec.visual.quality.offsamples, spec.visual.quality.shadowsize = 0, 1024
+    spec.visual.quality.offsamples = 0
     spec.visual.quality.numslices, spec.visual.quality.numstacks = 20, 10
     light = look.brightness
     spec.visual.headlight.ambient, spec.visual.headlight.diffuse = [0.34 * light] * 3, [0.18 * light] * 3
@@ -101,8 +105,9 @@ def _view(spec: Any, look: ArmLook) -> None:
     sun.diffuse, sun.specular = [0.55 * light] * 3, [0.15] * 3
     spec.add_material(name="floor", rgba=opaque(look.ground), specular=0.0)
     spec.add_material(name="table", rgba=opaque(look.wood), specular=0.1)
-    axes = aim(np.array(EYE), np.array(LOOK_AT))
-    spec.worldbody.add_camera(name="front", pos=list(EYE), xyaxes=axes, fovy=FOV_DEG)
+    for name, target, fov in (("front", LOOK_AT, FOV_DEG), ("closer", CLOSER_LOOK_AT, CLOSER_FOV_DEG)):
+        axes = aim(np.array(EYE), np.array(target))
+        spec.worldbody.add_camera(name=name, pos=list(EYE), xyaxes=axes, fovy=fov)
 
 
 def _paint_arm(spec: Any) -> None:

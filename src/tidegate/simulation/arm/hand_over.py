@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from tidegate.records import Floats
 from tidegate.settings.arm import ArmSettings
 from tidegate.simulation.arm.furniture import SIGNAL, SKIN, SLEEVE, STEEL, opaque
 from tidegate.simulation.arm.task import ARM_SCENES, ELBOW_UP, ArmTask, Bound, Goal, Nearest
@@ -98,6 +99,10 @@ class HandOver(ArmTask):
         away = (line[3:] - line[:3]) * math.copysign(1.0, best)
         rate = self._rate * math.cos(self._rate * self.time + self._phase)
         return Nearest(best, away / max(float(np.linalg.norm(away)), 1e-9), self._swing * rate)
+
+    def sights(self) -> Floats:
+        """See ``ArmTask.sights``."""
+        return np.array([*self.place_wanted, 0.0, *self.data.mocap_pos[0]])
 
     def restart(self) -> None:
         """See ``ArmTask.restart``."""

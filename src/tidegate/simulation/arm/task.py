@@ -106,6 +106,15 @@ class ArmTask(ArmScene):
     def goal(self) -> Goal:
         """What is wanted now."""
 
+    def due(self, truth: ArmTruth) -> Goal:
+        """What to go to next for who is there and cannot tell the time; the goal, where that does not go by time."""
+        return self.goal()
+
+    def sights(self) -> Floats:
+        """What there is to be seen (7,) [m]: the place of what is to be gone to, how far around it is to be gone over,
+        and the place of what is in the way (NaN: of nothing)."""
+        return np.array([*self.goal().place, 0.0, *[math.nan] * 3])
+
     @abstractmethod
     def score(self) -> dict[str, float]:
         """How well it was done so far, by name with unit."""
@@ -157,6 +166,13 @@ class ArmTask(ArmScene):
         mujoco.mj_kinematics(self.model, self.data)
         return truth
 
+    def show(self, position: Floats, time: float) -> None:
+        """Put the joints (N,) at ``position`` [rad], and what moves by itself where it is at ``time`` [s]."""
+        self.place(position, np.zeros(len(position)))
+        self.data.time = time
+        self.move(time)
+        mujoco.mj_kinematics(self.model, self.data)
+
     def step(self, torque: Floats) -> ArmTruth:
         """See ``ArmScene.step``."""
         self.move(self.time + self._step)
@@ -164,15 +180,15 @@ class ArmTask(ArmScene):
         self.watch(truth)
         return truth
 
-    def image(self, width: int = 160, height: int = 120) -> NDArray[np.uint8]:
-        """What the camera sees (H, W, 3), uint8 RGB.
+    def image(self, width: int = 160, height: int = 120, camera: str = "front") -> NDArray[np.uint8]:
+        """What a camera sees (H, W, 3), uint8 RGB: ``front`` shows the arm, ``closer`` what its tool goes to.
 
         Raises:
             DependencyError: no graphics library or device.
         """
-        if self._view is None or self._view.size != (width, height):
+        if self._view is None or (self._view.size, self._view.camera) != ((width, height), camera):
             self.close()
-            self._view = ArmView(self.model, self.look, self.seed, width, height)
+            self._view = ArmView(self.model, self.look, self.seed, width, height, camera)
         return self._view.picture(self.data)
 
     def close(self) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from tidegate.simulation.arm.furniture import ArmLook
+from tidegate.simulation.arm.furniture import SHADOWS, ArmLook
 from tidegate.simulation.engine import mujoco, no_graphics
 
 FINER = 2
@@ -16,16 +16,17 @@ FINER = 2
 
 
 class ArmView:
-    """The camera ``front`` of a model. Its noise is the next one of the seed with each picture."""
+    """A camera of a model. Its noise is the next one of the seed with each picture."""
 
-    def __init__(self, model: Any, look: ArmLook, seed: int, width: int, height: int) -> None:
-        """Make a renderer.
+    def __init__(self, model: Any, look: ArmLook, seed: int, width: int, height: int, camera: str = "front") -> None:
+        """Make a renderer for the ``camera`` of that name.
 
         Raises:
             DependencyError: no graphics library or device.
         """
-        self.size = width, height
+        self.size, self.camera = (width, height), camera
         self._look, self._rng = look, np.random.default_rng([seed, 33])
+        model.vis.quality.shadowsize = SHADOWS[camera]
         model.vis.global_.offwidth, model.vis.global_.offheight = FINER * width, FINER * height
         try:
             self._renderer = mujoco.Renderer(model, FINER * height, FINER * width)
@@ -34,7 +35,7 @@ class ArmView:
 
     def picture(self, data: Any) -> NDArray[np.uint8]:
         """(H, W, 3) uint8 RGB of the present state."""
-        self._renderer.update_scene(data, "front")
+        self._renderer.update_scene(data, self.camera)
         width, height = self.size
         drawn = self._renderer.render().reshape(height, FINER, width, FINER, 3)
         image = drawn.mean(axis=(1, 3), dtype=np.float32)

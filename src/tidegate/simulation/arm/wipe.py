@@ -34,6 +34,16 @@ REACH = 0.02
 """The tool wipes so far around its point [m]."""
 STROKES = 6
 """From side to side, one after the other."""
+FEW = 2
+"""So many spots that are left are not gone back for: one alone is hard to see."""
+INSIDE = 0.008
+"""Who looks where to wipe goes so far past the first spots that are left, along x [m]."""
+SWING, RATE = 0.06, 3.5
+"""To and fro over them by so much [m], at this rate [rad/s]."""
+NEAR = 0.008
+"""Begins where the tool is within so much of the board [m]."""
+SHIFT = 0.012
+"""The tool is led along x, and to rest, by at most so much at a time [m]."""
 
 
 @ARM_SCENES.register("wipe")
@@ -95,6 +105,53 @@ class Wipe(ArmTask):
         change = np.array([0.0, swing * rate**2 * math.cos(rate * along) * going, 0.0])
         return Goal(np.array([x, y, float(self.board.height(x, y))]), speed, change, normal, self.wanted)
 
+    def due(self, truth: ArmTruth) -> Goal:
+        """To and fro along y over the first spots that are left, where in that is told by the tool's place and speed.
+        It begins at one end once the tool is near the board; where nothing is left it comes to rest."""
+        here = truth.tool[:2]
+        x, y = here + np.clip([self._line() - here[0], CENTRE[1] - here[1]], -SHIFT, SHIFT)
+        speed = change = 0.0
+        if self._left().any():
+            turn = complex(here[1] - CENTRE[1], -truth.tool_velocity[1] / RATE)
+            near = self.board.meet(truth.tool)[0] > -NEAR
+            turn = SWING * (turn / abs(turn) if near and abs(turn) > 0 else complex(-1.0))
+            y, speed, change = CENTRE[1] + turn.real, -RATE * turn.imag, -(RATE**2) * turn.real * near
+        normal = self.board.normal(x, y)
+        moves = np.array([0.0, speed, -normal[1] * speed / normal[2]])
+        place = np.array([x, y, float(self.board.height(x, y))])
+        return Goal(place, moves, np.array([0.0, change, 0.0]), normal, self.wanted)
+
+    def sights(self) -> Floats:
+        """See ``ArmTask.sights``: the middle of the line that is to be wiped next."""
+        line, wide = self._line(), LONG / 2 if self._left().any() else 0.0
+        return np.array([line, CENTRE[1], float(self.board.height(line, CENTRE[1])), wide, *[math.nan] * 3])
+
+    def show(self, position: Floats, time: float) -> None:
+        """See ``ArmTask.show``: what the goal has gone over by ``time`` is gone."""
+        super().show(position, time)
+        self.restart()
+        for moment in np.arange(self.scored, time, 0.02):
+            self.data.time = moment
+            self._wipe(self.goal().place)
+        self.data.time = time
+
+    def _line(self) -> float:
+        """x [m] of what is to be wiped next."""
+        left = self._left()
+        end = CENTRE[0] + WIDE / 2
+        return min(float(left[0]) + INSIDE, end) if len(left) else float(end)
+
+    def _left(self) -> Floats:
+        """x [m] of the spots that are to be gone for, the first one first."""
+        return np.sort(self._spots[~self._wiped, 0])[FEW:]
+
+    def _wipe(self, place: Floats) -> None:
+        """Take away what is within reach of ``place`` (3,)."""
+        near = np.hypot(*(self._spots[:, :2] - place[:2]).T) <= REACH
+        for number in np.flatnonzero(near & ~self._wiped):
+            self.model.geom(f"spot_{number}").rgba[3] = 0.0
+        self._wiped |= near
+
     def restart(self) -> None:
         """See ``ArmTask.restart``."""
         self._squares, self._count = 0.0, 0
@@ -105,10 +162,7 @@ class Wipe(ArmTask):
     def watch(self, truth: ArmTruth) -> None:
         """See ``ArmTask.watch``."""
         if truth.force >= self.wanted / 2:
-            near = np.hypot(*(self._spots[:, :2] - truth.tool[:2]).T) <= REACH
-            for number in np.flatnonzero(near & ~self._wiped):
-                self.model.geom(f"spot_{number}").rgba[3] = 0.0
-            self._wiped |= near
+            self._wipe(truth.tool)
         if self.time >= self.scored:
             self._squares, self._count = self._squares + (truth.force - self.wanted) ** 2, self._count + 1
 
