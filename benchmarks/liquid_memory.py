@@ -27,7 +27,7 @@ def live_step(_: Path) -> None:
     import numpy as np
 
     from tidegate.bundle import Bundle
-    from tidegate.liquid.policy import make_step
+    from tidegate.liquid.live_network import make_step
     from tidegate.liquid.wiring import Wiring
 
     bundle = Bundle.load(MODEL)

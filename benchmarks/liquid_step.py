@@ -29,7 +29,7 @@ from tidegate.export.onnx_graph import policy_model
 from tidegate.export.targets import export_bundle
 from tidegate.liquid.compiled import RUNS_IN
 from tidegate.liquid.live import CfcStep, LtcStep, Step
-from tidegate.liquid.policy import make_step
+from tidegate.liquid.live_network import make_step
 from tidegate.liquid.wiring import Wiring
 from tidegate.records import Floats
 from tidegate.settings import Settings, load_settings

@@ -232,5 +232,7 @@ def test_a_second_master_is_refused(graph: ArmGraph, ros: EventsExecutor) -> Non
 
 def test_settings_of_a_car_are_refused_by_name(ros: EventsExecutor) -> None:
     car = str(ARM_YAML).replace("arm.yaml", "car.yaml")
-    with pytest.raises(SettingsError, match=r"car\.yaml: unknown key 'vehicle'; known here: arm, safety, simulator"):
+    with pytest.raises(
+        SettingsError, match=r"car\.yaml: unknown key 'vehicle'; known here: arm, camera, policy, safety, simulator"
+    ):
         ArmSafetyNode(["--ros-args", "--params-file", car])

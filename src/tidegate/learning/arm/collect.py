@@ -34,7 +34,7 @@ class Glimpses(NamedTuple):
     @classmethod
     def load(cls, path: Path) -> Glimpses:
         """Read what ``glimpse`` wrote."""
-        with np.load(path) as kept:
+        with np.load(path, allow_pickle=False) as kept:
             return cls(**{name: kept[name] for name in cls._fields})
 
 
@@ -53,7 +53,7 @@ class Lesson(NamedTuple):
     @classmethod
     def load(cls, path: Path) -> Lesson:
         """Read what ``collect`` wrote."""
-        with np.load(path) as kept:
+        with np.load(path, allow_pickle=False) as kept:
             return cls(**{name: kept[name] for name in cls._fields})
 
 
