@@ -62,6 +62,16 @@ def test_force_window_is_what_the_torque_rate_allows(force: float, period: float
         assert tight == pytest.approx(step) or edge == bound
 
 
+@pytest.mark.parametrize("bend", [1 / 28, -1 / 28, 1 / 90])
+@pytest.mark.parametrize(("offset", "heading"), [(0.0, 0.0), (0.5, 0.02), (-0.4, 0.1)])
+def test_the_front_axles_offset_is_the_radius_less_its_distance_from_the_bends_centre(
+    bend: float, offset: float, heading: float
+) -> None:
+    radius, length = 1 / bend, CAR.wheelbase
+    away = math.hypot(length * math.cos(heading), radius - offset - length * math.sin(heading))
+    assert CAR.front_offset(offset, heading, bend) == pytest.approx(radius - math.copysign(away, radius), abs=0.006)
+
+
 def test_road_motion_matches_a_car_integrated_in_the_plane() -> None:
     """A circular road of radius 50 m: integrate the car in Cartesian coordinates, measure offset and heading there."""
     road, curvature, force = 1 / 50.0, 0.025, 800.0

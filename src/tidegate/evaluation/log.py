@@ -147,7 +147,5 @@ class DriveLog:
     def room(self, truth: Truth) -> float:
         """From the side of the car, at either axle, to the lane's edge [m]."""
         side = self._car.width / 2 * math.cos(truth.heading)
-        length = self._car.wheelbase
-        # in a bend the lane turns away from its tangent before the front axle is there
-        front = truth.offset + length * math.sin(truth.heading) - float(truth.curvature[0]) * length * length / 2
+        front = self._car.front_offset(truth.offset, truth.heading, float(truth.curvature[0]))
         return self._settings.safety.lane.half_width - (max(abs(truth.offset), abs(front)) + side)

@@ -67,9 +67,7 @@ def predict(settings: Settings, car: Car, view: TickView, *, steers: bool) -> Pr
         forward = speed * math.cos(heading) / max(1 - road * offset, 0.2)
         offset, along = offset + speed * math.sin(heading) * STEP_S, along + forward * STEP_S
         heading += (speed * curvature - road * forward) * STEP_S
-        # in a bend the lane turns away from its tangent before the front axle is there
-        front = offset + car.wheelbase * (math.sin(heading) - lane.curvature_at(along) * car.wheelbase / 2)
-        if max(abs(offset), abs(front)) > half:
+        if max(abs(offset), abs(car.front_offset(offset, heading, lane.curvature_at(along)))) > half:
             left = time
     return Prediction(contact, left, fast, known)
 

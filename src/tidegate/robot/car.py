@@ -137,6 +137,12 @@ class Car:
         """Measured rate of each wheel [rad/s], in the order of ``wheel_joints``, all of which ``joints`` must hold."""
         return [joints.velocity.item(joints.names.index(name)) for name in self.wheel_joints]
 
+    def front_offset(self, offset: float, heading: float, curvature: float) -> float:
+        """Offset [m] of the front axle in a lane of ``curvature`` [1/m], of a car whose rear axle is ``offset`` [m] off
+        at ``heading`` [rad]: in a bend the lane turns away from its tangent before the front axle is there."""
+        length = self.wheelbase
+        return offset + length * math.sin(heading) - curvature * length * length / 2
+
     def rim_speed(self, joints: JointStates) -> float:
         """Median speed of the wheels' rims [m/s]: one wheel that slips or locks does not count."""
         _, low, high, _ = sorted(self.wheel_spins(joints))

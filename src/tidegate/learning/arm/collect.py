@@ -34,8 +34,7 @@ class Glimpses(NamedTuple):
     @classmethod
     def load(cls, path: Path) -> Glimpses:
         """Read what ``glimpse`` wrote."""
-        with np.load(path, allow_pickle=False) as kept:
-            return cls(**{name: kept[name] for name in cls._fields})
+        return cls(**_kept(path, cls._fields))
 
 
 class Lesson(NamedTuple):
@@ -53,8 +52,7 @@ class Lesson(NamedTuple):
     @classmethod
     def load(cls, path: Path) -> Lesson:
         """Read what ``collect`` wrote."""
-        with np.load(path, allow_pickle=False) as kept:
-            return cls(**{name: kept[name] for name in cls._fields})
+        return cls(**_kept(path, cls._fields))
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,6 +120,12 @@ def glimpse(plan: LessonPlan) -> Path:
         sights.append(scene.sights())
     scene.close()
     return _write(plan.path, Glimpses(np.array(images), np.array(sights, np.float32)))
+
+
+def _kept(path: Path, names: tuple[str, ...]) -> dict[str, NDArray[Any]]:
+    """The arrays of what ``_write`` wrote."""
+    with np.load(path, allow_pickle=False) as kept:
+        return {name: kept[name] for name in names}
 
 
 def _write(path: Path, seen: Lesson | Glimpses) -> Path:
