@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import multiprocessing
 import os
 import signal
@@ -10,7 +11,10 @@ import threading
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor, as_completed
 from contextlib import contextmanager
-from typing import ParamSpec, TypeVar
+from pathlib import Path
+from typing import IO, Any, ParamSpec, TypeVar
+
+from tidegate.errors import SettingsError
 
 J = TypeVar("J")
 R = TypeVar("R")
@@ -68,3 +72,15 @@ def _outlive() -> None:
     assert parent is not None
     parent.join()
     os._exit(1)  # nobody is left to hear of an orderly end
+
+
+def claim(file: IO[Any], path: Path) -> None:
+    """No other process may claim the open ``file`` of results until it is closed.
+
+    Raises:
+        SettingsError: one has, naming ``path``.
+    """
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError as error:
+        raise SettingsError(f"{path}: another run is writing it; wait for it, or choose another folder") from error

@@ -16,6 +16,7 @@ from tidegate.attack.campaign import OUTCOMES, rate_bound, run_attack
 from tidegate.attack.driver import HostileDriver
 from tidegate.attack.episode import Episode, run_episode
 from tidegate.attack.fault import Changed, faults
+from tidegate.attack.outcome import Outcome
 from tidegate.errors import SettingsError
 from tidegate.evaluation.drivers import EXPERT_BOUND, ExpertDriver
 from tidegate.evaluation.metrics import End
@@ -136,6 +137,20 @@ def test_a_campaign_goes_on_where_it_stopped(tmp_path: Path) -> None:
     path.write_text("no JSON\n")
     with pytest.raises(SettingsError, match="other bundle and other code and other settings"):
         run_attack(wanted, tmp_path)
+
+
+def test_a_second_run_into_the_same_folder_is_refused_and_harms_nothing(tmp_path: Path) -> None:
+    wanted = [episode("noise", seed=seed, longest_s=0.2) for seed in (5000, 5001)]
+    refused: list[bool] = []
+
+    def heard(one: Outcome) -> None:
+        before = (tmp_path / OUTCOMES).read_bytes()
+        with pytest.raises(SettingsError, match=f"{OUTCOMES}: another run is writing it"):
+            run_attack(wanted, tmp_path)
+        refused.append((tmp_path / OUTCOMES).read_bytes() == before)
+
+    assert len(run_attack(wanted, tmp_path, 1, heard)) == 2
+    assert refused == [True, True]
 
 
 def test_any_line_of_the_code_that_drives_counts(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

@@ -74,7 +74,7 @@ def test_results_of_another_state_are_refused_by_its_name(path: Path, facts: dic
 
 
 def test_a_second_writer_is_refused(path: Path) -> None:
-    with opened(path, FACTS), pytest.raises(SettingsError, match="another campaign is writing it"), opened(path, FACTS):
+    with opened(path, FACTS), pytest.raises(SettingsError, match="another run is writing it"), opened(path, FACTS):
         pass
 
 

@@ -222,6 +222,17 @@ def test_stops_before_a_wall_under_full_throttle_and_after_a_lost_camera() -> No
         assert gap < kept + 1.5 or camera_until == 7.0
 
 
+@pytest.mark.parametrize("side", [-1.0, 1.0])
+def test_stops_before_a_thing_at_the_edge_of_its_own_lane_however_it_is_steered_at(side: float) -> None:
+    """Too near to stop is the thing only where the car has been let pass so far."""
+    edge = settings().safety.lane.half_width - 0.25
+    drive = Drive(walls=np.array([[55.0, side * edge, 55.0, side * (edge + 0.5)]])).started()
+    while drive.plant.speed > 0.05:
+        left = 55.0 - drive.plant.x - car().front
+        drive.run(0.05, (FORCE, side * 0.1 if left < 12.0 else 0.0))
+        assert left > settings().safety.distance.standstill_gap - 0.5
+
+
 def test_without_the_distance_barrier_it_hits_the_wall() -> None:
     drive = Drive(disable=frozenset({"distance"}), walls=np.array([[70.0, -1.0, 70.0, 1.0]])).started()
     drive.run(8.0, (9000.0, 0.0))

@@ -6,6 +6,7 @@ from __future__ import annotations
 import hashlib
 import json
 import math
+import os
 import random
 import shutil
 from collections.abc import Callable, Sequence
@@ -20,7 +21,7 @@ from tidegate.errors import SettingsError
 from tidegate.evaluation.recorder import RUN
 from tidegate.security.manifest import MANIFEST, identity
 from tidegate.settings.kind import load_robot
-from tidegate.workers import as_they_end
+from tidegate.workers import as_they_end, claim
 
 OUTCOMES, DRILLS = "attack.jsonl", "drill.jsonl"
 SOURCES = {".py", ".c", ".h"}
@@ -119,15 +120,17 @@ def run_jobs(
         the results of all of them, of ``kind``, in their order.
 
     Raises:
-        SettingsError: no jobs; the file holds results of other facts, or a line that is none.
+        SettingsError: no jobs; another run is writing the file; it holds results of other facts, or a line that is
+            none.
     """
     if not jobs:
         raise SettingsError("nothing to drive: name at least one scene and one seed")
     path.parent.mkdir(parents=True, exist_ok=True)
-    done = _read(path, facts, kind)
-    waiting = [job for job in jobs if job.key not in done]
     with path.open("a", encoding="utf-8") as file:
-        if not file.tell():
+        claim(file, path)
+        done = _read(path, facts, kind)
+        waiting = [job for job in jobs if job.key not in done]
+        if not file.seek(0, os.SEEK_END):
             file.write(json.dumps(facts) + "\n")
         for _, result in as_they_end(run, waiting, processes):
             done[result.key] = result

@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import fcntl
 import json
 import os
 from collections.abc import Iterator, Mapping, Sequence
@@ -13,6 +12,7 @@ from pathlib import Path
 from typing import IO, Any
 
 from tidegate.errors import SettingsError
+from tidegate.workers import claim
 
 DRIVEN, FAILED, POISONED, LOST = "driven", "failed", "poisoned", "lost"
 
@@ -96,10 +96,5 @@ def opened(path: Path, facts: Mapping[str, str]) -> Iterator[Journal]:
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     with path.open("a+b") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
-            raise SettingsError(f"{path}: another campaign is writing it; wait for it, or choose another folder") from (
-                error
-            )
+        claim(file, path)
         yield Journal(path, file, facts)

@@ -96,7 +96,7 @@ class DistanceSettings:
     side_margin: float = setting(
         0.2, "m", "corridor beyond the car's sides, along its present arc", low=0, high=2, live="higher"
     )
-    lane_corridor: float = setting(1.2, "m", "half width of the corridor along the trusted lane", low=0.5, high=3)
+    lane_corridor: float = setting(1.6, "m", "half width of the corridor along the trusted lane", low=0.5, high=3)
     steepness: float = setting(
         0.35, "1", "returns of neighbouring rings that rise faster than this are a thing, not the road", low=0.2, high=5
     )
