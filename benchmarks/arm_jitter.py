@@ -17,10 +17,11 @@ from typing import Any
 import numpy as np
 import yaml
 from arm_feed import feed_arm
-from common import MODEL, policy, save
+from common import policy, save
 from jitter import LISTENER_PRIORITY, QUANTILES, Listener, gaps, stolen
 
-from tidegate.nodes.bringup import Graph, GraphOptions
+from tidegate.nodes.bringup import Graph
+from tidegate.nodes.graph_options import GraphOptions
 from tidegate.nodes.priority import real_time
 from tidegate.records import Mode
 
@@ -58,7 +59,7 @@ def measure(settings: Path, seconds: float, hostile: bool) -> dict[str, Any]:
     drives.start()
     log: list[str] = []
     try:
-        options = GraphOptions(MODEL, settings, simulate=False)
+        options = GraphOptions(None, settings, simulate=False)
         with Graph(options, lambda node, _level, text: log.append(f"{node}: {text}")) as graph:
             listener = Listener(graph)
             with suppress(OSError):  # the table tells

@@ -32,7 +32,8 @@ from tidegate.learning.recipe import load_recipe
 from tidegate.learning.train import Trainer
 from tidegate.liquid.policy import LiquidPolicy
 from tidegate.liquid.wired import WiredPolicy
-from tidegate.nodes.bringup import Graph, GraphOptions
+from tidegate.nodes.bringup import Graph
+from tidegate.nodes.graph_options import GraphOptions
 from tidegate.perception import perception
 from tidegate.perception.backbone import Backbone
 from tidegate.perception.health import HealthMonitor

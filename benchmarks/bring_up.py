@@ -19,7 +19,8 @@ from typing import Any
 
 from common import MODEL, SETTINGS, Aim, add_check, judge, save, table
 
-from tidegate.nodes.bringup import Graph, GraphOptions
+from tidegate.nodes.bringup import Graph
+from tidegate.nodes.graph_options import GraphOptions
 
 SIGNS = {"active": "all nodes are active", "released": "[safety_node]: NORMAL"}
 """What is read in the output of the command, in this order."""

@@ -24,7 +24,8 @@ from rclpy.qos import QoSProfile
 from rclpy.serialization import deserialize_message
 
 from tidegate.messages import TOPICS, stamp_of
-from tidegate.nodes.bringup import Graph, GraphOptions
+from tidegate.nodes.bringup import Graph
+from tidegate.nodes.graph_options import GraphOptions
 from tidegate.nodes.priority import real_time
 from tidegate.nodes.topics import message_class, offered_qos, read
 from tidegate.records import Mode

@@ -34,7 +34,8 @@ from tidegate.evaluation.rollout import Task, run_task
 from tidegate.messages import TOPICS, encode, serialised_stamp
 from tidegate.messages.graph import SENSORS
 from tidegate.middleware import profile_of
-from tidegate.nodes.bringup import Graph, GraphOptions
+from tidegate.nodes.bringup import Graph
+from tidegate.nodes.graph_options import GraphOptions
 from tidegate.nodes.priority import real_time
 from tidegate.nodes.topics import make, message_class, offered_qos, read, ros_name
 from tidegate.records import NANOSECONDS, Frame, Mode

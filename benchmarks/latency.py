@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from common import MODEL, SETTINGS, Aim, add_check, judge, save
 
-from tidegate.nodes.bringup import GraphOptions
+from tidegate.nodes.graph_options import GraphOptions
 from tidegate.nodes.run_graph import run_graph
 
 STACK = ("perception_node", "policy_node", "safety_node")

@@ -21,8 +21,9 @@ from typing import Any
 from common import MODEL, SETTINGS, Aim, add_check, judge, ratio, save, spread, table
 
 from tidegate.messages import TOPICS
-from tidegate.nodes.bringup import Graph, GraphOptions
+from tidegate.nodes.bringup import Graph
 from tidegate.nodes.children import Child, parameter_flags
+from tidegate.nodes.graph_options import GraphOptions
 from tidegate.nodes.topics import message_class, offered_qos, read, ros_name
 from tidegate.records import seconds
 

@@ -6,6 +6,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from functools import cache
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -18,6 +19,8 @@ from std_srvs.srv import Trigger
 
 from tidegate.errors import MessageError
 from tidegate.messages import TOPICS, decode, encode
+from tidegate.nodes.arm_perception_node import ArmPerceptionNode
+from tidegate.nodes.arm_policy_node import ArmPolicyNode
 from tidegate.nodes.arm_safety_node import ArmSafetyNode
 from tidegate.nodes.arm_simulator_node import ArmSimulatorNode
 from tidegate.nodes.topics import make, message_class, offered_qos, requested_qos, ros_name
@@ -87,7 +90,8 @@ class User:
         def heard(data: bytes) -> None:
             message = deserialize_message(data, message_class(TOPICS[topic].type))
             try:
-                record = message if TOPICS[topic].record is None else decode(topic, message)
+                kind = "command" if topic == "nominal" else topic  # what is asked for has the form of a command here
+                record = message if TOPICS[topic].record is None else decode(kind, message)
             except MessageError:  # a test sent it
                 return
             self.heard[topic].append(record)
@@ -137,6 +141,10 @@ class User:
 HEARD = (
     "joint_states",
     "wrench",
+    "features",
+    "health",
+    "nominal",
+    "neurons",
     "command",
     "effort_controller/commands",
     "safety_node/barriers",
@@ -148,18 +156,32 @@ KINDS: dict[str, type] = {"wrench": Wrench, "safety_node/barriers": ArmSafetySta
 
 
 class ArmGraph:
-    """Simulator and safety node of an arm, active; goes on by itself while the executor spins."""
+    """Simulator and safety node of an arm, active; goes on by itself while the executor spins. With a ``scene``, of
+    which ``file`` tells, perception and policy of ``bundle`` too."""
 
     def __init__(
-        self, executor: EventsExecutor, *flags: str, namespace: str = "", simulate: bool = True, lock_step: bool = True
+        self,
+        executor: EventsExecutor,
+        *flags: str,
+        namespace: str = "",
+        simulate: bool = True,
+        lock_step: bool = True,
+        file: Path = ARM_YAML,
+        scene: str = "",
+        seed: int = 0,
+        bundle: Path | None = None,
     ) -> None:
         self.executor = executor
         self.user = User(executor, namespace, lock_step=lock_step)
         inside = ["-r", f"__ns:=/{namespace}", "-r", "/diagnostics:=diagnostics", "-r", "/clock:=clock"]
-        words = ["--ros-args", *inside, "--params-file", str(ARM_YAML), "-p", f"lock_step:={str(lock_step).lower()}"]
+        words = ["--ros-args", *inside, "--params-file", str(file), "-p", f"lock_step:={str(lock_step).lower()}"]
         own = [part for flag in ("auto_reset:=true", *SHORT, *flags) for part in ("-p", flag)]
-        kinds = [ArmSafetyNode, *([ArmSimulatorNode] if simulate else [])]
-        self.nodes: list[Any] = [kind([*words, *(own if kind is ArmSafetyNode else [])]) for kind in kinds]
+        model = ["-p", f"bundle:={bundle}"]
+        self.nodes: list[Any] = [ArmSafetyNode([*words, *own])]
+        if bundle is not None:
+            self.nodes += [ArmPolicyNode([*words, *model]), ArmPerceptionNode([*words, *model])]
+        if simulate:
+            self.nodes.append(ArmSimulatorNode([*words, "-p", f"scene:='{scene}'", "-p", f"seed:={seed}"]))
         for node in self.nodes:
             executor.add_node(node)
             assert node.trigger_configure() == TransitionCallbackReturn.SUCCESS

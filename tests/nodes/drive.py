@@ -12,7 +12,8 @@ from plant import CAR_YAML
 from std_srvs.srv import Trigger
 
 from tidegate.messages import TOPICS
-from tidegate.nodes.bringup import Graph, GraphOptions
+from tidegate.nodes.bringup import Graph
+from tidegate.nodes.graph_options import GraphOptions
 from tidegate.nodes.topics import message_class, offered_qos, read
 from tidegate.records import Command, Mode, SafetyState, Values
 from tidegate.share import share_path

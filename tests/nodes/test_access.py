@@ -34,8 +34,9 @@ from tidegate.cli.app import app
 from tidegate.errors import SettingsError
 from tidegate.messages import LENS, PICTURES, TOPICS, camera_info, published_as, type_on
 from tidegate.messages.graph import SENSORS, SIMULATED
-from tidegate.nodes.bringup import Graph, GraphOptions
+from tidegate.nodes.bringup import Graph
 from tidegate.nodes.examine import examine
+from tidegate.nodes.graph_options import GraphOptions
 from tidegate.nodes.joystick_node import JoystickNode
 from tidegate.nodes.markers_node import MarkersNode
 from tidegate.nodes.perception_node import PerceptionNode

@@ -23,7 +23,8 @@ from typer.testing import CliRunner
 from tidegate.bag import BagReader
 from tidegate.cli.app import app
 from tidegate.errors import SettingsError
-from tidegate.nodes.bringup import Graph, GraphOptions
+from tidegate.nodes.bringup import Graph
+from tidegate.nodes.graph_options import GraphOptions
 from tidegate.records import Mode
 from tidegate.share import share_path
 
@@ -45,7 +46,7 @@ def quick(tmp_path: Path) -> Path:
 def test_an_arm_is_brought_up_recorded_and_goes_down_braked_and_held(
     ros: EventsExecutor, quick: Path, tmp_path: Path
 ) -> None:
-    options = GraphOptions(Path(), quick, seed=1000, lock_step=True, namespace="arm", record=tmp_path / "bag")
+    options = GraphOptions(None, quick, seed=1000, lock_step=True, namespace="arm", record=tmp_path / "bag")
     with Graph(options, lambda node, level, text: None) as graph:
         assert set(graph.children) == {"recorder_node", "simulator_node", "safety_node"}
         user = User(ros, "arm")

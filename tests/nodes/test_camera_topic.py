@@ -28,7 +28,7 @@ from tidegate.bundle import Bundle
 from tidegate.errors import SettingsError
 from tidegate.messages import COMPRESSED, LENS, PICTURES, TOPICS, camera_info, decode, encode, published_as, type_on
 from tidegate.messages.compressed import decompress
-from tidegate.nodes.bringup import GraphOptions
+from tidegate.nodes.graph_options import GraphOptions
 from tidegate.nodes.perception_node import PerceptionNode
 from tidegate.nodes.recorder_node import RecorderNode
 from tidegate.nodes.saliency_node import SaliencyNode

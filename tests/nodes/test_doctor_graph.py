@@ -21,8 +21,9 @@ from rclpy.qos import QoSProfile, ReliabilityPolicy
 from domains import random_domain
 from tidegate.doctor.finding import Finding, Verdict
 from tidegate.doctor.graph import SENSORS, check_graph
-from tidegate.nodes.bringup import Graph, GraphOptions
+from tidegate.nodes.bringup import Graph
 from tidegate.nodes.examine import examine, ros_facts
+from tidegate.nodes.graph_options import GraphOptions
 from tidegate.nodes.remote import Remote
 from tidegate.nodes.topics import message_class
 from tidegate.robot import Car

@@ -158,15 +158,21 @@ def test_the_recorder_has_its_own_defaults_where_nothing_is_asked(context: Launc
 
 
 @pytest.mark.parametrize(
-    ("name", "nodes"),
+    ("name", "asked", "nodes"),
     [
-        ("simulation.launch.py", {"simulator_node", "safety_node", "recorder_node"}),
-        ("robot.launch.py", {"safety_node", "recorder_node"}),
+        ("simulation.launch.py", {}, {"simulator_node", "safety_node", "recorder_node"}),
+        ("simulation.launch.py", {"scene": "reach"}, {"simulator_node", *STACK, "recorder_node"}),
+        ("robot.launch.py", {}, {"safety_node", "recorder_node"}),
+        ("robot.launch.py", {"policy": "True"}, {*STACK, "recorder_node"}),
     ],
 )
-def test_an_arm_has_the_same_launch_files_and_fewer_nodes(context: LaunchContext, name: str, nodes: set[str]) -> None:
-    found = commands(context, name, robot="arm", dry_run="true")
+def test_an_arm_has_the_same_launch_files_and_without_a_policy_fewer_nodes(
+    context: LaunchContext, name: str, asked: dict[str, str], nodes: set[str]
+) -> None:
+    found = commands(context, name, robot="arm", dry_run="true", **asked)
     assert set(found) == nodes
+    for node in {"perception_node", "policy_node"} & nodes:
+        assert str(parameters(found[node])["bundle"]).endswith("share/tidegate/models/arm-ltc19")
     assert parameters(found["safety_node"])["dry_run"] is True
     for words in found.values():
         assert f"{ROOT}/config/arm.yaml" in [str(Path(word).resolve()) for word in words] or "recorder_node" in nodes

@@ -23,7 +23,8 @@ from tidegate.evaluation.drivers import BundleDriver
 from tidegate.evaluation.pilot import Pilot
 from tidegate.evaluation.replay import Replay, replay
 from tidegate.messages import TOPICS, encode
-from tidegate.nodes.bringup import Graph, GraphOptions
+from tidegate.nodes.bringup import Graph
+from tidegate.nodes.graph_options import GraphOptions
 from tidegate.nodes.remote import Remote
 from tidegate.nodes.run_graph import run_graph
 from tidegate.nodes.topics import make, message_class

@@ -15,7 +15,8 @@ from rclpy.lifecycle import TransitionCallbackReturn
 from std_msgs.msg import Bool
 
 from tidegate.nodes import filter_node
-from tidegate.nodes.bringup import Graph, GraphOptions
+from tidegate.nodes.bringup import Graph
+from tidegate.nodes.graph_options import GraphOptions
 from tidegate.nodes.run_graph import Watch
 from tidegate.nodes.safety_node import SafetyNode
 from tidegate.nodes.topics import INSIDE, remap_flags

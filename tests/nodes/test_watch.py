@@ -24,7 +24,8 @@ from rclpy.executors import Executor
 
 from domains import random_domain
 from tidegate.messages import TOPICS, encode, encode_clock, encode_policy
-from tidegate.nodes.bringup import Graph, GraphOptions
+from tidegate.nodes.bringup import Graph
+from tidegate.nodes.graph_options import GraphOptions
 from tidegate.nodes.topics import CLOCK_INSIDE, INSIDE, make, message_class, offered_qos, remap_flags, ros_name
 from tidegate.nodes.watching import watching
 from tidegate.operate.view import CAMERA, EXPECTED, View, silent

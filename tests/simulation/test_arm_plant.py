@@ -30,7 +30,8 @@ def pushed(plant: ArmPlant, periods: int) -> None:
 
 def test_it_says_what_an_arms_drivers_say() -> None:
     plant = ArmPlant(SETTINGS, seed=1000)
-    joints, wrench = plant.observe()
+    joints, wrench, frame, request = plant.observe()
+    assert frame is None is request, "nothing is to be done, nobody looks"
     assert joints.names == plant.arm.joint_names
     assert np.abs(joints.position - SETTINGS.simulator.start).max() <= 0.1 + 1e-3
     assert (joints.effort != 0).any(), "gravity is held"
@@ -128,5 +129,39 @@ def test_an_arm_without_a_stated_start_begins_in_the_middle_of_its_ranges() -> N
 
 
 def test_a_scene_that_is_none_is_refused() -> None:
-    with pytest.raises(SceneError, match=r"scene is 'road'; an arm has one scene"):
+    with pytest.raises(SceneError, match=r"'road'.*hand_over, press, reach, wipe"):
         ArmPlant(SETTINGS, "road")
+
+
+def test_in_a_scene_by_name_it_has_a_camera_and_is_told_how_hard_to_press() -> None:
+    plant = ArmPlant(SETTINGS, "press", 1000)
+    camera = SETTINGS.camera
+    every = round(SETTINGS.safety.rate_hz / camera.rate_hz)
+    told = []
+    for tick in range(every + 1):
+        seen = plant.observe()
+        assert (seen.frame is None, seen.request is None) == (tick % every > 0,) * 2
+        if seen.frame is not None and seen.request is not None:
+            assert seen.frame.image.shape == (camera.height, camera.width, 3)
+            assert seen.frame.stamp == seen.request.stamp == plant.now
+            told.append(float(np.linalg.norm(seen.request.force)))
+        plant.step()
+    plant.close()
+    assert len(told) == 2
+    assert min(told) > 1.0
+
+
+def test_the_time_of_a_scene_begins_with_the_first_command() -> None:
+    """However long bring-up takes: what is scored is what the policy did."""
+    plant = ArmPlant(SETTINGS, "hand_over", 1000)
+    for _ in range(50):
+        plant.step()
+    before = plant.observe().joints.position
+    asked(plant, plant.observe().joints.effort)
+    assert plant._task is not None
+    assert plant._task.time == 0
+    np.testing.assert_allclose(plant.observe().joints.position, before, atol=1e-4)
+    plant.step()
+    assert plant._task.time == pytest.approx(1 / SETTINGS.safety.rate_hz)
+    assert plant.truth()["done"] == 0.0
+    assert plant.truth() | plant._task.score() == plant.truth()

@@ -106,7 +106,7 @@ def _drive(console: Console, model: Path, config: Path, seed: int, bag: Path) ->
         DependencyError: rclpy is absent; GraphError: the graph did not come up.
     """
     try:
-        from tidegate.nodes.bringup import GraphOptions
+        from tidegate.nodes.graph_options import GraphOptions
         from tidegate.nodes.run_graph import run_graph
     except ModuleNotFoundError as error:
         raise DependencyError(f"demo: {error.name} is absent; install ROS 2, or 'pip install tidegate[ros]'") from error

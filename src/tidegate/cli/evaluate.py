@@ -22,12 +22,12 @@ from tidegate.safety.supervisor import PARTS
 from tidegate.settings.kind import robot_kind
 from tidegate.share import share_path
 
-MODEL, ARM_MODEL = "models/car-ltc19", "models/arm-ltc"
+MODEL, ARM_MODEL = "models/car-ltc19", "models/arm-ltc19"
 
 
 def evaluate(
     bundle: Annotated[
-        Path | None, typer.Option(help="model to drive with; default models/car-ltc19, for an arm models/arm-ltc")
+        Path | None, typer.Option(help="model to drive with; default models/car-ltc19, for an arm models/arm-ltc19")
     ] = None,
     scene: Annotated[
         str,

@@ -13,17 +13,22 @@ from rich.markup import escape
 
 from tidegate.bag import folder_named
 from tidegate.cli.common import known_namespace, names, refuse_for_arm
-from tidegate.nodes.bringup import GraphOptions, robot_file
+from tidegate.nodes.graph_options import GraphOptions, robot_file
 from tidegate.nodes.run_graph import RunSummary, Status, run_graph
 from tidegate.settings.kind import Kind, robot_kind
 from tidegate.share import share_path
 
 
 def run(
-    bundle: Annotated[Path | None, typer.Option(help="model to drive with; default models/car-ltc19")] = None,
+    bundle: Annotated[
+        Path | None, typer.Option(help="model to drive with; default models/<robot>-ltc19, for an arm in a --scene")
+    ] = None,
     robot: Annotated[str, typer.Option(help="names config/<robot>.yaml")] = "car",
     config: Annotated[Path | None, typer.Option(help="settings file, instead of the robot's")] = None,
-    scene: Annotated[str, typer.Option(help="what to drive in; default the robot's first: road")] = "",
+    scene: Annotated[
+        str,
+        typer.Option(help="what to drive in; default a car's first: road; of an arm its surface, for your own node"),
+    ] = "",
     seed: Annotated[int, typer.Option(min=0, help="of the road, its light and the sensors' noise")] = 0,
     lock_step: Annotated[bool, typer.Option("--lock-step/--real-time", help="simulated or wall clock")] = False,
     simulate: Annotated[
@@ -42,9 +47,11 @@ def run(
     bag, params_file = folder_named(record), config or robot_file(robot)
     kind = robot_kind(params_file)
     if kind == "arm":
-        refuse_for_arm(params_file, {"--bundle": bundle, "--until-goal": until_goal})
+        refuse_for_arm(params_file, {"--until-goal": until_goal})
+    if bundle is None and (kind == "car" or scene):
+        bundle = share_path(f"models/{kind}-ltc19")
     options = GraphOptions(
-        bundle=bundle or share_path("models/car-ltc19"),
+        bundle=bundle,
         params_file=params_file,
         scene=scene,
         seed=seed,
@@ -85,4 +92,5 @@ def result(summary: RunSummary, kind: Kind = "car") -> str:
     """What is printed at the end."""
     way = "" if math.isnan(summary.distance) else f" and {summary.distance:.0f} m"
     stands = f"the {kind} stands" if summary.standing else f"the {kind} was not seen to stand"
-    return f"{summary.end} after {summary.duration:.1f} s{way}; {stands}"
+    done = {None: "", True: "; done", False: "; not done"}[summary.done]
+    return f"{summary.end} after {summary.duration:.1f} s{way}; {stands}{done}"

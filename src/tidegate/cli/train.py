@@ -32,7 +32,7 @@ def train(
     ] = None,
     from_scratch: Annotated[bool, typer.Option(help="record the bags too, and let the network drive for more")] = False,
     out: Annotated[
-        Path | None, typer.Option(help="bundle to write; default models/car-ltc19, of an arm models/arm-ltc")
+        Path | None, typer.Option(help="bundle to write; default models/car-ltc19, of an arm models/arm-ltc19")
     ] = None,
     work: Annotated[Path, typer.Option(help="folder for bags, cache, checkpoints; continues what it finds")] = Path(
         "out/train"
@@ -55,7 +55,7 @@ def train(
     arm = robot_kind(path) == "arm"
     if arm:
         refuse_for_arm(path, {"--bags": bags, "--plan": plan, "--remap": remap})
-    out = out or Path("models/arm-ltc" if arm else "models/car-ltc19")
+    out = out or Path("models/arm-ltc19" if arm else "models/car-ltc19")
     for folder in (out, work):
         check_folder(folder)
     from tidegate.learning.pipeline import Listener, Pipeline  # torch takes seconds to import

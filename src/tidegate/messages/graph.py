@@ -9,8 +9,8 @@ from tidegate.messages.rates import EVERY_OUTPUT, FROM_FRAME, FROM_TICK, TRUSTED
 from tidegate.messages.topics import TOPICS
 
 SENSORS = ("camera/image_raw", "camera/camera_info", *TRUSTED, "points")
-OF_ARMS = ("wrench",)
-"""Sensors that only an arm has; of the others it has ``joint_states``."""
+OF_ARMS = ("wrench", "wrench_request")
+"""What only an arm is told: what presses on its tool, how hard to press. It has ``joint_states`` and a camera too."""
 GLOBAL = ("clock", "diagnostics")
 """Topics that the rest of ROS expects outside any namespace."""
 SIMULATED = ("clock", "tick", "truth", "timing/rendered")
@@ -37,7 +37,9 @@ GRAPH: dict[str, Interface] = {
     "perception_node": Interface(
         ("features", "lane", "health", "diagnostics"), ("camera/image_raw", "camera/camera_info")
     ),
-    "policy_node": Interface(("nominal", "gains", "neurons", "diagnostics"), ("features", "odom")),
+    "policy_node": Interface(
+        ("nominal", "gains", "neurons", "diagnostics"), ("features", "odom", "joint_states", *OF_ARMS)
+    ),
     "safety_node": Interface(
         (*FROM_TICK, *EVERY_OUTPUT, "safety_node/would_command", "timing/commanded", "diagnostics"),
         (*TRUSTED, "points", "nominal", "gains", "lane", "health", "manual", "emergency_stop", "tick"),

@@ -84,6 +84,7 @@ TOPICS: dict[str, Topic] = {
         Topic("imu", IMU, Imu, "sensor"),
         Topic("points", CLOUD, Points, "sensor"),
         Topic("wrench", WRENCH, Wrench, "sensor"),
+        Topic("wrench_request", WRENCH, Wrench, "command"),
         Topic("features", IMAGE, Features, "command"),
         Topic("lane", JOINT_STATE, LaneEstimate, "command"),
         Topic("health", DIAGNOSTICS, ImageHealth, "command"),

@@ -7,8 +7,9 @@ import os
 import time
 from collections import Counter
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import replace
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from types import TracebackType
 from typing import Any
 
@@ -21,11 +22,12 @@ from tidegate.errors import GraphError
 from tidegate.messages.graph import LIFECYCLE
 from tidegate.middleware import profile_of
 from tidegate.nodes.children import Child, Said, enclave_flags, parameter_flags
+from tidegate.nodes.graph_options import GraphOptions
 from tidegate.nodes.remote import STEPS, Remote
 from tidegate.nodes.topics import CLOCK_INSIDE, INSIDE, OUR_NAMES, remap_flags
 from tidegate.settings import Settings
-from tidegate.settings.kind import load_robot, robot_kind
-from tidegate.share import share_path
+from tidegate.settings.arm import ArmSettings
+from tidegate.settings.kind import load_robot
 
 LOOK_S = 1.0
 """Most often a graph that runs is known by then; one that is not is found while the nodes start."""
@@ -41,64 +43,6 @@ AGAIN_S = 1.0
 """How often a node is asked that has nothing to wait for; the third time it goes down at once."""
 
 
-@dataclass(frozen=True, slots=True)
-class GraphOptions:
-    """What to bring up.
-
-    Attributes:
-        bundle: folder of the model.
-        params_file: the robot's settings, a ROS parameter file.
-        scene, seed: of the simulated world; an empty scene is the robot's first.
-        simulate: start the simulator; without it the sensors come from a robot.
-        lock_step: the simulator's ticks drive the graph; else real time, or slower if the machine is.
-        record: folder of the bag to make; None = no bag.
-        namespace: of all nodes.
-        disable: parts to switch off, for evaluation.
-        auto_reset: release the car after bring-up.
-        dry_run: publish everything but what the actuators listen to.
-    """
-
-    bundle: Path
-    params_file: Path
-    scene: str = ""
-    seed: int = 0
-    simulate: bool = True
-    lock_step: bool = False
-    record: Path | None = None
-    namespace: str = ""
-    disable: tuple[str, ...] = ()
-    auto_reset: bool = True
-    dry_run: bool = False
-
-    def parameters(self) -> dict[str, dict[str, object]]:
-        """The own parameters of each node to start, in the order of bring-up; an arm has neither camera nor policy."""
-        lock_step, bundle = {"lock_step": self.lock_step}, {"bundle": str(self.bundle)}
-        nodes: dict[str, dict[str, object]] = {
-            "simulator_node": {"scene": self.scene, "seed": self.seed, **lock_step},
-            "perception_node": {**bundle, **lock_step, **(OUR_NAMES if self.simulate else {})},
-            "policy_node": {**bundle, **lock_step},
-            "safety_node": {
-                **lock_step,
-                "use_sim_time": self.simulate,
-                "auto_reset": self.auto_reset,
-                "disable": ",".join(self.disable),
-                "dry_run": self.dry_run,
-            },
-        }
-        absent = {"perception_node", "policy_node"} if robot_kind(self.params_file) == "arm" else set()
-        absent |= set() if self.simulate else {"simulator_node"}
-        return {name: nodes[name] for name in LIFECYCLE if name not in absent}
-
-
-def robot_file(robot: str) -> Path:
-    """The settings file of a robot that is shipped.
-
-    Raises:
-        SettingsError: there is none.
-    """
-    return share_path(f"config/{robot}.yaml")
-
-
 class Graph:
     """The running graph, as a context manager: entering brings it up, leaving brakes the car and ends all processes.
 
@@ -109,9 +53,16 @@ class Graph:
         """``said`` hears every line that a node logs; ``interrupted`` ends a bring-up under way.
 
         Raises:
-            SettingsError: the settings are refused, before anything is started.
+            SettingsError: the settings are refused, before anything is started; SceneError: an arm's scene is.
         """
         self.settings, self.options = load_robot(options.params_file), options
+        self._told: TemporaryDirectory[str] | None = None
+        if options.simulate and options.scene and isinstance(self.settings, ArmSettings):
+            from tidegate.simulation.arm.told import write_told  # it loads the simulator, which a robot has not
+
+            self._told = TemporaryDirectory(prefix="tidegate-")
+            file = write_told(options.params_file, options.scene, options.seed, Path(self._told.name))
+            self.options = replace(options, params_file=file)
         self.children: dict[str, Child] = {}
         self._said, self._interrupted = said, interrupted
         self._up = self._told_unrecorded = False
@@ -297,4 +248,6 @@ class Graph:
             self._executor.shutdown()
             self.node = None
         rclpy.try_shutdown(context=self._context)
+        if self._told is not None:
+            self._told.cleanup()
         return codes

@@ -121,12 +121,12 @@ def run(home: str, name: str, arguments: list[str] | None = None, nice: int | No
 
 def perception() -> int:
     """Entry point of ``perception_node``."""
-    return run("tidegate.nodes.perception_node", "PerceptionNode")
+    return run("tidegate.nodes.perception_node", "PerceptionNode", arm=True)
 
 
 def policy() -> int:
     """Entry point of ``policy_node``."""
-    return run("tidegate.nodes.policy_node", "PolicyNode")
+    return run("tidegate.nodes.policy_node", "PolicyNode", arm=True)
 
 
 def safety() -> int:

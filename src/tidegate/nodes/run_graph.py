@@ -12,7 +12,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from tidegate.messages import TOPICS
-from tidegate.nodes.bringup import Graph, GraphOptions
+from tidegate.nodes.bringup import Graph
+from tidegate.nodes.graph_options import GraphOptions
 from tidegate.nodes.topics import message_class, offered_qos, read, ros_name
 from tidegate.records import ArmSafetyState, Mode, SafetyState, Values, seconds
 from tidegate.settings import Settings
@@ -47,6 +48,7 @@ class RunSummary:
         latency_ms: of every frame, from rendered to the first command that used it published (real time only).
         pss_mb: largest proportional memory of each node [MB].
         problems: what the nodes warned of, one line each.
+        done: whether an arm has done what its scene wants; None = nothing is wanted, or the simulator is not ours.
     """
 
     end: str
@@ -59,6 +61,7 @@ class RunSummary:
     latency_ms: tuple[float, ...]
     pss_mb: dict[str, float]
     problems: tuple[str, ...]
+    done: bool | None = None
 
 
 def run_graph(
@@ -228,6 +231,7 @@ class Watch:
             latency,
             self._pss,
             problems,
+            bool(self._truth["done"]) if "done" in self._truth else None,
         )
 
     def _elapsed(self) -> float:

@@ -36,7 +36,8 @@ class ToolLaw:
     """Torques for a wish that is held, by the model of the settings; the tool points against the surface's normal.
 
     Attributes:
-        place, velocity: (3,) of the tool point [m], [m/s], by the model, at the state of the last call.
+        place, velocity: (3,) of the tool point [m], [m/s], by the model, at the state of the last call; ``axes`` (3, 3)
+            of the tool, as columns.
     """
 
     def __init__(self, arm: Arm, posture: Floats) -> None:
@@ -50,13 +51,13 @@ class ToolLaw:
         self._normal = surface_normal(arm.settings) if surface.enabled else np.array(UP)
         self._period = 1 / arm.settings.safety.rate_hz
         self._change, self._missing, self._sliding = np.zeros(3), 0.0, 0.0
-        self.place, self.velocity = np.zeros(3), np.zeros(3)
+        self.place, self.velocity, self.axes = np.zeros(3), np.zeros(3), np.eye(3)
 
     def terms(self, position: Floats, velocity: Floats) -> ToolTerms:
         """The arm by its model at joint ``position`` (N,) [rad] and ``velocity`` (N,) [rad/s]."""
         motion = self._dynamics(position, velocity)
         turning = self._dynamics.turning()
-        self.place, self.velocity = motion.position, motion.velocity
+        self.place, self.velocity, self.axes = motion.position, motion.velocity, turning.axes
         return ToolTerms(
             position,
             velocity,

@@ -99,7 +99,7 @@ class ArmLimitSettings:
         high=1e5,
     )
     tool_speed_max: float = setting(
-        1.5, "m/s", "largest speed of the tool point; slower limits were tried and not kept", low=1, high=20
+        1.5, "m/s", "largest speed of the tool point; below 1 not kept behind every hostile wish", low=0.5, high=20
     )
     tool_braking: float = setting(2.0, "m/s²", "deceleration of the tool that its rows count on", low=0.1, high=50)
     tool_jerk: float = setting(500.0, "m/s³", "how fast that deceleration builds up", low=1, high=1e5)

@@ -18,8 +18,8 @@ class ArmCameraSettings:
     """The camera of a policy: the network sees its pictures as they are."""
 
     rate_hz: float = setting(20.0, "Hz", "pictures per second, each of which the policy answers", low=1, high=120)
-    width: int = setting(112, "px", "of a picture", low=16, high=1024)
-    height: int = setting(80, "px", "of a picture", low=16, high=512)
+    width: int = setting(160, "px", "of a picture", low=16, high=1024)
+    height: int = setting(112, "px", "of a picture", low=16, high=512)
     latency_s: float = setting(0.02, "s", "from a picture to the answer's being heard (simulated)", low=0, high=0.5)
 
 

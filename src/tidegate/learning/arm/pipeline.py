@@ -47,7 +47,7 @@ class ArmPipeline:
     config: Path
     work: Path
     recipe: ArmRecipe
-    name: str = "arm-ltc"
+    name: str = "arm-ltc19"
     listener: Listener = field(default_factory=Listener)
     lessons: list[Lesson] = field(default_factory=list)
     glimpses: list[Glimpses] = field(default_factory=list)

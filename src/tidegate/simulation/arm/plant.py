@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The arm as its drivers show it: joint states and a wrench, torques in, and drives that hold it when these stop."""
+"""The arm as its drivers show it: joint states, a wrench and a camera; torques in, and drives that hold it when these
+stop."""
 
 from __future__ import annotations
 
@@ -8,10 +9,11 @@ from typing import NamedTuple
 
 import numpy as np
 
-from tidegate.errors import RobotError, SceneError
-from tidegate.records import Command, Floats, JointStates, Wrench, nanoseconds
+from tidegate.errors import RobotError
+from tidegate.records import Command, Floats, Frame, JointStates, Wrench, nanoseconds
 from tidegate.robot.arm import Arm
 from tidegate.settings.arm import ArmSettings
+from tidegate.simulation.arm.task import make_arm_scene
 from tidegate.simulation.arm.world import ArmScene, ArmTruth
 from tidegate.simulation.engine import mujoco
 from tidegate.simulation.excess import ROUNDING
@@ -21,34 +23,36 @@ SPREAD = 0.1
 
 
 class ArmObservation(NamedTuple):
-    """What the sensors deliver at one tick."""
+    """What the sensors deliver at one tick; in a scene by its name, when a picture is due, that and how hard is to be
+    pressed, in the base's axes."""
 
     joints: JointStates
     wrench: Wrench
+    frame: Frame | None = None
+    request: Wrench | None = None
 
 
 class ArmPlant:
-    """An arm in its scene, one period of the filter at a time.
+    """An arm in its scene, one period of the filter at a time. A scene by name begins with the first command: before
+    it, its time and score do not count.
 
     Its drives latch the last torques. After ``arm.command_hold_s`` without any, and before the first, they hold the arm
     by themselves, as a real one's must: damped, with gravity held by a model of their own, inside torque box and rate.
     """
 
     def __init__(self, settings: ArmSettings, scene: str = "", seed: int = 0) -> None:
-        """``seed`` decides where it starts, the payload within its bound, and the sensors' noise.
+        """``scene`` is one of ``ARM_SCENES``; '' = the settings' surface alone, without a camera. ``seed`` decides
+        where it starts, the payload within its bound, and the sensors' noise; of a scene by name all else too.
 
         Raises:
             SceneError: no such scene, or as ``ArmScene``; RobotError: as ``Arm.from_settings``.
         """
-        if scene:
-            raise SceneError(f"scene is '{scene}'; an arm has one scene, without a name: its surface")
-        self.arm = Arm.from_settings(settings)
         self._settings, self._rng = settings.simulator, np.random.default_rng(seed)
-        error = settings.arm.payload_error * self._rng.uniform(-1, 1)
-        self._scene = ArmScene(self.arm, payload=settings.arm.payload + error)
-        start = np.array(settings.simulator.start or 0.5 * (self.arm.lower + self.arm.upper))
-        drawn = start + self._rng.uniform(-SPREAD, SPREAD, len(start))
-        self._truth = self._scene.place(drawn.clip(self.arm.lower, self.arm.upper), np.zeros(len(start)))
+        self._task = make_arm_scene(scene, settings, seed) if scene else None
+        self.arm = Arm.from_settings(settings) if self._task is None else self._task.arm
+        self._scene, self._truth = self._placed(settings)
+        self._camera, self._every = settings.camera, round(settings.safety.rate_hz / settings.camera.rate_hz)
+        self._begun = False
         self._period = nanoseconds(1 / settings.safety.rate_hz)
         self._patience = nanoseconds(settings.arm.command_hold_s)
         self._change = self.arm.effort_rate / settings.safety.rate_hz
@@ -56,6 +60,16 @@ class ArmPlant:
         self._ticks, self._stamp = 0, 0
         self._heard: int | None = None
         self.excess: dict[str, float] = {}
+
+    def _placed(self, settings: ArmSettings) -> tuple[ArmScene, ArmTruth]:
+        """The scene by name, or the one without."""
+        if self._task is not None:
+            return self._task, self._task.begin()
+        error = settings.arm.payload_error * self._rng.uniform(-1, 1)
+        scene = ArmScene(self.arm, payload=settings.arm.payload + error)
+        start = np.array(settings.simulator.start or 0.5 * (self.arm.lower + self.arm.upper))
+        drawn = start + self._rng.uniform(-SPREAD, SPREAD, len(start))
+        return scene, scene.place(drawn.clip(self.arm.lower, self.arm.upper), np.zeros(len(start)))
 
     @property
     def now(self) -> int:
@@ -68,13 +82,23 @@ class ArmPlant:
         return self._heard is None or self.now - self._heard > self._patience
 
     def observe(self) -> ArmObservation:
-        """Joint states with the encoders' noise, and what presses on the tool, in the tool's axes."""
+        """Joint states with the encoders' noise, and what presses on the tool, in the tool's axes.
+
+        Raises:
+            DependencyError: a picture is due, and there is no graphics library or device.
+        """
         settings, count = self._settings, len(self._torque)
         position = self._truth.position + settings.position_noise * self._rng.standard_normal(count)
         velocity = self._truth.velocity + settings.velocity_noise * self._rng.standard_normal(count)
         joints = JointStates(self.now, self.arm.joint_names, position, velocity, self._torque.copy())
         force = self._scene.push(self._truth)
-        return ArmObservation(joints, Wrench(self.now, force, np.zeros(3), self.arm.tool))
+        wrench = Wrench(self.now, force, np.zeros(3), self.arm.tool)
+        if self._task is None or self._ticks % self._every:
+            return ArmObservation(joints, wrench)
+        goal = self._task.goal()
+        picture = self._task.image(self._camera.width, self._camera.height, "closer")
+        request = Wrench(self.now, -goal.force * goal.normal, np.zeros(3))
+        return ArmObservation(joints, wrench, Frame(self.now, picture), request)
 
     def apply(self, command: Command) -> None:
         """Latch torques; a command with NaN, or one that lacks a joint, counts as none.
@@ -96,6 +120,9 @@ class ArmPlant:
             self._note("effort rate", np.abs(wanted - self._torque) / (periods * self._change) - 1)
         self._torque = wanted.clip(-self.arm.effort, self.arm.effort)
         self._heard, self._stamp = self.now, command.stamp
+        if self._task is not None and not self._begun:
+            self._begun = True
+            self._task.start_clock()
 
     def step(self) -> None:
         """Go on by one period; limits are looked at after every physics step."""
@@ -108,7 +135,8 @@ class ArmPlant:
 
     def truth(self) -> dict[str, float]:
         """The tool's place [m] and speed [m/s], force [N], power [W], the fastest joint's share of its limit; whether
-        the drives hold the arm by themselves; the worst excess so far as a share of its limit, 0 = none."""
+        the drives hold the arm by themselves; the worst excess so far as a share of its limit, 0 = none; of a scene by
+        name the score so far, and whether that is of who did what is wanted."""
         one = self._truth
         return {
             **dict(zip(("tool_x", "tool_y", "tool_z"), one.tool.tolist(), strict=True)),
@@ -118,10 +146,13 @@ class ArmPlant:
             "fastest": float(np.abs(one.velocity / self.arm.velocity).max()),
             "held": float(self.silent),
             "excess": max(self.excess.values(), default=0.0),
+            **({} if self._task is None else {**self._task.score(), "done": float(self._task.done())}),
         }
 
     def close(self) -> None:
-        """Nothing is held."""
+        """Release the graphics context."""
+        if self._task is not None:
+            self._task.close()
 
     def _gravity(self) -> Floats:
         return np.array(self._scene.data.qfrc_bias)

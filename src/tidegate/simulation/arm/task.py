@@ -166,6 +166,11 @@ class ArmTask(ArmScene):
         mujoco.mj_kinematics(self.model, self.data)
         return truth
 
+    def start_clock(self) -> None:
+        """Begin anew with the arm as it is."""
+        self.restart()
+        self.data.time = 0.0
+
     def show(self, position: Floats, time: float) -> None:
         """Put the joints (N,) at ``position`` [rad], and what moves by itself where it is at ``time`` [s]."""
         self.place(position, np.zeros(len(position)))

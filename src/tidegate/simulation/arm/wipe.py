@@ -34,7 +34,7 @@ REACH = 0.02
 """The tool wipes so far around its point [m]."""
 STROKES = 6
 """From side to side, one after the other."""
-FEW = 2
+FEW = 1
 """So many spots that are left are not gone back for: one alone is hard to see."""
 INSIDE = 0.008
 """Who looks where to wipe goes so far past the first spots that are left, along x [m]."""

@@ -1,0 +1,155 @@
+# SPDX-License-Identifier: Apache-2.0
+"""An arm's policy in the graph: what is seen, joint states and forces in, torques that are asked for out."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterator
+
+import numpy as np
+
+from tidegate.bundle import Bundle
+from tidegate.errors import RobotError
+from tidegate.liquid.tool_policy import ToolPolicy
+from tidegate.records import Command, Features, JointStates, Neurons, Wrench, nanoseconds
+from tidegate.robot.arm import Arm, surface_normal
+from tidegate.robot.task_space import ToolAim, ToolSenses
+from tidegate.robot.tool_law import ToolLaw
+from tidegate.settings.arm import ArmSettings
+
+
+class ArmPolicy:
+    """``ToolPolicy`` at each set of features, ``ToolLaw`` at each of the joint states. Every method takes one record
+    and gives what it leads to: neurons, torques, both or nothing.
+
+    The law keeps the posture of the first joint states where the tool leaves it free. Before the first picture that can
+    be used, and ``policy.dt_max_s`` after the last, nothing is asked for: the filter then stops the arm.
+
+    In lock-step each of the joint states is answered, as if an answer to a picture took ``camera.latency_s``: in
+    whatever order records come, the torques are the same.
+    """
+
+    def __init__(self, bundle: Bundle, settings: ArmSettings, *, lock_step: bool = False) -> None:
+        """Raises:
+        BundleError: as ``ToolPolicy``; RobotError: as ``Arm.from_settings``.
+        """
+        self._policy, self._arm = ToolPolicy(bundle, settings), Arm.from_settings(settings)
+        self._normal, self._offset = surface_normal(settings), settings.safety.surface.offset
+        self._longest = nanoseconds(settings.policy.dt_max_s)
+        self._frame, self._lock_step = nanoseconds(1 / settings.camera.rate_hz), lock_step
+        period = 1 / settings.safety.rate_hz
+        self._latency = nanoseconds(max(settings.camera.latency_s, period)) if lock_step else 0
+        self._kept = round(settings.policy.dt_max_s * settings.safety.rate_hz)
+        self.reset()
+
+    def reset(self) -> None:
+        """Forget everything."""
+        self._policy.reset()
+        self._law: ToolLaw | None = None
+        self._joints: JointStates | None = None
+        self._features: Features | None = None
+        self._wrench = self._request = Wrench(-1, np.zeros(3), np.zeros(3))
+        self._seen = -1
+        self._senses: deque[tuple[int, ToolSenses]] = deque(maxlen=self._kept)
+        self._aims: deque[tuple[int, ToolAim]] = deque()
+        self._aim: tuple[int, ToolAim] | None = None
+
+    def touch(self, record: Wrench) -> Iterator[Command | Neurons]:
+        """What presses on the tool, in its axes.
+
+        Raises:
+            RobotError: in the axes of another link, or no number.
+        """
+        if record.frame != self._arm.tool or not np.isfinite(record.force).all():
+            raise RobotError(
+                f"wrench is {record.force.tolist()} N in the axes of '{record.frame}'; it must be numbers in those of "
+                f"'{self._arm.tool}'"
+            )
+        self._wrench = record
+        return self._go_on()
+
+    def request(self, record: Wrench) -> Iterator[Command | Neurons]:
+        """The force that is to be pressed with: its size counts.
+
+        Raises:
+            RobotError: it is no number.
+        """
+        if not np.isfinite(record.force).all():
+            raise RobotError(f"wrench_request is {record.force.tolist()} N; it must be numbers")
+        self._request = record
+        return self._go_on()
+
+    def see(self, record: Features) -> Iterator[Command | Neurons]:
+        """What is seen in a picture."""
+        self._features = record
+        return self._go_on()
+
+    def move(self, record: JointStates) -> Iterator[Command | Neurons]:
+        """Joint states: they call for torques.
+
+        Raises:
+            RobotError: a joint is missing.
+        """
+        missing = sorted(set(self._arm.joint_names) - set(record.names))
+        if missing:
+            raise RobotError(f"joint_states do not name '{missing[0]}'; the arm has {', '.join(self._arm.joint_names)}")
+        self._joints = record
+        return self._go_on()
+
+    def _go_on(self) -> Iterator[Command | Neurons]:
+        """All that can be said by now; in lock-step joint states may wait for a picture, and a picture for them."""
+        while self._may_ask() or self._may_look():
+            made = self._ask() if self._may_ask() else self._look()
+            if made is not None:
+                yield made
+
+    def _may_look(self) -> bool:
+        if self._features is None or not self._senses:
+            return False
+        stamp = self._features.stamp
+        return not self._lock_step or (self._senses[-1][0] >= stamp and self._request.stamp >= stamp)
+
+    def _look(self) -> Neurons | None:
+        """Decide on a picture by what was sensed at its time."""
+        assert self._features is not None
+        stamp, values = self._features.stamp, self._features.values
+        self._features, self._seen = None, stamp
+        senses = next((senses for at, senses in reversed(self._senses) if at <= stamp), self._senses[0][1])
+        senses = senses._replace(wanted=float(np.linalg.norm(self._request.force)))
+        aim = self._policy.step(stamp, values, senses)
+        if aim is None:
+            return None
+        self._aims.append((stamp, aim))
+        return Neurons(stamp, self._policy.neurons.astype(np.float32))
+
+    def _may_ask(self) -> bool:
+        if self._joints is None:
+            return False
+        now = self._joints.stamp
+        due = (now - self._latency) // self._frame * self._frame  # the last picture whose answer acts by now
+        return not self._lock_step or (self._wrench.stamp >= now and self._seen >= due)
+
+    def _ask(self) -> Command | None:
+        """Torques at the newest joint states; None where nothing is to be asked for."""
+        assert self._joints is not None
+        record, names = self._joints, self._arm.joint_names
+        self._joints = None
+        order = [record.names.index(name) for name in names]
+        position, velocity = record.position[order], record.velocity[order]
+        if not (np.isfinite(position).all() and np.isfinite(velocity).all()):
+            return None
+        if self._law is None:
+            self._law = ToolLaw(self._arm, position)
+            self._law.terms(position, velocity)
+        force = max(float(self._normal @ (self._law.axes @ self._wrench.force)), 0.0)
+        aim = self._acting(record.stamp)
+        torque = self._law(position, velocity, aim or ToolAim(self._law.place), force)
+        height = float(self._normal @ self._law.place) - self._offset
+        self._senses.append((record.stamp, ToolSenses(self._law.place, self._law.velocity, force, 0.0, height)))
+        return Command(record.stamp, names, torque) if aim is not None or self._lock_step else None
+
+    def _acting(self, now: int) -> ToolAim | None:
+        """What is asked of the tool at ``now`` [ns]."""
+        while self._aims and self._aims[0][0] + self._latency <= now:
+            self._aim = self._aims.popleft()
+        return self._aim[1] if self._aim is not None and now - self._aim[0] <= self._longest else None
