@@ -110,9 +110,9 @@ class User:
 
     @property
     def speed(self) -> float:
-        """The fastest joint's share of its limit."""
-        truth: Values = self.newest("truth")
-        return truth.values["fastest"]
+        """The fastest joint's share of its limit; 0 before it is told."""
+        truth: Values | None = self.newest("truth")
+        return 0.0 if truth is None else truth.values["fastest"]
 
     def until(self, mode: Mode) -> None:
         patient(self.executor, lambda: self.mode == mode, f"{mode.name} after {self.mode}")

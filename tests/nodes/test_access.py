@@ -59,8 +59,9 @@ GOLDEN = Path(__file__).parents[1] / "golden" / "road"
 TIMES: tuple[Time, ...] = ("system", "simulator", "shared")
 DRY, EFFORT, BY_WIRE = {"/safety_node/would_command"}, {"/effort_controller/commands"}, {"/cmd_vel", "/motion_request"}
 """What only a dry run publishes, and what goes to the actuators besides ``command``, by ``vehicle.output``."""
-ARM = {"/wrench"}
-"""What only an arm's drivers publish."""
+ARM = {"/wrench", "/wrench_request"}
+OF_ARMS = {"policy_node": ARM | {"/joint_states"}, "simulator_node": ARM}
+"""What these nodes have where the robot is an arm."""
 REMAPPED = {"system": [INSIDE], "shared": [INSIDE], "simulator": [INSIDE, CLOCK_INSIDE]}
 """As launch files and bring-up remap: the simulator's own clock goes into the namespace."""
 
@@ -137,7 +138,9 @@ def test_on_a_robot_every_node_has_what_the_policy_allows_and_nothing_else(
 ) -> None:
     """Its time may come from a ``/clock`` that several robots share."""
     for node in nodes(bundle, f"use_sim_time:={str(clock == 'shared').lower()}", space=space, time=clock):
-        expected = without(allowed(node.get_name(), space, clock), moved(space, DRY | BY_WIRE))
+        expected = without(
+            allowed(node.get_name(), space, clock), moved(space, DRY | BY_WIRE | OF_ARMS.get(node.get_name(), set()))
+        )
         assert watched(ros, observer, node, expected) == expected, node.get_name()
 
 
@@ -202,7 +205,8 @@ def test_in_simulation_too_but_for_the_topics_of_the_other_mode(
     flags = ("use_sim_time:=true", f"lock_step:={str(lock_step).lower()}")
     simulator = made(SimulatorNode, *flags, space=space, time="simulator")
     for node in (*nodes(bundle, *flags, space=space, time="simulator"), simulator):
-        expected = without(allowed(node.get_name(), space, "simulator"), moved(space, absent | DRY | BY_WIRE | ARM))
+        away = absent | DRY | BY_WIRE | OF_ARMS.get(node.get_name(), set())
+        expected = without(allowed(node.get_name(), space, "simulator"), moved(space, away))
         assert watched(ros, observer, node, expected) == expected, node.get_name()
 
 
@@ -210,7 +214,7 @@ def test_a_node_that_gains_a_topic_is_found_out(ros: EventsExecutor, observer: O
     node = made(PolicyNode, f"bundle:={bundle}")
     node.create_publisher(Bool, "leak", 1)
     node.create_subscription(Bool, "ear", lambda _: None, 1)
-    expected = allowed("policy_node")
+    expected = without(allowed("policy_node"), OF_ARMS["policy_node"])
     wider = {**expected, "publish": expected["publish"] | {"/leak"}, "subscribe": expected["subscribe"] | {"/ear"}}
     assert watched(ros, observer, node, wider) == wider != expected
 

@@ -22,10 +22,11 @@ from typer.testing import CliRunner
 
 from tidegate.bag import BagReader
 from tidegate.cli.app import app
-from tidegate.errors import SettingsError
+from tidegate.errors import SceneError, SettingsError
 from tidegate.nodes.bringup import Graph
 from tidegate.nodes.graph_options import GraphOptions
 from tidegate.records import Mode
+from tidegate.settings.arm import load_arm_settings
 from tidegate.share import share_path
 
 pytestmark = pytest.mark.real_time
@@ -78,7 +79,29 @@ def test_nobody_asks_for_anything_and_the_arm_is_held_all_along() -> None:
     assert re.fullmatch(r"duration after 0\.[3-9] s; the arm stands\n", told.stdout)  # seen a little later, maybe
 
 
-@pytest.mark.parametrize("flag", ["--until-goal", "--bundle=models/car-ltc19"])
-def test_what_an_arms_graph_does_not_have_is_refused_in_one_line(flag: str) -> None:
-    with pytest.raises(SettingsError, match=rf"arm\.yaml: describes an arm, for which .* {flag.split('=')[0]} yet"):
-        CliRunner().invoke(app, ["run", "--robot", "arm", flag], catch_exceptions=False)
+def test_an_arm_with_a_scene_drives_itself_and_it_is_told_whether_it_did_what_is_wanted(tmp_path: Path) -> None:
+    """With an untrained bundle, for long enough to move."""
+    pytest.importorskip("torch")
+    from tidegate.arm_stack import ArmStack
+
+    ArmStack(load_arm_settings(ARM_YAML), 3000).to_bundle("arm-test").save(tmp_path / "model")
+    words = ["run", "--robot", "arm", "--scene", "wipe", "--seed", "1000", "--bundle", str(tmp_path / "model")]
+    words += ["--lock-step", "--duration", "0.2", "--record", str(tmp_path / "bag")]
+    program = [sys.executable, "-c", "from tidegate.cli.app import main; main()", *words]
+    told = subprocess.run(program, capture_output=True, text=True, check=False)
+    assert (told.returncode, told.stderr) == (0, "")
+    assert re.match(r"duration after 0\.[2-9] s; the arm stands; not done\n", told.stdout)
+    bag = BagReader(tmp_path / "bag")
+    assert {"/camera/image_raw", "/features", "/health", "/wrench_request", "/neurons"} <= set(bag.topics)
+    (limit,) = re.findall(r"tool_speed_max: ([\d.]+)", bag.contract()["settings"])
+    assert float(limit) == 0.5, "the filter was told of the scene, and the bag tells of it"
+
+
+def test_what_an_arms_graph_does_not_have_is_refused_in_one_line() -> None:
+    with pytest.raises(SettingsError, match=r"arm\.yaml: describes an arm, for which .* --until-goal yet"):
+        CliRunner().invoke(app, ["run", "--robot", "arm", "--until-goal"], catch_exceptions=False)
+
+
+def test_a_scene_that_there_is_not_is_refused_before_anything_starts() -> None:
+    with pytest.raises(SceneError, match="'road'"):
+        CliRunner().invoke(app, ["run", "--robot", "arm", "--scene", "road", "--bundle", "x"], catch_exceptions=False)
