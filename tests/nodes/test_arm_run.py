@@ -51,7 +51,7 @@ def test_an_arm_is_brought_up_recorded_and_goes_down_braked_and_held(
     with Graph(options, lambda node, level, text: None) as graph:
         assert set(graph.children) == {"recorder_node", "simulator_node", "safety_node"}
         user = User(ros, "arm")
-        patient(ros, lambda: user.asks.get_subscription_count() == 2, "safety node and recorder hear it")
+        patient(ros, lambda: user.asks.get_subscription_count() == 3, "safety node, recorder and he himself hear it")
         user.wish = hurried
         user.until(Mode.NORMAL)
         patient(ros, lambda: user.speed > 0.15, "it moves")
