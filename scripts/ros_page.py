@@ -66,13 +66,15 @@ replay is exact: [architecture.md](architecture.md). Rates are those of `config/
 filter asks of a sensor. The recorder subscribes to every topic that somebody publishes, with the quality that is
 offered.
 """
-ARM = """With an arm's settings (`config/arm.yaml`) `simulator_node` and `safety_node` are the arm's, by the same names,
-services and parameters; the others are not there. What is other than above, the rest in [arm.md](arm.md):
+ARM = """With an arm's settings (`config/arm.yaml`) `simulator_node`, `perception_node`, `policy_node` and `safety_node`
+are the arm's, by the same names, services and parameters; the second and third where a scene or `policy:=true` asks for
+them, the others are not there. What is other than above, the rest in [arm.md](arm.md):
 """
 OF_AN_ARM = (
     ("joint_states", "of the arm's joints; every period"),
     ("wrench", "what presses on the tool, in the tool's axes"),
-    ("nominal", "torques that are asked for, by joint in `effort` [N·m], from a node of yours"),
+    ("wrench_request", "how hard an arm's policy is to press: its size"),
+    ("nominal", "torques that are asked for, by joint in `effort` [N·m], from the policy or a node of yours"),
     ("safety_node/barriers", "wanted beside allowed torques by joint, in the place of force and curvature"),
 )
 LIFECYCLE = """All nodes but those that say so here are managed: `ros2 lifecycle set /safety_node configure`, then
