@@ -144,6 +144,19 @@ def test_in_real_time_it_is_silent_before_the_first_picture_and_some_time_after_
     assert len(commands(policy.move(at_rest(longest + 2 * PERIOD)))) == 1
 
 
+@pytest.mark.parametrize("late", [False, True])
+def test_a_clock_that_was_set_back_makes_no_old_answer_young(bundle: Bundle, late: bool) -> None:
+    """Whether the answer had acted already or not."""
+    policy, before = ArmPolicy(bundle, SETTINGS), 10**12
+    list(policy.move(at_rest(before)))
+    list(policy.see(features(before + PERIOD)))
+    if late:
+        assert len(commands(policy.move(at_rest(before + PERIOD)))) == 1
+    assert not commands(policy.move(at_rest(0)))
+    list(policy.see(features(FRAME)))
+    assert len(commands(policy.move(at_rest(FRAME)))) == 1
+
+
 def test_a_picture_of_which_nothing_is_known_changes_nothing_but_keeps_nobody_asking(bundle: Bundle) -> None:
     policy = ArmPolicy(bundle, SETTINGS)
     list(policy.move(at_rest(0)))

@@ -119,6 +119,8 @@ class ArmPolicy:
         aim = self._policy.step(stamp, values, senses)
         if aim is None:
             return None
+        if self._aims and self._aims[-1][0] >= stamp:  # time ran back: those will not come true
+            self._aims.clear()
         self._aims.append((stamp, aim))
         return Neurons(stamp, self._policy.neurons.astype(np.float32))
 
@@ -152,4 +154,4 @@ class ArmPolicy:
         """What is asked of the tool at ``now`` [ns]."""
         while self._aims and self._aims[0][0] + self._latency <= now:
             self._aim = self._aims.popleft()
-        return self._aim[1] if self._aim is not None and now - self._aim[0] <= self._longest else None
+        return self._aim[1] if self._aim is not None and 0 <= now - self._aim[0] <= self._longest else None
