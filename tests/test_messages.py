@@ -295,6 +295,25 @@ def test_other_layouts_are_refused() -> None:
         decode("points", cloud)
 
 
+@pytest.mark.parametrize(
+    ("field", "wrong"), [("datatype", 0), ("datatype", 9), ("offset", 100), ("offset", 2**32 - 1), ("step", 0)]
+)
+def test_a_cloud_whose_fields_do_not_fit_its_points_is_refused(field: str, wrong: int) -> None:
+    cloud = encode(Points(0, np.zeros((1, 3), np.float32), np.zeros(1, np.int32)), typestore.make)
+    if field == "step":
+        cloud.point_step = wrong
+    else:
+        setattr(cloud.fields[-1], field, wrong)
+    with pytest.raises(MessageError, match="bytes a point has x at byte 0 of type 7"):
+        decode("points", cloud)
+
+
+def test_a_ring_that_is_no_number_is_no_ring() -> None:
+    cloud = encode(Points(0, np.full((1, 3), np.nan, np.float32), np.zeros(1, np.int32)), typestore.make)
+    cloud.fields[-1].datatype, cloud.fields[-1].offset = 7, 0
+    assert (decode("points", cloud).ring < 0).all()
+
+
 def test_barriers_of_a_bag_from_before_have_no_rows_and_what_is_no_row_is_refused() -> None:
     state = SafetyState(
         3, Mode.HOLD, (1.0, 2.0), (3.0, 4.0), (BarrierState("lane", 0.4, -0.1, 2.0, True),), "lane",
