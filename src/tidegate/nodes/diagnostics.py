@@ -119,9 +119,10 @@ class CameraStatus:
         sources: what is wrong with who publishes the pictures, in words; an ERROR.
     """
 
-    def __init__(self, rate_hz: float, robot: str) -> None:
-        """``rate_hz``: the camera's, as the settings state it; ``robot``: its name."""
-        self._rate, self._robot = rate_hz, robot
+    def __init__(self, rate_hz: float, robot: str, notes: Sequence[str] = ()) -> None:
+        """``rate_hz``: the camera's, as the settings state it; ``robot``: its name; ``notes``: what is told each time
+        as a WARN."""
+        self._rate, self._robot, self._notes = rate_hz, robot, notes
         self.sources: tuple[str, ...] = ()
         self._counts = {"frames": 0, "frames dropped": 0, "frames not readable": 0}
         self._recent: list[int] = []
@@ -153,8 +154,8 @@ class CameraStatus:
         reasons += [f"{self._dropped} frames dropped"] if self._dropped else []
         slow = rate < SLOW * self._rate
         reasons += [f"the settings state {self._rate:g} Hz"] if slow else []
-        reasons += self.sources
-        level = max(health.level, Level.WARN if slow or self._dropped else Level.OK)
+        reasons += [*self._notes, *self.sources]
+        level = max(health.level, Level.WARN if slow or self._dropped or self._notes else Level.OK)
         level = Level.ERROR if self.sources else level
         message = self._message(health.stamp, level, "; ".join([f"{rate:.1f} Hz", *reasons]), make, rate)
         self._recent, self._dropped = self._recent[-1:], 0

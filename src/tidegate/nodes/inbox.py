@@ -31,7 +31,7 @@ class Instant:
 
 
 AHEAD_TOLD = 10_000_000
-"""By how much a stamp must be ahead of the time of its arrival before it is told [ns]; clocks that agree differ less."""
+"""How far a stamp must be ahead of the time of its arrival to be told [ns]; clocks that agree differ less."""
 
 
 class Inbox:
@@ -63,7 +63,7 @@ class Inbox:
         }
 
     def ahead(self) -> dict[str, int]:
-        """By how much [ns] the newest records were stamped ahead of the time of their arrival, where that is to be told."""
+        """How far [ns] the newest records were stamped ahead of the time of their arrival, where that is to be told."""
         return {topic: -transit for topic, (_, transit, _) in self._held.items() if transit < -AHEAD_TOLD}
 
     def forget(self) -> None:

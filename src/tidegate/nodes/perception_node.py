@@ -23,6 +23,7 @@ AFTER_STAMP = 12
 UNTOLD = 3
 """Seconds of real time in which frames come and a second of their own time should have passed."""
 NO_FRAME = f"no frame for {PERIOD_S:g} s"
+UNBOUNDED = "the bundle's lane is not calibrated: its error bounds are not known, so lane, edge and sight are off"
 TIME_STANDS = "frames come, but their stamps do not go on"
 
 
@@ -38,6 +39,9 @@ class PerceptionNode(StackNode[Settings]):
     def build(self) -> None:
         """Load the bundle."""
         self._perception: Perception | None = Perception(trusted_bundle(self, self.settings), self.settings)
+        self._notes = () if self._perception.bounded else (UNBOUNDED,)
+        if self._notes:
+            self.get_logger().warning(UNBOUNDED)
         self.advertise("features", "lane", "health", "diagnostics")
 
     def drop(self) -> None:
@@ -46,7 +50,7 @@ class PerceptionNode(StackNode[Settings]):
 
     def start(self) -> None:
         """Listen to the camera. What it says of its lens comes with each picture, or was left once by who keeps it."""
-        self._status = CameraStatus(self.settings.camera.rate_hz, self.settings.vehicle.name)
+        self._status = CameraStatus(self.settings.camera.rate_hz, self.settings.vehicle.name, self._notes)
         self._frames, self._untold, self._lens = 0, 0, b""
         self._name, self._kind = heard_as(self, PICTURES, self.settings.camera.topic)
         self._lens_name, lens_kind = heard_as(self, LENS, self.settings.camera.topic)

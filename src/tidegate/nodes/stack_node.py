@@ -177,7 +177,7 @@ class StackNode(LifecycleNode, ABC, Generic[AnySettings]):  # type: ignore[misc]
                 heard(topic, data)
 
     def refuse_second(self, *topics: str) -> None:
-        """Raise if somebody else publishes one of ``topics``: two masters of one actuator is the one thing never wanted.
+        """Raise if somebody else publishes one of ``topics``: two masters of one actuator must never be.
 
         Raises:
             GraphError: naming the other node.
