@@ -372,6 +372,36 @@ def test_a_tilted_pose_gives_its_yaw() -> None:
     assert decode("odom", message).yaw == pytest.approx(0.4)
 
 
+@pytest.mark.parametrize("q", [(0.0, 0.0, 0.0, 0.0), (0.0, 0.0, 0.0, 2.0), (0.001, 0.0, 1.4, 1.4), (math.inf, 0, 0, 0)])
+def test_an_orientation_that_is_no_rotation_gives_no_yaw(q: tuple[float, ...]) -> None:
+    message = encode(Odometry(0, 0.0, 0.0, 0.0, 1.0, 0.0), typestore.make)
+    turned = message.pose.pose.orientation
+    turned.x, turned.y, turned.z, turned.w = q
+    assert math.isnan(decode("odom", message).yaw)
+
+
+def test_an_inertial_sensor_that_says_that_it_has_no_gyroscope_tells_no_turn() -> None:
+    message = encode(Imu(0, np.zeros(3), np.ones(3)), typestore.make)
+    message.angular_velocity_covariance[0] = -1.0
+    imu = decode("imu", message)
+    assert np.isnan(imu.angular_velocity).all()
+    assert (imu.linear_acceleration == 1).all()
+
+
+def test_features_in_the_other_order_of_bytes_are_refused() -> None:
+    message = encode(Features(0, np.ones(4, np.float32)), typestore.make)
+    message.is_bigendian = 1
+    with pytest.raises(ImageError, match="big-endian"):
+        decode("features", message)
+
+
+def test_a_lane_whose_curvatures_are_in_another_order_is_refused() -> None:
+    message = encode(LaneEstimate(0, 0.0, 0.0, np.zeros(4), np.ones(6)), typestore.make)
+    message.name = ["offset", "heading", *(f"curvature_{index}" for index in (3, 2, 1, 0))]
+    with pytest.raises(MessageError, match="curvature_3"):
+        decode("lane", message)
+
+
 @given(st.floats(-tiny, tiny))
 def test_a_yaw_whose_half_lacks_digits_survives_to_the_smallest_double(yaw: float) -> None:
     message = encode(Odometry(0, 0.0, 0.0, yaw, 0.0, 0.0), typestore.make)

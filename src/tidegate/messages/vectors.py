@@ -159,7 +159,8 @@ def encode_lane(record: LaneEstimate, make: Make) -> Any:
 
 
 def decode_lane(message: Any) -> LaneEstimate:
-    if list(message.name)[:2] != ["offset", "heading"]:
+    knots = len(message.name) - 2
+    if list(message.name) != ["offset", "heading", *(f"curvature_{index}" for index in range(knots))]:
         raise MessageError(f"lane has the names {list(message.name)}; they must be offset, heading, curvature_0, …")
     value, bound = _column(message, "position"), _column(message, "effort")
     return LaneEstimate(stamp_of(message), float(value[0]), float(value[1]), value[2:], bound)
