@@ -100,8 +100,7 @@ class FilterNode(StackNode[AnySettings]):
 
     def sources(self) -> tuple[str, ...]:
         """What is wrong with who publishes what is heard, in words."""
-        clock = ("clock",) if self._on_clock else ()
-        topics = (*self.HEARS, *self.BEHIND, "emergency_stop", *clock)
+        topics = [*self.HEARS, *self.BEHIND, "emergency_stop", *(["clock"] if self._on_clock else [])]
         return input_faults(self, {ros_name(topic): TOPICS[topic].type for topic in topics})
 
     def prepare(self) -> None:
