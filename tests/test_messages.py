@@ -18,7 +18,16 @@ from hypothesis.extra.numpy import arrays
 
 from tidegate.bag import typestore
 from tidegate.errors import ImageError, MessageError
-from tidegate.messages import TOPICS, camera_info, decode, encode, encode_clock, encode_efforts, stamp_of
+from tidegate.messages import (
+    TOPICS,
+    camera_info,
+    decode,
+    encode,
+    encode_clock,
+    encode_efforts,
+    serialised_stamp,
+    stamp_of,
+)
 from tidegate.messages.rates import rate_of
 from tidegate.records import (
     NANOSECONDS,
@@ -386,6 +395,17 @@ def test_an_inertial_sensor_that_says_that_it_has_no_gyroscope_tells_no_turn() -
     imu = decode("imu", message)
     assert np.isnan(imu.angular_velocity).all()
     assert (imu.linear_acceleration == 1).all()
+
+
+def test_a_stamp_that_is_none_is_refused_and_no_stamp() -> None:
+    """What is made of a frame carries its stamp: a second more than its seconds may hold could not be sent."""
+    from rclpy.serialization import serialize_message
+
+    message = rclpy_make("sensor_msgs/msg/Imu")
+    message.header.stamp.sec, message.header.stamp.nanosec = 2**31 - 1, 4_000_000_000
+    with pytest.raises(MessageError, match="4000000000 ns besides"):
+        decode("imu", message)
+    assert serialised_stamp(serialize_message(message)) is None
 
 
 def test_features_in_the_other_order_of_bytes_are_refused() -> None:

@@ -69,6 +69,10 @@ def test_every_entry_is_declared_with_meaning_and_a_default_inside_its_range() -
             {"policy": {"cell": "cfc", "solver": "exponential_midpoint"}},
             ["'policy.solver' is 'exponential_midpoint'", "it must be fused_euler", "no solver"],
         ),
+        (
+            {"joystick": {"reset_button": 4}},
+            ["'joystick.reset_button' is 4", "'joystick.dead_man_button'", "of its own"],
+        ),
         ({"policy": {"gain_low": 4.1}}, ["policy.gain_high", "is 4", "policy.gain_low", "4.1"]),
         ({"policy": {"gain_high": 10}, "safety": {"rate_hz": 10}}, ["policy.gain_high", "is 10", "rate_hz"]),
     ],
