@@ -415,6 +415,22 @@ def test_features_in_the_other_order_of_bytes_are_refused() -> None:
         decode("features", message)
 
 
+@pytest.mark.parametrize(("topic", "name"), [("joint_states", "a"), ("nominal", "drive_force"), ("manual", "engaged")])
+def test_a_name_that_stands_twice_is_refused(topic: str, name: str) -> None:
+    records = {
+        "joint_states": JointStates(0, ("a", "b"), *np.zeros((3, 2))),
+        "nominal": Nominal(0, 1.0, 2.0),
+        "manual": Manual(0, True, 1.0, 2.0),
+    }
+    message = encode(records[topic], typestore.make)
+    message.name = [*message.name, name]
+    for column in ("position", "velocity", "effort"):
+        values = getattr(message, column)
+        setattr(message, column, np.append(values, 1.0) if len(values) else values)
+    with pytest.raises(MessageError, match=f"{name} more than once"):
+        decode(topic, message)
+
+
 def test_a_lane_whose_curvatures_are_in_another_order_is_refused() -> None:
     message = encode(LaneEstimate(0, 0.0, 0.0, np.zeros(4), np.ones(6)), typestore.make)
     message.name = ["offset", "heading", *(f"curvature_{index}" for index in (3, 2, 1, 0))]
