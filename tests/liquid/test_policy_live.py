@@ -72,7 +72,9 @@ def test_a_frame_that_comes_after_a_later_one_is_not_commanded_and_forgets_nothi
     assert same(step(policy, 5 * PERIOD, 5), step(reference, 5 * PERIOD, 5))
 
 
-@pytest.mark.parametrize("jump", [-int(CAR.policy.dt_max_s * 1e9) - 1, -(10**15), int(CAR.policy.dt_max_s * 1e9) + 1, 10**15])
+@pytest.mark.parametrize(
+    "jump", [-int(CAR.policy.dt_max_s * 1e9) - 1, -(10**15), int(CAR.policy.dt_max_s * 1e9) + 1, 10**15]
+)
 def test_time_that_jumps_resets_the_state(jump: int) -> None:
     policy = fresh()
     for k in range(5):

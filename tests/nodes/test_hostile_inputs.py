@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 import rclpy
-from plant import LOCK_STEP, Plant, call, let_go, until
+from plant import ARGUMENTS, LOCK_STEP, Plant, call, let_go, until
 from rcl_interfaces.srv import SetParameters
 from rclpy.lifecycle import TransitionCallbackReturn
 from rclpy.parameter import Parameter
@@ -193,20 +193,24 @@ def test_its_clock_cannot_be_changed_while_it_drives(plant: Plant, node: SafetyN
     assert node.get_clock().now().nanoseconds > 10**18
 
 
-def test_no_time_that_passes_is_told(
-    plant: Plant, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+@pytest.mark.parametrize(
+    ("flag", "warned"),
+    [("use_sim_time:=true", "no time passes on /clock"), ("auto_reset:=true", "the robot drives off by itself")],
+)
+def test_a_clock_that_stands_and_a_robot_that_releases_itself_are_told(
+    plant: Plant, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str], flag: str, warned: str
 ) -> None:
     monkeypatch.setattr(filter_node, "SILENCE_S", 0.05)
-    made = SafetyNode([*LOCK_STEP[:-4], "-p", "use_sim_time:=true"])
+    made = SafetyNode([*ARGUMENTS, "-p", flag])
     plant.executor.add_node(made)
     assert made.trigger_configure() == made.trigger_activate() == TransitionCallbackReturn.SUCCESS
     said: list[str] = []
 
     def told() -> bool:
         said.append(capfd.readouterr().err)
-        return "no time passes on /clock" in "".join(said)
+        return warned in "".join(said)
 
-    until(plant.executor, told, "that no time passes")
+    until(plant.executor, told, warned)
     monkeypatch.setattr(filter_node, "BLIND_S", 0.0)
     made.close()
     let_go(plant.executor, made)

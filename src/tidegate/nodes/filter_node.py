@@ -29,6 +29,7 @@ from tidegate.records import NANOSECONDS, Mode, Round, nanoseconds, seconds
 
 AUTO_RESET = Own("auto_reset", False, "reset by itself until it has driven for two seconds; for simulation only")
 DRY_RUN = Own("dry_run", False, "all but the actuators' topics; safety_node/would_command tells what they would get")
+DRIVES_OFF = "auto_reset without simulated time: the robot drives off by itself as soon as nothing stands against it"
 SETTLED = 2 * NANOSECONDS
 """From the first NORMAL on: what stops the car within this is a start that stumbled, such as late first frames."""
 STOP_TIME_S = 5.0
@@ -145,6 +146,8 @@ class FilterNode(StackNode[AnySettings]):
         self.listen("emergency_stop", self._emergency_heard)
         self._sim_now, self._on_clock = 0, not self._lock_step and self.get_parameter("use_sim_time").value
         self._period = nanoseconds(1 / self.settings.safety.rate_hz)
+        if self._auto_reset and not (self._lock_step or self._on_clock or self._dry_run):
+            self.get_logger().warning(DRIVES_OFF)
         steady = Clock(clock_type=ClockType.STEADY_TIME)
         if self._lock_step or self._on_clock:
             driver, heard = ("tick", self._round_heard) if self._lock_step else ("clock", self._clock_heard)
