@@ -215,3 +215,15 @@ def test_a_clock_that_stands_and_a_robot_that_releases_itself_are_told(
     made.close()
     let_go(plant.executor, made)
     made.destroy_node()
+
+
+def test_a_fault_while_it_brakes_on_its_way_down_is_told(
+    plant: Plant, node: SafetyNode, capfd: pytest.CaptureFixture[str]
+) -> None:
+    plant.drive(5.0)
+    node.destroy_lifecycle_publisher(node._senders.pop("safety_node/barriers"))
+    for topic in ("points", *Plant.SENSORS):
+        plant.node.destroy_publisher(plant.publishers.pop(topic))
+    until(plant.executor, node._alone, "the sensors are gone")
+    assert node.trigger_deactivate() == TransitionCallbackReturn.SUCCESS
+    assert "could not brake to standstill (KeyError: 'safety_node/barriers')" in capfd.readouterr().err

@@ -165,9 +165,13 @@ class FilterNode(StackNode[AnySettings]):
             self._timer = None
         if self._running:
             self._running = False
-            if not self._dry_run:
-                self._brake()
-            self.flush(FLUSH_S)
+            try:
+                if not self._dry_run:
+                    self._brake()
+                self.flush(FLUSH_S)
+            except Exception as error:  # rclpy would swallow it without a word
+                told = f"could not brake to standstill ({type(error).__name__}: {error})"
+                self.get_logger().fatal(f"{told}; the actuators' time-out must act")
 
     def needed(self) -> bool:
         """Nobody drives on without it: it goes down first."""
