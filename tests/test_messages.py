@@ -18,7 +18,16 @@ from hypothesis.extra.numpy import arrays
 
 from tidegate.bag import typestore
 from tidegate.errors import ImageError, MessageError
-from tidegate.messages import TOPICS, camera_info, decode, encode, encode_clock, encode_efforts, stamp_of
+from tidegate.messages import (
+    TOPICS,
+    camera_info,
+    decode,
+    encode,
+    encode_clock,
+    encode_efforts,
+    serialised_stamp,
+    stamp_of,
+)
 from tidegate.messages.rates import rate_of
 from tidegate.records import (
     NANOSECONDS,
@@ -295,6 +304,25 @@ def test_other_layouts_are_refused() -> None:
         decode("points", cloud)
 
 
+@pytest.mark.parametrize(
+    ("field", "wrong"), [("datatype", 0), ("datatype", 9), ("offset", 100), ("offset", 2**32 - 1), ("step", 0)]
+)
+def test_a_cloud_whose_fields_do_not_fit_its_points_is_refused(field: str, wrong: int) -> None:
+    cloud = encode(Points(0, np.zeros((1, 3), np.float32), np.zeros(1, np.int32)), typestore.make)
+    if field == "step":
+        cloud.point_step = wrong
+    else:
+        setattr(cloud.fields[-1], field, wrong)
+    with pytest.raises(MessageError, match="bytes a point has x at byte 0 of type 7"):
+        decode("points", cloud)
+
+
+def test_a_ring_that_is_no_number_is_no_ring() -> None:
+    cloud = encode(Points(0, np.full((1, 3), np.nan, np.float32), np.zeros(1, np.int32)), typestore.make)
+    cloud.fields[-1].datatype, cloud.fields[-1].offset = 7, 0
+    assert (decode("points", cloud).ring < 0).all()
+
+
 def test_barriers_of_a_bag_from_before_have_no_rows_and_what_is_no_row_is_refused() -> None:
     state = SafetyState(
         3, Mode.HOLD, (1.0, 2.0), (3.0, 4.0), (BarrierState("lane", 0.4, -0.1, 2.0, True),), "lane",
@@ -351,6 +379,63 @@ def test_a_tilted_pose_gives_its_yaw() -> None:
     )
     q.w, q.x, q.y, q.z = cz * cx, cz * sx, sz * sx, sz * cx
     assert decode("odom", message).yaw == pytest.approx(0.4)
+
+
+@pytest.mark.parametrize("q", [(0.0, 0.0, 0.0, 0.0), (0.0, 0.0, 0.0, 2.0), (0.001, 0.0, 1.4, 1.4), (math.inf, 0, 0, 0)])
+def test_an_orientation_that_is_no_rotation_gives_no_yaw(q: tuple[float, ...]) -> None:
+    message = encode(Odometry(0, 0.0, 0.0, 0.0, 1.0, 0.0), typestore.make)
+    turned = message.pose.pose.orientation
+    turned.x, turned.y, turned.z, turned.w = q
+    assert math.isnan(decode("odom", message).yaw)
+
+
+def test_an_inertial_sensor_that_says_that_it_has_no_gyroscope_tells_no_turn() -> None:
+    message = encode(Imu(0, np.zeros(3), np.ones(3)), typestore.make)
+    message.angular_velocity_covariance[0] = -1.0
+    imu = decode("imu", message)
+    assert np.isnan(imu.angular_velocity).all()
+    assert (imu.linear_acceleration == 1).all()
+
+
+def test_a_stamp_that_is_none_is_refused_and_no_stamp() -> None:
+    """What is made of a frame carries its stamp: a second more than its seconds may hold could not be sent."""
+    from rclpy.serialization import serialize_message
+
+    message = rclpy_make("sensor_msgs/msg/Imu")
+    message.header.stamp.sec, message.header.stamp.nanosec = 2**31 - 1, 4_000_000_000
+    with pytest.raises(MessageError, match="4000000000 ns besides"):
+        decode("imu", message)
+    assert serialised_stamp(serialize_message(message)) is None
+
+
+def test_features_in_the_other_order_of_bytes_are_refused() -> None:
+    message = encode(Features(0, np.ones(4, np.float32)), typestore.make)
+    message.is_bigendian = 1
+    with pytest.raises(ImageError, match="big-endian"):
+        decode("features", message)
+
+
+@pytest.mark.parametrize(("topic", "name"), [("joint_states", "a"), ("nominal", "drive_force"), ("manual", "engaged")])
+def test_a_name_that_stands_twice_is_refused(topic: str, name: str) -> None:
+    records = {
+        "joint_states": JointStates(0, ("a", "b"), *np.zeros((3, 2))),
+        "nominal": Nominal(0, 1.0, 2.0),
+        "manual": Manual(0, True, 1.0, 2.0),
+    }
+    message = encode(records[topic], typestore.make)
+    message.name = [*message.name, name]
+    for column in ("position", "velocity", "effort"):
+        values = getattr(message, column)
+        setattr(message, column, np.append(values, 1.0) if len(values) else values)
+    with pytest.raises(MessageError, match=f"{name} more than once"):
+        decode(topic, message)
+
+
+def test_a_lane_whose_curvatures_are_in_another_order_is_refused() -> None:
+    message = encode(LaneEstimate(0, 0.0, 0.0, np.zeros(4), np.ones(6)), typestore.make)
+    message.name = ["offset", "heading", *(f"curvature_{index}" for index in (3, 2, 1, 0))]
+    with pytest.raises(MessageError, match="curvature_3"):
+        decode("lane", message)
 
 
 @given(st.floats(-tiny, tiny))

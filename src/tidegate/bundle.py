@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -131,14 +132,14 @@ class Bundle:
             return cls(
                 name=str(described["name"]),
                 robot=described["robot"],
-                mass_kg=float(described["mass_kg"]),
+                mass_kg=_at_least_zero(described["mass_kg"], "mass_kg"),
                 wiring=dict(described["wiring"]),
                 perception=build(PerceptionSettings, described["perception"], str(path / DESCRIPTION), "perception."),
                 policy=build(PolicySettings, described["policy"], str(path / DESCRIPTION), "policy."),
                 arrays=safetensors.load(sealed.files[WEIGHTS]),
                 backbone=sealed.files[BACKBONE],
-                conformal=tuple(float(factor) for factor in described["conformal"]),
-                outlier_distance=float(described["outlier_distance"]),
+                conformal=tuple(_factor(factor) for factor in described["conformal"]),
+                outlier_distance=_at_least_zero(described["outlier_distance"], "outlier_distance"),
                 camera=_camera(described.get("camera"), str(path / DESCRIPTION)),
                 tool=_tool(described.get("tool"), str(path / DESCRIPTION)),
                 training=dict(described["training"]),
@@ -164,6 +165,30 @@ def bundle_identity(path: Path) -> tuple[str, str]:
     sealed = read_sealed(path)
     described = _description(path, sealed.files.get(DESCRIPTION, b""))
     return str(described.get("name")), identity(sealed.manifest)
+
+
+def _at_least_zero(value: Any, name: str) -> float:
+    """A number that a bundle tells: what is none would switch off whatever is compared with it.
+
+    Raises:
+        ValueError, TypeError: it is none.
+    """
+    number = float(value)
+    if not 0 <= number < math.inf:
+        raise ValueError(f"{name} is {number:g}; it must be 0 or more")
+    return number
+
+
+def _factor(value: Any) -> float:
+    """From a predicted scale to an error bound; inf = there were too few drives to know it.
+
+    Raises:
+        ValueError, TypeError: it is none.
+    """
+    number = float(value)
+    if not number > 0:
+        raise ValueError(f"conformal has {number:g}; a factor must be above 0")
+    return number
 
 
 def _camera(values: Any, source: str) -> CameraView | None:

@@ -61,7 +61,20 @@ def test_a_doubled_frame_changes_nothing() -> None:
         assert same(step(policy, k * PERIOD, k + 100), once)
 
 
-@pytest.mark.parametrize("jump", [-PERIOD, -(10**15), int(CAR.policy.dt_max_s * 1e9) + 1, 10**15])
+@pytest.mark.parametrize("late", [PERIOD, 2 * PERIOD, int(CAR.policy.dt_max_s * 1e9)])
+def test_a_frame_that_comes_after_a_later_one_is_not_commanded_and_forgets_nothing(late: int) -> None:
+    policy, reference = fresh(), fresh()
+    for k in range(5):
+        newest = step(policy, k * PERIOD, k)
+        step(reference, k * PERIOD, k)
+    assert math.isnan(step(policy, 4 * PERIOD - late, 9).nominal.curvature)
+    assert same(step(policy, 4 * PERIOD, 4), newest), "the newest once more"
+    assert same(step(policy, 5 * PERIOD, 5), step(reference, 5 * PERIOD, 5))
+
+
+@pytest.mark.parametrize(
+    "jump", [-int(CAR.policy.dt_max_s * 1e9) - 1, -(10**15), int(CAR.policy.dt_max_s * 1e9) + 1, 10**15]
+)
 def test_time_that_jumps_resets_the_state(jump: int) -> None:
     policy = fresh()
     for k in range(5):

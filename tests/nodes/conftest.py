@@ -39,7 +39,7 @@ def bundle(tmp_path_factory: pytest.TempPathFactory, settings: Settings) -> Path
 
     folder = tmp_path_factory.mktemp("bundle")
     mass = Car.from_settings(settings).effective_mass
-    Stack.from_settings(settings, 0).to_bundle("random", settings, mass).save(folder)
+    Stack.from_settings(settings, 0).to_bundle("random", settings, mass, conformal=[1.0] * 6).save(folder)
     return folder
 
 

@@ -17,6 +17,7 @@ from rclpy.serialization import deserialize_message
 from tidegate.bundle import Bundle
 from tidegate.liquid import LiquidPolicy
 from tidegate.messages import TOPICS, camera_info, decode, decode_policy, encode, layers_of, stamp_of, statuses
+from tidegate.nodes import perception_node
 from tidegate.nodes.perception_node import PerceptionNode
 from tidegate.nodes.policy_node import PolicyNode
 from tidegate.nodes.topics import latched_qos, make, message_class, offered_qos, requested_qos, ros_name
@@ -159,6 +160,19 @@ def test_perception_tells_once_a_second_what_became_of_the_frames(perception: Be
     assert (later.level, later.text) == (Level.OK, "20.0 Hz")
 
 
+def test_a_bundle_whose_lane_has_no_error_bounds_is_told_of(ros: Executor, bundle: Path, tmp_path: Path) -> None:
+    replace(Bundle.load(bundle), conformal=()).save(tmp_path)
+    bench = Bench(ros, PerceptionNode(arguments(tmp_path)), ("camera/image_raw",), ("health", "diagnostics"))
+    for index in range(1, 22):
+        bench.send("camera/image_raw", encode(frame(bench.node.settings, index * PERIOD, seed=index), make))
+        bench.wait("health", index)
+    (message,) = bench.wait("diagnostics", 1)[:1]
+    (status,) = statuses(message)
+    assert status.level >= Level.WARN
+    assert "lane is not calibrated: its error bounds are not known, so lane, edge and sight are off" in status.text
+    bench.close()
+
+
 def test_perception_tells_of_a_camera_that_is_silent(ros: Executor, bundle: Path) -> None:
     real_time = arguments(bundle)[:-2]
     bench = Bench(ros, PerceptionNode(real_time), (), ("diagnostics",), lock_step=False)
@@ -214,6 +228,44 @@ def test_what_a_camera_said_once_and_left_is_heard(ros: Executor, bundle: Path, 
         for one in (own, node):
             ros.remove_node(one)
             one.destroy_node()
+
+
+def test_what_a_camera_left_is_heard_where_its_driver_was_found_late(
+    ros: Executor, bundle: Path, settings: Settings
+) -> None:
+    node = PerceptionNode(arguments(bundle)[:-2])
+    bench = Bench(ros, node, (), (), lock_step=False)
+    context = rclpy.Context()  # a participant of its own, which is not known at once
+    rclpy.init(context=context)
+    driver = rclpy.create_node("camera_driver", context=context)
+    profile = latched_qos("camera/camera_info")
+    sender = driver.create_publisher(message_class(TOPICS["camera/camera_info"].type), "camera/camera_info", profile)
+    info = camera_info(0, settings.camera)
+    info.k[0, 2] += 6.0
+    sender.publish(encode(info, make))
+    until(ros, lambda: node._perception.rectifies, "what the driver left")
+    bench.close()
+    driver.destroy_node()
+    rclpy.try_shutdown(context=context)
+
+
+def test_frames_whose_time_stands_still_and_a_second_camera_are_told(
+    ros: Executor, bundle: Path, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(perception_node, "PERIOD_S", 0.2)
+    bench = Bench(ros, PerceptionNode(arguments(bundle)[:-2]), ("camera/image_raw",), ("diagnostics",), lock_step=False)
+    kind = message_class(TOPICS["camera/image_raw"].type)
+    bench.own.create_publisher(kind, "camera/image_raw", 1)
+
+    def told() -> list[str]:
+        bench.send("camera/image_raw", encode(frame(settings, 0), make))
+        return [status.text for one in bench.got["diagnostics"] for status in statuses(one) if "stamps" in status.text]
+
+    until(ros, told, "that no time passes")
+    assert told()[0].startswith("frames come, but their stamps do not go on")
+    assert "/camera/image_raw is published by /bench and by /bench" in told()[0]
+    assert bench.got["diagnostics"][-1].status[0].level == bytes([Level.ERROR])
+    bench.close()
 
 
 def test_policy_says_what_its_object_says_whatever_comes_first(policy: Bench, bundle: Path, settings: Settings) -> None:

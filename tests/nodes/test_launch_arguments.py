@@ -118,6 +118,14 @@ def test_another_word_is_refused_in_one_line(context: LaunchContext, name: str) 
             declared(context, name, **{**dict.fromkeys(flags, "true"), flag: "yes"})
 
 
+@pytest.mark.parametrize("word", ["nan", "-1", "inf", "long", ""])
+@pytest.mark.parametrize("name", LAUNCH_FILES)
+def test_a_time_that_is_none_is_refused_in_one_line(context: LaunchContext, name: str, word: str) -> None:
+    """NaN and less than 0 would switch the watch over nodes that hang off, without a word."""
+    with pytest.raises(RuntimeError, match=f"^bond_timeout is '{word}'; it must be a number of seconds, 0 or more$"):
+        declared(context, name, bond_timeout=word)
+
+
 @pytest.mark.parametrize(
     ("record", "snapshots", "starts"),
     [("", "", False), ("False", "", False), ("0", "", False), ("True", "", True), ("bags/x", "", True),

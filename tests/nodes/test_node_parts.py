@@ -55,12 +55,30 @@ def test_odometry_that_goes_back_begins_anew() -> None:
     assert [(one.stamp, other.stamp) for one, other in pairing.features(features(20))] == [(20, 10)]
 
 
+def test_features_that_are_stamped_far_ahead_hold_up_none_that_follow() -> None:
+    pairing = Pairing(10)
+    assert not list(pairing.features(features(10**18)))
+    assert not list(pairing.features(features(10)))
+    assert [(one.stamp, other.stamp) for one, other in pairing.odometry(odometry(10))] == [(10, 10)]
+
+
 @given(st.integers(-500, 500), st.integers(0, 1000), st.integers(-10_000, 10_000))
-def test_age_is_transit_plus_steady_time_whatever_the_system_clock_does(transit: int, since: int, stepped: int) -> None:
+def test_age_is_how_far_a_stamp_was_when_it_came_plus_steady_time_whatever_the_system_clock_does(
+    transit: int, since: int, stepped: int
+) -> None:
     inbox = Inbox()
     inbox.put("odom", odometry(1000), Instant(1000 + transit, 50))
     (received,) = inbox.received(Instant(1000 + transit + since + stepped, 50 + since)).values()
-    assert received.age == max(transit, 0) + since
+    assert received.age == abs(transit) + since
+
+
+def test_what_is_stamped_ahead_of_the_time_is_told_until_a_record_is_not() -> None:
+    inbox, second = Inbox(), 10**9
+    inbox.put("odom", odometry(2 * second), Instant(second, 0))
+    inbox.put("imu", odometry(second + 1000), Instant(second, 0))
+    assert inbox.ahead() == {"odom": second}
+    inbox.put("odom", odometry(3 * second), Instant(3 * second, 0))
+    assert not inbox.ahead()
 
 
 @given(st.lists(st.integers(0, 50), min_size=1))
@@ -123,3 +141,10 @@ def test_a_pulse_between_two_ticks_is_seen_and_silence_is_told(heard: list[tuple
         spoke = now if said else spoke
         assert chain.tick(now) == (before or any(said), now - spoke > 300)
         assert free.tick(now) == (before or any(said), False)
+
+
+def test_silence_counts_from_now_on_where_time_runs_back() -> None:
+    chain = EmergencyChain(300e-9)
+    chain.hear(False)
+    assert chain.tick(10_000) == (False, False)
+    assert [chain.tick(now)[1] for now in (50, 350, 351)] == [False, False, True]

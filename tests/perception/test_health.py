@@ -66,6 +66,21 @@ def test_the_camera_is_frozen_from_the_set_number_of_identical_images_until_it_m
     assert monitor.judge(9, road(8), FEATURES, FEATURES).level == Level.OK
 
 
+@pytest.mark.parametrize("buffers", [2, 3, 8])
+def test_a_driver_that_goes_round_its_old_buffers_is_a_frozen_camera(buffers: int) -> None:
+    monitor = HealthMonitor(SETTINGS, None)
+    for index in range(buffers):
+        assert monitor.judge(index, road(index), FEATURES, FEATURES).level == Level.OK
+    levels = [monitor.judge(i, road(i % buffers), FEATURES, FEATURES).level for i in range(12)]
+    assert levels == [Level.OK] * (SETTINGS.frozen_frames - 2) + [Level.ERROR] * (14 - SETTINGS.frozen_frames)
+
+
+def test_an_outlier_distance_that_is_no_number_is_an_outlier() -> None:
+    monitor = HealthMonitor(SETTINGS, Training(np.zeros(8), np.full((8, 8), np.nan), 1.0))
+    levels = [monitor.judge(i, road(i), FEATURES, FEATURES).level for i in range(SETTINGS.outlier_frames)]
+    assert levels[-1] == Level.ERROR
+
+
 def test_features_that_are_not_finite_are_an_error() -> None:
     assert one(road(), np.array([0, np.nan], np.float32)).reasons == ("features are not finite",)
 

@@ -44,6 +44,14 @@ def test_without_calibration_the_bound_is_infinite(conformal: tuple[float, ...])
     assert np.isinf(lane.bound).all()
 
 
+@pytest.mark.parametrize("wrong", [np.nan, np.inf])
+def test_a_calibrated_scale_that_is_no_number_leaves_the_value_unknown(wrong: float) -> None:
+    """An infinite bound alone would say that the bundle knows none, and is driven by."""
+    lane = lane_estimate(5, np.zeros(3, np.float32), np.array([wrong, 1, 1], np.float32), (2.0, 3.0, 4.0))
+    assert np.isnan(lane.offset)
+    assert lane.heading == 0
+
+
 def test_a_value_that_is_not_finite_has_no_bound() -> None:
     lane = lane_estimate(5, np.array([np.nan, 0, 0], np.float32), np.ones(3, np.float32), (1.0, 1.0, 1.0))
     assert np.isinf(lane.bound[0])

@@ -85,12 +85,17 @@ def test_export_keeps_every_weight_and_gives_the_same_bytes_twice() -> None:
 def test_another_input_size_exports_and_runs() -> None:
     shape = replace(SETTINGS.perception, input_height=40, input_width=70, features=7, preview_m=(0.0, 5.0))
     settings = replace(SETTINGS, perception=shape)
-    percept = Perception(Stack.from_settings(settings, 0).to_bundle("odd", settings, 1.0), SETTINGS).process(
-        Frame(0, picture(0))
-    )
+    odd = Stack.from_settings(settings, 0).to_bundle("odd", settings, 1.0)
+    perception = Perception(odd, settings)
+    percept = perception.process(Frame(0, picture(0)))
     assert percept.features.values.shape == (7,)
     assert percept.lane.curvature.shape == (2,)
     assert np.isinf(percept.lane.bound).all()
+    assert not perception.bounded
+    with pytest.raises(
+        BundleError, match=r"curvature at 0, 5 m; the settings' 'perception.preview_m' is 0, 12, 24, 36"
+    ):
+        Perception(odd, SETTINGS)
 
 
 @pytest.mark.parametrize(

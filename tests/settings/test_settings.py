@@ -52,6 +52,8 @@ def test_every_entry_is_declared_with_meaning_and_a_default_inside_its_range() -
         ({"vehicle": {"speed_max": "fast"}}, ["vehicle.speed_max", "'fast'", "m/s"]),
         ({"vehicle": {"speed_max": -1.0}}, ["vehicle.speed_max", "-1.0", "0.1 to 100"]),
         ({"vehicle": {"speed_max": math.nan}}, ["vehicle.speed_max", "nan"]),
+        ({"safety": {"speed_margin": math.inf}}, ["safety.speed_margin", "inf", "a finite number [m/s]"]),
+        ({"safety": {"lane": {"half_width": 167.5}}}, ["safety.lane.half_width", "167.5", "0.5 to 10 [m]"]),
         ({"vehicle": {"speed_max": True}}, ["vehicle.speed_max", "True"]),
         ({"vehicle": {"driven": "rear"}}, ["vehicle.driven", "list"]),
         ({"vehicle": 3}, ["vehicle", "mapping"]),
@@ -66,6 +68,10 @@ def test_every_entry_is_declared_with_meaning_and_a_default_inside_its_range() -
         (
             {"policy": {"cell": "cfc", "solver": "exponential_midpoint"}},
             ["'policy.solver' is 'exponential_midpoint'", "it must be fused_euler", "no solver"],
+        ),
+        (
+            {"joystick": {"reset_button": 4}},
+            ["'joystick.reset_button' is 4", "'joystick.dead_man_button'", "of its own"],
         ),
         ({"policy": {"gain_low": 4.1}}, ["policy.gain_high", "is 4", "policy.gain_low", "4.1"]),
         ({"policy": {"gain_high": 10}, "safety": {"rate_hz": 10}}, ["policy.gain_high", "is 10", "rate_hz"]),
@@ -110,6 +116,20 @@ def test_what_is_no_parameter_file_is_refused(tmp_path: Path, text: str) -> None
         load_settings(path)
 
 
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("vehicle: {speed_max: 8.0}\n    vehicle: {name: car}", "line 4: 'vehicle' stands here twice"),
+        ("vehicle: {speed_max: 8.0, speed_max: 16.5}", "line 3: 'speed_max' stands here twice"),
+    ],
+)
+def test_a_key_that_stands_twice_is_refused(tmp_path: Path, text: str, said: str) -> None:
+    path = tmp_path / "robot.yaml"
+    path.write_text(f"/**:\n  ros__parameters:\n    {text}\n", encoding="utf-8")
+    with pytest.raises(SettingsError, match=said):
+        load_settings(path)
+
+
 def test_a_missing_file_is_named(tmp_path: Path) -> None:
     with pytest.raises(SettingsError, match=r"none\.yaml"):
         load_settings(tmp_path / "none.yaml")
@@ -117,7 +137,7 @@ def test_a_missing_file_is_named(tmp_path: Path) -> None:
 
 @given(st.sampled_from([entry for entry in ENTRIES if entry.type in (int, float)]), st.floats(allow_nan=True))
 def test_a_number_is_taken_exactly_when_it_is_in_range(entry: Entry, value: float) -> None:
-    whole = entry.type is float or (math.isfinite(value) and value == int(value))
+    whole = math.isfinite(value) and (entry.type is float or value == int(value))
     if whole and entry.limits.low <= value <= entry.limits.high:
         assert check(value, entry, "here") == value
     else:

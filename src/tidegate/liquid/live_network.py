@@ -14,9 +14,10 @@ from tidegate.records import Floats, nanoseconds, seconds
 
 
 class LiveNetwork:
-    """The network's clock is the difference of stamps, so a late or dropped frame is one longer step. Time that goes
-    back, or a gap above the longest, resets the state. Values that are not finite, or so large that a neuron would not
-    be, leave it alone.
+    """The network's clock is the difference of stamps, so a late or dropped frame is one longer step. A gap above the
+    longest, or time that goes back by more than that, resets the state. A frame that is not newer than the last one,
+    values that are not finite, or so large that a neuron would not be, leave it alone: neurons at rest ask for what
+    nobody sees, for some frames.
 
     Attributes:
         wiring: of the network.
@@ -54,6 +55,8 @@ class LiveNetwork:
     def advance(self, stamp: int, values: Floats) -> bool:
         """Take the frame at ``stamp`` [ns] with its ``values`` (I,); False where it could not be used."""
         passed = self._period if self._stamp is None else stamp - self._stamp
+        if -self._longest <= passed <= 0:
+            return False
         if passed <= 0 or passed > self._longest:
             self.reset()
             passed = self._period

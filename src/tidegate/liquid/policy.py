@@ -21,9 +21,9 @@ class LiquidPolicy:
     """Nineteen liquid neurons at the wheel.
 
     The network's clock is the difference of the features' stamps, so a late or dropped frame is one longer step. A
-    frame that was seen already changes nothing. Time that goes back, or a gap above ``policy.dt_max_s``, resets the
-    state. Values that are not finite, or so large that a neuron would not be, give a command of NaN (= not commanded)
-    and leave the state alone.
+    frame that was seen already changes nothing. A gap above ``policy.dt_max_s``, or time that goes back by more, resets
+    the state. A frame of before the last one, values that are not finite, or so large that a neuron would not be, give
+    a command of NaN (= not commanded) and leave the state alone.
     """
 
     def __init__(self, bundle: Bundle, settings: Settings) -> None:
@@ -75,7 +75,8 @@ class LiquidPolicy:
         values = np.append(features.values.astype(np.float64), odometry.speed / self._policy.speed_scale)
         moved = self._network.advance(stamp, values)
         decision = self._decision(stamp, *(self._command() if moved else (math.nan, math.nan)))
-        self._last = decision
+        if moved or self._last is None or stamp > self._last.nominal.stamp:
+            self._last = decision
         return decision
 
     def _command(self) -> tuple[float, float]:

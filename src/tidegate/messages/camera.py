@@ -82,8 +82,10 @@ def encode_vector(record: Features | Neurons, make: Make) -> Any:
 
 
 def vector(message: Any) -> NDArray[np.float32]:
-    if message.encoding != "32FC1" or message.height != 1:
-        raise ImageError(f"vector is {message.encoding}, {message.height} rows; it must be 32FC1 in one row")
+    if message.encoding != "32FC1" or message.height != 1 or message.is_bigendian:
+        order = "big" if message.is_bigendian else "little"
+        told = f"{message.encoding}, {message.height} rows, {order}-endian"
+        raise ImageError(f"vector is {told}; it must be 32FC1 in one row, little-endian")
     return np.asarray(_rows(message, 4 * int(message.width), np.float32)[0])
 
 

@@ -41,10 +41,17 @@ def encode_odometry(record: Odometry, make: Make) -> Any:
     return message
 
 
+TURNED_LEAST, TURNED_MOST = 0.9, 1.1
+"""Squared length between which a quaternion is a rotation; all zeros is one that nobody has filled in."""
+
+
 def decode_odometry(message: Any) -> Odometry:
+    """An orientation that is none gives a yaw of NaN."""
     pose, twist = message.pose.pose, message.twist.twist
     q = pose.orientation
-    if q.x == 0 and q.y == 0:
+    if not TURNED_LEAST < q.x * q.x + q.y * q.y + q.z * q.z + q.w * q.w < TURNED_MOST:
+        yaw = math.nan
+    elif q.x == 0 and q.y == 0:
         yaw = _yaw(q.z, q.w)
     else:
         yaw = math.atan2(2 * (q.w * q.z + q.x * q.y), 1 - 2 * (q.y * q.y + q.z * q.z))
@@ -63,10 +70,13 @@ def encode_imu(record: Imu, make: Make) -> Any:
 
 
 def decode_imu(message: Any) -> Imu:
+    """An angular velocity that the sensor says it has not (a covariance of −1, REP 145) is NaN."""
     rate, acceleration = (
         np.array([vector.x, vector.y, vector.z], np.float64)
         for vector in (message.angular_velocity, message.linear_acceleration)
     )
+    if message.angular_velocity_covariance[0] == -1:
+        rate[:] = math.nan
     return Imu(stamp_of(message), rate, acceleration)
 
 

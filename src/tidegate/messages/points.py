@@ -38,22 +38,28 @@ def encode_points(record: Points, make: Make) -> Any:
 
 
 def decode_points(message: Any) -> Points:
-    layout = {field.name: (int(field.offset), _KINDS[int(field.datatype)]) for field in message.fields}
+    layout = {field.name: (int(field.offset), int(field.datatype)) for field in message.fields}
     missing = [name for name in ("x", "y", "z", "ring") if name not in layout]
     if missing:
         raise MessageError(f"point cloud has the fields {', '.join(layout) or 'none'}; it lacks {', '.join(missing)}")
     order = ">" if message.is_bigendian else "<"
-    kind = np.dtype(
-        {
-            "names": ["x", "y", "z", "ring"],
-            "formats": [order + layout[name][1] for name in ("x", "y", "z", "ring")],
-            "offsets": [layout[name][0] for name in ("x", "y", "z", "ring")],
-            "itemsize": int(message.point_step),
-        }
-    )
+    try:
+        kind = np.dtype(
+            {
+                "names": ["x", "y", "z", "ring"],
+                "formats": [order + _KINDS[layout[name][1]] for name in ("x", "y", "z", "ring")],
+                "offsets": [layout[name][0] for name in ("x", "y", "z", "ring")],
+                "itemsize": int(message.point_step),
+            }
+        )
+    except (KeyError, ValueError) as error:
+        told = ", ".join(f"{name} at byte {at} of type {code}" for name, (at, code) in layout.items())
+        raise MessageError(f"point cloud of {message.point_step} bytes a point has {told}") from error
     count, data = int(message.height) * int(message.width), np.frombuffer(message.data, np.uint8)
     if len(data) != count * kind.itemsize:
         raise MessageError(f"point cloud of {count} points of {kind.itemsize} bytes has {len(data)} bytes")
     points = data.view(kind)
-    xyz = np.stack([points[name].astype(np.float32) for name in "xyz"], axis=1)
-    return Points(stamp_of(message), xyz, points["ring"].astype(np.int32), str(message.header.frame_id))
+    with np.errstate(all="ignore"):  # whatever a scan holds; what is no ring is judged by who uses it
+        xyz = np.stack([points[name].astype(np.float32) for name in "xyz"], axis=1)
+        ring = points["ring"].astype(np.int32)
+    return Points(stamp_of(message), xyz, ring, str(message.header.frame_id))

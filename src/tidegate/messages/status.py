@@ -7,9 +7,9 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from tidegate.errors import MessageError
-from tidegate.messages.common import set_time, stamp_of, stamped
+from tidegate.messages.common import set_time, stamp_of, stamped, time_of
 from tidegate.messages.topics import BOOL, DIAGNOSTIC_STATUS, DIAGNOSTICS, HEADER, KEY_VALUE, Make
-from tidegate.records import NANOSECONDS, ImageHealth, Level, Round, Status
+from tidegate.records import ImageHealth, Level, Round, Status
 
 POLICY, RUNS_IN = "policy_node", "liquid step runs in"
 NEURONS = "neurons: "
@@ -115,8 +115,7 @@ def encode_round(record: Round, make: Make) -> Any:
 
 
 def decode_round(message: Any) -> Round:
-    stamp = int(message.stamp.sec) * NANOSECONDS + int(message.stamp.nanosec)
-    return Round(stamp, tuple(message.frame_id.split()))
+    return Round(time_of(message.stamp), tuple(message.frame_id.split()))
 
 
 def encode_bool(value: bool, make: Make) -> Any:

@@ -66,10 +66,19 @@ def _column(message: Any, name: str) -> Floats:
     return column
 
 
+def _check_once(message: Any) -> None:
+    """A name that stands twice has two values, and nobody knows which is meant."""
+    names = list(message.name)
+    if len(set(names)) < len(names):
+        twice = sorted({name for name in names if names.count(name) > 1})
+        raise MessageError(f"JointState has {', '.join(twice)} more than once")
+
+
 def _entry(message: Any, column: str, name: str) -> float:
     names = list(message.name)
     if name not in names:
         raise MessageError(f"JointState lacks '{name}'; it has {', '.join(names) or 'no names'}")
+    _check_once(message)
     return float(_column(message, column)[names.index(name)])
 
 
@@ -78,6 +87,7 @@ def encode_joints(record: JointStates, make: Make) -> Any:
 
 
 def decode_joints(message: Any) -> JointStates:
+    _check_once(message)
     columns = (_column(message, name) for name in ("position", "velocity", "effort"))
     return JointStates(stamp_of(message), tuple(message.name), *columns)
 
@@ -159,7 +169,8 @@ def encode_lane(record: LaneEstimate, make: Make) -> Any:
 
 
 def decode_lane(message: Any) -> LaneEstimate:
-    if list(message.name)[:2] != ["offset", "heading"]:
+    knots = len(message.name) - 2
+    if list(message.name) != ["offset", "heading", *(f"curvature_{index}" for index in range(knots))]:
         raise MessageError(f"lane has the names {list(message.name)}; they must be offset, heading, curvature_0, …")
     value, bound = _column(message, "position"), _column(message, "effort")
     return LaneEstimate(stamp_of(message), float(value[0]), float(value[1]), value[2:], bound)

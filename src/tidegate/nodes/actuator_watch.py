@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from rclpy.node import Node
 
 from tidegate.messages.rates import OUTPUTS
-from tidegate.nodes.topics import publishers, ros_name
+from tidegate.nodes.topics import rivals, ros_name
 from tidegate.settings import Settings
 
 
@@ -26,9 +26,8 @@ def topic_faults(node: Node, topics: Sequence[str]) -> tuple[str, ...]:
     """The same, of the ``topics`` that it commands."""
     faults = []
     for topic in topics:
-        rivals = sorted(set(publishers(node, topic)) - {node.get_fully_qualified_name()})
-        if rivals:
-            faults.append(f"'{topic}' is published by {', '.join(rivals)} too")
+        if others := rivals(node, topic):
+            faults.append(f"'{topic}' is published by {', '.join(others)} too")
     if not any(node.count_subscribers(ros_name(topic)) for topic in topics):
         faults.append("nobody listens to the commands")
     return tuple(faults)

@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Launch arguments that are true or false."""
+"""Launch arguments that are true or false, or a time; what is neither is refused before anything is started."""
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 from launch import LaunchContext
@@ -34,6 +35,25 @@ class Flag(DeclareLaunchArgument):  # type: ignore[misc]
         if value is None:
             raise RuntimeError(f"{self.name} is '{given}'; it must be true or false")
         context.launch_configurations[self.name] = value
+
+
+class Seconds(DeclareLaunchArgument):  # type: ignore[misc]
+    """An argument that is a time [s], 0 or more: NaN would be longer than none, and less would be never."""
+
+    def execute(self, context: LaunchContext) -> None:
+        """Declare it.
+
+        Raises:
+            RuntimeError: its value is no such time.
+        """
+        super().execute(context)
+        given = context.launch_configurations[self.name]
+        try:
+            fits = 0 <= float(given) < math.inf
+        except ValueError:
+            fits = False
+        if not fits:
+            raise RuntimeError(f"{self.name} is '{given}'; it must be a number of seconds, 0 or more")
 
 
 def is_true(name: str, context: LaunchContext) -> bool:

@@ -44,8 +44,6 @@ class ArmSafetyNode(FilterNode[ArmSettings]):
     def build(self) -> None:
         """Read the robot and hold what is promised of it against the model; nobody else may command it."""
         self.prepare()
-        if not self._dry_run:
-            self.refuse_second("command")
         self._supervisor = ArmSupervisor(self.settings, disable=self.disabled)
         self._joints = self._supervisor.guard.arm.joint_names
         self._late, self._before = 0, 0
@@ -54,6 +52,10 @@ class ArmSafetyNode(FilterNode[ArmSettings]):
         else:
             self.advertise(*COMMANDS, deadline_s=PERIODS_OFFERED / self.settings.safety.rate_hz)
         self.advertise("safety_node/barriers", "safety_node/inputs", "diagnostics")
+
+    def commands(self) -> tuple[str, ...]:
+        """Both."""
+        return COMMANDS
 
     def drop(self) -> None:
         """Forget the robot."""
@@ -83,10 +85,10 @@ class ArmSafetyNode(FilterNode[ArmSettings]):
 
     def diagnose(self, tick: ArmTick) -> Any:
         """Mode, reasons, ages, late ticks since the last one, and who else is on the actuators' topics."""
-        faults = () if self._dry_run else topic_faults(self, COMMANDS)
+        faults = self.sources() + (() if self._dry_run else topic_faults(self, COMMANDS))
         if faults:
             self.get_logger().error("; ".join(faults), throttle_duration_sec=5.0)
         robot, dropped = self.settings.arm.name, self._inbox.dropped
-        asked = {"dry_run": self._dry_run, "off": self.switched_off()}
+        asked = {"dry_run": self._dry_run, "off": self.switched_off(), "ahead": self._inbox.ahead()}
         late, self._late = self._late, 0
         return safety_diagnostics(tick, self._solver, dropped, make, robot, faults, late=late, **asked)

@@ -52,20 +52,21 @@ def safety_diagnostics(
     dropped: Mapping[str, int],
     make: Make,
     robot: str,
-    actuators: Sequence[str] = (),
+    others: Sequence[str] = (),
     changed: Mapping[str, float] | None = None,
     *,
     dry_run: bool = False,
     off: Sequence[str] = (),
     late: int = 0,
+    ahead: Mapping[str, int] | None = None,
 ) -> Any:
     """A DiagnosticArray: mode as level, reasons as message; what the filter changed, rows that give way, ages of the
     inputs and dropped messages as values.
 
-    ``actuators``: what is wrong with the topics that it commands; an ERROR whatever the mode. ``changed``: settings
-    that are not the file's, by key. A ``dry_run`` is at least a WARN, and so
+    ``others``: what is wrong with the topics that it commands or hears; an ERROR whatever the mode. ``changed``:
+    settings that are not the file's, by key. A ``dry_run`` is at least a WARN, and so
     are parts and barriers that are switched ``off``, ticks that came ``late``, and a backup that went out, as
-    ``solver`` tells.
+    ``solver`` tells. ``ahead`` [ns]: inputs that are stamped ahead of the time.
     """
     stamp, rows = (tick.stamp, ()) if isinstance(tick, ArmTick) else (tick.command.stamp, tick.rows)
     pairs = {
@@ -73,6 +74,7 @@ def safety_diagnostics(
         "intervened": tick.intervened,
         **{f"reason_{index}": reason for index, reason in enumerate(tick.reasons)},
         **{f"not newer, dropped: {topic}": str(count) for topic, count in dropped.items()},
+        **{f"stamped ahead [ms]: {topic}": f"{by / 1e6:.1f}" for topic, by in (ahead or {}).items()},
         **{f"relaxed: {barrier.name}": "true" for barrier in tick.barriers if barrier.relaxed},
         **{f"slack: {row.barrier}.{row.row} [{row.unit}]": f"{row.slack:.4g}" for row in rows if row.slack != 0},
         **{f"age [ms]: {name}": "never" if age is None else f"{age / 1e6:.1f}" for name, age in tick.ages.items()},
@@ -86,8 +88,8 @@ def safety_diagnostics(
         pairs["ticks late"], warnings = str(late), [*warnings, f"{late} ticks came late"]
     if off:
         pairs["off"], warnings = ", ".join(off), [*warnings, f"switched off: {', '.join(off)}"]
-    level = Level.ERROR if actuators else max(LEVELS[tick.mode], Level.WARN if warnings else Level.OK)
-    text = "; ".join((tick.mode.name, *tick.reasons, *actuators, *warnings))
+    level = Level.ERROR if others else max(LEVELS[tick.mode], Level.WARN if warnings else Level.OK)
+    text = "; ".join((tick.mode.name, *tick.reasons, *others, *warnings))
     return encode_diagnostics(stamp, f"{SAFETY}: filter", level, text, pairs.items(), make, robot)
 
 
@@ -112,11 +114,16 @@ class CameraStatus:
     """Counts the frames that perception gets, and says once a second of their own time what became of them.
 
     A frame that the camera took and perception did not get shows as a gap in the stamps.
+
+    Attributes:
+        sources: what is wrong with who publishes the pictures, in words; an ERROR.
     """
 
-    def __init__(self, rate_hz: float, robot: str) -> None:
-        """``rate_hz``: the camera's, as the settings state it; ``robot``: its name."""
-        self._rate, self._robot = rate_hz, robot
+    def __init__(self, rate_hz: float, robot: str, notes: Sequence[str] = ()) -> None:
+        """``rate_hz``: the camera's, as the settings state it; ``robot``: its name; ``notes``: what is told each time
+        as a WARN."""
+        self._rate, self._robot, self._notes = rate_hz, robot, notes
+        self.sources: tuple[str, ...] = ()
         self._counts = {"frames": 0, "frames dropped": 0, "frames not readable": 0}
         self._recent: list[int] = []
         self._dropped = 0
@@ -147,15 +154,16 @@ class CameraStatus:
         reasons += [f"{self._dropped} frames dropped"] if self._dropped else []
         slow = rate < SLOW * self._rate
         reasons += [f"the settings state {self._rate:g} Hz"] if slow else []
-        level = max(health.level, Level.WARN if slow or self._dropped else Level.OK)
+        reasons += [*self._notes, *self.sources]
+        level = max(health.level, Level.WARN if slow or self._dropped or self._notes else Level.OK)
+        level = Level.ERROR if self.sources else level
         message = self._message(health.stamp, level, "; ".join([f"{rate:.1f} Hz", *reasons]), make, rate)
         self._recent, self._dropped = self._recent[-1:], 0
         return message
 
-    def silent(self, stamp: int, make: Make, why: str = "") -> Any:
-        """A DiagnosticArray at ``stamp`` [ns]: an ERROR, no frame has come for a second, ``why`` where it is known."""
-        text = "; ".join(filter(None, (f"no frame for {PERIOD_S:g} s", why)))
-        return self._message(stamp, Level.ERROR, text, make, 0.0)
+    def silent(self, stamp: int, make: Make, why: str) -> Any:
+        """A DiagnosticArray at ``stamp`` [ns]: an ERROR, ``why`` there is nothing else to tell."""
+        return self._message(stamp, Level.ERROR, "; ".join((why, *self.sources)), make, 0.0)
 
     def _message(self, stamp: int, level: Level, text: str, make: Make, rate: float) -> Any:
         pairs = [("rate [Hz]", f"{rate:.2f}"), *((key, str(count)) for key, count in self._counts.items())]

@@ -27,4 +27,5 @@ class EmergencyChain:
         seen, self._seen = self._seen, self._pressed
         if self._spoke:
             self._spoke, self._at = False, steady
+        self._at = min(self._at, steady)  # simulated time may run back
         return seen, self._timeout > 0 and steady - self._at > self._timeout

@@ -12,21 +12,24 @@ from collections.abc import Mapping
 from typing import Any, ClassVar, Protocol
 
 from rclpy.clock import Clock, ClockType
-from rclpy.qos import DurabilityPolicy
+from rclpy.qos import DurabilityPolicy, ReliabilityPolicy
 from std_srvs.srv import Trigger
 
-from tidegate.errors import SettingsError
-from tidegate.messages import clock_of
+from tidegate.errors import MessageError, SettingsError
+from tidegate.messages import TOPICS, clock_of
 from tidegate.nodes.diagnostics import DRY_RUN as SAID_DRY_RUN
 from tidegate.nodes.diagnostics import SolverStatus
 from tidegate.nodes.emergency import EmergencyChain
 from tidegate.nodes.inbox import FIELDS, Inbox, Instant
+from tidegate.nodes.input_watch import input_faults
 from tidegate.nodes.parameters import Own
 from tidegate.nodes.stack_node import DISABLE, LOCK_STEP, AnySettings, StackNode
+from tidegate.nodes.topics import latched_qos, loose_qos, ros_name
 from tidegate.records import NANOSECONDS, Mode, Round, nanoseconds, seconds
 
 AUTO_RESET = Own("auto_reset", False, "reset by itself until it has driven for two seconds; for simulation only")
 DRY_RUN = Own("dry_run", False, "all but the actuators' topics; safety_node/would_command tells what they would get")
+DRIVES_OFF = "auto_reset without simulated time: the robot drives off by itself as soon as nothing stands against it"
 SETTLED = 2 * NANOSECONDS
 """From the first NORMAL on: what stops the car within this is a start that stumbled, such as late first frames."""
 STOP_TIME_S = 5.0
@@ -65,6 +68,8 @@ class FilterNode(StackNode[AnySettings]):
     OWN = (LOCK_STEP, DISABLE, AUTO_RESET, DRY_RUN)
     HEARS: ClassVar[tuple[str, ...]] = tuple(FIELDS)
     """Topics of the inbox, each a field of the supervisor's inputs."""
+    BEHIND: ClassVar[tuple[str, ...]] = ()
+    """Topics that it does not hear, but that those are made from which it hears."""
     SENSED: ClassVar[frozenset[str]]
     """Those that come straight from sensors."""
 
@@ -94,20 +99,33 @@ class FilterNode(StackNode[AnySettings]):
         """Parts and barriers that are, by name."""
         return sorted(self.disabled)
 
+    def sources(self) -> tuple[str, ...]:
+        """What is wrong with who publishes what is heard, in words."""
+        topics = [*self.HEARS, *self.BEHIND, "emergency_stop", *(["clock"] if self._on_clock else [])]
+        return input_faults(self, {ros_name(topic): TOPICS[topic].type for topic in topics})
+
     def prepare(self) -> None:
         """What every ``build`` begins with.
 
         Raises:
-            SettingsError: a dry run in lock-step.
+            SettingsError: a dry run in lock-step; GraphError: somebody else commands the actuators.
         """
         self._lock_step, self._dry_run = self.own(LOCK_STEP), self.own(DRY_RUN)
         if self._dry_run and self._lock_step:
             raise SettingsError("dry_run and lock_step are both true; in lock-step the simulator waits for commands")
+        if not self._dry_run:
+            self.refuse_second(*self.commands())
+
+    @abstractmethod
+    def commands(self) -> tuple[str, ...]:
+        """The topics on which the actuators are commanded."""
 
     def start(self) -> None:
         """Begin with empty hands; tick on a steady timer, on ``/clock`` or on the simulator's rounds."""
         if self._dry_run:
             self.get_logger().warning(SAID_DRY_RUN)
+        else:
+            self.refuse_second(*self.commands())  # another may not have been known yet when this one was configured
         if off := self.switched_off():
             self.get_logger().warning(f"switched off: {', '.join(off)}")
         self._inbox = Inbox()
@@ -115,7 +133,7 @@ class FilterNode(StackNode[AnySettings]):
         self._arrived: set[str] = set()
         self._round: Round | None = None
         self._emergency = EmergencyChain(self.silence_s)
-        self._stop, self._reset = False, False
+        self._stop, self._stop_seen, self._reset = False, False, False
         self._auto_reset = self.own(AUTO_RESET)
         self._mode: Mode | None = None
         self._solver = SolverStatus()
@@ -124,17 +142,20 @@ class FilterNode(StackNode[AnySettings]):
         self._ticked = self._fired = 0
         for topic in self.HEARS:
             self.listen(topic, self._heard)
-        self._latched_heard = False
+        self._emergency_as: set[str] = set()
         self.listen("emergency_stop", self._emergency_heard)
         self._sim_now, self._on_clock = 0, not self._lock_step and self.get_parameter("use_sim_time").value
         self._period = nanoseconds(1 / self.settings.safety.rate_hz)
-        if self._lock_step:
-            self.listen("tick", self._round_heard)
-        elif self._on_clock:
-            self.listen("clock", self._clock_heard)
+        if self._auto_reset and not (self._lock_step or self._on_clock or self._dry_run):
+            self.get_logger().warning(DRIVES_OFF)
+        steady = Clock(clock_type=ClockType.STEADY_TIME)
+        if self._lock_step or self._on_clock:
+            driver, heard = ("tick", self._round_heard) if self._lock_step else ("clock", self._clock_heard)
+            self.listen(driver, heard)
+            self._looked_at = -1
+            self._timer = self.create_timer(SILENCE_S, self._look_for_ticks, clock=steady)
         else:
-            clock = Clock(clock_type=ClockType.STEADY_TIME)
-            self._timer = self.create_timer(1 / self.settings.safety.rate_hz, self._timer_fired, clock=clock)
+            self._timer = self.create_timer(1 / self.settings.safety.rate_hz, self._timer_fired, clock=steady)
         self._running = True
 
     def stop(self) -> None:
@@ -144,9 +165,13 @@ class FilterNode(StackNode[AnySettings]):
             self._timer = None
         if self._running:
             self._running = False
-            if not self._dry_run:
-                self._brake()
-            self.flush(FLUSH_S)
+            try:
+                if not self._dry_run:
+                    self._brake()
+                self.flush(FLUSH_S)
+            except Exception as error:  # rclpy would swallow it without a word
+                told = f"could not brake to standstill ({type(error).__name__}: {error})"
+                self.get_logger().fatal(f"{told}; the actuators' time-out must act")
 
     def needed(self) -> bool:
         """Nobody drives on without it: it goes down first."""
@@ -167,7 +192,11 @@ class FilterNode(StackNode[AnySettings]):
 
     def _clock_heard(self, topic: str, data: bytes) -> None:
         """``use_sim_time``: tick as simulated time passes; while it does not, the world stands still too."""
-        self._sim_now, self._heard_at = clock_of(self.message(topic, data)), time.monotonic()
+        try:
+            self._sim_now, self._heard_at = clock_of(self.message(topic, data)), time.monotonic()
+        except MessageError as error:
+            self.get_logger().warning(f"{topic}: {error}", throttle_duration_sec=1.0)
+            return
         if self._running and self._clock_due():
             self._tick_now()
 
@@ -175,26 +204,40 @@ class FilterNode(StackNode[AnySettings]):
         return not 0 <= self._sim_now - self._ticked < self._period  # a clock that ran back is told of by a tick
 
     def _emergency_heard(self, topic: str, data: bytes) -> None:
-        pressed = bool(self.record(topic, data))
+        pressed = self.record(topic, data) is not False  # what cannot be read may have been meant as a stop
         self._emergency.hear(pressed)
         self._auto_reset = self._auto_reset and not pressed
 
-    def _hear_latched_emergency(self) -> None:
-        """A hardware chain may have spoken once, before this node was there: ask for what it left, if it left it."""
-        offered = [info.qos_profile.durability for info in self.get_publishers_info_by_topic("emergency_stop")]
-        if not self._latched_heard and DurabilityPolicy.TRANSIENT_LOCAL in offered:
-            self._latched_heard = True
-            self.listen("emergency_stop", self._emergency_heard, latched=True)
+    def _hear_emergency_as_offered(self) -> None:
+        """A hardware chain may have spoken once, before this node was there: ask for what it left, if it left it. One
+        that sends its word as best effort would not be heard at all by who asks for a reliable one."""
+        offered = [info.qos_profile for info in self.get_publishers_info_by_topic("emergency_stop")]
+        ways = {
+            "left": (DurabilityPolicy.TRANSIENT_LOCAL in {one.durability for one in offered}, latched_qos),
+            "best effort": (ReliabilityPolicy.BEST_EFFORT in {one.reliability for one in offered}, loose_qos),
+        }
+        for way, (there, profile) in ways.items():
+            if there and way not in self._emergency_as:
+                self._emergency_as.add(way)
+                self.listen("emergency_stop", self._emergency_heard, profile=profile("emergency_stop"))
+
+    def _look_for_ticks(self) -> None:
+        """Without them nothing is commanded and nothing told: on a robot somebody chose the wrong clock."""
+        if self._running and self._ticked == self._looked_at:
+            by = "tick" if self._lock_step else "/clock"
+            self.get_logger().warning(f"no tick for {SILENCE_S:g} s, nothing is commanded: no time passes on {by}")
+        self._looked_at = self._ticked
 
     def _stop_asked(self, _request: Trigger.Request, response: Trigger.Response) -> Trigger.Response:
-        self._stop = self._running
+        self._stop, self._stop_seen = self._running, False
         self._auto_reset = False
         response.success, response.message = self._running, "stopping" if self._running else "not active"
         return response
 
     def _reset_asked(self, _request: Trigger.Request, response: Trigger.Response) -> Trigger.Response:
-        self._reset, self._stop = self._running, False
-        if self._inbox.dropped:  # a source's time ran back: believe its new time
+        self._reset = self._running
+        self._stop = self._stop and not self._stop_seen  # a stop that no tick has seen yet would be lost
+        if self._inbox.dropped and self._mode == Mode.STOPPED:  # a source's time ran back: believe its new time
             self._inbox.forget()
         response.success = self._running
         response.message = "asked for; /diagnostics tells the outcome" if self._running else "not active"
@@ -229,6 +272,8 @@ class FilterNode(StackNode[AnySettings]):
 
     def _tick(self, now: Instant) -> None:
         """Decode what came, ask the supervisor, publish."""
+        if now.steady < self._ticked:  # simulated time ran back: what came before it would count as young
+            self._inbox.forget()
         self._ticked = now.steady
         newest, self._newest = self._newest, {}
         self._arrived.clear()
@@ -244,7 +289,7 @@ class FilterNode(StackNode[AnySettings]):
             "stop_requested": self._stop,
             "reset_requested": self._reset or self._auto_reset,
         }
-        self._reset = False
+        self._reset, self._stop_seen = False, self._stop
         self._tell_mode(self.decide(now.stamp, given), now.stamp)
 
     def _tell_mode(self, tick: Ticked, stamp: int) -> None:
@@ -254,7 +299,7 @@ class FilterNode(StackNode[AnySettings]):
         other_mode = tick.mode != self._mode
         if other_mode or self._untold or now - self._told >= DIAGNOSTICS_S:
             self._told, self._untold = now, False
-            self._hear_latched_emergency()
+            self._hear_emergency_as_offered()
             self.send_message("diagnostics", self.diagnose(tick))
         if other_mode:
             self.get_logger().info(f"{tick.mode.name}: {'; '.join(tick.reasons) or 'all well'}")

@@ -30,12 +30,17 @@ class Instant:
     steady: int
 
 
+AHEAD_TOLD = 10_000_000
+"""How far a stamp must be ahead of the time of its arrival to be told [ns]; clocks that agree differ less."""
+
+
 class Inbox:
     """Keeps the newest record by stamp.
 
-    The age of a record is how old its stamp was when it arrived plus the steady time since: a stamp from the future
-    counts as new-born but ages all the same, and a system clock that is set does not make records young again. A
-    record that is not newer than the one held is dropped, so a source whose time runs back grows old.
+    The age of a record is how far its stamp was from the time when it arrived, whichever way, plus the steady time
+    since: how old something is that is stamped ahead nobody knows, and what is told of one moment by two clocks that
+    disagree does not belong together. A system clock that is set does not make records young again. A record that is
+    not newer than the one held is dropped, so a source whose time runs back grows old.
     """
 
     def __init__(self) -> None:
@@ -48,14 +53,18 @@ class Inbox:
         if held is not None and record.stamp <= held[0].stamp:
             self.dropped[topic] = self.dropped.get(topic, 0) + 1
             return
-        self._held[topic] = record, max(0, arrived.stamp - record.stamp), arrived.steady
+        self._held[topic] = record, arrived.stamp - record.stamp, arrived.steady
 
     def received(self, now: Instant) -> dict[str, Received[Any]]:
         """The newest records as fields of ``SafetyInputs``."""
         return {
-            FIELDS[topic]: Received(record, age + now.steady - since)
-            for topic, (record, age, since) in self._held.items()
+            FIELDS[topic]: Received(record, abs(transit) + now.steady - since)
+            for topic, (record, transit, since) in self._held.items()
         }
+
+    def ahead(self) -> dict[str, int]:
+        """How far [ns] the newest records were stamped ahead of the time of their arrival, where that is to be told."""
+        return {topic: -transit for topic, (_, transit, _) in self._held.items() if transit < -AHEAD_TOLD}
 
     def forget(self) -> None:
         """Begin anew, whatever the stamps; an operator's reset does this."""

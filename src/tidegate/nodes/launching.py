@@ -40,7 +40,7 @@ from lifecycle_msgs.msg import Transition
 
 from tidegate.messages import DIAGNOSTICS
 from tidegate.middleware import profile_of
-from tidegate.nodes.arguments import FALSE, Flag
+from tidegate.nodes.arguments import FALSE, Flag, Seconds
 from tidegate.nodes.bond import bond
 from tidegate.nodes.diagnostics import recorder_diagnostics
 from tidegate.nodes.main import PARENT, REFUSED
@@ -94,7 +94,7 @@ def _argument(name: str, default: Any, description: str) -> Action:
     words = {"default_value": default, "description": description}
     if name in FLAGS or name == "record":
         return Flag(name, or_text=name == "record", **words)
-    return DeclareLaunchArgument(name, **words)
+    return Seconds(name, **words) if name == "bond_timeout" else DeclareLaunchArgument(name, **words)
 
 
 def stack_node(executable: str, *, own_clock: bool = False, **own: Any) -> Member:

@@ -29,7 +29,10 @@ class Pairing:
         return self._ready()
 
     def features(self, record: Features) -> Iterator[tuple[Features, Odometry]]:
-        """Take in features; the pairs that are complete now."""
+        """Take in features; the pairs that are complete now. Those that wait with a later stamp are given up: one that
+        is stamped far ahead would hold up all that follow."""
+        if self._waiting and record.stamp < self._waiting[-1].stamp:
+            self._waiting.clear()
         self._waiting.append(record)
         return self._ready()
 

@@ -144,7 +144,7 @@ def judge(
     ``consider``, which raises a SettingsError where it is refused all the same; ``own`` ones by whether the node is
     ``configured``. Read-only ones never come here."""
     known = {entry.key: entry for entry in entries(settings)}
-    names = {item.name for item in own}
+    names = {"use_sim_time", *(item.name for item in own)}  # the clock is rclpy's, and would change between two ticks
 
     def judged(parameters: Iterable[Parameter]) -> SetParametersResult:
         changed: dict[str, float] = {}

@@ -11,14 +11,20 @@ from rclpy.timer import Timer
 from tidegate.errors import TidegateError
 from tidegate.messages import LENS, PICTURES, serialised_stamp
 from tidegate.nodes.diagnostics import PERIOD_S, CameraStatus
+from tidegate.nodes.input_watch import input_faults
 from tidegate.nodes.stack_node import BUNDLE, LOCK_STEP, StackNode, trusted_bundle
-from tidegate.nodes.topics import heard_as, make, read
+from tidegate.nodes.topics import heard_as, latched_qos, make, read
 from tidegate.perception import Perception
 from tidegate.records import ImageHealth, Level
 from tidegate.settings import Settings
 
 AFTER_STAMP = 12
 """Where in a serialised message what follows the stamp begins [bytes]."""
+UNTOLD = 3
+"""Seconds of real time in which frames come and a second of their own time should have passed."""
+NO_FRAME = f"no frame for {PERIOD_S:g} s"
+UNBOUNDED = "the bundle's lane is not calibrated: its error bounds are not known, so lane, edge and sight are off"
+TIME_STANDS = "frames come, but their stamps do not go on"
 
 
 class PerceptionNode(StackNode[Settings]):
@@ -33,6 +39,9 @@ class PerceptionNode(StackNode[Settings]):
     def build(self) -> None:
         """Load the bundle."""
         self._perception: Perception | None = Perception(trusted_bundle(self, self.settings), self.settings)
+        self._notes = () if self._perception.bounded else (UNBOUNDED,)
+        if self._notes:
+            self.get_logger().warning(UNBOUNDED)
         self.advertise("features", "lane", "health", "diagnostics")
 
     def drop(self) -> None:
@@ -41,16 +50,17 @@ class PerceptionNode(StackNode[Settings]):
 
     def start(self) -> None:
         """Listen to the camera. What it says of its lens comes with each picture, or was left once by who keeps it."""
-        self._status = CameraStatus(self.settings.camera.rate_hz, self.settings.vehicle.name)
-        self._quiet, self._lens = True, b""
+        self._status = CameraStatus(self.settings.camera.rate_hz, self.settings.vehicle.name, self._notes)
+        self._frames, self._untold, self._lens = 0, 0, b""
         self._name, self._kind = heard_as(self, PICTURES, self.settings.camera.topic)
-        lens, _ = heard_as(self, LENS, self.settings.camera.topic)
+        self._lens_name, lens_kind = heard_as(self, LENS, self.settings.camera.topic)
+        self._heard = {self._name: self._kind, self._lens_name: lens_kind}
+        self._lens_left = False
+        self.listen(LENS, self._calibrate)
+        self.listen(PICTURES, self._see)
         if not self.own(LOCK_STEP):
             self._timer = self.create_timer(PERIOD_S, self._look, clock=Clock(clock_type=ClockType.STEADY_TIME))
-        offered = {info.qos_profile.durability for info in self.get_publishers_info_by_topic(lens)}
-        kept = offered == {DurabilityPolicy.TRANSIENT_LOCAL} and not self.own(LOCK_STEP)
-        self.listen(LENS, self._calibrate, latched=kept)
-        self.listen(PICTURES, self._see)
+            self._hear_what_was_left()
 
     def stop(self) -> None:
         """Look for silence no more; stop listening."""
@@ -58,19 +68,22 @@ class PerceptionNode(StackNode[Settings]):
             self.destroy_timer(self._timer)
             self._timer = None
 
-    def _look(self) -> None:
-        """Once a second of real time: a camera that is silent is told all the same."""
-        if self._quiet:
-            now = self.get_clock().now().nanoseconds
-            self.send_message("diagnostics", self._status.silent(now, make, self._unfit()))
-        self._quiet = True
+    def _hear_what_was_left(self) -> None:
+        """A driver may have told of its lens once, before this node was there, or found it."""
+        offered = {info.qos_profile.durability for info in self.get_publishers_info_by_topic(self._lens_name)}
+        if not self._lens_left and DurabilityPolicy.TRANSIENT_LOCAL in offered:
+            self._lens_left = True
+            self.listen(LENS, self._calibrate, profile=latched_qos(LENS))
 
-    def _unfit(self) -> str:
-        """Why the pictures that somebody publishes cannot come; empty = not for their type."""
-        offered = {info.topic_type for info in self.get_publishers_info_by_topic(self._name)}
-        if not offered or self._kind in offered:
-            return ""
-        return f"{self._name} is {' and '.join(sorted(offered))}; it must be {self._kind}"
+    def _look(self) -> None:
+        """Once a second of real time: a camera that is silent, or whose time stands still, is told all the same."""
+        self._hear_what_was_left()
+        self._status.sources = input_faults(self, self._heard)
+        self._untold += 1
+        if not self._frames or self._untold > UNTOLD:
+            now, why = self.get_clock().now().nanoseconds, TIME_STANDS if self._frames else NO_FRAME
+            self.send_message("diagnostics", self._status.silent(now, make, why))
+        self._frames = 0
 
     def _calibrate(self, topic: str, data: bytes) -> None:
         if self._perception is None or data[AFTER_STAMP:] == self._lens:  # it comes with each picture
@@ -103,7 +116,8 @@ class PerceptionNode(StackNode[Settings]):
         self._tell(percept.health)
 
     def _tell(self, health: ImageHealth, *, readable: bool = True) -> None:
-        self._quiet = False
+        self._frames += 1
         self._status.saw(health, readable=readable)
         if self._status.due:
+            self._untold = 0
             self.send_message("diagnostics", self._status.told(make))

@@ -36,6 +36,7 @@ class SafetyNode(FilterNode[Settings]):
     """
 
     LIVE = True
+    BEHIND = ("features",)
     SENSED = frozenset({"joint_states", "odom", "imu", "points"})
 
     def __init__(self, arguments: list[str] | None = None) -> None:
@@ -55,9 +56,6 @@ class SafetyNode(FilterNode[Settings]):
         self._car = Car.from_settings(self.settings)
         self._by_wire = DriveByWire.of(self._car, 1 / self.settings.safety.rate_hz)
         self._motors = MotorBrake(self._car, 1 / self.settings.safety.rate_hz)
-        if not self._dry_run:
-            for topic in ("command",) if self._by_wire is None else commands(self.settings):
-                self.refuse_second(topic)
         check_disabled(self.disabled, self.settings)
         # without a clock commands do not depend on how fast the machine is: neither in lock-step nor in slow motion
         simulated = self._lock_step or self.get_parameter("use_sim_time").value
@@ -79,6 +77,10 @@ class SafetyNode(FilterNode[Settings]):
     def drop(self) -> None:
         """Forget the robot."""
         self._supervisor = None
+
+    def commands(self) -> tuple[str, ...]:
+        """As the settings' output asks for."""
+        return commands(self.settings)
 
     def switched_off(self) -> list[str]:
         """Barriers that the settings switch off as well."""
@@ -143,11 +145,11 @@ class SafetyNode(FilterNode[Settings]):
 
     def diagnose(self, tick: Tick) -> Any:
         """Mode, reasons, rows, ages, and who else is on the actuators' topics."""
-        faults = () if self._dry_run else actuator_faults(self, self.settings)
+        faults = self.sources() + (() if self._dry_run else actuator_faults(self, self.settings))
         if faults:
             self.get_logger().error("; ".join(faults), throttle_duration_sec=5.0)
         robot, dropped = self.settings.vehicle.name, self._inbox.dropped
-        asked = {"dry_run": self._dry_run, "off": self.switched_off()}
+        asked = {"dry_run": self._dry_run, "off": self.switched_off(), "ahead": self._inbox.ahead()}
         return safety_diagnostics(tick, self._solver, dropped, make, robot, faults, self._changed, **asked)
 
     def asking(self) -> bool:

@@ -13,7 +13,7 @@ from lifecycle_msgs.srv import ChangeState
 from rclpy.duration import Duration
 from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackReturn
 from rclpy.node import Node
-from rclpy.serialization import deserialize_message
+from rclpy.qos import QoSProfile
 from rclpy.subscription import Subscription
 
 from tidegate.bundle import Bundle
@@ -22,13 +22,13 @@ from tidegate.messages import PICTURES, TOPICS, decode, encode
 from tidegate.nodes.parameters import Own, command_line, declare, judge
 from tidegate.nodes.priority import hasten
 from tidegate.nodes.topics import (
+    deserialise,
     heard_as,
-    latched_qos,
     make,
     message_class,
     offered_qos,
-    publishers,
     requested_qos,
+    rivals,
     ros_name,
     take,
 )
@@ -159,10 +159,10 @@ class StackNode(LifecycleNode, ABC, Generic[AnySettings]):  # type: ignore[misc]
         """Publish a message that carries no record."""
         self._senders[topic].publish(message)
 
-    def listen(self, topic: str, heard: Heard, *, latched: bool = False) -> None:
+    def listen(self, topic: str, heard: Heard, *, profile: QoSProfile | None = None) -> None:
         """Call ``heard(topic, serialised message)`` for every message on ``topic`` from now on, the camera's where the
-        settings have its driver publish."""
-        profile = latched_qos(topic) if latched else requested_qos(topic, self.own(LOCK_STEP))
+        settings have its driver publish; ``profile`` = another than the topic's."""
+        profile = profile or requested_qos(topic, self.own(LOCK_STEP))
         camera = self.settings.camera.topic if isinstance(self.settings, Settings) else PICTURES
         name, kind = heard_as(self, topic, camera)
         listener = self.create_subscription(
@@ -176,18 +176,24 @@ class StackNode(LifecycleNode, ABC, Generic[AnySettings]):  # type: ignore[misc]
             while (data := take(listener)) is not None:
                 heard(topic, data)
 
-    def refuse_second(self, topic: str) -> None:
-        """Raise if somebody else publishes ``topic``: two masters of one actuator is the one thing never wanted.
+    def refuse_second(self, *topics: str) -> None:
+        """Raise if somebody else publishes one of ``topics``: two masters of one actuator must never be.
 
         Raises:
             GraphError: naming the other node.
         """
-        for who in publishers(self, topic):
-            raise GraphError(f"'{topic}' is published by {who} already (a node that was killed is listed for a while)")
+        for topic in topics:
+            for who in rivals(self, topic):
+                told = f"'{topic}' is published by {who} already (a node that was killed is listed for a while)"
+                raise GraphError(told)
 
     def message(self, topic: str, data: bytes) -> Any:
-        """The message whose serialised form is ``data``."""
-        return deserialize_message(data, message_class(TOPICS[topic].type))
+        """The message whose serialised form is ``data``.
+
+        Raises:
+            MessageError: it is none.
+        """
+        return deserialise(data, TOPICS[topic].type)
 
     def record(self, topic: str, data: bytes) -> Any:
         """The record in a serialised message of ``topic``; None, with a warning, if its layout is not the topic's."""
@@ -195,7 +201,10 @@ class StackNode(LifecycleNode, ABC, Generic[AnySettings]):  # type: ignore[misc]
             return decode(topic, self.message(topic, data))
         except TidegateError as error:
             self.get_logger().warning(f"{topic}: {error}", throttle_duration_sec=1.0)
-            return None
+        except Exception as error:  # nothing that a stranger sends may end a node that drives, or brakes
+            told = f"{topic}: cannot be decoded ({type(error).__name__}: {error})"
+            self.get_logger().error(told, throttle_duration_sec=1.0)
+        return None
 
     def needed(self) -> bool:
         """Whether the safety node still drives: what it drives by must not go before it."""

@@ -12,6 +12,7 @@ from rclpy.node import Node
 from rclpy.qos import DurabilityPolicy, HistoryPolicy, LivelinessPolicy, QoSProfile, ReliabilityPolicy
 from rclpy.serialization import deserialize_message
 
+from tidegate.errors import MessageError
 from tidegate.messages import LENS, PICTURES, TOPICS, Topic, decode, published_as, type_on
 from tidegate.messages.graph import GLOBAL
 from tidegate.messages.image_view import VIEWS
@@ -95,6 +96,14 @@ def publishers(node: Node, topic: str) -> list[str]:
     return [f"{info.node_namespace.rstrip('/')}/{info.node_name}" for info in known]
 
 
+def rivals(node: Node, topic: str) -> list[str]:
+    """Who else publishes ``topic``, which ``node`` publishes once at most; a namesake of it is somebody else."""
+    known, own = publishers(node, topic), node.get_fully_qualified_name()
+    if own in known and any(one.topic_name == node.resolve_topic_name(ros_name(topic)) for one in node.publishers):
+        known.remove(own)
+    return sorted(set(known))
+
+
 def offered_qos(topic: str, lock_step: bool, deadline_s: float | None = None) -> QoSProfile:
     """What a publisher offers: reliable throughout, so that whoever asks for best effort or reliable is served.
 
@@ -131,6 +140,13 @@ def latched_qos(topic: str) -> QoSProfile:
     return profile
 
 
+def loose_qos(topic: str) -> QoSProfile:
+    """Asks for what is sent as best effort as well."""
+    profile = _profile(TOPICS[topic], lock_step=False)
+    profile.reliability = ReliabilityPolicy.BEST_EFFORT
+    return profile
+
+
 def _profile(topic: Topic, lock_step: bool) -> QoSProfile:
     if topic.name == "clock":  # as rclpy asks for it; a moment that has passed interests nobody
         return QoSProfile(depth=1, reliability=ReliabilityPolicy.BEST_EFFORT)
@@ -142,6 +158,18 @@ def _profile(topic: Topic, lock_step: bool) -> QoSProfile:
     )
 
 
+def deserialise(data: bytes, kind: str) -> Any:
+    """The message of the type ``kind`` whose serialised form is ``data``.
+
+    Raises:
+        MessageError: it is none; whoever is in the domain may send any bytes.
+    """
+    try:
+        return deserialize_message(data, message_class(kind))
+    except RuntimeError as error:  # the middleware's
+        raise MessageError(f"{len(data)} bytes that are no whole {kind}") from error
+
+
 def read(topic: str, data: bytes, kind: str = "") -> Any:
     """The record in a serialised message of ``topic``, of the type ``kind`` where that is not the table's.
 
@@ -151,4 +179,4 @@ def read(topic: str, data: bytes, kind: str = "") -> Any:
     kind = kind or TOPICS[topic].type
     if topic == PICTURES:
         return decode(topic, VIEWS[kind](data))
-    return decode(topic, deserialize_message(data, message_class(kind)))
+    return decode(topic, deserialise(data, kind))

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import time
 from collections.abc import Callable, Iterator
@@ -10,13 +11,12 @@ from contextlib import contextmanager
 from typing import Any
 
 from rclpy.qos import QoSProfile, ReliabilityPolicy
-from rclpy.serialization import deserialize_message
 
 from tidegate.doctor.middleware import domain_of
-from tidegate.errors import TidegateError
+from tidegate.errors import MessageError, TidegateError
 from tidegate.messages import PICTURES, TOPICS, clock_of, decode, serialised_stamp, statuses
 from tidegate.nodes.onlooker import Spin, onlooker
-from tidegate.nodes.topics import camera_names, heard_as, message_class, publishers
+from tidegate.nodes.topics import camera_names, deserialise, heard_as, message_class, publishers
 from tidegate.operate.view import BARE, CAMERA, HEARD, Meter, Seen, View
 from tidegate.records import NANOSECONDS, ArmSafetyState, Status
 
@@ -75,8 +75,9 @@ class Watch:
             if topic == STATE:
                 self._states.append(data)
             elif topic == "diagnostics":  # seldom, and each message is another node's
-                message = deserialize_message(data, message_class(TOPICS[topic].type))
-                self._statuses.update((status.node, status) for status in statuses(message))
+                with contextlib.suppress(MessageError):
+                    message = deserialise(data, TOPICS[topic].type)
+                    self._statuses.update((status.node, status) for status in statuses(message))
 
         return heard
 
@@ -86,10 +87,10 @@ class Watch:
 
     def _decoded(self, topic: str, data: bytes) -> Any:
         """The record, or the time that ``/clock`` tells; None = another layout than the topic's, or no record."""
-        message = deserialize_message(data, message_class(TOPICS[topic].type))
-        if topic == "clock":
-            return clock_of(message)
         try:
+            message = deserialise(data, TOPICS[topic].type)
+            if topic == "clock":
+                return clock_of(message)
             made = None if TOPICS[topic].record is None else decode(topic, message)
         except TidegateError:
             return None

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from collections import deque
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,6 +13,9 @@ from numpy.typing import NDArray
 
 from tidegate.records import Floats, ImageHealth, Level
 from tidegate.settings.perception import PerceptionSettings
+
+REMEMBERED = 8
+"""Different images that a frozen camera may send by turns: a driver that hangs may go round its buffers."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -56,7 +60,7 @@ class HealthMonitor:
     def __init__(self, settings: PerceptionSettings, training: Training | None) -> None:
         self._settings = settings
         self._training = training
-        self._last: NDArray[np.uint8] | None = None
+        self._recent: deque[bytes] = deque(maxlen=REMEMBERED)
         self._same = 1
         self._outlier = False
         self._contrary = 0
@@ -83,11 +87,15 @@ class HealthMonitor:
             reasons.append(f"black: mean {mean:.1f} of 255")
         elif contrast < settings.contrast_min:
             reasons.append(f"no contrast: standard deviation {contrast:.1f} of 255")
-        same = self._last is not None and np.array_equal(small, self._last)
-        self._same, self._last = self._same + 1 if same else 1, small
+        picture = small.tobytes()
+        if picture in self._recent:
+            self._same += 1
+        else:
+            self._same = 1
+            self._recent.append(picture)
         values["same_frames"] = float(self._same)
         if self._same >= settings.frozen_frames:
-            reasons.append(f"frozen: {self._same} identical images")
+            reasons.append(f"frozen: {self._same} images in a row as they were before")
         if not np.isfinite(features).all():
             reasons.append("features are not finite")
         elif self._training is not None:
@@ -99,7 +107,7 @@ class HealthMonitor:
 
     def _is_outlier(self, distance: float) -> bool:
         """With hysteresis: the verdict turns after ``outlier_frames`` frames in a row that contradict it."""
-        contrary = (distance > self._settings.outlier_factor) != self._outlier
+        contrary = (not distance <= self._settings.outlier_factor) != self._outlier  # NaN is far from everything
         self._contrary = self._contrary + 1 if contrary else 0
         if self._contrary >= self._settings.outlier_frames:
             self._outlier, self._contrary = not self._outlier, 0

@@ -30,7 +30,8 @@ def error_scale(predicted: NDArray[Any], settings: PerceptionSettings) -> NDArra
 def lane_estimate(
     stamp: int, value: NDArray[np.float32], scale: NDArray[np.float32], conformal: Sequence[float]
 ) -> LaneEstimate:
-    """Estimate with bound = conformal factor × scale; inf where not calibrated or not finite.
+    """Estimate with bound = conformal factor × scale; inf where not calibrated or not finite. Of a scale that is no
+    number, though it is calibrated, the value is NaN too: inf says that a bound was never known, not that it is large.
 
     Args:
         stamp: of the frame [ns].
@@ -41,6 +42,7 @@ def lane_estimate(
     with np.errstate(invalid="ignore"):
         bound: Floats = np.multiply(factor, scale, dtype=np.float64)
     bound[~np.isfinite(bound) | ~np.isfinite(value)] = math.inf
+    value = np.where(np.isfinite(factor) & ~np.isfinite(scale), np.float32(math.nan), value)
     return LaneEstimate(stamp, float(value[0]), float(value[1]), value[2:].astype(np.float64), bound)
 
 

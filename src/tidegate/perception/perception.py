@@ -41,11 +41,17 @@ class Perception:
 
         Raises:
             BundleError: the backbone is no model that can be run, or does not fit the bundle's settings; the robot's
-                camera sits elsewhere than the bundle's did, or does not show what that one showed.
+                camera sits elsewhere than the bundle's did, or does not show what that one showed; the settings have
+                the lane's curvatures at other distances than the bundle.
             RobotError: the URDF cannot be read, or says no mount of the camera.
         """
         self._shape = bundle.perception
         self._camera = settings.camera
+        if (stated := settings.perception.preview_m) != self._shape.preview_m:  # by those the safety filter goes
+            raise BundleError(
+                f"bundle '{bundle.name}': gives the lane's curvature at {_listed(self._shape.preview_m)} m; the "
+                f"settings' 'perception.preview_m' is {_listed(stated)}"
+            )
         self._look(bundle, settings)
         self._conformal = bundle.conformal
         self._thresholds = settings.perception
@@ -103,6 +109,11 @@ class Perception:
             raise BundleError(
                 f"{description.source} and its settings ({stated}) do not fit bundle '{bundle.name}': {error}"
             ) from error
+
+    @property
+    def bounded(self) -> bool:
+        """Whether the bundle's lane is calibrated; else its error bounds are infinite, and no barrier goes by it."""
+        return len(self._conformal) > 0 and bool(np.isfinite(self._conformal).all())
 
     @property
     def rectifies(self) -> bool:
@@ -196,3 +207,7 @@ class Perception:
             return shrink(frame.image, self._shape)
         check_kind(frame.image)
         return resize(self._rectifier.apply(frame.image), self._shape)
+
+
+def _listed(distances: tuple[float, ...]) -> str:
+    return ", ".join(f"{distance:g}" for distance in distances)

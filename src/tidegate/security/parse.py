@@ -84,9 +84,29 @@ def read_yaml(path: Path, repeats: int = 0, largest: int = LARGEST_TEXT) -> Any:
     text = read_bounded(path, largest).decode("utf-8")
     check_yaml(text, repeats)
     try:
+        _check_names(yaml.compose(text, Loader=_FAST))
         return yaml.safe_load(text)
     except Exception as error:  # PyYAML passes on what int, float and datetime raise, and KeyError for '!!bool x'
         raise ValueError(" ".join(str(error).split())) from error
+
+
+def _check_names(node: Any) -> None:
+    """See that no name stands twice in one place: which of the two counts is not the same for every reader.
+
+    Raises:
+        ValueError: one does.
+    """
+    if isinstance(node, yaml.MappingNode):
+        seen: set[tuple[str, str]] = set()
+        for key, value in node.value:
+            if isinstance(key, yaml.ScalarNode):
+                if (key.tag, key.value) in seen:
+                    raise ValueError(f"line {key.start_mark.line + 1}: '{key.value}' stands here twice")
+                seen.add((key.tag, key.value))
+            _check_names(value)
+    elif isinstance(node, yaml.SequenceNode):
+        for value in node.value:
+            _check_names(value)
 
 
 class _Plain(ElementTree.TreeBuilder):

@@ -45,7 +45,9 @@ class ArmPolicySettings:
     cell: str = setting("ltc", "", "differential equation of the neurons", choices=("ltc", "cfc"))
     inter_neurons: int = setting(9, "1", "neurons that read features and senses", low=1, high=1000)
     command_neurons: int = setting(6, "1", "neurons that decide; four motor neurons follow", low=1, high=1000)
-    dt_max_s: float = setting(0.5, "s", "a longer gap between pictures, or time going back, resets the state", low=0.01)
+    dt_max_s: float = setting(
+        0.5, "s", "a longer gap between pictures, or time going back by more, resets the state", low=0.01
+    )
     tool: ToolScales = ToolScales()
 
 

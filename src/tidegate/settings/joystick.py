@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from tidegate.errors import SettingsError
 from tidegate.settings.schema import setting
 
 AXES = BUTTONS = 64
@@ -30,3 +31,18 @@ class JoystickSettings:
     drive_share: float = setting(0.3, "1", "share of the drive force that a full deflection asks for", low=0, high=1)
     brake_share: float = setting(0.6, "1", "share of the braking force that it asks for", low=0, high=1)
     steer_share: float = setting(1.0, "1", "share of the steering range that it asks for", low=0.01, high=1)
+
+    def __post_init__(self) -> None:
+        """Refuse a button that does two things: who holds the dead-man switch must not reset the car by it.
+
+        Raises:
+            SettingsError: naming both.
+        """
+        used: dict[int, str] = {}
+        for name in ("dead_man_button", "hand_back_button", "stop_button", "reset_button"):
+            index = getattr(self, name)
+            if index in used:
+                raise SettingsError(
+                    f"'joystick.{name}' is {index}, as 'joystick.{used[index]}' is; each must be a button of its own"
+                )
+            used[index] = name

@@ -34,9 +34,11 @@ class PerceptionSettings:
     )
     black_level: float = setting(6.0, "1", "mean below which an image is black (of 255)", low=0, high=128)
     contrast_min: float = setting(6.0, "1", "standard deviation below which an image shows nothing (of 255)", low=0)
-    frozen_frames: int = setting(4, "1", "identical images in a row from which the camera is frozen", low=2, high=1000)
+    frozen_frames: int = setting(
+        4, "1", "images in a row, the same as one of those before, from which the camera is frozen", low=2, high=1000
+    )
     outlier_factor: float = setting(
-        1.6, "1", "distance from the training images that is out of distribution, in training quantiles", low=1
+        1.6, "1", "distance from the training images that is out of distribution, in training quantiles", low=1, high=20
     )
     outlier_frames: int = setting(
         3, "1", "frames in a row beyond (within) it that raise (clear) the alarm", low=1, high=100

@@ -40,7 +40,9 @@ class PolicySettings:
         low=1,
         high=32,
     )
-    dt_max_s: float = setting(0.5, "s", "a longer gap between frames, or time going back, resets the state", low=0.01)
+    dt_max_s: float = setting(
+        0.5, "s", "a longer gap between frames, or time going back by more, resets the state", low=0.01
+    )
     gain_names: tuple[str, ...] = setting(
         ("lane", "distance", "speed"), "", "barriers whose outermost gain the network sets"
     )

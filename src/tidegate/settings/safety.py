@@ -45,7 +45,9 @@ class LadderSettings:
 class LaneSettings:
     """The lane corridor and how long a lane estimate is trusted."""
 
-    half_width: float = setting(1.675, "m", "from the lane's centre to the edge that wheels must not cross", low=0.5)
+    half_width: float = setting(
+        1.675, "m", "from the lane's centre to the edge that wheels must not cross", low=0.5, high=10
+    )
     bound_cap: float = setting(
         0.35, "m", "largest error bound that narrows the corridor; a larger bound is not covered", low=0, high=2
     )
@@ -75,12 +77,20 @@ class LaneSettings:
     )
     drift_offset: float = setting(0.005, "1", "sideways slip of the rear axle per metre, at the lateral limit", low=0)
     drift_heading: float = setting(0.0005, "rad/m", "error of the odometry's yaw rate, per metre driven", low=0)
-    gate_offset: float = setting(0.7, "m", "an estimate this far off the dead-reckoned offset is refused", low=0.05)
-    gate_heading: float = setting(0.15, "rad", "… off the dead-reckoned heading is refused", low=0.01)
-    gate_curvature: float = setting(
-        0.05, "1/m", "an estimate whose curvature here is this far off the remembered lane is refused", low=0.001
+    gate_offset: float = setting(
+        0.7, "m", "an estimate this far off the dead-reckoned offset is refused", low=0.05, high=10
     )
-    reach_m: float = setting(20.0, "m", "trust in the last lane curvature reaches this far past the preview", low=0)
+    gate_heading: float = setting(0.15, "rad", "… off the dead-reckoned heading is refused", low=0.01, high=1.6)
+    gate_curvature: float = setting(
+        0.05,
+        "1/m",
+        "an estimate whose curvature here is this far off the remembered lane is refused",
+        low=0.001,
+        high=1,
+    )
+    reach_m: float = setting(
+        20.0, "m", "trust in the last lane curvature reaches this far past the preview", low=0, high=200
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,16 +145,21 @@ class PlausibilitySettings:
     )
     jump_m: float = setting(0.3, "m", "odometry may move this much farther than its speed says", low=0.01, high=10)
     jump_rad: float = setting(
-        0.1, "rad", "odometry, or a steering joint, may turn this much farther than its rate says", low=0.01
+        0.1, "rad", "odometry, or a steering joint, may turn this much farther than its rate says", low=0.01, high=1.6
     )
     frozen_m: float = setting(
         0.5,
         "m",
         "way over which joints, odometry or IMU may repeat themselves to the last digit; 0 = not watched",
         low=0,
+        high=100,
     )
     frozen_scan_m: float = setting(
-        2.0, "m", "the same of the range sensor; 0 = not watched (a simulator without noise on a flat road)", low=0
+        2.0,
+        "m",
+        "the same of the range sensor; 0 = not watched (a simulator without noise on a flat road)",
+        low=0,
+        high=1000,
     )
 
 

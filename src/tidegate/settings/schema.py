@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
+import sys
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache
@@ -164,10 +165,9 @@ def check(value: Any, entry: Entry, source: str) -> Any:
         raise SettingsError(f"{wrong} a whole number")
     if not entry.limits.low <= value <= entry.limits.high:  # also refuses NaN
         raise SettingsError(f"{wrong} {entry.limits.allowed()} [{entry.limits.unit}]")
-    try:
-        return entry.type(value)
-    except OverflowError as error:  # a whole number beyond what a float holds
-        raise SettingsError(f"{wrong} {entry.limits.allowed()} [{entry.limits.unit}]") from error
+    if value == math.inf or value > sys.float_info.max:
+        raise SettingsError(f"{wrong} a finite number [{entry.limits.unit}]")
+    return entry.type(value)
 
 
 def check_change(value: Any, entry: Entry) -> Any:
