@@ -48,9 +48,40 @@ def test_nobody_is_told_anything_before_joint_states_were_seen() -> None:
     assert told.mode == Mode.STOPPED
     assert "joints never arrived" in told.reasons
     loop.joints = lambda record: record
+    assert loop.tick().command is None, "joint states that follow none may be anything"
     first = loop.tick()
     assert first.command is not None
     np.testing.assert_allclose(first.command.effort, loop.gravity(), atol=1e-3)
+
+
+def once_wrong(after: int, column: str, by: float) -> Callable[[JointStates], JointStates]:
+    """Sound joint states but for one sample of one joint, after so many others."""
+    seen = iter(range(10**6))
+
+    def joints(record: JointStates) -> JointStates:
+        off = by * np.eye(7)[1] * (next(seen) == after)
+        return dataclasses.replace(record, **{column: getattr(record, column) + off})
+
+    return joints
+
+
+@pytest.mark.parametrize(("column", "by"), [("velocity", 0.6), ("velocity", 2.0), ("velocity", 500.0), ("position", 0.5)])
+def test_a_first_sample_that_is_wrong_moves_nothing(column: str, by: float) -> None:
+    """It was believed, the right ones after it were not, and the model braked an arm that stood: 3.1 rad/s for 2."""
+    loop = ArmLoop(joints=once_wrong(0, column, by))
+    assert loop.run(0.5).command is not None
+    assert max(np.abs(one.velocity).max() for one in loop.seen) < 0.01
+
+
+def test_nor_does_the_first_sample_after_a_gap() -> None:
+    loop = ArmLoop()
+    loop.released()
+    loop.joints = silent
+    loop.run(LADDER.joints_timeout_s + 0.01)
+    loop.joints = once_wrong(0, "velocity", 2.0)
+    loop.run(2 * LADDER.persist_s + 0.2)
+    assert max(np.abs(one.velocity).max() for one in loop.seen) < 0.01
+    assert loop.tick(reset_requested=True).mode == Mode.NORMAL
 
 
 def test_it_starts_stopped_holds_the_arm_and_waits_for_a_reset() -> None:
@@ -139,6 +170,7 @@ def test_a_stopped_arm_whose_joint_states_end_is_left_to_its_drives() -> None:
     assert (told.command, told.mode) == (None, Mode.STOPPED)
     assert "joints is late" in " ".join(told.reasons)
     held, loop.joints = loop.torque, lambda record: record
+    loop.tick()
     first = loop.tick()
     assert first.command is not None
     np.testing.assert_allclose(first.command.effort, held, atol=3)
@@ -286,6 +318,18 @@ def test_a_filter_that_was_held_up_stops_and_begins_where_the_actuators_hold_the
     loop.inside()
 
 
+def test_a_system_clock_that_is_set_forward_is_no_pause_in_which_the_actuators_held_the_arm() -> None:
+    """It was: of drives that measure no torques the last ones were taken for gravity's, and torques leapt."""
+    loop = ArmLoop(joints=lambda record: dataclasses.replace(record, effort=record.effort * math.nan))
+    loop.wish = lambda time, truth: loop.gravity() + 40 * math.copysign(1, math.sin(8 * time))
+    loop.released()
+    loop.run(0.1)
+    for _ in range(10):
+        loop.set_forward += 60_000_000
+        assert loop.run(0.04).mode == Mode.NORMAL
+    loop.inside()
+
+
 def test_time_that_runs_backwards_stops_it() -> None:
     loop = ArmLoop()
     loop.released()
@@ -313,6 +357,24 @@ def test_a_fault_inside_holds_the_arm_until_a_reset() -> None:
     loop.supervisor.guard.filter = whole
     loop.until(Mode.STOPPED, 1.0)
     assert loop.tick(reset_requested=True).mode == Mode.NORMAL
+    loop.inside()
+
+
+def test_a_fault_before_the_joints_were_looked_at_brakes_by_the_model_and_then_leaves_the_arm_to_its_drives(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """It was braked from the velocity that was seen last for as long as the fault lasted: to 24 rad/s."""
+
+    def fails(*_: object) -> None:
+        raise IndexError("nothing is looked at")
+
+    loop = moving(ArmLoop())
+    monkeypatch.setattr(loop.supervisor._watchdog, "check", fails)
+    loop.run(0.4)
+    assert np.abs(loop.truth.velocity).max() < 0.15
+    loop.run(LADDER.blind_stop_s)
+    told = loop.run(0.1)
+    assert (told.command, told.mode) == (None, Mode.STOPPING)
     loop.inside()
 
 

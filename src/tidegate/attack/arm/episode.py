@@ -189,5 +189,4 @@ class Supervised:
         self.faults += any(why.startswith("fault in the safety filter") for why in tick.reasons)
         self.changed += bool(tick.intervened)
         self.unsolved += not tick.solve.solved
-        assert tick.command is not None
-        return tick.command.effort
+        return last if tick.command is None else tick.command.effort  # none yet: the first joint states stand alone

@@ -104,7 +104,9 @@ class ArmGuard:
         """Torques (N,) [N·m] of the backup without the filter, for when that is at fault."""
         state = self.state(position, velocity)
         self.limiter.hold(state.motion.bias)
-        return self.limiter(self._backup(state, self._stand(state)))
+        torque = self.limiter(self._backup(state, self._stand(state)))
+        self.acceleration = state.motion.inverse.dot(torque) + state.free
+        return torque
 
     def _numbers(self, given: Any) -> Floats | None:
         """``given`` as (N,) finite numbers, None where it is not that."""

@@ -24,8 +24,10 @@ class ArmSupervisor:
     The car's ladder with an arm's way to stop: HOLD, STOPPING and STOPPED all ask ``ArmGuard.stop`` for damped braking
     with gravity held; they differ in what leads out. What the ladder calls the camera is what is asked for here.
 
-    Where the arm is: as the newest joint states say, moved on by the model over their age. While none come, or they are
-    not believed, the model alone tells it, with the torques that were sent: so a moving arm is braked all the same.
+    Where the arm is: as the newest joint states say, moved on by the model over their age, once they have followed
+    others: by ones that stand alone a standing arm could be taken for a fast one, and braked into motion. While none
+    come, or they are not believed, the model alone tells it, with the torques that were sent: so a moving arm is braked
+    all the same.
     STOPPED, after ``blind_stop_s`` of it, nothing is sent: by a model alone the arm sinks under what the model does not
     know, and drives that hear nothing hold it by their own encoders.
 
@@ -59,18 +61,31 @@ class ArmSupervisor:
         self._place: Place | None = None
         self._seen: object = None
         self._believed = False
-        self._standing = self._blind = 0.0
+        self._standing = self._blind = self._step = 0.0
+        self._located = False
         self._now: int | None = None
+        self._clock: int | None = None
 
     def tick(self, inputs: ArmInputs) -> ArmTick:
         """The torques of the next period. Never raises: a fault inside stops the arm and stays until a reset."""
+        self._located = False
         try:
             return self._tick(inputs)
         except Exception as error:  # the one place where everything is caught: the arm must be held
             reason = f"fault in the safety filter: {type(error).__name__}: {error}"
-            self.rung = Rung(Mode.STOPPING, inputs.now, (reason,), latched=True)
+            self.rung = Rung(Mode.STOPPING, self._clock or inputs.now, (reason,), latched=True)
+            if not self._located:
+                self._go_on_blind()
             command = None if self._place is None else Command(inputs.now, self._names, self._braking(self._place))
             return ArmTick(inputs.now, command, Mode.STOPPING, self._no_wish, (), "", (reason,), FAULT)
+
+    def _go_on_blind(self) -> None:
+        """A fault came before anybody looked where the arm is: the model tells it, as while no joint states come."""
+        self._blind += self._step
+        if self._place is not None:
+            self._place = self._place.moved(self.guard.acceleration, self._step)
+        if self._blind > self._ladder.blind_stop_s:
+            self._place = None
 
     def _braking(self, place: Place) -> Floats:
         """Torques (N,) [N·m] after a fault inside, of parts that may be sound: damped braking, else what held last."""
@@ -80,23 +95,24 @@ class ArmSupervisor:
             return self.guard.limiter(None)
 
     def _tick(self, inputs: ArmInputs) -> ArmTick:
-        now = inputs.now
-        step = max(now - self._now, 0) if self._now is not None else 0
+        now, clock = inputs.now, inputs.now if inputs.steady is None else inputs.steady
+        step = max(clock - self._clock, 0) if self._clock is not None else 0
         backwards = self._now is not None and now < self._now
-        self._now = now
+        self._now, self._clock, self._step = now, clock, seconds(step)
         watchdog = self._watchdog
         watchdog.check(inputs)
         doubts = self._doubted(self._look(), step)
         late = watchdog.late("joints")
-        self._locate(seconds(step), believed=not (late or doubts))
+        self._locate(self._step, believed=not (late or doubts))
+        self._located = True
         faults = self._held(late + doubts, step)
         if backwards:
             faults += ("time ran backwards",)
         if step > nanoseconds(self._ladder.pause_s):
-            faults += (f"no tick for {seconds(step):.2f} s",)
+            faults += (f"no tick for {self._step:.2f} s",)
         nominal = watchdog.late("nominal")
-        conditions = self._conditions(inputs, nominal, faults, step)
-        self.rung = advance(self.rung, conditions, now, self._hold, self._ladder.hold_share)
+        conditions = self._conditions(inputs, nominal, faults, clock)
+        self.rung = advance(self.rung, conditions, clock, self._hold, self._ladder.hold_share)
         mode, reasons = self.rung.mode, self.rung.reasons
         if mode == Mode.STOPPED:  # what stands against a reset now
             reasons += tuple(why for why in faults + nominal if why not in reasons)
@@ -126,7 +142,8 @@ class ArmSupervisor:
     def _locate(self, step: float, *, believed: bool) -> None:
         """Take joint states that are new and believed, else move on by ``step`` [s] by the model."""
         record = self._watchdog.newest("joints")
-        taken = believed and record is not None and record is not self._seen and not self._judge.repeats
+        news = record is not None and record is not self._seen and not (self._judge.repeats or self._judge.alone)
+        taken = believed and news
         place, since = self._place, step
         if place is not None and self._believed and not believed and self._judge.lie is not None:
             place = place._replace(velocity=place.velocity + self._judge.lie)
@@ -144,12 +161,12 @@ class ArmSupervisor:
         self._place = place.moved(self.guard.acceleration, since)
 
     def _conditions(
-        self, inputs: ArmInputs, nominal: tuple[str, ...], faults: tuple[str, ...], step: int
+        self, inputs: ArmInputs, nominal: tuple[str, ...], faults: tuple[str, ...], clock: int
     ) -> Conditions:
         ladder = self._ladder
         slow = self._place is not None and float(np.abs(self._place.velocity).max()) < ladder.standstill_speed
-        self._standing = self._standing + seconds(step) if slow and self._believed else 0.0
-        waited = inputs.now - self.rung.since > nanoseconds(ladder.blind_stop_s)
+        self._standing = self._standing + self._step if slow and self._believed else 0.0
+        waited = clock - self.rung.since > nanoseconds(ladder.blind_stop_s)
         return Conditions(
             camera=nominal,
             trusted=faults,
