@@ -302,13 +302,13 @@ class ArmInputs:
     """
 
     now: int
-    steady: int | None = None
     nominal: Received[Command] | None = None
     joints: Received[JointStates] | None = None
     emergency_stop: bool = False
     emergency_silent: bool = False
     stop_requested: bool = False
     reset_requested: bool = False
+    steady: int | None = None
 
 
 class BarrierState(NamedTuple):  # made for every barrier at every tick, and quicker so than as a dataclass

@@ -63,7 +63,7 @@ class ArmLoop:
         if wanted is not None:
             self._held["nominal"] = Command(stamp, names, wanted), self.now
         held = {name: Received(record, self.now - since) for name, (record, since) in self._held.items()}
-        return ArmInputs(stamp, self.now, **held, **asked)
+        return ArmInputs(stamp, **held, **asked, steady=self.now)
 
     def tick(self, **asked: bool) -> ArmTick:
         """One tick and the period after it; without a command the drives hold the arm."""

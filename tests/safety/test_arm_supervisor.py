@@ -65,7 +65,9 @@ def once_wrong(after: int, column: str, by: float) -> Callable[[JointStates], Jo
     return joints
 
 
-@pytest.mark.parametrize(("column", "by"), [("velocity", 0.6), ("velocity", 2.0), ("velocity", 500.0), ("position", 0.5)])
+@pytest.mark.parametrize(
+    ("column", "by"), [("velocity", 0.6), ("velocity", 2.0), ("velocity", 500.0), ("position", 0.5)]
+)
 def test_a_first_sample_that_is_wrong_moves_nothing(column: str, by: float) -> None:
     """It was believed, the right ones after it were not, and the model braked an arm that stood: 3.1 rad/s for 2."""
     loop = ArmLoop(joints=once_wrong(0, column, by))

@@ -68,7 +68,7 @@ class ArmSafetyNode(FilterNode[ArmSettings]):
         assert self._supervisor is not None
         self._late += 0 < self._before < now - round(LATE * self._period)
         self._before = now
-        inputs = ArmInputs(now, self._ticked, **given)
+        inputs = ArmInputs(now, **given, steady=self._ticked)
         tick = self._supervisor.tick(inputs)
         if tick.command is not None:
             if self._dry_run:
