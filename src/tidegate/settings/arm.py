@@ -108,7 +108,9 @@ class ArmLimitSettings:
     )
     position_error: float = setting(0.001, "rad", "largest error of a measured joint position", low=0, high=0.1)
     velocity_error: float = setting(0.01, "rad/s", "largest error of a measured joint velocity", low=0, high=1)
-    tool_position_error: float = setting(0.001, "m", "largest error of the tool point by the model", low=0, high=0.1)
+    tool_position_error: float = setting(
+        0.001, "m", "largest error of the tool point by the model, beyond what joint positions err by", low=0, high=0.1
+    )
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,6 +21,7 @@ from tidegate.records import Floats
 from tidegate.registry import Registry
 from tidegate.robot.arm import Arm
 from tidegate.robot.dynamics import Motion
+from tidegate.settings.arm import ArmLimitSettings
 
 
 class ArmPriority(IntEnum):
@@ -56,7 +57,8 @@ class ArmState:
     ``acceleration`` are the last two, and ``matrix`` (2N, N), −M⁻¹ over M⁻¹. Of the tool point: ``tool`` (3, 2N + 7),
     side by side J M⁻¹, J, the mobility J M⁻¹ Jᵀ [1/kg], the acceleration [m/s²] with ``free`` and with
     ``acceleration``, velocity and drift, so that one product tells them along a direction; ``mobility_most``, the
-    mobility's largest eigenvalue; ``tool_size``, the length of the acceleration now. ``carried``: once it is asked for.
+    mobility's largest eigenvalue; ``tool_size``, the length of the acceleration now. ``lowest`` [m] along the surface's
+    normal, as ``lowest`` says, and ``carried``: once they are asked for.
     """
 
     position: Floats
@@ -75,6 +77,7 @@ class ArmState:
     tool: Floats
     mobility_most: float
     tool_size: float
+    lowest: float | None = None
     carried: Carried | None = None
 
     @classmethod
@@ -108,6 +111,16 @@ class ArmState:
             largest_eigenvalue(mobility),
             math.hypot(*moved[:, 1].tolist()),
         )
+
+
+def lowest(state: ArmState, normal: Floats, limits: ArmLimitSettings) -> float:
+    """Where the tool point may be at the lowest, n·p [m] along the surface's ``normal`` (3,), for all that joint
+    positions and the model's tool point may err by."""
+    if state.lowest is None:
+        reach = float(np.abs(normal.dot(state.motion.jacobian)).sum())
+        known = float(normal.dot(state.motion.position))
+        state.lowest = known - limits.tool_position_error - limits.position_error * reach
+    return state.lowest
 
 
 class ArmRows(NamedTuple):
