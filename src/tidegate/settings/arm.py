@@ -250,6 +250,11 @@ def arm_settings_from(values: dict[str, Any], source: str, folder: Path) -> ArmS
             f"{source}: 'arm.payload_error' is {made.arm.payload_error:g}; it must be at most 'arm.payload', "
             f"{made.arm.payload:g} [kg], for no payload is negative"
         )
+    if not made.arm.command_hold_s * made.safety.rate_hz >= 2:
+        raise SettingsError(
+            f"{source}: 'arm.command_hold_s' is {made.arm.command_hold_s:g}; it must be at least two periods of "
+            f"'safety.rate_hz', {2 / made.safety.rate_hz:g} s, or the drives never follow"
+        )
     if len(made.policy.tool.centre) != 3:
         raise SettingsError(f"{source}: 'policy.tool.centre' is {list(made.policy.tool.centre)}; it must be x, y, z")
     normal = made.safety.surface.normal

@@ -188,9 +188,9 @@ class Approach(SurfaceBarrier):
     can brake to c before it touches (as ``position``). With a clearance c is 0 and it stops before.
     Trusted inputs: joint positions and velocities, the surface's place.
     Guarantee: the tool touches with at most c, so that the peak is at most F_max; or does not touch.
-    Assumption: stiffness at most k, place of the surface as told; joint positions err by at most ``position_error``, and
-    the tool point by the model by ``tool_position_error`` besides; the joints can brake the tool as ``tool_braking`` and
-    ``tool_jerk`` say; another link does not touch.
+    Assumption: stiffness at most k, place of the surface as told; joint positions err by ``position_error`` at most,
+    the tool point by the model by ``tool_position_error`` besides; the joints can brake the tool as ``tool_braking``
+    and ``tool_jerk`` say; another link does not touch.
     """
 
     name = "approach"
