@@ -48,10 +48,19 @@ def test_nobody_is_told_anything_before_joint_states_were_seen() -> None:
     assert told.mode == Mode.STOPPED
     assert "joints never arrived" in told.reasons
     loop.joints = lambda record: record
-    assert loop.tick().command is None, "joint states that follow none may be anything"
+    measured = loop.torque
     first = loop.tick()
     assert first.command is not None
-    np.testing.assert_allclose(first.command.effort, loop.gravity(), atol=1e-3)
+    np.testing.assert_array_equal(first.command.effort, measured, "joint states that follow none may be anything")
+    second = loop.tick()
+    assert second.command is not None
+    np.testing.assert_allclose(second.command.effort, loop.gravity(), atol=1e-3)
+
+
+def test_drives_that_measure_no_torques_are_sent_none_before_a_second_record() -> None:
+    loop = ArmLoop(joints=lambda record: dataclasses.replace(record, effort=record.effort * math.nan))
+    assert loop.tick().command is None
+    assert loop.tick().command is not None
 
 
 def once_wrong(after: int, column: str, by: float) -> Callable[[JointStates], JointStates]:

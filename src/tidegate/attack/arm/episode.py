@@ -190,4 +190,5 @@ class Supervised:
         self.faults += any(why.startswith("fault in the safety filter") for why in tick.reasons)
         self.changed += bool(tick.intervened)
         self.unsolved += not tick.solve.solved
-        return last if tick.command is None else tick.command.effort  # none yet: the first joint states stand alone
+        assert tick.command is not None
+        return tick.command.effort

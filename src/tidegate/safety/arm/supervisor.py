@@ -119,7 +119,7 @@ class ArmSupervisor:
             if self._blind > self._ladder.blind_stop_s:
                 self._place = None
         if self._place is None:
-            return ArmTick(now, None, mode, self._no_wish, (), "", reasons, ages=watchdog.ages())
+            return ArmTick(now, self._as_measured(now), mode, self._no_wish, (), "", reasons, ages=watchdog.ages())
         wanted = self._no_wish
         if mode == Mode.NORMAL:
             wanted = self._in_order(watchdog.newest("nominal"))
@@ -131,6 +131,18 @@ class ArmSupervisor:
             reasons += ("the programme had no solution",)
         command = Command(now, self._names, told.torque)
         return ArmTick(now, command, mode, wanted, told.barriers, told.intervened, reasons, solve, watchdog.ages())
+
+    def _as_measured(self, now: int) -> Command | None:
+        """The torques that joint states measure which stand alone: what holds the arm goes on; else None."""
+        record = self._watchdog.newest("joints")
+        if record is None or not (self._believed and self._judge.alone):
+            return None
+        effort = Place.of(record, self._names).effort
+        return Command(now, self._names, effort.copy()) if self._sent(effort) else None
+
+    def _sent(self, effort: Floats) -> bool:
+        """Whether measured ``effort`` (N,) [N·m] may be what was sent: the drives measure it."""
+        return bool((np.abs(effort) <= self.guard.arm.effort).all())
 
     def _look(self) -> tuple[str, ...]:
         """Judge the joint states if there are new ones; why they are not to be believed."""
@@ -154,8 +166,7 @@ class ArmSupervisor:
         if place is None:
             return
         if self._place is None or step > self._command_hold:  # the actuators have held it by themselves
-            sent = (np.abs(place.effort) <= self.guard.arm.effort).all()
-            self.guard.engage(place.position, place.effort if sent else None)
+            self.guard.engage(place.position, place.effort if self._sent(place.effort) else None)
             if not taken:
                 place, since = Place(place.position, np.zeros(len(self._names)), self._no_wish), 0.0
         self._place = place.moved(self.guard.acceleration, since)
