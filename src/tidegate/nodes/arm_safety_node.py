@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping
 from typing import Any
 
@@ -45,10 +46,12 @@ class ArmSafetyNode(FilterNode[ArmSettings]):
         """Read the robot and hold what is promised of it against the model; nobody else may command it."""
         self.prepare()
         if not self._dry_run:
-            self.refuse_second("command")
+            for topic in COMMANDS:
+                self.refuse_second(topic)
         self._supervisor = ArmSupervisor(self.settings, disable=self.disabled)
         self._joints = self._supervisor.guard.arm.joint_names
         self._late, self._before = 0, 0
+        self._gave_way: Counter[str] = Counter()
         if self._dry_run:
             self.advertise("safety_node/would_command")
         else:
@@ -79,14 +82,18 @@ class ArmSafetyNode(FilterNode[ArmSettings]):
         self.send("safety_node/barriers", ArmSafetyState.of(tick, self._joints))
         self.send("safety_node/inputs", UsedInputs.of(inputs))
         self._solver.saw(tick.solve)
+        self._gave_way.update(barrier.name for barrier in tick.barriers if barrier.relaxed)
         return tick
 
     def diagnose(self, tick: ArmTick) -> Any:
-        """Mode, reasons, ages, late ticks since the last one, and who else is on the actuators' topics."""
+        """Mode, reasons, ages, who else is on the actuators' topics; since the last one late ticks, and rows of limits
+        that gave way, however briefly."""
         faults = () if self._dry_run else topic_faults(self, COMMANDS)
         if faults:
             self.get_logger().error("; ".join(faults), throttle_duration_sec=5.0)
         robot, dropped = self.settings.arm.name, self._inbox.dropped
         asked = {"dry_run": self._dry_run, "off": self.switched_off()}
         late, self._late = self._late, 0
-        return safety_diagnostics(tick, self._solver, dropped, make, robot, faults, late=late, **asked)
+        gave_way, self._gave_way = self._gave_way, Counter()
+        told = {"late": late, "gave_way": gave_way, **asked}
+        return safety_diagnostics(tick, self._solver, dropped, make, robot, faults, **told)
