@@ -21,12 +21,13 @@ pytest.importorskip("mujoco")
 import tidegate.attack.arm.search as searching
 from tidegate.attack.arm.adversary import ARM_ADVERSARIES, STRENGTH, Profile
 from tidegate.attack.arm.conditions import STARTS, Conditions, Errors, draw_start
-from tidegate.attack.arm.episode import ArmEpisode, prepared, run_arm_attack, run_arm_episode
+from tidegate.attack.arm.episode import ArmEpisode, Supervised, _drive, prepared, run_arm_attack, run_arm_episode
 from tidegate.attack.arm.limits import LIMITS, ArmExcess
-from tidegate.attack.arm.outcome import FAULT, PAYLOAD, ArmOutcome
+from tidegate.attack.arm.outcome import FAULT, PAYLOAD, ArmOutcome, over
 from tidegate.attack.campaign import OUTCOMES
 from tidegate.attack.search import POPULATION
 from tidegate.errors import SettingsError
+from tidegate.records import ArmInputs, ArmTick, Received
 from tidegate.safety.arm import ArmGuard
 from tidegate.settings.arm import load_arm_settings
 from tidegate.share import share_path
@@ -219,6 +220,35 @@ def test_with_the_filter_nothing_is_broken_and_without_it_everything(adversary: 
         assert found.excess["contact force"] > -load_arm_settings(SETTINGS).safety.surface.force_max
         assert 0 < found.touched < 0.3
     assert found.modes == {"NORMAL": 500}
+
+
+class Delayed(Supervised):
+    """Joint states come nine periods late, just inside what the ladder lets pass."""
+
+    def __init__(self) -> None:
+        super().__init__(deepcopy(prepared(SETTINGS, 0.0, ())))
+        self.seen: list[ArmInputs] = []
+        tick = self._supervisor.tick
+
+        def late(inputs: ArmInputs) -> ArmTick:
+            self.seen.append(inputs)
+            joints = self.seen[max(len(self.seen) - 10, 0)].joints
+            assert joints is not None
+            return tick(replace(inputs, joints=Received(joints.record, inputs.now - joints.record.stamp)))
+
+        self._supervisor.tick = late  # type: ignore[method-assign]
+
+
+@pytest.mark.parametrize("seed", [5000, 5001])
+def test_joint_states_that_are_as_old_as_they_may_be_break_no_limit(seed: int) -> None:
+    """The model moves them on, and errs meanwhile: without a margin for that a joint was 0.02 rad/s too fast."""
+    made = Delayed()
+    rng = np.random.default_rng([seed, *b"speed outward wrong"])
+    conditions = Conditions.draw(rng, made.guard, "speed", "wrong", 0.0)
+    outward = ARM_ADVERSARIES["outward"](made.guard.arm, made.guard.dynamics, rng)
+    excess = _drive(conditions.scene(made.guard), conditions, outward, made, 500)
+    assert over(excess.found) == []
+    assert made.modes == {"NORMAL": 500}
 
 
 def test_an_episode_can_be_driven_again_by_what_its_line_says() -> None:

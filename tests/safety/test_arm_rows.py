@@ -296,3 +296,22 @@ def test_a_tool_that_may_touch_for_all_that_encoders_tell_has_the_rows_of_the_ca
     for gap, count in ((0.95 * hidden, 28), (1.05 * hidden, 14)):
         near = dataclasses.replace(arm(), settings=changed("surface", offset=float(here.position[2]) - gap))
         assert arm_barriers["position"](near).rows(at(ELBOW_UP, np.zeros(7))).matrix.shape == (count, 7)
+
+
+def test_rows_of_joints_that_were_measured_a_while_ago_count_with_what_the_model_errs_by_in_that_time() -> None:
+    motion, state, age = settings().safety.motion, drawn(np.random.default_rng(9)), 0.018
+    error = np.tile(np.array(motion.acceleration) - np.array(motion.braking), 2)
+    nearer = dataclasses.replace(
+        state,
+        velocity_toward=state.velocity_toward + error * age,
+        position_toward=state.position_toward + error * age**2 / 2,
+    )
+    for name in ("velocity", "position"):
+        barrier = arm_barriers[name](arm())
+        old, _ = barrier.bound(dataclasses.replace(state, age=age))
+        np.testing.assert_allclose(old, barrier.bound(nearer)[0], rtol=1e-9)
+    for name in ("power", "tool_speed", "approach"):
+        barrier = arm_barriers[name](arm())
+        fresh, old = barrier.rows(state), barrier.rows(dataclasses.replace(state, age=age))
+        assert (old.lower >= fresh.lower).all()
+        assert (old.lower > fresh.lower).any()

@@ -48,9 +48,10 @@ class Carried(NamedTuple):
 class ArmState:
     """What barriers may know at a tick; every number is finite. (N,) in the order of the arm's joints.
 
-    ``position`` [rad] and ``velocity`` [rad/s] as measured; ``torque`` [N·m] commanded last; ``low``, ``high`` [N·m]
-    the window of this tick's torque; ``motion`` the dynamics here; ``free`` [rad/s²] the acceleration without torque
-    and ``acceleration`` [rad/s²] the one with ``torque``, by the model.
+    ``position`` [rad] and ``velocity`` [rad/s] as measured, moved on by the model over their ``age`` [s], in which they
+    go astray by its error; ``torque`` [N·m] commanded last; ``low``, ``high`` [N·m] the window of this tick's torque;
+    ``motion`` the dynamics here; ``free`` [rad/s²] the acceleration without torque and ``acceleration`` [rad/s²] the
+    one with ``torque``, by the model.
 
     What several barriers need of these is worked out once. Towards the upper ends of the joints, then the lower ones:
     ``position_toward``, ``velocity_toward``, ``free_toward``, ``now_toward`` (2N,), of which ``free`` and
@@ -77,12 +78,19 @@ class ArmState:
     tool: Floats
     mobility_most: float
     tool_size: float
+    age: float = 0.0
     lowest: float | None = None
     carried: Carried | None = None
 
     @classmethod
     def of(
-        cls, position: Floats, velocity: Floats, torque: Floats, window: tuple[Floats, Floats], motion: Motion
+        cls,
+        position: Floats,
+        velocity: Floats,
+        torque: Floats,
+        window: tuple[Floats, Floats],
+        motion: Motion,
+        age: float = 0.0,
     ) -> ArmState:
         """The state with what follows from it."""
         inverse, jacobian = motion.inverse, motion.jacobian
@@ -110,6 +118,7 @@ class ArmState:
             np.concatenate((reach, jacobian, mobility, moved, motion.velocity[:, None], drift), axis=1),
             largest_eigenvalue(mobility),
             math.hypot(*moved[:, 1].tolist()),
+            age,
         )
 
 

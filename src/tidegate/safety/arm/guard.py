@@ -64,19 +64,21 @@ class ArmGuard:
         self.acceleration = self._zeros
         self._stand.leave()
 
-    def state(self, position: Floats, velocity: Floats) -> ArmState:
-        """What the barriers know at ``position`` (N,) [rad] and ``velocity`` (N,) [rad/s]."""
+    def state(self, position: Floats, velocity: Floats, age: float = 0.0) -> ArmState:
+        """What the barriers know at ``position`` (N,) [rad] and ``velocity`` (N,) [rad/s], so long after the arm was
+        measured as ``age`` says [s]."""
         last = self.limiter.last
         window = self.arm.torque_window(last, self._period)
-        return ArmState.of(position, velocity, last, window, self.dynamics(position, velocity))
+        return ArmState.of(position, velocity, last, window, self.dynamics(position, velocity), age)
 
-    def __call__(self, position: Any, velocity: Any, wanted: Any) -> ArmFiltered:
+    def __call__(self, position: Any, velocity: Any, wanted: Any, age: float = 0.0) -> ArmFiltered:
         """The torques of this tick.
 
         Args:
             position, velocity: (N,) as measured [rad], [rad/s]. Where they are no numbers, or beyond ``POSSIBLE``, the
                 arm is held by the torques that held it last.
             wanted: (N,) [N·m]; what is no torque is answered with the backup.
+            age: since position and velocity were measured [s], where they were moved on by the model.
         """
         place, speed, wish = self._numbers(position), self._numbers(velocity), self._numbers(wanted)
         if place is None or speed is None or max(map(abs, (*place.tolist(), *speed.tolist()))) > POSSIBLE:
@@ -84,7 +86,7 @@ class ArmGuard:
             self.acceleration = self._zeros
             return ArmFiltered(self.limiter(None), (), "", False)
         self._place = place
-        state = self.state(place, speed)
+        state = self.state(place, speed, age)
         if wish is None:
             told = self.filter(state, self._backup(state, self._stand(state)))
         else:

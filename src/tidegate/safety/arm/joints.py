@@ -107,7 +107,8 @@ class Acceleration(JointBarrier):
 
 
 class Foreseen(JointBarrier):
-    """Joint rows that count on the promised braking, whatever the model's error.
+    """Joint rows that count on the promised braking, whatever the model's error; velocities that are older go astray by
+    it, and positions.
 
     Where the tool may touch the surface they hold twice, for the free arm and for one that a rigid surface carries: a
     surface that pushes with anything from nothing to the static force leaves an acceleration between the two.
@@ -146,7 +147,7 @@ class Velocity(Foreseen):
 
     def bound(self, state: ArmState) -> tuple[Floats, float]:
         """See ``JointBarrier.bound``."""
-        room = self._fastest - state.velocity_toward
+        room = self._fastest - state.velocity_toward - self._error * state.age
         return self._allowed(room) - self._error, min(room.tolist())
 
 
@@ -176,7 +177,8 @@ class Position(Foreseen):
 
     def bound(self, state: ArmState) -> tuple[Floats, float]:
         """See ``JointBarrier.bound``."""
-        gap = self._ends - state.position_toward
-        speed = state.velocity_toward + self._margin
+        astray = self._error * state.age
+        gap = self._ends - state.position_toward - astray * (state.age / 2)
+        speed = state.velocity_toward + self._margin + astray
         way = np.square(np.maximum(speed, self._standing)) / self._twice
         return self._allowed(gap, speed) - self._error, min((gap - way).tolist())

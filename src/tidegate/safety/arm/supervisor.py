@@ -61,7 +61,7 @@ class ArmSupervisor:
         self._place: Place | None = None
         self._seen: object = None
         self._believed = False
-        self._standing = self._blind = self._step = 0.0
+        self._standing = self._blind = self._step = self._age = 0.0
         self._located = False
         self._now: int | None = None
         self._clock: int | None = None
@@ -123,7 +123,8 @@ class ArmSupervisor:
         wanted = self._no_wish
         if mode == Mode.NORMAL:
             wanted = self._in_order(watchdog.newest("nominal"))
-            told = self.guard(self._place.position, self._place.velocity, wanted)
+            age = min(self._age, self._ladder.joints_timeout_s)  # ones that repeat themselves are frozen before long
+            told = self.guard(self._place.position, self._place.velocity, wanted, age)
         else:
             told = self.guard.stop(self._place.position, self._place.velocity)
         solve = SOLVED if told.solved or mode != Mode.NORMAL else NOT_SOLVED
@@ -163,6 +164,7 @@ class ArmSupervisor:
         self._blind = 0.0 if believed else self._blind + step
         if taken:
             place, since = Place.of(record, self._names), seconds(self._watchdog.age("joints"))
+        self._age = since if taken else self._age + step
         if place is None:
             return
         if self._place is None or step > self._command_hold:  # the actuators have held it by themselves

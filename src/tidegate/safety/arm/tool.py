@@ -74,7 +74,7 @@ class ToolBarrier(ArmBarrier):
             strict=True,
         ):
             error = push * math.sqrt(x * x + y * y + z * z) + balance
-            told.append(Along((x, y, z), free, now, speed, drift, error, unsure, most))
+            told.append(Along((x, y, z), free, now, speed, drift, error, unsure + error * state.age, most))
         return seen[:, : self._joints], told
 
     def lower(self, free: float, now: float, allowed: float, error: float) -> float:
@@ -207,7 +207,7 @@ class Approach(SurfaceBarrier):
             return self.nothing()
         reach, (along,) = self.along(state, self._away)
         speed = along.unsure - along.speed
-        gap = self.gap(state)
+        gap = self.gap(state) - along.error * state.age * state.age / 2
         touching = 0.0 if surface.clearance > 0 else self.touching(along)
         way = touching * touching / (2 * limits.tool_braking)
         change = along.most + abs(along.drift) + limits.tool_braking
