@@ -226,6 +226,47 @@ class Frozen:
         return dataclasses.replace(self.kept, stamp=record.stamp)
 
 
+def moved(loop: ArmLoop) -> float:
+    """How far any joint went, since the loop began [rad]."""
+    return max(float(np.abs(one.position - loop.seen[0].position).max()) for one in loop.seen)
+
+
+def test_an_arm_that_stands_beyond_a_limit_is_held_there_and_not_released() -> None:
+    """Its rows threw it back inside, at 1.8 rad/s, STOPPED and with nobody who had asked for anything."""
+    loop = ArmLoop()
+    place = np.where(np.arange(7) == 0, loop.arm.upper + 0.3, loop.truth.position)
+    loop.truth = loop.world.place(place, np.zeros(7))
+    loop.torque = loop.gravity()
+    loop.run(0.5)
+    assert moved(loop) < 1e-3
+    told = loop.tick(reset_requested=True)
+    assert told.mode == Mode.STOPPED
+    assert "joint_1 is at 3.20 rad, outside of -2.90 to 2.90" in told.reasons
+    assert {barrier.name for barrier in told.barriers if barrier.relaxed} == {"position"}
+
+
+@pytest.mark.parametrize("by", [0.5, 3.4])
+def test_an_encoder_that_leaps_moves_no_arm_that_stands(by: float) -> None:
+    """Where it was to stand was far off then, and what it came to by that a row threw back: 0.9 rad, at 2.2 rad/s."""
+    loop = ArmLoop()
+    loop.run(0.2)
+    loop.joints = lambda record: dataclasses.replace(record, position=record.position + by * (np.arange(7) == 0))
+    told = loop.run(2 * LADDER.persist_s + 0.5)
+    assert told.mode == Mode.STOPPED
+    assert told.command is not None
+    assert moved(loop) < 2e-3
+
+
+def test_a_tool_that_stands_in_a_clearance_is_left_there_and_not_released() -> None:
+    surface = dataclasses.replace(QUICK.safety.surface, offset=0.3, clearance=0.2)
+    loop = ArmLoop(dataclasses.replace(QUICK, safety=dataclasses.replace(QUICK.safety, surface=surface)))
+    loop.run(0.5)
+    assert moved(loop) < 2e-3
+    told = loop.tick(reset_requested=True)
+    assert told.mode == Mode.STOPPED
+    assert "the tool is 0.10 m from the surface, its clearance is 0.20 m" in told.reasons
+
+
 def test_joint_states_that_freeze_at_rest_are_found_too() -> None:
     loop = ArmLoop()
     loop.released()

@@ -44,6 +44,7 @@ class ArmGuard:
         self._backup, self._stand = ArmBackup(self.arm), Stand(self.arm)
         self._place = self._zeros = self.acceleration = np.zeros(len(self.arm.effort))
         self._period = 1.0 / settings.safety.rate_hz
+        self._still = settings.safety.ladder.standstill_speed
         step = self.arm.effort_rate * self._period
         self.limiter = Limiter(-self.arm.effort, self.arm.effort, step, np.zeros(len(step)))
 
@@ -88,7 +89,10 @@ class ArmGuard:
         self._place = place
         state = self.state(place, speed, age)
         if wish is None:
-            told = self.filter(state, self._backup(state, self._stand(state)))
+            held = self._backup(state, self._stand(state))
+            # an arm that stands is moved by no row: beyond a limit, or by an encoder that says so, it would be thrown
+            standing = max(map(abs, speed.tolist())) < self._still
+            told = self.filter.unchanged(state, held) if standing else self.filter(state, held)
         else:
             self._stand.leave()
             told = self.filter(state, wish)
@@ -98,8 +102,12 @@ class ArmGuard:
         self.acceleration = state.motion.inverse.dot(torque) + state.free
         return ArmFiltered(torque, told.barriers, told.intervened, solved)
 
+    def stand_anew(self) -> None:
+        """The arm may be elsewhere than was thought: where it stops it is to stand, not where it was to."""
+        self._stand.leave()
+
     def stop(self, position: Any, velocity: Any) -> ArmFiltered:
-        """The torques of this tick where the arm is to stop and stand; the barriers hold."""
+        """The torques of this tick where the arm is to stop and stand; the barriers hold until it does."""
         return self(position, velocity, None)
 
     def brake(self, position: Floats, velocity: Floats) -> Floats:

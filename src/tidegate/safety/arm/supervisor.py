@@ -7,6 +7,7 @@ import numpy as np
 
 from tidegate.errors import SettingsError
 from tidegate.records import ArmInputs, ArmTick, Command, Floats, Mode, Solve, nanoseconds, seconds
+from tidegate.robot.arm import surface_normal
 from tidegate.safety.arm.barrier import arm_barriers
 from tidegate.safety.arm.guard import ArmGuard
 from tidegate.safety.arm.watch import ArmWatchdog, JointWatch, Place
@@ -15,6 +16,8 @@ from tidegate.safety.plausibility import Held
 from tidegate.safety.supervisor import FAULT
 from tidegate.settings.arm import ArmSettings
 
+OUTSIDE = 0.05
+"""An arm that stands so far beyond a limit [rad], or in a clearance [m], is not released."""
 SOLVED, NOT_SOLVED = Solve("solved"), Solve("not solved")
 
 
@@ -22,7 +25,8 @@ class ArmSupervisor:
     """Everything between whoever asks for torques and the joints, at the safety node's own rate.
 
     The car's ladder with an arm's way to stop: HOLD, STOPPING and STOPPED all ask ``ArmGuard.stop`` for damped braking
-    with gravity held; they differ in what leads out. What the ladder calls the camera is what is asked for here.
+    with gravity held; they differ in what leads out. What the ladder calls the camera is what is asked for here. An arm
+    that stands beyond a limit is held there, and not released.
 
     Where the arm is: as the newest joint states say, moved on by the model over their age, once they have followed
     others: by ones that stand alone a standing arm could be taken for a fast one, and braked into motion. While none
@@ -60,7 +64,7 @@ class ArmSupervisor:
         self._no_wish = np.full(len(self._names), np.nan)
         self._place: Place | None = None
         self._seen: object = None
-        self._believed = False
+        self._believed = self._lost = False
         self._standing = self._blind = self._step = self._age = 0.0
         self._located = False
         self._now: int | None = None
@@ -110,6 +114,8 @@ class ArmSupervisor:
             faults += ("time ran backwards",)
         if step > nanoseconds(self._ladder.pause_s):
             faults += (f"no tick for {self._step:.2f} s",)
+        if self.rung.mode == Mode.STOPPED:
+            faults += self._outside()
         nominal = watchdog.late("nominal")
         conditions = self._conditions(inputs, nominal, faults, clock)
         self.rung = advance(self.rung, conditions, clock, self._hold, self._ladder.hold_share)
@@ -162,8 +168,12 @@ class ArmSupervisor:
             place = place._replace(velocity=place.velocity + self._judge.lie)
         self._seen, self._believed = record, believed
         self._blind = 0.0 if believed else self._blind + step
+        self._lost = self._lost or not believed
         if taken:
             place, since = Place.of(record, self._names), seconds(self._watchdog.age("joints"))
+            if self._lost:
+                self.guard.stand_anew()
+            self._lost = False
         self._age = since if taken else self._age + step
         if place is None:
             return
@@ -187,6 +197,24 @@ class ArmSupervisor:
             standing=self._standing >= ladder.standstill_s if self._believed else waited,
             reset=bool(inputs.reset_requested),
         )
+
+    def _outside(self) -> tuple[str, ...]:
+        """Why the arm may not be released where it stands: its rows would throw it back inside its limits."""
+        if self._place is None:
+            return ()
+        arm, place = self.guard.arm, self._place.position
+        surface = arm.settings.safety.surface
+        found = [
+            f"{name} is at {angle:.2f} rad, outside of {low:.2f} to {high:.2f}"
+            for name, angle, low, high in zip(self._names, place, arm.lower, arm.upper, strict=True)
+            if not low - OUTSIDE <= angle <= high + OUTSIDE
+        ]
+        if surface.enabled and surface.clearance > 0:
+            motion = self.guard.dynamics(place, np.zeros(len(place)))
+            gap = float(surface_normal(arm.settings).dot(motion.position)) - surface.offset
+            if gap < surface.clearance - OUTSIDE:
+                found.append(f"the tool is {gap:.2f} m from the surface, its clearance is {surface.clearance:.2f} m")
+        return tuple(found)
 
     def _in_order(self, wish: Command) -> Floats:
         """The torques (N,) [N·m] that are asked for, in the arm's order."""
