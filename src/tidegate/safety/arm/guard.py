@@ -44,12 +44,15 @@ class ArmGuard:
         self._backup, self._stand = ArmBackup(self.arm), Stand(self.arm)
         self._place = self._zeros = self.acceleration = np.zeros(len(self.arm.effort))
         self._period = 1.0 / settings.safety.rate_hz
+        self._engaged = False
         self._still = settings.safety.ladder.standstill_speed
         step = self.arm.effort_rate * self._period
         self.limiter = Limiter(-self.arm.effort, self.arm.effort, step, np.zeros(len(step)))
 
     def engage(self, position: Floats, torque: Floats | None = None) -> None:
         """Begin at joint ``position`` (N,) [rad] with ``torque`` (N,) [N·m] applied, or the one that holds the arm.
+
+        Where nobody did, the first tick does it with where the arm is then.
 
         Raises:
             ValueError: one of them is not (N,) finite numbers.
@@ -60,6 +63,7 @@ class ArmGuard:
         applied = self.dynamics.gravity(place) if torque is None else self._numbers(torque)
         if applied is None:
             raise ValueError(f"torque is {torque}; it must be {len(self._zeros)} finite numbers [N·m]")
+        self._engaged = True
         self._place, self.limiter.last = place, np.clip(applied, -self.arm.effort, self.arm.effort)
         self.limiter.hold(self.dynamics.gravity(place))
         self.acceleration = self._zeros
@@ -86,6 +90,8 @@ class ArmGuard:
             self.limiter.hold(self.dynamics.gravity(self._place))  # where it was last
             self.acceleration = self._zeros
             return ArmFiltered(self.limiter(None), (), "", False)
+        if not self._engaged:  # from no torques at all an arm drops before the rate lets them hold it
+            self.engage(place)
         self._place = place
         state = self.state(place, speed, age)
         if wish is None:
