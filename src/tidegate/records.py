@@ -296,7 +296,10 @@ class SafetyInputs:
 
 @dataclass(frozen=True, slots=True)
 class ArmInputs:
-    """What one tick of an arm's filter may use, as ``SafetyInputs``: ``nominal`` are the torques that are asked for."""
+    """What one tick of an arm's filter may use, as ``SafetyInputs``: ``nominal`` are the torques that are asked for.
+
+    ``steady`` [ns]: the same moment on a clock that is never set, by which time passes; None = ``now``'s is one.
+    """
 
     now: int
     nominal: Received[Command] | None = None
@@ -305,6 +308,7 @@ class ArmInputs:
     emergency_silent: bool = False
     stop_requested: bool = False
     reset_requested: bool = False
+    steady: int | None = None
 
 
 class BarrierState(NamedTuple):  # made for every barrier at every tick, and quicker so than as a dataclass
@@ -465,7 +469,7 @@ class UsedInputs:
             value = getattr(inputs, item.name)
             if isinstance(value, bool):
                 flags[item.name] = value
-            elif item.name != "now":
+            elif item.name not in ("now", "steady"):
                 used[item.name] = None if value is None else (value.record.stamp, value.age)
         if out_of_time:
             flags["out_of_time"] = True

@@ -21,22 +21,28 @@ pytest.importorskip("mujoco")
 import tidegate.attack.arm.search as searching
 from tidegate.attack.arm.adversary import ARM_ADVERSARIES, STRENGTH, Profile
 from tidegate.attack.arm.conditions import STARTS, Conditions, Errors, draw_start
-from tidegate.attack.arm.episode import ArmEpisode, prepared, run_arm_attack, run_arm_episode
+from tidegate.attack.arm.episode import ArmEpisode, Supervised, _drive, prepared, run_arm_attack, run_arm_episode
 from tidegate.attack.arm.limits import LIMITS, ArmExcess
-from tidegate.attack.arm.outcome import FAULT, PAYLOAD, ArmOutcome
+from tidegate.attack.arm.outcome import FAULT, PAYLOAD, ArmOutcome, over
 from tidegate.attack.campaign import OUTCOMES
 from tidegate.attack.search import POPULATION
 from tidegate.errors import SettingsError
+from tidegate.records import ArmInputs, ArmTick, Received
 from tidegate.safety.arm import ArmGuard
 from tidegate.settings.arm import load_arm_settings
 from tidegate.share import share_path
-from tidegate.simulation.arm import ArmTruth
+from tidegate.simulation.arm import ArmScene, ArmTruth
 
 SETTINGS = str(share_path("config/arm.yaml"))
 
 
 def guard() -> ArmGuard:
     return deepcopy(prepared(SETTINGS, 0.0, ()).guard)
+
+
+def still(position: Any = None) -> ArmTruth:
+    """An arm at rest there, or with all joints at 0; where its tool is does not matter."""
+    return ArmTruth(np.zeros(7) if position is None else position, np.zeros(7), np.zeros(3), np.zeros(3), 0.0)
 
 
 def episode(adversary: str, start: str = "speed", seconds: float = 0.6, **more: Any) -> ArmEpisode:
@@ -101,22 +107,64 @@ def test_what_is_drawn_stays_within_what_the_settings_bound() -> None:
         assert abs(one.payload - model.payload) <= model.payload_error
         assert 1e3 <= one.stiffness <= made.arm.settings.safety.surface.stiffness
         assert (one.friction + np.abs(one.motor) <= np.array(model.torque_error) + 1e-12).all()
-        errors = np.array([one.errors(0.002 * tick) for tick in range(200)])
+        errors = np.array([one.errors(0.002 * tick, still(one.start.position)) for tick in range(200)])
         assert np.abs(errors[:, 0]).max() <= limits.position_error
         assert np.abs(errors[:, 1]).max() <= limits.velocity_error
         found.append(bool(np.ptp(errors, axis=0).any()))
     assert set(found) == {True, False}  # some errors are constant, some are not
     exact = Conditions.draw(np.random.default_rng(1), made, "rest", "exact", 0.5)
-    assert (exact.payload, exact.motor.any(), exact.errors(0.1).any()) == (model.payload + 0.5, False, False)
+    assert exact.payload == model.payload + 0.5
+    assert not exact.motor.any()
+    assert not exact.errors(0.1, still(exact.start.position)).any()
 
 
 def test_the_same_errors_come_again_with_the_filter_off() -> None:
-    errors = [Errors(guard(), np.random.default_rng(seed), "wrong") for seed in range(6)]
+    errors, truth = [Errors(guard(), np.random.default_rng(seed), "wrong", "rest") for seed in range(6)], still()
     for one in errors:
         one.begin()
-        first = [one(0.002 * tick) for tick in range(5)]
+        first = [one(0.002 * tick, truth) for tick in range(5)]
         one.begin()
-        assert np.array_equal(first, [one(0.002 * tick) for tick in range(5)])
+        assert np.array_equal(first, [one(0.002 * tick, truth) for tick in range(5)])
+
+
+def hiding(kind: str) -> Errors:
+    found = (Errors(guard(), np.random.default_rng(seed), "wrong", kind) for seed in range(20))
+    return next(one for one in found if one._shape == "hide")
+
+
+def test_errors_of_all_joints_together_may_hide_how_low_and_how_fast_the_tool_is() -> None:
+    made, rng = guard(), np.random.default_rng(2)
+    for kind in ("surface", "speed"):
+        start = draw_start(rng, made, kind)
+        true = made.dynamics(start.position, start.velocity)
+        truth = still(start.position)._replace(velocity=start.velocity, tool_velocity=true.velocity)
+        off = hiding(kind)(0.1, truth)
+        seen = made.dynamics(start.position + off[0], start.velocity + off[1])
+        limits = made.arm.settings.safety.limits
+        if kind == "surface":
+            reach = np.abs(true.jacobian[2]).sum()
+            assert seen.position[2] - true.position[2] == pytest.approx(limits.position_error * reach, rel=0.02)
+            assert seen.velocity[2] - true.velocity[2] == pytest.approx(limits.velocity_error * reach, rel=0.2)
+        else:
+            assert np.linalg.norm(seen.velocity) < np.linalg.norm(true.velocity) - 0.005
+
+
+def test_what_is_no_number_breaks_the_limit_that_it_is_judged_by(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A filter that sends NaN, or an arm that is driven to where numbers end, has kept nothing."""
+    monkeypatch.chdir(tmp_path)  # MuJoCo leaves a log
+    made = guard()
+    scene, excess, none = ArmScene(made.arm), ArmExcess(made.arm), np.full(7, math.nan)
+    truth = scene.place(np.zeros(7), np.zeros(7))
+    excess.command(none, np.zeros(7), truth)
+    assert {name for name, value in excess.found.items() if value == math.inf} == {"torque", "torque rate", "power"}
+    for _ in range(3):
+        truth = scene.step(none)
+        excess.step(np.zeros(7), truth)
+    assert {name for name, value in excess.found.items() if value == math.inf} == set(LIMITS) - {"contact force"}
+    excess.step(np.zeros(7), still())
+    assert excess.found["position"] == math.inf
 
 
 def test_each_limit_is_judged_against_its_own_number() -> None:
@@ -124,13 +172,13 @@ def test_each_limit_is_judged_against_its_own_number() -> None:
     safety = arm.settings.safety
     rest = np.zeros(7)
     torque, last = arm.effort + 1.0, arm.effort + 1.0 - arm.effort_rate / safety.rate_hz
-    still = ArmTruth(0.5 * (arm.lower + arm.upper), rest, np.zeros(3), np.zeros(3), 0.0)
+    middle = still(0.5 * (arm.lower + arm.upper))
     excess = ArmExcess(arm)
-    excess.command(torque, last - 2 / safety.rate_hz, still)
+    excess.command(torque, last - 2 / safety.rate_hz, middle)
     assert excess.found["torque"] == pytest.approx(1.0)
     assert excess.found["torque rate"] == pytest.approx(2.0)
     down = np.array([0.0, 0.0, -safety.limits.tool_speed_max - 0.1])
-    excess.step(rest, still._replace(tool_velocity=down))
+    excess.step(rest, middle._replace(tool_velocity=down))
     speed = np.where(np.arange(7) == 2, -arm.velocity - 0.3, 0.0)
     excess.step(
         np.where(np.arange(7) == 2, (safety.limits.power_max + 5) / (arm.velocity + 0.3), 0.0),
@@ -172,6 +220,35 @@ def test_with_the_filter_nothing_is_broken_and_without_it_everything(adversary: 
         assert found.excess["contact force"] > -load_arm_settings(SETTINGS).safety.surface.force_max
         assert 0 < found.touched < 0.3
     assert found.modes == {"NORMAL": 500}
+
+
+class Delayed(Supervised):
+    """Joint states come nine periods late, just inside what the ladder lets pass."""
+
+    def __init__(self) -> None:
+        super().__init__(deepcopy(prepared(SETTINGS, 0.0, ())))
+        self.seen: list[ArmInputs] = []
+        tick = self._supervisor.tick
+
+        def late(inputs: ArmInputs) -> ArmTick:
+            self.seen.append(inputs)
+            joints = self.seen[max(len(self.seen) - 10, 0)].joints
+            assert joints is not None
+            return tick(replace(inputs, joints=Received(joints.record, inputs.now - joints.record.stamp)))
+
+        self._supervisor.tick = late  # type: ignore[method-assign]
+
+
+@pytest.mark.parametrize("seed", [5000, 5001])
+def test_joint_states_that_are_as_old_as_they_may_be_break_no_limit(seed: int) -> None:
+    """The model moves them on, and errs meanwhile: without a margin for that a joint was 0.02 rad/s too fast."""
+    made = Delayed()
+    rng = np.random.default_rng([seed, *b"speed outward wrong"])
+    conditions = Conditions.draw(rng, made.guard, "speed", "wrong", 0.0)
+    outward = ARM_ADVERSARIES["outward"](made.guard.arm, made.guard.dynamics, rng)
+    excess = _drive(conditions.scene(made.guard), conditions, outward, made, 500)
+    assert over(excess.found) == []
+    assert made.modes == {"NORMAL": 500}
 
 
 def test_an_episode_can_be_driven_again_by_what_its_line_says() -> None:

@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import rclpy
 
 pytest.importorskip("pinocchio")
 pytest.importorskip("mujoco")
@@ -25,8 +26,10 @@ from tidegate.errors import SettingsError
 from tidegate.messages import TOPICS, encode
 from tidegate.nodes import filter_node
 from tidegate.nodes.arm_safety_node import ArmSafetyNode
+from tidegate.nodes.inbox import Instant
 from tidegate.nodes.topics import make, message_class, offered_qos, ros_name
 from tidegate.records import JointStates, Mode, Round
+from tidegate.safety.ladder import Rung
 
 PERIOD = 2_000_000
 
@@ -112,7 +115,7 @@ class Told:
     """An arm that is only messages: joint states under full control, one tick each."""
 
     def __init__(self, graph: ArmGraph) -> None:
-        self.user, self.now = graph.user, 1_000_000_000
+        self.graph, self.user, self.now = graph, graph.user, 1_000_000_000
         self.change: Callable[[JointStates], JointStates | None] = lambda record: record
         self.says, self.rounds = (
             self.user.node.create_publisher(
@@ -190,6 +193,51 @@ def test_ticks_that_come_late_are_told(told: Told) -> None:
     assert "1 ticks came late" in told.user.said()
 
 
+def test_a_limits_row_that_gave_way_in_a_single_tick_is_told(told: Told, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert Mode.NORMAL in told.ticks(120)
+    guard = told.graph.safety._supervisor.guard  # type: ignore[union-attr]
+    whole = guard.filter
+
+    def gives_way(*given: Any) -> Any:
+        found = whole(*given)
+        return found._replace(barriers=(*found.barriers[:-1], found.barriers[-1]._replace(relaxed=True)))
+
+    monkeypatch.setattr(guard, "filter", gives_way)
+    told.tick()
+    monkeypatch.undo()
+    told.change = lambda record: None
+    told.ticks(15)
+    assert f"{whole.barriers[-1].name} gave way in 1 ticks" in told.user.said()
+
+
+def test_going_down_no_tick_follows_another_sooner_than_a_period(
+    ros: EventsExecutor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each changes torques by what drives do in a whole one: the first came at once, and the first blind one too."""
+    monkeypatch.setattr(filter_node, "BLIND_S", 0.02)
+    graph, times = ArmGraph(ros, simulate=False, lock_step=False), []
+    node = graph.safety
+    patient(ros, lambda: node._ticked > 0, "it ticks")
+    brake, tick = node._brake, node._tick
+
+    def ticked(now: Instant) -> None:
+        times.append(now.steady)
+        tick(now)
+
+    def braking() -> None:
+        node._tick_now()
+        times.append(node._ticked)
+        node._period *= 20  # longer than a tick takes, on however busy a machine
+        node._supervisor.rung = Rung(Mode.NORMAL, node._ticked, ())  # type: ignore[union-attr]
+        monkeypatch.setattr(node, "_tick", ticked)
+        brake()
+
+    monkeypatch.setattr(node, "_brake", braking)
+    graph.close()
+    assert len(times) > 5
+    assert np.diff(times).min() >= 20 * PERIOD
+
+
 def test_nothing_is_commanded_before_joint_states_were_seen(told: Told) -> None:
     told.change = lambda record: None
     assert set(told.ticks(20)) == {Mode.STOPPED}
@@ -219,6 +267,20 @@ def test_the_node_of_the_page_moves_the_arm(ros: EventsExecutor, monkeypatch: py
     posture.destroy_node()
     monkeypatch.setattr(filter_node, "BLIND_S", 0.0)
     graph.close()
+
+
+def test_somebody_else_on_the_controllers_topic_is_a_second_master_too(ros: EventsExecutor) -> None:
+    other = rclpy.create_node("other")
+    topic = TOPICS["effort_controller/commands"]
+    other.create_publisher(message_class(topic.type), ros_name("effort_controller/commands"), 1)
+    ros.add_node(other)
+    node = ArmSafetyNode(["--ros-args", "--params-file", str(ARM_YAML)])
+    ros.add_node(node)
+    patient(ros, lambda: node.count_publishers("effort_controller/commands") == 1, "it sees the other")
+    assert node.trigger_configure() == TransitionCallbackReturn.FAILURE
+    for one in (node, other):
+        let_go(ros, one)
+        one.destroy_node()
 
 
 def test_a_second_master_is_refused(graph: ArmGraph, ros: EventsExecutor) -> None:

@@ -61,6 +61,19 @@ def test_what_is_no_arm_is_refused(tmp_path: Path, swaps: list[tuple[str, str]],
         assert word in str(caught.value)
 
 
+@pytest.mark.parametrize(
+    ("values", "words"),
+    [
+        ({"velocity_error": 2.2}, r"'safety.limits.velocity_error' is 2.2; of joint 'joint_1' it must be less than 2,"),
+        ({"position_error": 2.0}, r"'safety.limits.position_error' is 2; of joint 'joint_2' it must be less than 2,"),
+    ],
+)
+def test_a_joint_that_is_known_no_better_than_its_limit_is_refused(values: dict[str, float], words: str) -> None:
+    safety = dataclasses.replace(SETTINGS.safety, limits=dataclasses.replace(SETTINGS.safety.limits, **values))
+    with pytest.raises(RobotError, match=words):
+        Arm.from_settings(dataclasses.replace(SETTINGS, safety=safety))
+
+
 def test_joints_in_another_order_are_refused() -> None:
     turned = tuple(reversed(SETTINGS.arm.joints))
     with pytest.raises(RobotError, match=r"'arm\.joints' is joint_7, joint_6"):

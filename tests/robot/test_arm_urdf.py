@@ -73,6 +73,16 @@ def test_a_link_without_mass_is_fine_where_what_is_fixed_to_it_has_one(tmp_path:
         (('(name="joint_7".*?)<limit [^>]*>', r"\1"), (), ["joint_7", "no <limit effort velocity>"]),
         (('(name="joint_7".*?) effort="[^"]*"', r"\1"), (), ["<limit> lacks 'effort'"]),
         (('<mass value="0.3"/>', ""), (), ["link_7", "without <mass>"]),
+        (('(name="joint_7".*?)<axis xyz="0 0 1"/>', r'\1<axis xyz="0 0 0"/>'), (), ["'joint_7'", "a direction"]),
+        (('(name="joint_7".*?) damping="0.1"', r'\1 damping="-5"'), (), ["'joint_7'", "damping -5"]),
+        (('(name="joint_7".*?) friction="0.1"', r'\1 friction="-1"'), (), ["'joint_7'", "friction -1"]),
+        (
+            ('(name="joint_7".*?) friction="0.1"', r'\1 friction="3"'),
+            (),
+            ["has 3 N·m of dry friction"],
+        ),
+        (('<mass value="0.2"/>', '<mass value="-0.2"/>'), (), ["link 'tool' has mass -0.2", "below 0"]),
+        (('ixx="0.0002"', 'ixx="-0.0002"'), (), ["link 'tool'", "inertia (-0.0002", "below 0"]),
     ],
 )
 def test_what_is_missing_is_one_line(

@@ -76,6 +76,25 @@ def test_a_push_is_what_the_surface_feels_though_friction_and_payload_are_not_kn
     assert again[-1].force == 0.0, "and it comes off as wished"
 
 
+@pytest.mark.parametrize("broken", ["position", "velocity", "aim", "push", "force"])
+def test_one_sample_that_is_no_number_gives_none_and_is_forgotten(broken: str) -> None:
+    """It stayed in the law's memory: no torque was a number any more, so that the arm was stopped for good."""
+    law, plain, none = ToolLaw(ARM, POSTURE), ToolLaw(ARM, POSTURE), np.full(7, np.nan)
+    sound = {"position": POSTURE, "velocity": np.full(7, 0.01), "wish": ToolAim(np.array([0.5, 0.0, 0.3]), 6.0)}
+    swap = {
+        "position": {"position": none},
+        "velocity": {"velocity": none},
+        "aim": {"wish": ToolAim(none[:3], 6.0)},
+        "push": {"wish": ToolAim(np.array([0.5, 0.0, 0.3]), np.nan)},
+        "force": {"force": np.nan},
+    }
+    for tick in range(6):
+        given = {**sound, "force": 4.0}
+        if tick == 3:
+            assert np.isnan(law(**{**given, **swap[broken]})).all()
+        np.testing.assert_array_equal(law(**given), plain(**given))
+
+
 def test_the_tool_is_drawn_to_an_aim_no_faster_than_it_may_and_stays_there() -> None:
     scene = ArmScene(ARM, payload=0.25)
     truth = scene.place(POSTURE, np.zeros(7))

@@ -37,6 +37,7 @@ class ArmLoop:
         self.world = ArmScene(self.arm, payload=self.payload)
         self.truth = self.world.place(ELBOW_UP, np.zeros(7))
         self.now, self.ticks = 1_000_000_000, 0
+        self.set_forward = 0  # of the clock by which everything is stamped
         self.torque = self.gravity()
         self.seen: list[ArmTruth] = []
         self.told: list[ArmTick] = []
@@ -54,14 +55,15 @@ class ArmLoop:
     def inputs(self, **asked: bool) -> ArmInputs:
         noise = 1e-9 * (1 + self.ticks % 7)  # no real encoder repeats itself
         names, one = self.arm.joint_names, self.truth
-        record = self.joints(JointStates(self.now, names, one.position + noise, one.velocity, self.torque))
+        stamp = self.now + self.set_forward
+        record = self.joints(JointStates(stamp, names, one.position + noise, one.velocity, self.torque))
         wanted = self.gravity() if self.wish is None else self.wish(self.now / 1e9, one)
         if record is not None:
             self._held["joints"] = record, self.now
         if wanted is not None:
-            self._held["nominal"] = Command(self.now, names, wanted), self.now
+            self._held["nominal"] = Command(stamp, names, wanted), self.now
         held = {name: Received(record, self.now - since) for name, (record, since) in self._held.items()}
-        return ArmInputs(self.now, **held, **asked)
+        return ArmInputs(stamp, **held, **asked, steady=self.now)
 
     def tick(self, **asked: bool) -> ArmTick:
         """One tick and the period after it; without a command the drives hold the arm."""

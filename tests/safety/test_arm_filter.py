@@ -267,6 +267,13 @@ def test_the_guard_is_engaged_with_numbers_alone(guard: ArmGuard) -> None:
     np.testing.assert_array_equal(guard(None, None, None).torque, before)
 
 
+def test_a_first_tick_of_a_guard_that_nobody_engaged_holds_the_arm() -> None:
+    """Its torques began at zero, and were 11 N·m of 22 after a period."""
+    made, held = ArmGuard(settings()), dynamics().gravity(ELBOW_UP)
+    assert np.abs(held).max() > 1.9 * (arm().effort_rate * PERIOD)[1]
+    np.testing.assert_allclose(made(ELBOW_UP, np.zeros(7), held).torque, held)
+
+
 def test_an_answer_that_is_no_number_becomes_the_hold(monkeypatch: pytest.MonkeyPatch) -> None:
     """The filter checks what it answers; the limiter does not count on that."""
     guard = ArmGuard(settings())

@@ -270,3 +270,48 @@ def test_only_with_a_clearance_the_tool_stays_off() -> None:
     assert 0.28 <= lowest < 0.30
     presses = closed_loop(ArmGuard(settings()), push, seconds=1.2)
     assert 5 < presses.force.max() <= 60
+
+
+def test_the_tool_stays_off_however_encoders_that_are_off_as_told_hide_how_low_it_is() -> None:
+    """Counted was the tool point's own error alone: with encoders good to 0.01 rad the tool came 12 mm too near."""
+    from tidegate.safety.arm import ArmGuard
+
+    loose = changed("limits", position_error=0.01)
+    surface = dataclasses.replace(loose.safety.surface, clearance=0.03)
+    made = ArmGuard(dataclasses.replace(loose, safety=dataclasses.replace(loose.safety, surface=surface)))
+    higher = 0.01 * np.sign(dynamics()(ELBOW_UP, np.zeros(7)).jacobian[2])
+
+    def push(_: float, truth: object) -> np.ndarray:
+        motion = dynamics()(truth.position, truth.velocity)  # type: ignore[attr-defined]
+        return motion.bias + motion.jacobian.T @ np.array([0.0, 0.0, -300.0])
+
+    run = closed_loop(made, push, seconds=1.2, offset=higher)
+    assert 0.28 <= min(one.tool[2] for one in run.truth) < 0.30
+
+
+def test_a_tool_that_may_touch_for_all_that_encoders_tell_has_the_rows_of_the_carried_arm() -> None:
+    here = dynamics()(ELBOW_UP, np.zeros(7))
+    hidden = settings().safety.limits.position_error * np.abs(here.jacobian[2]).sum()
+    hidden += settings().safety.limits.tool_position_error
+    for gap, count in ((0.95 * hidden, 28), (1.05 * hidden, 14)):
+        near = dataclasses.replace(arm(), settings=changed("surface", offset=float(here.position[2]) - gap))
+        assert arm_barriers["position"](near).rows(at(ELBOW_UP, np.zeros(7))).matrix.shape == (count, 7)
+
+
+def test_rows_of_joints_that_were_measured_a_while_ago_count_with_what_the_model_errs_by_in_that_time() -> None:
+    motion, state, age = settings().safety.motion, drawn(np.random.default_rng(9)), 0.018
+    error = np.tile(np.array(motion.acceleration) - np.array(motion.braking), 2)
+    nearer = dataclasses.replace(
+        state,
+        velocity_toward=state.velocity_toward + error * age,
+        position_toward=state.position_toward + error * age**2 / 2,
+    )
+    for name in ("velocity", "position"):
+        barrier = arm_barriers[name](arm())
+        old, _ = barrier.bound(dataclasses.replace(state, age=age))
+        np.testing.assert_allclose(old, barrier.bound(nearer)[0], rtol=1e-9)
+    for name in ("power", "tool_speed", "approach"):
+        barrier = arm_barriers[name](arm())
+        fresh, old = barrier.rows(state), barrier.rows(dataclasses.replace(state, age=age))
+        assert (old.lower >= fresh.lower).all()
+        assert (old.lower > fresh.lower).any()

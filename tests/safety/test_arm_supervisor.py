@@ -48,9 +48,51 @@ def test_nobody_is_told_anything_before_joint_states_were_seen() -> None:
     assert told.mode == Mode.STOPPED
     assert "joints never arrived" in told.reasons
     loop.joints = lambda record: record
+    measured = loop.torque
     first = loop.tick()
     assert first.command is not None
-    np.testing.assert_allclose(first.command.effort, loop.gravity(), atol=1e-3)
+    np.testing.assert_array_equal(first.command.effort, measured, "joint states that follow none may be anything")
+    second = loop.tick()
+    assert second.command is not None
+    np.testing.assert_allclose(second.command.effort, loop.gravity(), atol=1e-3)
+
+
+def test_drives_that_measure_no_torques_are_sent_none_before_a_second_record() -> None:
+    loop = ArmLoop(joints=lambda record: dataclasses.replace(record, effort=record.effort * math.nan))
+    assert loop.tick().command is None
+    assert loop.tick().command is not None
+
+
+def once_wrong(after: int, column: str, by: float) -> Callable[[JointStates], JointStates]:
+    """Sound joint states but for one sample of one joint, after so many others."""
+    seen = iter(range(10**6))
+
+    def joints(record: JointStates) -> JointStates:
+        off = by * np.eye(7)[1] * (next(seen) == after)
+        return dataclasses.replace(record, **{column: getattr(record, column) + off})
+
+    return joints
+
+
+@pytest.mark.parametrize(
+    ("column", "by"), [("velocity", 0.6), ("velocity", 2.0), ("velocity", 500.0), ("position", 0.5)]
+)
+def test_a_first_sample_that_is_wrong_moves_nothing(column: str, by: float) -> None:
+    """It was believed, the right ones after it were not, and the model braked an arm that stood: 3.1 rad/s for 2."""
+    loop = ArmLoop(joints=once_wrong(0, column, by))
+    assert loop.run(0.5).command is not None
+    assert max(np.abs(one.velocity).max() for one in loop.seen) < 0.01
+
+
+def test_nor_does_the_first_sample_after_a_gap() -> None:
+    loop = ArmLoop()
+    loop.released()
+    loop.joints = silent
+    loop.run(LADDER.joints_timeout_s + 0.01)
+    loop.joints = once_wrong(0, "velocity", 2.0)
+    loop.run(2 * LADDER.persist_s + 0.2)
+    assert max(np.abs(one.velocity).max() for one in loop.seen) < 0.01
+    assert loop.tick(reset_requested=True).mode == Mode.NORMAL
 
 
 def test_it_starts_stopped_holds_the_arm_and_waits_for_a_reset() -> None:
@@ -139,6 +181,7 @@ def test_a_stopped_arm_whose_joint_states_end_is_left_to_its_drives() -> None:
     assert (told.command, told.mode) == (None, Mode.STOPPED)
     assert "joints is late" in " ".join(told.reasons)
     held, loop.joints = loop.torque, lambda record: record
+    loop.tick()
     first = loop.tick()
     assert first.command is not None
     np.testing.assert_allclose(first.command.effort, held, atol=3)
@@ -181,6 +224,47 @@ class Frozen:
     def __call__(self, record: JointStates) -> JointStates:
         self.kept = self.kept or record
         return dataclasses.replace(self.kept, stamp=record.stamp)
+
+
+def moved(loop: ArmLoop) -> float:
+    """How far any joint went, since the loop began [rad]."""
+    return max(float(np.abs(one.position - loop.seen[0].position).max()) for one in loop.seen)
+
+
+def test_an_arm_that_stands_beyond_a_limit_is_held_there_and_not_released() -> None:
+    """Its rows threw it back inside, at 1.8 rad/s, STOPPED and with nobody who had asked for anything."""
+    loop = ArmLoop()
+    place = np.where(np.arange(7) == 0, loop.arm.upper + 0.3, loop.truth.position)
+    loop.truth = loop.world.place(place, np.zeros(7))
+    loop.torque = loop.gravity()
+    loop.run(0.5)
+    assert moved(loop) < 1e-3
+    told = loop.tick(reset_requested=True)
+    assert told.mode == Mode.STOPPED
+    assert "joint_1 is at 3.20 rad, outside of -2.90 to 2.90" in told.reasons
+    assert {barrier.name for barrier in told.barriers if barrier.relaxed} == {"position"}
+
+
+@pytest.mark.parametrize("by", [0.5, 3.4])
+def test_an_encoder_that_leaps_moves_no_arm_that_stands(by: float) -> None:
+    """Where it was to stand was far off then, and what it came to by that a row threw back: 0.9 rad, at 2.2 rad/s."""
+    loop = ArmLoop()
+    loop.run(0.2)
+    loop.joints = lambda record: dataclasses.replace(record, position=record.position + by * (np.arange(7) == 0))
+    told = loop.run(2 * LADDER.persist_s + 0.5)
+    assert told.mode == Mode.STOPPED
+    assert told.command is not None
+    assert moved(loop) < 2e-3
+
+
+def test_a_tool_that_stands_in_a_clearance_is_left_there_and_not_released() -> None:
+    surface = dataclasses.replace(QUICK.safety.surface, offset=0.3, clearance=0.2)
+    loop = ArmLoop(dataclasses.replace(QUICK, safety=dataclasses.replace(QUICK.safety, surface=surface)))
+    loop.run(0.5)
+    assert moved(loop) < 2e-3
+    told = loop.tick(reset_requested=True)
+    assert told.mode == Mode.STOPPED
+    assert "the tool is 0.10 m from the surface, its clearance is 0.20 m" in told.reasons
 
 
 def test_joint_states_that_freeze_at_rest_are_found_too() -> None:
@@ -286,6 +370,18 @@ def test_a_filter_that_was_held_up_stops_and_begins_where_the_actuators_hold_the
     loop.inside()
 
 
+def test_a_system_clock_that_is_set_forward_is_no_pause_in_which_the_actuators_held_the_arm() -> None:
+    """It was: of drives that measure no torques the last ones were taken for gravity's, and torques leapt."""
+    loop = ArmLoop(joints=lambda record: dataclasses.replace(record, effort=record.effort * math.nan))
+    loop.wish = lambda time, truth: loop.gravity() + 40 * math.copysign(1, math.sin(8 * time))
+    loop.released()
+    loop.run(0.1)
+    for _ in range(10):
+        loop.set_forward += 60_000_000
+        assert loop.run(0.04).mode == Mode.NORMAL
+    loop.inside()
+
+
 def test_time_that_runs_backwards_stops_it() -> None:
     loop = ArmLoop()
     loop.released()
@@ -313,6 +409,24 @@ def test_a_fault_inside_holds_the_arm_until_a_reset() -> None:
     loop.supervisor.guard.filter = whole
     loop.until(Mode.STOPPED, 1.0)
     assert loop.tick(reset_requested=True).mode == Mode.NORMAL
+    loop.inside()
+
+
+def test_a_fault_before_the_joints_were_looked_at_brakes_by_the_model_and_then_leaves_the_arm_to_its_drives(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """It was braked from the velocity that was seen last for as long as the fault lasted: to 24 rad/s."""
+
+    def fails(*_: object) -> None:
+        raise IndexError("nothing is looked at")
+
+    loop = moving(ArmLoop())
+    monkeypatch.setattr(loop.supervisor._watchdog, "check", fails)
+    loop.run(0.4)
+    assert np.abs(loop.truth.velocity).max() < 0.15
+    loop.run(LADDER.blind_stop_s)
+    told = loop.run(0.1)
+    assert (told.command, told.mode) == (None, Mode.STOPPING)
     loop.inside()
 
 

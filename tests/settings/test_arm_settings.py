@@ -40,6 +40,7 @@ def test_every_entry_is_declared_with_meaning_and_a_default_inside_its_range() -
         ({"arm": {"effort_rate": [1.0, 2.0]}}, ["arm.effort_rate", "2 values", "7"]),
         ({"safety": {"motion": {"jerk": [900.0]}}}, ["safety.motion.jerk", "1 values", "7"]),
         ({"arm": {"payload": 0.1, "payload_error": 0.2}}, ["arm.payload_error", "0.2", "0.1 [kg]"]),
+        ({"arm": {"command_hold_s": 0.003}}, ["'arm.command_hold_s' is 0.003", "two periods", "0.004 s"]),
         ({"safety": {"surface": {"normal": [0.0, 1.0]}}}, ["safety.surface.normal", "[0.0, 1.0]", "x, y, z"]),
         ({"safety": {"surface": {"normal": [0.0, 0.0, 0.0]}}}, ["safety.surface.normal", "direction"]),
         ({"safety": {"surface": {"static_share": 0.5}}}, ["safety.surface.static_share", "0.5", "0.45"]),

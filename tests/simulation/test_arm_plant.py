@@ -123,6 +123,28 @@ def test_torques_beyond_box_and_rate_are_cut_and_told() -> None:
     assert plant.truth()["excess"] > 1
 
 
+@pytest.mark.parametrize("moment", ["first", "after a hold", "of a clock that was set forward"])
+def test_a_leap_of_the_torques_is_told_whatever_the_stamps_say(moment: str) -> None:
+    plant = ArmPlant(SETTINGS)
+    if moment != "first":
+        asked(plant, plant.observe().joints.effort)
+    for _ in range(50 if moment == "after a hold" else 1):
+        plant.step()
+    assert not plant.excess
+    torque = plant.observe().joints.effort + 0.9 * plant.arm.effort * (np.arange(7) == 0)
+    plant.apply(Command(plant.now + 10**9, plant.arm.joint_names, torque))
+    assert "effort rate joint_1" in plant.excess
+
+
+@pytest.mark.parametrize(("count", "names"), [(6, slice(0, 7)), (8, slice(0, 7)), (7, [0, 1, 2, 3, 4, 5, 5])])
+def test_a_command_with_another_number_of_efforts_or_a_joint_twice_is_refused(count: int, names: object) -> None:
+    plant = ArmPlant(SETTINGS)
+    given = tuple(np.array(plant.arm.joint_names)[names].tolist())
+    with pytest.raises(RobotError, match=rf"command has {count} efforts for the joints joint_1, .*, and each once"):
+        plant.apply(Command(0, given, np.zeros(count)))
+    assert plant.silent
+
+
 def test_an_arm_without_a_stated_start_begins_in_the_middle_of_its_ranges() -> None:
     plain = arm_settings_from({}, "defaults", share_path("config/arm.yaml").parent)
     assert np.abs(ArmPlant(plain).observe().joints.position).max() <= 0.1 + 1e-3

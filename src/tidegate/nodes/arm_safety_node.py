@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping
 from typing import Any
 
@@ -47,6 +48,7 @@ class ArmSafetyNode(FilterNode[ArmSettings]):
         self._supervisor = ArmSupervisor(self.settings, disable=self.disabled)
         self._joints = self._supervisor.guard.arm.joint_names
         self._late, self._before = 0, 0
+        self._gave_way: Counter[str] = Counter()
         if self._dry_run:
             self.advertise("safety_node/would_command")
         else:
@@ -70,7 +72,7 @@ class ArmSafetyNode(FilterNode[ArmSettings]):
         assert self._supervisor is not None
         self._late += 0 < self._before < now - round(LATE * self._period)
         self._before = now
-        inputs = ArmInputs(now, **given)
+        inputs = ArmInputs(now, **given, steady=self._ticked)
         tick = self._supervisor.tick(inputs)
         if tick.command is not None:
             if self._dry_run:
@@ -81,14 +83,18 @@ class ArmSafetyNode(FilterNode[ArmSettings]):
         self.send("safety_node/barriers", ArmSafetyState.of(tick, self._joints))
         self.send("safety_node/inputs", UsedInputs.of(inputs))
         self._solver.saw(tick.solve)
+        self._gave_way.update(barrier.name for barrier in tick.barriers if barrier.relaxed)
         return tick
 
     def diagnose(self, tick: ArmTick) -> Any:
-        """Mode, reasons, ages, late ticks since the last one, and who else is on the actuators' topics."""
+        """Mode, reasons, ages, who else is on the actuators' topics; since the last one late ticks, and rows of limits
+        that gave way, however briefly."""
         faults = self.sources() + (() if self._dry_run else topic_faults(self, COMMANDS))
         if faults:
             self.get_logger().error("; ".join(faults), throttle_duration_sec=5.0)
         robot, dropped = self.settings.arm.name, self._inbox.dropped
         asked = {"dry_run": self._dry_run, "off": self.switched_off(), "ahead": self._inbox.ahead()}
         late, self._late = self._late, 0
-        return safety_diagnostics(tick, self._solver, dropped, make, robot, faults, late=late, **asked)
+        gave_way, self._gave_way = self._gave_way, Counter()
+        told = {"late": late, "gave_way": gave_way, **asked}
+        return safety_diagnostics(tick, self._solver, dropped, make, robot, faults, **told)

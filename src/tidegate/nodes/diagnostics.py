@@ -59,14 +59,15 @@ def safety_diagnostics(
     off: Sequence[str] = (),
     late: int = 0,
     ahead: Mapping[str, int] | None = None,
+    gave_way: Mapping[str, int] | None = None,
 ) -> Any:
     """A DiagnosticArray: mode as level, reasons as message; what the filter changed, rows that give way, ages of the
     inputs and dropped messages as values.
 
     ``others``: what is wrong with the topics that it commands or hears; an ERROR whatever the mode. ``changed``:
     settings that are not the file's, by key. A ``dry_run`` is at least a WARN, and so
-    are parts and barriers that are switched ``off``, ticks that came ``late``, and a backup that went out, as
-    ``solver`` tells. ``ahead`` [ns]: inputs that are stamped ahead of the time.
+    are parts and barriers that are switched ``off``, ticks that came ``late``, barriers that ``gave_way`` in so many,
+    and a backup that went out, as ``solver`` tells. ``ahead`` [ns]: inputs that are stamped ahead of the time.
     """
     stamp, rows = (tick.stamp, ()) if isinstance(tick, ArmTick) else (tick.command.stamp, tick.rows)
     pairs = {
@@ -86,6 +87,8 @@ def safety_diagnostics(
     warnings += [DRY_RUN] if dry_run else []
     if late:
         pairs["ticks late"], warnings = str(late), [*warnings, f"{late} ticks came late"]
+    for name, count in (gave_way or {}).items():
+        pairs[f"gave way, ticks: {name}"], warnings = str(count), [*warnings, f"{name} gave way in {count} ticks"]
     if off:
         pairs["off"], warnings = ", ".join(off), [*warnings, f"switched off: {', '.join(off)}"]
     level = Level.ERROR if others else max(LEVELS[tick.mode], Level.WARN if warnings else Level.OK)

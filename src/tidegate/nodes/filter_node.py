@@ -314,6 +314,7 @@ class FilterNode(StackNode[AnySettings]):
         self._heard_at = ticked = time.monotonic()
         begun: int | None = None
         while True:
+            self._rest()
             self.fetch()
             now = time.monotonic()
             if self._lock_step:
@@ -328,8 +329,7 @@ class FilterNode(StackNode[AnySettings]):
             begun = self._ticked if begun is None else begun
             if seconds(self._ticked - begun) > STOP_TIME_S:
                 break
-            paced = not (self._lock_step or self._on_clock)
-            time.sleep(max(now + self._period / 1e9 - time.monotonic(), BRAKE_POLL_S) if paced else BRAKE_POLL_S)
+            time.sleep(BRAKE_POLL_S)
         if self.asking() or self._mode not in (None, Mode.STOPPED):
             self._brake_blind()
         if self._mode != Mode.STOPPED:
@@ -342,12 +342,18 @@ class FilterNode(StackNode[AnySettings]):
         for count in range(round(STOP_TIME_S * rate)):
             if count >= BLIND_S * rate and not self.asking():
                 break
+            self._rest()
             self.fetch()  # what is told all the same: an arm that is held without its joint states sinks
             if self._lock_step or self._on_clock:
                 self._tick(Instant(self._ticked + self._period, self._ticked + self._period))
+                time.sleep(self._period / 1e9)
             else:
                 self._tick_now()
-            time.sleep(self._period / 1e9)
+
+    def _rest(self) -> None:
+        """By the steady clock: until a period after the last tick, for no tick may follow sooner (``_timer_fired``)."""
+        if not (self._lock_step or self._on_clock):
+            time.sleep(max(self._ticked + self._period - time.monotonic_ns(), 0) / 1e9)
 
     def asking(self) -> bool:
         """Whether what was sent last asks for motion that a latching actuator would go on with."""

@@ -59,6 +59,11 @@ class Arm:
                     f"{limit.upper:g} rad with effort {limit.effort:g} and velocity {limit.velocity:g}; an arm's is "
                     "revolute, with a range, and both above 0"
                 )
+            if not math.hypot(*joint.axis) > 1e-6 or min(joint.damping, joint.friction) < 0:
+                raise RobotError(
+                    f"{description.source}: joint '{joint.name}' has the axis {joint.axis}, damping {joint.damping:g} "
+                    f"and friction {joint.friction:g}; it must have a direction, and neither below 0"
+                )
             if joint.mimics:
                 raise RobotError(
                     f"{description.source}: joint '{joint.name}' mimics '{joint.mimics}'; 'arm.joints' must name "
@@ -84,6 +89,7 @@ class Arm:
                 f"'arm.joints' is {', '.join(names)}"
             )
         check_masses(description, names, locked)
+        _check_errors(description, settings)
         return cls(
             description=description,
             settings=settings,
@@ -113,6 +119,31 @@ def surface_normal(settings: ArmSettings) -> Floats:
     """The unit normal (3,) of ``safety.surface``, from the surface to the arm."""
     normal = settings.safety.surface.normal
     return np.array(normal) / math.hypot(*normal)
+
+
+def _check_errors(description: Description, settings: ArmSettings) -> None:
+    """That what is known of a joint leaves something of its limits, and that its friction is among what may err.
+
+    Raises:
+        RobotError: it does not, or is not.
+    """
+    model, errors = settings.arm, settings.safety.limits
+    for name, balance in zip(model.joints, model.torque_error, strict=True):
+        limit, friction = description.limits(name), description.joint(name).friction
+        for key, error, most in (
+            ("safety.limits.position_error", errors.position_error, (limit.upper - limit.lower) / 2),
+            ("safety.limits.velocity_error", errors.velocity_error, model.velocity_share * limit.velocity),
+        ):
+            if not error < most:
+                raise RobotError(
+                    f"{description.source}: '{key}' is {error:g}; of joint '{name}' it must be less than {most:g}, or "
+                    "nothing is left of the limit"
+                )
+        if friction > balance:
+            raise RobotError(
+                f"{description.source}: joint '{name}' has {friction:g} N·m of dry friction, but its "
+                f"'arm.torque_error' is {balance:g}; it must be at least that, for the filter knows of no friction else"
+            )
 
 
 def _chain(description: Description, link: str) -> list[str]:

@@ -63,11 +63,17 @@ def read_arm_urdf(path: str, locked: tuple[str, ...] = ()) -> str:
 
 
 def check_masses(description: Description, joints: tuple[str, ...], locked: tuple[str, ...]) -> None:
-    """That each joint moves a mass, so that there is an acceleration to bound.
+    """That each joint moves a mass, so that there is an acceleration to bound, and that none is negative.
 
     Raises:
-        RobotError: a joint's link, with all that is fixed to it, has none.
+        RobotError: a joint's link, with all that is fixed to it, has none; or a link's mass or inertia is below 0.
     """
+    for link in description.links.values():
+        if min(link.mass, *link.inertia) < 0:
+            raise RobotError(
+                f"{description.source}: link '{link.name}' has mass {link.mass:g} and inertia {link.inertia}; none of "
+                "these may be below 0"
+            )
     still = [joint for joint in description.joints.values() if joint.kind == "fixed" or joint.name in locked]
     for name in joints:
         body = {description.joint(name).child}

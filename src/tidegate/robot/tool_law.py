@@ -8,6 +8,8 @@ It asks where the tool point is to be drawn to (or how fast it is to go) and, on
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 
 from tidegate.records import Floats
@@ -78,7 +80,13 @@ class ToolLaw:
             position, velocity: (N,) as measured [rad], [rad/s].
             wish: the newest; what an aim draws with is worked out anew for each period.
             force: measured, along the normal, on the surface [N].
+
+        Returns:
+            NaN throughout where one of these is no finite number; what comes after it is as if it had not been.
         """
+        aimed = wish.place if isinstance(wish, ToolAim) else wish.velocity
+        if not math.isfinite(float(position.sum() + velocity.sum() + aimed.sum()) + wish.push + force):
+            return np.full(len(self._posture), math.nan)
         terms, normal = self.terms(position, velocity), self._normal
         if isinstance(wish, ToolAim):
             wish = self._drawn(wish, force)

@@ -108,7 +108,9 @@ class ArmLimitSettings:
     )
     position_error: float = setting(0.001, "rad", "largest error of a measured joint position", low=0, high=0.1)
     velocity_error: float = setting(0.01, "rad/s", "largest error of a measured joint velocity", low=0, high=1)
-    tool_position_error: float = setting(0.001, "m", "largest error of the tool point by the model", low=0, high=0.1)
+    tool_position_error: float = setting(
+        0.001, "m", "largest error of the tool point by the model, beyond what joint positions err by", low=0, high=0.1
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -247,6 +249,11 @@ def arm_settings_from(values: dict[str, Any], source: str, folder: Path) -> ArmS
         raise SettingsError(
             f"{source}: 'arm.payload_error' is {made.arm.payload_error:g}; it must be at most 'arm.payload', "
             f"{made.arm.payload:g} [kg], for no payload is negative"
+        )
+    if not made.arm.command_hold_s * made.safety.rate_hz >= 2:
+        raise SettingsError(
+            f"{source}: 'arm.command_hold_s' is {made.arm.command_hold_s:g}; it must be at least two periods of "
+            f"'safety.rate_hz', {2 / made.safety.rate_hz:g} s, or the drives never follow"
         )
     if len(made.policy.tool.centre) != 3:
         raise SettingsError(f"{source}: 'policy.tool.centre' is {list(made.policy.tool.centre)}; it must be x, y, z")

@@ -13,7 +13,7 @@ from tidegate.errors import SettingsError
 from tidegate.records import Floats
 from tidegate.robot.arm import surface_normal
 from tidegate.safety.arm import ArmGuard
-from tidegate.simulation.arm import ArmScene
+from tidegate.simulation.arm import ArmScene, ArmTruth
 
 STARTS = ("rest", "speed", "surface")
 """Where an episode begins: at rest, with joints that move, close to the surface and towards it."""
@@ -97,7 +97,7 @@ class Conditions:
         model, count = guard.arm.settings.arm, len(guard.arm.effort)
         start, most = draw_start(rng, guard, kind), guard.arm.settings.safety.surface.stiffness
         stiffness = math.exp(rng.uniform(math.log(min(SOFTEST, most)), math.log(most)))
-        errors = Errors(guard, rng, sensors)
+        errors = Errors(guard, rng, sensors, kind)
         if sensors == "exact":
             return cls(start, model.payload + overload, stiffness, guard.arm.friction, np.zeros(count), errors)
         payload = model.payload + model.payload_error * float(rng.choice((-1, 1)) * rng.uniform(0, 1) ** 0.5)
@@ -113,13 +113,16 @@ class Conditions:
 
 
 class Errors:
-    """What joint positions and velocities are measured as: constant errors, ones that jump, or that swing slowly."""
+    """What joint positions and velocities are measured as: constant errors, ones that jump, or that swing slowly; or
+    ones that hide: those of all joints together make the tool seem slower, at the surface higher and slower there."""
 
-    def __init__(self, guard: ArmGuard, rng: np.random.Generator, sensors: str) -> None:
+    def __init__(self, guard: ArmGuard, rng: np.random.Generator, sensors: str, kind: str) -> None:
         limits, count = guard.arm.settings.safety.limits, len(guard.arm.effort)
         most = np.array([[limits.position_error], [limits.velocity_error]])
         self._most = most * (sensors == "wrong") * np.ones(count)
-        self._shape = str(rng.choice(["constant", "jump", "swing"]))
+        self._shape = str(rng.choice(["constant", "jump", "swing", "hide"]))
+        self._dynamics = guard.dynamics
+        self._away = surface_normal(guard.arm.settings) if kind == "surface" else None
         self._signs = rng.choice((-1.0, 1.0), (2, count))
         self._rates, self._seed = rng.uniform(1.0, 30.0, (2, count)), int(rng.integers(2**31))
         self._rng = np.random.default_rng(self._seed)
@@ -128,9 +131,12 @@ class Errors:
         """From the start again: the same errors."""
         self._rng = np.random.default_rng(self._seed)
 
-    def __call__(self, now: float) -> Floats:
-        """Of positions [rad] and velocities [rad/s], (2, N), ``now`` [s] after the start."""
-        if self._shape == "jump":
+    def __call__(self, now: float, truth: ArmTruth) -> Floats:
+        """Of positions [rad] and velocities [rad/s], (2, N), ``now`` [s] after the start, where the arm is."""
+        if self._shape == "hide":
+            away = -truth.tool_velocity if self._away is None else self._away
+            share = np.sign(away @ self._dynamics(truth.position, truth.velocity).jacobian)
+        elif self._shape == "jump":
             share = self._rng.uniform(-1, 1, self._signs.shape)
         elif self._shape == "swing":
             share = self._signs * np.sin(self._rates * now)

@@ -138,13 +138,14 @@ def _drive(scene: ArmScene, conditions: Conditions, adversary: ArmAdversary, ans
     for tick in range(ticks):
         now, last = tick / rate, torque
         wish = adversary.wish(now, truth.position, truth.velocity)
-        torque = answer(now, np.array((truth.position, truth.velocity)) + errors(now), wish, adversary.late, last)
+        seen = np.array((truth.position, truth.velocity)) + errors(now, truth)
+        torque = answer(now, seen, wish, adversary.late, last)
         excess.command(torque, last, truth)
         applied = torque + conditions.motor
         for _ in range(scene.substeps):
             truth = scene.step(applied)
             excess.step(torque, truth)
-        if np.abs(truth.velocity).max() > ABSURD:
+        if not np.abs(truth.velocity).max() <= ABSURD:  # NaN too
             break
     return excess
 

@@ -29,7 +29,7 @@ class ArmExcess:
     """The largest excess over each limit since the start; negative = what was left.
 
     Attributes:
-        found: by limit, in its unit; −inf where it was never judged.
+        found: by limit, in its unit; −inf where it was never judged, inf where it was no number.
         touched: how fast the tool came when it touched the surface, the most of all times [m/s]; 0 = never.
     """
 
@@ -58,4 +58,4 @@ class ArmExcess:
         self._off, self._closing = truth.force <= 0, -float(self._normal.dot(truth.tool_velocity))
 
     def _take(self, name: str, excess: float) -> None:
-        self.found[name] = max(self.found[name], excess)
+        self.found[name] = math.inf if math.isnan(excess) else max(self.found[name], excess)

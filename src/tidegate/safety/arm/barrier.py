@@ -21,6 +21,7 @@ from tidegate.records import Floats
 from tidegate.registry import Registry
 from tidegate.robot.arm import Arm
 from tidegate.robot.dynamics import Motion
+from tidegate.settings.arm import ArmLimitSettings
 
 
 class ArmPriority(IntEnum):
@@ -47,16 +48,18 @@ class Carried(NamedTuple):
 class ArmState:
     """What barriers may know at a tick; every number is finite. (N,) in the order of the arm's joints.
 
-    ``position`` [rad] and ``velocity`` [rad/s] as measured; ``torque`` [N·m] commanded last; ``low``, ``high`` [N·m]
-    the window of this tick's torque; ``motion`` the dynamics here; ``free`` [rad/s²] the acceleration without torque
-    and ``acceleration`` [rad/s²] the one with ``torque``, by the model.
+    ``position`` [rad] and ``velocity`` [rad/s] as measured, moved on by the model over their ``age`` [s], in which they
+    go astray by its error; ``torque`` [N·m] commanded last; ``low``, ``high`` [N·m] the window of this tick's torque;
+    ``motion`` the dynamics here; ``free`` [rad/s²] the acceleration without torque and ``acceleration`` [rad/s²] the
+    one with ``torque``, by the model.
 
     What several barriers need of these is worked out once. Towards the upper ends of the joints, then the lower ones:
     ``position_toward``, ``velocity_toward``, ``free_toward``, ``now_toward`` (2N,), of which ``free`` and
     ``acceleration`` are the last two, and ``matrix`` (2N, N), −M⁻¹ over M⁻¹. Of the tool point: ``tool`` (3, 2N + 7),
     side by side J M⁻¹, J, the mobility J M⁻¹ Jᵀ [1/kg], the acceleration [m/s²] with ``free`` and with
     ``acceleration``, velocity and drift, so that one product tells them along a direction; ``mobility_most``, the
-    mobility's largest eigenvalue; ``tool_size``, the length of the acceleration now. ``carried``: once it is asked for.
+    mobility's largest eigenvalue; ``tool_size``, the length of the acceleration now. ``lowest`` [m] along the surface's
+    normal, as ``lowest`` says, and ``carried``: once they are asked for.
     """
 
     position: Floats
@@ -75,11 +78,19 @@ class ArmState:
     tool: Floats
     mobility_most: float
     tool_size: float
+    age: float = 0.0
+    lowest: float | None = None
     carried: Carried | None = None
 
     @classmethod
     def of(
-        cls, position: Floats, velocity: Floats, torque: Floats, window: tuple[Floats, Floats], motion: Motion
+        cls,
+        position: Floats,
+        velocity: Floats,
+        torque: Floats,
+        window: tuple[Floats, Floats],
+        motion: Motion,
+        age: float = 0.0,
     ) -> ArmState:
         """The state with what follows from it."""
         inverse, jacobian = motion.inverse, motion.jacobian
@@ -107,7 +118,18 @@ class ArmState:
             np.concatenate((reach, jacobian, mobility, moved, motion.velocity[:, None], drift), axis=1),
             largest_eigenvalue(mobility),
             math.hypot(*moved[:, 1].tolist()),
+            age,
         )
+
+
+def lowest(state: ArmState, normal: Floats, limits: ArmLimitSettings) -> float:
+    """Where the tool point may be at the lowest, n·p [m] along the surface's ``normal`` (3,), for all that joint
+    positions and the model's tool point may err by."""
+    if state.lowest is None:
+        reach = float(np.abs(normal.dot(state.motion.jacobian)).sum())
+        known = float(normal.dot(state.motion.position))
+        state.lowest = known - limits.tool_position_error - limits.position_error * reach
+    return state.lowest
 
 
 class ArmRows(NamedTuple):

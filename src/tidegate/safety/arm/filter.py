@@ -85,6 +85,11 @@ class ArmFilter:
             margins = rows.margins(command / self.scale)
         return self._told(command, rows, margins, pushes, solved)
 
+    def unchanged(self, state: ArmState, command: Floats) -> ArmFiltered:
+        """``command`` (N,) [N·m] as it is, and what is to be told of each barrier with it."""
+        rows = self.rows(state)
+        return self._told(command, rows, rows.margins(command / self.scale), [0.0] * len(rows.layout.present), True)
+
     def _give_way(self, wish: Floats, rows: Programme, low: Floats, high: Floats) -> Nearest:
         """As ``nearest``, with rows that give way where they contradict; checked."""
         cutting = rows.cutting(low, high)

@@ -25,6 +25,7 @@ from tidegate.safety.arm.barrier import (
     ArmState,
     Carried,
     arm_barriers,
+    lowest,
     toward,
 )
 from tidegate.safety.arm.viability import SpeedBounds, StopBounds, stop_delay
@@ -48,8 +49,8 @@ class JointBarrier(ArmBarrier):
         self._least = -self._most
         self._step = both(np.array(motion.jerk)) * self.period
         self._normal, self._identity = surface_normal(arm.settings), np.eye(len(arm.joint_names))
-        surface, error = arm.settings.safety.surface, arm.settings.safety.limits.tool_position_error
-        self._near = surface.offset + error if surface.enabled else -math.inf
+        surface, self._limits = arm.settings.safety.surface, arm.settings.safety.limits
+        self._touched = surface.offset if surface.enabled else -math.inf
 
     @abstractmethod
     def bound(self, state: ArmState) -> tuple[Floats, float]:
@@ -73,7 +74,7 @@ class JointBarrier(ArmBarrier):
 
     def _touches(self, state: ArmState) -> bool:
         """Whether the tool point may be as low as the surface."""
-        return float(self._normal.dot(state.motion.position)) <= self._near
+        return lowest(state, self._normal, self._limits) <= self._touched
 
     def _carried(self, state: ArmState) -> Carried:
         """On a rigid surface q̈ is P q̈_free − p, for the tool point has no acceleration along n."""
@@ -106,7 +107,8 @@ class Acceleration(JointBarrier):
 
 
 class Foreseen(JointBarrier):
-    """Joint rows that count on the promised braking, whatever the model's error.
+    """Joint rows that count on the promised braking, whatever the model's error; velocities that are older go astray by
+    it, and positions.
 
     Where the tool may touch the surface they hold twice, for the free arm and for one that a rigid surface carries: a
     surface that pushes with anything from nothing to the static force leaves an acceleration between the two.
@@ -145,7 +147,7 @@ class Velocity(Foreseen):
 
     def bound(self, state: ArmState) -> tuple[Floats, float]:
         """See ``JointBarrier.bound``."""
-        room = self._fastest - state.velocity_toward
+        room = self._fastest - state.velocity_toward - self._error * state.age
         return self._allowed(room) - self._error, min(room.tolist())
 
 
@@ -175,7 +177,8 @@ class Position(Foreseen):
 
     def bound(self, state: ArmState) -> tuple[Floats, float]:
         """See ``JointBarrier.bound``."""
-        gap = self._ends - state.position_toward
-        speed = state.velocity_toward + self._margin
+        astray = self._error * state.age
+        gap = self._ends - state.position_toward - astray * (state.age / 2)
+        speed = state.velocity_toward + self._margin + astray
         way = np.square(np.maximum(speed, self._standing)) / self._twice
         return self._allowed(gap, speed) - self._error, min((gap - way).tolist())

@@ -53,7 +53,7 @@ class Power(ArmBarrier):
         self._step = np.array(motion.jerk) * self.period
         self._brakes = np.full(len(self._most), -arm.settings.safety.filter.stop_damping)
         self._period = np.array(self.period)
-        error = self._most - np.array(motion.braking)
+        self._error = error = self._most - np.array(motion.braking)
         self._gain = (self._step + error) * self.period + limits.velocity_error
         jerk = np.array(motion.jerk) - np.array(motion.drift)
         self._rates = np.stack((jerk, error, np.full(len(jerk), limits.velocity_error)), axis=1)
@@ -61,7 +61,8 @@ class Power(ArmBarrier):
     def rows(self, state: ArmState) -> ArmRows:
         """See ``ArmBarrier.rows``."""
         velocity, now, low, high = state.velocity, state.acceleration, state.low, state.high
-        limit = self._limit - float(np.maximum(-low, high).dot(np.abs(now) * self._period + self._gain))
+        gained = np.abs(now) * self._period + self._gain + self._error * state.age
+        limit = self._limit - float(np.maximum(-low, high).dot(gained))
         middle, reach = float(velocity.dot(low + high)) / 2, float(np.abs(velocity).dot(high - low)) / 2
         # no power row asks for more than all torques at their ends give
         lower = [min(-limit, reach - middle), min(-limit, reach + middle)]
@@ -75,7 +76,8 @@ class Power(ArmBarrier):
             slope.dot(backup).tolist(),
             strict=True,
         ):
-            allowed = speed_bound(limit - taken - still, self.period, jerk) - error - self._drift
+            room = limit - taken - still - error * state.age
+            allowed = speed_bound(room, self.period, jerk) - error - self._drift
             lower.append(free - max(allowed, least))
         matrix = np.concatenate((state.velocity_toward.reshape(2, -1), slope.dot(state.motion.inverse)))
         h = self._limit - max(abs(float(state.torque.dot(velocity))), *demand.tolist())

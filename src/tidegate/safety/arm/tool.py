@@ -11,7 +11,7 @@ import numpy as np
 from tidegate.records import Floats
 from tidegate.robot.arm import Arm, surface_normal
 from tidegate.robot.car import GRAVITY
-from tidegate.safety.arm.barrier import LIGHTEST, ArmBarrier, ArmPriority, ArmRows, ArmState, arm_barriers
+from tidegate.safety.arm.barrier import LIGHTEST, ArmBarrier, ArmPriority, ArmRows, ArmState, arm_barriers, lowest
 from tidegate.safety.arm.viability import speed_bound, stop_bound, stop_delay
 
 STILL = 1e-3
@@ -74,7 +74,7 @@ class ToolBarrier(ArmBarrier):
             strict=True,
         ):
             error = push * math.sqrt(x * x + y * y + z * z) + balance
-            told.append(Along((x, y, z), free, now, speed, drift, error, unsure, most))
+            told.append(Along((x, y, z), free, now, speed, drift, error, unsure + error * state.age, most))
         return seen[:, : self._joints], told
 
     def lower(self, free: float, now: float, allowed: float, error: float) -> float:
@@ -138,8 +138,8 @@ class SurfaceBarrier(ToolBarrier):
         self._across: Vector = tuple(self._normal.tolist())
 
     def gap(self, state: ArmState) -> float:
-        """From the tool point to where it must stop or may touch [m]."""
-        return float(self._normal.dot(state.motion.position)) - self._surface.offset - self._surface.clearance
+        """From the tool point to where it must stop or may touch [m], at the least."""
+        return lowest(state, self._normal, self._limits) - self._surface.offset - self._surface.clearance
 
     def lightness(self, along: Along) -> float:
         """λ = n·J M⁻¹ Jᵀ n [1/kg], the inverse of the tool's effective mass ``along`` the normal."""
@@ -188,8 +188,9 @@ class Approach(SurfaceBarrier):
     can brake to c before it touches (as ``position``). With a clearance c is 0 and it stops before.
     Trusted inputs: joint positions and velocities, the surface's place.
     Guarantee: the tool touches with at most c, so that the peak is at most F_max; or does not touch.
-    Assumption: stiffness at most k, place of the surface and tool point as told; the joints can brake the tool as
-    ``tool_braking`` and ``tool_jerk`` say; another link does not touch.
+    Assumption: stiffness at most k, place of the surface as told; joint positions err by ``position_error`` at most,
+    the tool point by the model by ``tool_position_error`` besides; the joints can brake the tool as ``tool_braking``
+    and ``tool_jerk`` say; another link does not touch.
     """
 
     name = "approach"
@@ -206,7 +207,7 @@ class Approach(SurfaceBarrier):
             return self.nothing()
         reach, (along,) = self.along(state, self._away)
         speed = along.unsure - along.speed
-        gap = self.gap(state) - limits.tool_position_error
+        gap = self.gap(state) - along.error * state.age * state.age / 2
         touching = 0.0 if surface.clearance > 0 else self.touching(along)
         way = touching * touching / (2 * limits.tool_braking)
         change = along.most + abs(along.drift) + limits.tool_braking

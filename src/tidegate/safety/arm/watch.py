@@ -72,6 +72,7 @@ class JointWatch:
 
     Attributes:
         faults: why the newest are not to be believed, in words; empty = they are.
+        alone: whether the newest follow none that they could be held against: the first ones, and those after a gap.
         repeats: whether the newest repeat the ones before to the last digit where that is watched: no news then.
         lie: (N,) [rad/s], by how much velocities are off where positions leave them little by little; else None.
     """
@@ -84,13 +85,14 @@ class JointWatch:
         self._interval = 0.0
         self._departed: Floats = np.zeros(1)
         self.faults: tuple[str, ...] = ()
-        self.repeats = False
+        self.alone = self.repeats = False
         self.lie: Floats | None = None
 
     def see(self, stamp: int, place: Place) -> None:
         """Judge the record of ``stamp`` [ns]."""
         before, self._last = self._last, place
         interval, self._stamp = max(seconds(stamp - self._stamp), 0.0), stamp
+        self.alone = before is None or interval > 2 * self._slowest
         if before is None:
             self._since = stamp
             return
@@ -112,7 +114,7 @@ class JointWatch:
     def _contradictions(self, before: Place, place: Place, interval: float) -> list[str]:
         """Positions against velocities, and these against those before; over a gap nothing can be said."""
         self.lie = None
-        if interval > 2 * self._slowest:
+        if self.alone:
             self._departed = np.zeros_like(place.position)
             return []
         faults = []

@@ -104,9 +104,14 @@ class ArmPlant:
         """Latch torques; a command with NaN, or one that lacks a joint, counts as none.
 
         Raises:
-            RobotError: it names a joint that the arm does not have.
+            RobotError: it names a joint that the arm does not have, or one twice, or has another number of efforts.
         """
         names = self.arm.joint_names
+        if len(set(command.names)) != len(command.names) or command.effort.shape != (len(command.names),):
+            raise RobotError(
+                f"command has {command.effort.size} efforts for the joints {', '.join(command.names)}; it must have "
+                "one for each, and each once"
+            )
         unknown = sorted(set(command.names) - set(names))
         if unknown:
             raise RobotError(f"command names joint '{unknown[0]}'; the arm has {', '.join(names)}")
@@ -115,9 +120,12 @@ class ArmPlant:
         if not np.isfinite(wanted).all():
             return
         self._note("effort", np.abs(wanted) / self.arm.effort - 1)
-        if not self.silent:  # in real time a command may overtake the one before: the rate is judged by their stamps
-            periods = max(1, round((command.stamp - self._stamp) / self._period))
-            self._note("effort rate", np.abs(wanted - self._torque) / (periods * self._change) - 1)
+        # in real time a command may overtake the one before: the rate is judged by their stamps; but not by more than
+        # the drives' patience, for stamps leap where a clock is set, and a first one goes on from what was measured
+        longest = self._patience // self._period
+        periods = longest if self.silent else round((command.stamp - self._stamp) / self._period)
+        allowed = min(max(1, periods), longest) * self._change
+        self._note("effort rate", np.abs(wanted - self._torque) / allowed - 1)
         self._torque = wanted.clip(-self.arm.effort, self.arm.effort)
         self._heard, self._stamp = self.now, command.stamp
         if self._task is not None and not self._begun:

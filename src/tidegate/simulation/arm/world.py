@@ -134,6 +134,8 @@ def _compiled(arm: Arm, step: float, payload: float, furnish: Callable[[Any], No
         spec = mujoco.MjSpec.from_string(document)
         spec.option.timestep = step
         spec.option.integrator = mujoco.mjtIntegrator.mjINT_IMPLICITFAST
+        # where numbers end MuJoCo would put the arm back to where it began, and nobody could tell
+        spec.option.disableflags |= mujoco.mjtDisableBit.mjDSBL_AUTORESET
         for index, name in enumerate(arm.joint_names):
             joint = spec.joint(name)
             joint.armature = float(arm.rotor_inertia[index])
