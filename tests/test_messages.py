@@ -179,6 +179,7 @@ RECORDS: dict[str, st.SearchStrategy[Any]] = {
     "imu": st.builds(Imu, stamps, column(3), column(3)),
     "points": clouds(),
     "wrench": st.builds(Wrench, stamps, column(3), column(3), st.sampled_from(["tool", "base_link", ""])),
+    "wrench_request": st.builds(Wrench, stamps, column(3), column(3)),
     "features": st.builds(Features, stamps, vectors),
     "neurons": st.builds(Neurons, stamps, vectors),
     "lane": lanes(),

@@ -17,7 +17,7 @@ from rclpy.serialization import deserialize_message
 from tidegate.bundle import Bundle
 from tidegate.liquid import LiquidPolicy
 from tidegate.messages import TOPICS, camera_info, decode, decode_policy, encode, layers_of, stamp_of, statuses
-from tidegate.nodes import perception_node
+from tidegate.nodes import camera_node
 from tidegate.nodes.perception_node import PerceptionNode
 from tidegate.nodes.policy_node import PolicyNode
 from tidegate.nodes.topics import latched_qos, make, message_class, offered_qos, requested_qos, ros_name
@@ -252,7 +252,7 @@ def test_what_a_camera_left_is_heard_where_its_driver_was_found_late(
 def test_frames_whose_time_stands_still_and_a_second_camera_are_told(
     ros: Executor, bundle: Path, settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(perception_node, "PERIOD_S", 0.2)
+    monkeypatch.setattr(camera_node, "PERIOD_S", 0.2)
     bench = Bench(ros, PerceptionNode(arguments(bundle)[:-2]), ("camera/image_raw",), ("diagnostics",), lock_step=False)
     kind = message_class(TOPICS["camera/image_raw"].type)
     bench.own.create_publisher(kind, "camera/image_raw", 1)
