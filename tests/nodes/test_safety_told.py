@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """What the safety node tells of itself: settings, rows, what is switched off, and who else commands."""
 
+import math
 from dataclasses import replace
 
 import pytest
@@ -78,8 +79,10 @@ def test_rows_that_act_ages_and_a_solver_that_fails_are_told(
     assert {row.unit for row in state.rows} == {"m/s²"}
     monkeypatch.setattr("tidegate.safety.planar.MANY", 0)  # every row is the solver's
     monkeypatch.setattr("tidegate.safety.qp.ITERATIONS", 1)
+    node._told = math.inf  # none in between, however slow the machine is
     assert plant.rounds(3).mode == Mode.NORMAL
     monkeypatch.undo()
+    node._told = 0.0
     braked, (said, values) = plant.commands[-3:], told_of(plant, lambda: plant.round(), "the backup went out")
     assert all((command.effort[2:] < 0).all() for command in braked)
     assert "NORMAL; the backup went out (out of steps, 3 ticks)" in said
