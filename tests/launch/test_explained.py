@@ -30,7 +30,7 @@ def test_the_arguments_explain_themselves(environment: dict[str, str], name: str
         "simulation": {"headless", "scene", "seed", "lock_step", "joystick"},
         "replay": {"bag", "remap", "rate", "clock_hz"},
         "gazebo": {"headless", "scene", "seed", "world", "controllers", "joystick"},
-        "robot": {"ros2_control", "controllers", "hardware", "joystick"},
+        "robot": {"ros2_control", "controllers", "hardware", "joystick", "policy"},
     }
     wanted |= own[name.partition(".")[0]]
     explained = re.findall(r"^    '(\w+)':\n        (\S.{8,})\n", shown, re.MULTILINE)

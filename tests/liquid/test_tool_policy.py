@@ -152,7 +152,7 @@ def test_a_bundle_of_an_arm_keeps_its_scales_and_a_cars_is_refused(tmp_path: Pat
 
 def test_a_picture_of_another_size_is_refused() -> None:
     sight = Sight(ArmStack(SETTINGS, 3000).to_bundle("arm-test"))
-    with pytest.raises(ImageError, match="trained with 112 × 80 px"):
+    with pytest.raises(ImageError, match="trained with 160 × 112 px"):
         sight(np.zeros((60, 80, 3), np.uint8))
 
 

@@ -49,6 +49,8 @@ class PeerPolicy:
         if self._last is not None and features.stamp == self._last.nominal.stamp:
             return self._last
         passed = self._period if self._stamp is None else features.stamp - self._stamp
+        if self._last is not None and -self._longest <= passed <= 0:
+            return dataclasses.replace(self._last, nominal=Nominal(features.stamp, math.nan, math.nan))
         if passed <= 0 or passed > self._longest:
             self._state, passed = None, self._period
         out = self._policy(
