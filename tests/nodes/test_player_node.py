@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -186,7 +187,9 @@ def test_live_nodes_say_again_what_was_recorded(
     recording, and its nominal command as long as none before it was lost. Which record a tick gets is a matter of
     moments: what the filter makes of those that it got is in the bag of this very replay, whose own replay, without
     DDS and clocks, gives every record of it again. docs/replay.md states the same."""
-    arguments = ["--ros-args", "--params-file", str(CAR_YAML), "-p", f"bundle:={bundle}"]
+    model = replace(Bundle.load(bundle), conformal=())  # its lane, of random weights, is none to drive by
+    model.save(tmp_path / "model")
+    arguments = ["--ros-args", "--params-file", str(CAR_YAML), "-p", f"bundle:={tmp_path / 'model'}"]
     own = ["--ros-args", "--params-file", str(CAR_YAML), "-p", "auto_reset:=true", "-p", "use_sim_time:=true"]
     recorder = RecorderNode(["--ros-args", "-p", f"path:={tmp_path}/again"])
     nodes = [PerceptionNode(arguments), PolicyNode(arguments), SafetyNode(own)]
@@ -209,7 +212,6 @@ def test_live_nodes_say_again_what_was_recorded(
         assert lane.offset == recorded["lane"][stamp].offset
     whole = next((place for place, stamp in enumerate(frames) if stamp not in live["nominal"]), len(frames))
     assert [live["nominal"][stamp] for stamp in frames[:whole]] == [recorded["nominal"][at] for at in frames[:whole]]
-    model = Bundle.load(bundle)
     made = replay(BagReader(tmp_path / "again"), model, settings)
     found = compare(*against_record(made), full_scales(model, settings), made.start, Tolerances())
     assert not [one for one in found if one.since is not None], agreement(found)
