@@ -14,10 +14,12 @@ pytest.importorskip("torch")
 
 from arm_graph import ARM_YAML, ArmGraph, arm, patient
 from rclpy.experimental import EventsExecutor
+from rclpy.serialization import serialize_message
 
 from tidegate.arm_stack import ArmStack
 from tidegate.messages import PICTURES, TOPICS, encode
 from tidegate.nodes import filter_node
+from tidegate.nodes.arm_perception_node import ArmPerceptionNode
 from tidegate.nodes.topics import make, message_class, offered_qos, ros_name
 from tidegate.records import Frame, JointStates, Level, Mode, Wrench
 from tidegate.settings.arm import load_arm_settings
@@ -127,3 +129,12 @@ def test_the_shipped_policy_does_in_the_live_graph_what_it_does_in_evaluation(
     graph.close()
     assert truth["done"] == 1.0, truth
     assert truth["excess"] == 0.0
+
+
+def test_a_picture_that_was_queued_when_its_node_was_cleaned_up_is_left_alone(ros: EventsExecutor) -> None:
+    image = Frame(1, np.full((SETTINGS.camera.height, SETTINGS.camera.width, 3), 90, np.uint8))
+    node = ArmPerceptionNode(["--ros-args", "--params-file", str(ARM_YAML)])
+    try:
+        node._see(PICTURES, serialize_message(encode(image, make)))
+    finally:
+        node.destroy_node()

@@ -11,7 +11,7 @@ import yaml
 from tidegate.calibration.estimate import Estimate
 from tidegate.calibration.findings import Finding, Verdict, told
 from tidegate.settings import Settings, entries
-from tidegate.settings.schema import check
+from tidegate.settings.schema import check, put
 
 
 def settings_patch(findings: Sequence[Finding], settings: Settings) -> str:
@@ -40,11 +40,7 @@ def settings_patch(findings: Sequence[Finding], settings: Settings) -> str:
         values[finding.key] = check(value, known[finding.key], "measured")
     nested: dict[str, Any] = {}
     for key, value in values.items():
-        *sections, name = key.split(".")
-        place = nested
-        for section in sections:
-            place = place.setdefault(section, {})
-        place[name] = value
+        put(nested, key, value)
     document = yaml.safe_dump({"/**": {"ros__parameters": nested}}, sort_keys=False)
     return "\n".join(["# Measured by `tidegate calibrate`; means with their 95 % intervals.", *notes, document])
 

@@ -21,7 +21,8 @@ from tidegate.share import share_path
 
 def run(
     bundle: Annotated[
-        Path | None, typer.Option(help="model to drive with; default models/<robot>-ltc19, for an arm in a --scene")
+        Path | None,
+        typer.Option(help="model to drive with; default models/car-ltc19, of an arm in a --scene models/arm-ltc19"),
     ] = None,
     robot: Annotated[str, typer.Option(help="names config/<robot>.yaml")] = "car",
     config: Annotated[Path | None, typer.Option(help="settings file, instead of the robot's")] = None,

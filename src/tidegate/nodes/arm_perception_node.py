@@ -18,16 +18,12 @@ class ArmPerceptionNode(CameraNode[ArmSettings]):
     """Reads every camera frame with ``ArmPerception``."""
 
     READ = staticmethod(arm_settings_from)
-    _perception: ArmPerception | None = None
+    _perception: ArmPerception | None
 
     def build(self) -> None:
         """Load the bundle."""
         self._perception = ArmPerception(Bundle.load(self.own(BUNDLE), self.settings.arm.name))
         self.advertise("features", "health", "diagnostics")
-
-    def drop(self) -> None:
-        """Forget the network."""
-        self._perception = None
 
     def start(self) -> None:
         """Listen to the camera."""

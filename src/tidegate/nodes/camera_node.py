@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Mapping
+from typing import Any
 
 from rclpy.clock import Clock, ClockType
 from rclpy.timer import Timer
@@ -27,6 +28,8 @@ class CameraNode(StackNode[AnySettings]):
     """Hears a camera: subclasses ``process`` each frame, publish what comes of it and give its health."""
 
     OWN = (BUNDLE, LOCK_STEP)
+    _perception: Any = None
+    """What ``process`` asks; made by ``build``."""
 
     def __init__(self, arguments: list[str] | None = None) -> None:
         super().__init__("perception_node", arguments)
@@ -35,6 +38,10 @@ class CameraNode(StackNode[AnySettings]):
     @abstractmethod
     def process(self, frame: Frame) -> ImageHealth:
         """Publish all but the health of a frame that could be read."""
+
+    def drop(self) -> None:
+        """Forget the network."""
+        self._perception = None
 
     def watch(self, status: CameraStatus, kind: str, heard: Mapping[str, str]) -> None:
         """Begin: ``status`` counts; pictures are of the type ``kind``; all that is ``heard``, types by name."""
@@ -60,6 +67,8 @@ class CameraNode(StackNode[AnySettings]):
         self._frames = 0
 
     def _see(self, topic: str, data: bytes) -> None:
+        if self._perception is None:  # a frame that was queued when the node was cleaned up comes all the same
+            return
         try:
             frame = read(topic, data, self._kind)
         except TidegateError as error:

@@ -18,6 +18,7 @@ from tidegate.errors import SettingsError
 from tidegate.settings import Entry, Settings, check_change, entries, settings_from
 from tidegate.settings.arm import ArmSettings
 from tidegate.settings.kind import robot_kind
+from tidegate.settings.schema import put
 from tidegate.share import share_path
 
 # Declared by rclpy or by the middleware's QoS overrides, in every node.
@@ -192,11 +193,6 @@ def _nested(given: dict[str, Any]) -> dict[str, Any]:
     """Dotted parameter names as nested sections, without the parameters that every ROS node has."""
     nested: dict[str, Any] = {}
     for name, value in given.items():
-        *sections, last = name.split(".")
-        if (sections or [last])[0] in ROS_OWN:
-            continue
-        place = nested
-        for section in sections:
-            place = place.setdefault(section, {})
-        place[last] = value
+        if name.partition(".")[0] not in ROS_OWN:
+            put(nested, name, value)
     return nested

@@ -23,7 +23,7 @@ UNBOUNDED = "the bundle's lane is not calibrated: its error bounds are not known
 class PerceptionNode(CameraNode[Settings]):
     """Reads every camera frame with ``Perception``."""
 
-    _perception: Perception | None = None
+    _perception: Perception | None
 
     def build(self) -> None:
         """Load the bundle."""
@@ -32,10 +32,6 @@ class PerceptionNode(CameraNode[Settings]):
         if self._notes:
             self.get_logger().warning(UNBOUNDED)
         self.advertise("features", "lane", "health", "diagnostics")
-
-    def drop(self) -> None:
-        """Forget the network."""
-        self._perception = None
 
     def start(self) -> None:
         """Listen to the camera. What it says of its lens comes with each picture, or was left once by who keeps it."""

@@ -93,6 +93,14 @@ def entries(section: Any, prefix: str = "") -> Iterator[Entry]:
             yield Entry(key, hints[item.name], item.metadata["limits"], item.default, value)
 
 
+def put(values: dict[str, Any], key: str, value: Any) -> None:
+    """Set what the dotted ``key`` names in nested plain ``values``; sections that are not there are made."""
+    *sections, last = key.split(".")
+    for section in sections:
+        values = values.setdefault(section, {})
+    values[last] = value
+
+
 def build(section: type, values: Mapping[str, Any], source: str, prefix: str = "") -> Any:
     """Make a settings section from nested plain values; absent keys take their defaults.
 

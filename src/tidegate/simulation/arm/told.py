@@ -10,7 +10,7 @@ import yaml
 
 from tidegate.settings.arm import PACKAGE, load_arm_settings
 from tidegate.settings.document import read_document
-from tidegate.settings.schema import entries
+from tidegate.settings.schema import entries, put
 from tidegate.simulation.arm.task import make_arm_scene
 
 
@@ -27,16 +27,9 @@ def write_told(params_file: Path, scene: str, seed: int, folder: Path) -> Path:
     before = {entry.key: entry.value for entry in entries(settings)}
     for entry in entries(made.settings):
         if entry.value != before[entry.key]:
-            _put(values, entry.key, list(entry.value) if isinstance(entry.value, tuple) else entry.value)
+            put(values, entry.key, list(entry.value) if isinstance(entry.value, tuple) else entry.value)
     if not settings.arm.urdf.startswith(PACKAGE):
-        _put(values, "arm.urdf", settings.arm.urdf)
+        put(values, "arm.urdf", settings.arm.urdf)
     path = folder / f"{scene}.yaml"
     path.write_text(yaml.safe_dump(document, sort_keys=False), encoding="utf-8")
     return path
-
-
-def _put(values: dict[str, Any], key: str, value: Any) -> None:
-    *sections, last = key.split(".")
-    for section in sections:
-        values = values.setdefault(section, {})
-    values[last] = value
