@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""How fluidly the arm follows the moving target of `reach`: the expert, the shipped policy and model predictive control,
-each behind the filter, and the last without it too; jerk, spectral arc length, time to the target, error, computing time."""
+"""How fluidly the arm follows the moving target of `reach`: the expert, the shipped policy and model predictive
+control, each behind the filter, and the last without it too; jerk, spectral arc length, time to the target, error,
+computing time."""
 
 from __future__ import annotations
 

@@ -76,7 +76,7 @@ class Edge(Barrier):
         """See ``Barrier.fill``."""
         lane, speed = state.lane, max(state.speed, 0.0)
         lateral = max(self._lateral, state.lateral_left)
-        if lane is None or lane.offset_bound == math.inf or speed >= self._fast and speed >= self._turns(lateral):
+        if lane is None or lane.offset_bound == math.inf or speed >= max(self._fast, self._turns(lateral)):
             return math.inf
         length = self.car.wheelbase
         doubt = min(lane.heading_bound, self._cap / length)

@@ -151,7 +151,7 @@ class Filter:
         x, y = unit_box.clip(*wish)  # the nearest point of the box; where it keeps the rows it is the answer
         inside, pushes = math.isfinite(sum(wish)) and unit_box.holds(x, y), [0.0] * len(self.barriers)
         solve, multipliers = UNNEEDED, _NO_MULTIPLIERS
-        if not (inside and all([a * x + b * y >= bound for a, b, bound, _, _ in cutting])):
+        if not (inside and all(a * x + b * y >= bound for a, b, bound, _, _ in cutting)):
             reachable = self._within_reach(cutting, unit_box)
             found = _few(wish, cutting, reachable, unit_box) if inside else None
             if found is None:

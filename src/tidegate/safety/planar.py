@@ -51,7 +51,7 @@ def nearest(wish: tuple[float, float], rows: Sequence[Row], box: Box) -> Planar 
         if found is None:
             return None
         x, y, push = found
-        if all([c * x + d * y >= least for c, d, least in less]):
+        if all(c * x + d * y >= least for c, d, least in less):
             pushes = [0.0] * len(rows)
             pushes[place] = push
             return Planar(x, y, pushes)
@@ -65,7 +65,7 @@ def nearest(wish: tuple[float, float], rows: Sequence[Row], box: Box) -> Planar 
         p, q = x - wish[0], y - wish[1]
         push, other = (p * d - q * c) / area, (a * q - b * p) / area
         inside = low - CLOSE <= x <= high + CLOSE and right - CLOSE <= y <= left + CLOSE
-        if inside and push >= 0.0 <= other and all([c * x + d * y >= least for c, d, least in less]):
+        if inside and push >= 0.0 <= other and all(c * x + d * y >= least for c, d, least in less):
             pushes = [0.0] * len(rows)
             pushes[first], pushes[second] = push, other
             return Planar(x, y, pushes)

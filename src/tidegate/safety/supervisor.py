@@ -285,7 +285,7 @@ class Supervisor:
     def _take(self, lane: LaneEstimate) -> None:
         """Use a ``lane`` whose picture is sound, unless it is too uncertain or contradicts what is remembered.
 
-        An infinite bound is one that is not known, and there is no lane barrier; from who has stated bounds it is large.
+        An infinite bound is not known, and there is no barrier of the lane; from who has stated bounds it is large.
         """
         if lane.bound[0] > self._settings.safety.lane.bound_trusted and (lane.bound[0] < math.inf or self._bounded):
             if "image_health" not in self._disable:  # until a surer one comes, not for this tick alone
