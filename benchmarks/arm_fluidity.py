@@ -79,7 +79,7 @@ def policy(scene: ArmTask) -> tuple[Callable[[ArmTruth], Floats], list[float]]:
         timed.beside += time.thread_time() - began
         return made
 
-    scene.image = drawn  # type: ignore[method-assign]
+    scene.image = drawn  # type: ignore[assignment, method-assign]
     return timed, timed.times
 
 
