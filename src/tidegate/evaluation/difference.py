@@ -15,12 +15,24 @@ from tidegate.bundle import Bundle
 from tidegate.errors import SettingsError
 from tidegate.evaluation.note import Note
 from tidegate.evaluation.replay import Replay
-from tidegate.evaluation.topics import OUTPUTS, Records
-from tidegate.records import Command, Features, Floats, Gains, ImageHealth, LaneEstimate, Nominal, SafetyState, seconds
+from tidegate.evaluation.topics import EVERY_OUTPUT, OUTPUTS, Records
+from tidegate.records import (
+    ArmSafetyState,
+    Command,
+    Features,
+    Floats,
+    Gains,
+    ImageHealth,
+    LaneEstimate,
+    Neurons,
+    Nominal,
+    SafetyState,
+    seconds,
+)
 from tidegate.robot import Car
 from tidegate.settings import Settings
 
-QUANTITIES = {topic: "filter" if topic == "safety_node/barriers" else topic for topic in OUTPUTS}
+QUANTITIES = {topic: "filter" if topic == "safety_node/barriers" else topic for topic in EVERY_OUTPUT}
 """Topic → first part of the names of its fields."""
 TOLERANCE = 1e-6
 """Share of full scale that may differ where nothing else is said."""
@@ -144,7 +156,7 @@ def compare(
     """
     found = [
         difference
-        for topic in OUTPUTS
+        for topic in EVERY_OUTPUT
         for difference in _compare(topic, ours.get(topic, {}), theirs.get(topic, {}), scales, start, tolerances)
     ]
     for name in (*tolerances.names, *ignore):
@@ -174,7 +186,7 @@ def against_record(replayed: Replay) -> tuple[Records, Records]:
     theirs = {
         topic: {stamp: record for stamp, record in records.items() if stamp in replayed.ran.get(topic, ())}
         for topic, records in replayed.recorded.items()
-        if topic in OUTPUTS
+        if topic in replayed.ran
     }
     ours = {
         topic: {stamp: record for stamp, record in replayed.made.get(topic, {}).items() if stamp in held}
@@ -183,10 +195,10 @@ def against_record(replayed: Replay) -> tuple[Records, Records]:
     return ours, theirs
 
 
-def missing_records(ours: Records, theirs: Records) -> list[Note]:
-    """How many records one side alone has, a note for each topic."""
+def missing_records(ours: Records, theirs: Records, outputs: Sequence[str] = OUTPUTS) -> list[Note]:
+    """How many records one side alone has, a note for each topic of ``outputs``."""
     notes = []
-    for topic in OUTPUTS:
+    for topic in outputs:
         mine, other = set(ours.get(topic, ())), set(theirs.get(topic, ()))
         if mine != other:
             text = f"{QUANTITIES[topic]}: {len(mine - other)} records here alone, {len(other - mine)} there alone"
@@ -228,24 +240,31 @@ def _lane(record: LaneEstimate) -> dict[str, Value]:
     }
 
 
-def _state(record: SafetyState) -> dict[str, Value]:
+def _state(record: SafetyState | ArmSafetyState) -> dict[str, Value]:
     found: dict[str, Value] = {"mode": record.mode.name, "intervened": record.intervened}
-    for name, (force, curvature) in (("wanted", record.wanted), ("allowed", record.allowed)):
-        found |= {f"{name}.force": force, f"{name}.curvature": curvature}
+    parts = record.names if isinstance(record, ArmSafetyState) else ("force", "curvature")
+    for name, values in (("wanted", record.wanted), ("allowed", record.allowed)):
+        found |= {f"{name}.{part}": float(value) for part, value in zip(parts, values, strict=True)}
     for one in record.barriers:
         found |= {f"{one.name}.h": one.h, f"{one.name}.margin": one.margin, f"{one.name}.multiplier": one.multiplier}
         found[f"{one.name}.relaxed"] = "yes" if one.relaxed else "no"
     return found
 
 
+def _numbered(record: Features | Neurons) -> dict[str, Value]:
+    return {str(place): float(value) for place, value in enumerate(record.values)}
+
+
 _FIELDS: dict[type, Any] = {
-    Features: lambda record: {str(place): float(value) for place, value in enumerate(record.values)},
+    Features: _numbered,
+    Neurons: _numbered,
     LaneEstimate: _lane,
     ImageHealth: lambda record: {"level": record.level.name, "reasons": "; ".join(record.reasons), **record.values},
     Nominal: lambda record: {"force": record.force, "curvature": record.curvature},
     Gains: lambda record: record.values,
     Command: lambda record: dict(zip(record.names, record.effort.tolist(), strict=True)),
     SafetyState: _state,
+    ArmSafetyState: _state,
 }
 
 
