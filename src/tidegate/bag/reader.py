@@ -198,9 +198,7 @@ class BagReader:
     def _told(self) -> str:
         return ", ".join(sorted(self.topics)) or "none"
 
-    def messages(
-        self, topics: Sequence[str], forms: Mapping[str, str] = AS_IT_IS
-    ) -> Iterator[tuple[str, int, Any]]:
+    def messages(self, topics: Sequence[str], forms: Mapping[str, str] = AS_IT_IS) -> Iterator[tuple[str, int, Any]]:
         """Records on the relative ``topics`` as (relative topic, time of receipt [ns], record), in order of receipt.
 
         ``forms``: topic → the one as which it is decoded, as ``messages.ARM_FORMS`` has them.

@@ -15,7 +15,7 @@ from rich.table import Table
 
 from tidegate.bag import BagReader, remappings
 from tidegate.bundle import Bundle, bundle_identity
-from tidegate.cli.common import Remap, check_file, known_namespace, names
+from tidegate.cli.common import Remap, check_file, known_namespace, names, refuse_for_arm
 from tidegate.errors import BagError, DependencyError
 from tidegate.evaluation import reference
 from tidegate.evaluation.by_kind import replayed_robot
@@ -29,7 +29,7 @@ from tidegate.evaluation.difference import (
 )
 from tidegate.evaluation.note import Note
 from tidegate.evaluation.replay import Replay
-from tidegate.robot.contract import differences
+from tidegate.robot.contract import differences, recorded_kind
 from tidegate.share import share_path
 
 DIFFERENT = 1
@@ -78,12 +78,15 @@ def replay(
 ) -> None:
     """Run perception, policy and safety filter on a bag, frame by frame, and compare with what it recorded."""
     console = Console(soft_wrap=True, highlight=False)
+    reader = BagReader(bag, remappings(remap or ()))
     if live:
+        if recorded_kind(reader.contract(), str(bag)) == "arm":
+            refuse_for_arm(bag, {"--live": live})
         raise typer.Exit(_play(bag, remap or (), rate, clock, namespace))
     if html is not None:
         check_file(html)
     tolerances = Tolerances(word for text in tolerance or () for word in names(text))
-    reader, switched_off = BagReader(bag, remappings(remap or ())), frozenset(names(disable))
+    switched_off = frozenset(names(disable))
     robot = replayed_robot(reader, config)
     robot.check(switched_off)
     path = bundle or (share_path(robot.model) if robot.needs_bundle(reader) else None)
@@ -128,7 +131,8 @@ def replay(
         console.print(f"[yellow]{escape(note.line(None if every else LISTED))}")
     console.print(f"[bold]{agreement(found)}")
     if html is not None:
-        sides = ("now", against) if against in (RECORDED, REFERENCE) else (path.name, Path(against).name)
+        ran = "now" if path is None or against in (RECORDED, REFERENCE) else path.name
+        sides = ran, Path(against).name
         _write_page(html, bag, sides, found, [note.line() for note in notes])
         console.print(f"page: {escape(str(html))}")
     if not found:

@@ -26,7 +26,6 @@ from tidegate.evaluation.topics import (
     DRY,
     FRAMES,
     TICKS,
-    Records,
     small_records,
 )
 from tidegate.liquid.arm_policy import ArmPolicy
@@ -97,9 +96,7 @@ def replay_arm(
         tick = supervisor.tick(ArmInputs(used.stamp, **received, steady=used.steady))
         return tick.command, ArmSafetyState.of(tick, supervisor.guard.arm.joint_names)
 
-    done = run_ticks(
-        ticks, run.made, recorded, step, midway, start, lambda count: told(len(run.frames) + count, total)
-    )
+    done = run_ticks(ticks, run.made, recorded, step, midway, start, lambda count: told(len(run.frames) + count, total))
     notes = (*run.notes, *done.notes)
     return Replay(len(run.frames), len(ticks), start, run.made | done.made, recorded, run.ran | done.ran, notes)
 

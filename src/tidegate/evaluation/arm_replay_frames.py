@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable
 from typing import Any
 
 from tidegate.bag import BagReader
@@ -61,7 +61,9 @@ def run_arm_policy(reader: BagReader, policy: ArmPolicy, run: FramesRun, recorde
         BagError: a message cannot be decoded, or the bag's records are not such an arm's.
     """
     if (before := ran_in(reader)) not in (None, policy.runs_in):
-        run.notes.append(Note(f"liquid step recorded in {before}, replayed in {policy.runs_in}: they differ by rounding"))
+        run.notes.append(
+            Note(f"liquid step recorded in {before}, replayed in {policy.runs_in}: they differ by rounding")
+        )
     run.made |= {topic: {} for topic in ARM_DECIDED}
     asked: dict[str, set[int]] = {topic: set() for topic in ARM_DECIDED}
     start = min(run.frames)
@@ -73,7 +75,7 @@ def run_arm_policy(reader: BagReader, policy: ArmPolicy, run: FramesRun, recorde
             continue
         asked["nominal" if "joints" in used.inputs else "neurons"].add(used.stamp)
         try:
-            for answer in _answers(policy, given):
+            for answer in policy.repeat(given):
                 if isinstance(answer, Command):
                     run.made["nominal"][answer.stamp] = answer
                 elif isinstance(answer, Neurons):
@@ -84,6 +86,10 @@ def run_arm_policy(reader: BagReader, policy: ArmPolicy, run: FramesRun, recorde
     if missing:
         text = f"{len(missing)} inputs of the policy's answers are not in the bag: what it had before was taken"
         run.notes.append(Note(text, tuple(missing)))
+    for topic, stamps in asked.items():
+        if unsaid := sorted(set(recorded.get(topic, ())) - stamps):
+            text = f"{len(unsaid)} records of {topic} whose answers are not in the bag: not run"
+            run.notes.append(Note(text, moments(unsaid, start)))
 
 
 def _given(used: UsedInputs, made: Records, recorded: Records) -> tuple[dict[str, Any], list[str]]:
@@ -99,15 +105,3 @@ def _given(used: UsedInputs, made: Records, recorded: Records) -> tuple[dict[str
         else:
             given[name] = record
     return given, lacking
-
-
-def _answers(policy: ArmPolicy, given: Mapping[str, Any]) -> Iterator[Any]:
-    """Hand on what was heard in such an order that the answer is made last."""
-    for name, hear in (
-        ("wrench", policy.touch),
-        ("wrench_request", policy.request),
-        ("features", policy.see),
-        ("joints", policy.move),
-    ):
-        if name in given:
-            yield from hear(given[name])

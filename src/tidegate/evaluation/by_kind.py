@@ -13,9 +13,11 @@ from tidegate.bag.reader import AS_IT_IS
 from tidegate.bundle import Bundle
 from tidegate.errors import BagError, SettingsError
 from tidegate.evaluation.difference import full_scales
+from tidegate.evaluation.midway import STATES
 from tidegate.evaluation.replay import Replay, Told, replay
 from tidegate.evaluation.topics import ARM_OUTPUTS, FRAMES, OUTPUTS
 from tidegate.messages import ARM_FORMS
+from tidegate.records import ArmSafetyState
 from tidegate.robot.contract import contract_of, recorded_arm, recorded_kind, urdf_hash
 from tidegate.safety.supervisor import check_disabled
 from tidegate.settings import Settings, load_settings
@@ -127,15 +129,26 @@ def replayed_robot(reader: BagReader, config: Path | None) -> ReplayedCar | Repl
     """
     contract = reader.contract()
     recorded = recorded_kind(contract, str(reader.path))
+    if config is None and recorded is None and _tells_of_an_arm(reader):
+        raise SettingsError(f"{reader.path}: is of an arm and does not carry its settings; name them by --config")
     kind = (recorded or "car") if config is None else robot_kind(config)
     if recorded not in (None, kind):
-        raise SettingsError(f"{config}: describes a robot of the kind '{kind}'; {reader.path} is of the kind '{recorded}'")
+        raise SettingsError(
+            f"{config}: describes a robot of the kind '{kind}'; {reader.path} is of the kind '{recorded}'"
+        )
     if kind == "car":
         file = config or share_path("config/car.yaml")
         return ReplayedCar(load_settings(file), file)
     if config is None:
         return ReplayedArm(recorded_arm(contract, str(reader.path)), None)
     return ReplayedArm(load_arm_settings(config), config)
+
+
+def _tells_of_an_arm(reader: BagReader) -> bool:
+    """By the first state of the filter."""
+    if reader.held(STATES) is None:
+        return False
+    return isinstance(next(reader.messages([STATES]))[2], ArmSafetyState)
 
 
 def _there(bundle: Bundle | None) -> Bundle:

@@ -137,13 +137,9 @@ def replay(
             watcher.tick(inputs, tick, supervisor)
         return tick.command, SafetyState.of(tick)
 
-    done = run_ticks(
-        ticks, run.made, recorded, step, midway, start, lambda count: told(len(run.frames) + count, total)
-    )
+    done = run_ticks(ticks, run.made, recorded, step, midway, start, lambda count: told(len(run.frames) + count, total))
     notes = [*run.notes, *(changes_told(changes, ticks[0].stamp) if done.ran else ()), *done.notes]
-    return Replay(
-        len(run.frames), len(ticks), start, run.made | done.made, recorded, run.ran | done.ran, tuple(notes)
-    )
+    return Replay(len(run.frames), len(ticks), start, run.made | done.made, recorded, run.ran | done.ran, tuple(notes))
 
 
 def settle_dry(recorded: Records) -> Records:

@@ -42,9 +42,7 @@ DRY = "safety_node/would_command"
 """In a dry run the filter's commands are here; those on ``command``, if any, are another's."""
 
 
-def small_records(
-    reader: BagReader, topics: Iterable[str] = OUTPUTS, forms: Mapping[str, str] = AS_IT_IS
-) -> Records:
+def small_records(reader: BagReader, topics: Iterable[str] = OUTPUTS, forms: Mapping[str, str] = AS_IT_IS) -> Records:
     """The records on those of ``topics`` that the bag has; ``forms`` as ``BagReader.messages`` takes them.
 
     Raises:

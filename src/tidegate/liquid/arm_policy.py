@@ -4,7 +4,8 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from typing import Any
 
 import numpy as np
 
@@ -105,11 +106,29 @@ class ArmPolicy:
         Raises:
             RobotError: a joint is missing.
         """
+        self._take_joints(record)
+        return self._go_on()
+
+    def repeat(self, heard: Mapping[str, Any]) -> Iterator[Made]:
+        """One answer again, of the records ``heard`` that it was made of, by name as in its ``UsedInputs``: nothing is
+        waited for.
+
+        Raises:
+            RobotError: a joint is missing.
+        """
+        self._wrench, self._request = heard.get("wrench", self._wrench), heard.get("wrench_request", self._request)
+        if "joints" in heard:
+            self._take_joints(heard["joints"])
+            yield from self._ask()
+        if "features" in heard and self._senses:
+            self._features = heard["features"]
+            yield from self._look()
+
+    def _take_joints(self, record: JointStates) -> None:
         missing = sorted(set(self._arm.joint_names) - set(record.names))
         if missing:
             raise RobotError(f"joint_states do not name '{missing[0]}'; the arm has {', '.join(self._arm.joint_names)}")
         self._joints = record
-        return self._go_on()
 
     def _go_on(self) -> Iterator[Made]:
         """All that can be said by now; in lock-step joint states may wait for a picture, and a picture for them."""
