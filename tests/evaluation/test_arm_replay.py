@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""An arm's bag is replayed to the bit by itself, and what was changed, is missing or is another's is found and named."""
+"""An arm's bag is replayed to the bit by itself; what was changed, is missing or is another's is found and named."""
 
 from __future__ import annotations
 
@@ -15,7 +15,9 @@ from typer.testing import CliRunner
 
 pytest.importorskip("pinocchio")
 pytest.importorskip("mujoco")
-torch = pytest.importorskip("torch")
+pytest.importorskip("torch")
+
+import torch
 
 from tidegate.arm_stack import ArmStack
 from tidegate.bag import BagReader, BagWriter
@@ -104,9 +106,7 @@ class Drive:
     def tick(self, now: int, joints: JointStates, nominal: Command | None, steady: int | None = None) -> None:
         write = self.writer.write
         asked = None if nominal is None else Received(nominal, now - nominal.stamp)
-        inputs = ArmInputs(
-            now, asked, Received(joints, 0), reset_requested=self.mode != Mode.NORMAL, steady=steady
-        )
+        inputs = ArmInputs(now, asked, Received(joints, 0), reset_requested=self.mode != Mode.NORMAL, steady=steady)
         told = self.supervisor.tick(inputs)
         self.mode = told.mode
         write("joint_states", joints)
@@ -305,7 +305,7 @@ def test_a_bag_that_begins_midway_has_its_filter_run_and_its_policy_not(
 
 
 def test_what_the_bag_lacks_is_named(recorded: Path, bundle: Path, tmp_path: Path) -> None:
-    """One joint state, one wrench, the answers of a moment, one picture; and what does not need them comes out again."""
+    """Joint states, a wrench, the answers of a moment, a picture; what does not need them comes out again."""
     at = 140_000_000
 
     def lost(topic: str, record: Any) -> Any:
