@@ -80,7 +80,7 @@ def replay(
     console = Console(soft_wrap=True, highlight=False)
     reader = BagReader(bag, remappings(remap or ()))
     if live:
-        if recorded_kind(reader.contract(), str(bag)) == "arm":
+        if recorded_kind(reader.contract()) == "arm":
             refuse_for_arm(bag, {"--live": live})
         raise typer.Exit(_play(bag, remap or (), rate, clock, namespace))
     if html is not None:
@@ -88,7 +88,6 @@ def replay(
     tolerances = Tolerances(word for text in tolerance or () for word in names(text))
     switched_off = frozenset(names(disable))
     robot = replayed_robot(reader, config)
-    robot.check(switched_off)
     path = bundle or (share_path(robot.model) if robot.needs_bundle(reader) else None)
     model = None if path is None else Bundle.load(path, robot.name)
     side = RECORDED if update_reference else against

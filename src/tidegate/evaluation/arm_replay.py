@@ -34,10 +34,7 @@ from tidegate.perception.arm_perception import ArmPerception
 from tidegate.records import ArmInputs, ArmSafetyState, Command, UsedInputs
 from tidegate.robot.arm import Arm
 from tidegate.safety.arm import ArmSupervisor
-from tidegate.safety.arm.supervisor import check_arm_disabled
 from tidegate.settings.arm import ArmSettings
-
-__all__ = ["arm_scales", "check_arm_disabled", "replay_arm"]
 
 NO_CAMERA = "no camera in the bag: perception and policy were not run"
 AS_ASKED = "nominal torques are the recorded ones: the policy was not run"
@@ -68,6 +65,7 @@ def replay_arm(
         BagError: neither camera nor ticks, or a message cannot be decoded.
         BundleError, RobotError, SettingsError: the bundle, the robot or a name in ``disable`` is refused.
     """
+    supervisor = ArmSupervisor(settings, disable=disable)
     recorded = settle_dry(small_records(reader, (*SENSED, *ARM_OUTPUTS, TICKS, DRY), ARM_FORMS))
     ticks = ticks_of(recorded)
     midway = begins_midway(ticks, recorded)
@@ -87,7 +85,6 @@ def replay_arm(
     decided = ARM_DECIDED[:1] if "neurons" in run.ran else ()
     words = "features", "neurons", "was given what is recorded of them"
     run.notes += left_out(run, recorded, start, ARM_PERCEIVED, decided, words)
-    supervisor = ArmSupervisor(settings, disable=disable)
     until = settled(ticks, midway=midway)
 
     def step(used: UsedInputs, received: dict[str, Any]) -> tuple[Command | None, ArmSafetyState]:

@@ -11,7 +11,7 @@ from typing import ClassVar
 from tidegate.bag import BagReader
 from tidegate.bag.reader import AS_IT_IS
 from tidegate.bundle import Bundle
-from tidegate.errors import BagError, SettingsError
+from tidegate.errors import SettingsError
 from tidegate.evaluation.difference import full_scales
 from tidegate.evaluation.midway import STATES
 from tidegate.evaluation.replay import Replay, Told, replay
@@ -53,25 +53,20 @@ class ReplayedCar:
 
     def scales(self, bundle: Bundle | None) -> dict[str, float]:
         """Full scale of what has one."""
-        return full_scales(_there(bundle), self.settings)
+        assert bundle is not None
+        return full_scales(bundle, self.settings)
 
     def present(self, bundle: Path | None) -> dict[str, str]:
         """What a bag that was recorded now would say of settings, description and ``bundle``."""
         return contract_of(self.file, bundle)
 
-    def check(self, disable: frozenset[str]) -> None:
-        """Whether there are such parts.
-
-        Raises:
-            SettingsError: there are not.
-        """
-        check_disabled(disable, self.settings)
-
     def run(
         self, reader: BagReader, bundle: Bundle | None, disable: frozenset[str], told: Told, *, asked: bool
     ) -> Replay:
-        """Arguments and errors as ``replay.replay``'s."""
-        return replay(reader, _there(bundle), self.settings, disable=disable, asked=asked, told=told)
+        """Arguments and errors as ``replay.replay``'s; a name in ``disable`` that is none is a SettingsError."""
+        check_disabled(disable, self.settings)
+        assert bundle is not None
+        return replay(reader, bundle, self.settings, disable=disable, asked=asked, told=told)
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,12 +100,6 @@ class ReplayedArm:
             return contract_of(self.file, bundle)
         return contract_of(None, bundle) | {"urdf_sha256": urdf_hash(self.settings.arm.urdf)}
 
-    def check(self, disable: frozenset[str]) -> None:
-        """See ``ReplayedCar``."""
-        from tidegate.evaluation.arm_replay import check_arm_disabled  # which needs Pinocchio
-
-        check_arm_disabled(disable)
-
     def run(
         self, reader: BagReader, bundle: Bundle | None, disable: frozenset[str], told: Told, *, asked: bool
     ) -> Replay:
@@ -128,9 +117,7 @@ def replayed_robot(reader: BagReader, config: Path | None) -> ReplayedCar | Repl
         RobotError: the arm's description is not here.
     """
     contract = reader.contract()
-    recorded = recorded_kind(contract, str(reader.path))
-    if config is None and recorded is None and _tells_of_an_arm(reader):
-        raise SettingsError(f"{reader.path}: is of an arm and does not carry its settings; name them by --config")
+    recorded = recorded_kind(contract) or ("arm" if _tells_of_an_arm(reader) else None)
     kind = (recorded or "car") if config is None else robot_kind(config)
     if recorded not in (None, kind):
         raise SettingsError(
@@ -139,6 +126,8 @@ def replayed_robot(reader: BagReader, config: Path | None) -> ReplayedCar | Repl
     if kind == "car":
         file = config or share_path("config/car.yaml")
         return ReplayedCar(load_settings(file), file)
+    if config is None and "settings" not in contract:
+        raise SettingsError(f"{reader.path}: is of an arm and does not carry its settings; name them by --config")
     if config is None:
         return ReplayedArm(recorded_arm(contract, str(reader.path)), None)
     return ReplayedArm(load_arm_settings(config), config)
@@ -149,9 +138,3 @@ def _tells_of_an_arm(reader: BagReader) -> bool:
     if reader.held(STATES) is None:
         return False
     return isinstance(next(reader.messages([STATES]))[2], ArmSafetyState)
-
-
-def _there(bundle: Bundle | None) -> Bundle:
-    if bundle is None:
-        raise BagError("a car's bag is replayed with a bundle")
-    return bundle

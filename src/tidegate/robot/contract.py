@@ -79,13 +79,12 @@ def urdf_hash(urdf: str) -> str:
     return hashlib.sha256(description.encode()).hexdigest()
 
 
-def recorded_kind(contract: Mapping[str, str], source: str) -> Kind | None:
-    """The kind of robot whose settings a bag's ``contract`` holds; None where it holds none.
-
-    Raises:
-        SettingsError: they are no settings; ``source`` is the bag.
-    """
-    return kind_of(_parameters(contract, source)) if "settings" in contract else None
+def recorded_kind(contract: Mapping[str, str]) -> Kind | None:
+    """The kind of robot whose settings a bag's ``contract`` holds; None where it holds none, or what is none."""
+    try:
+        return kind_of(_parameters(contract, "")) if "settings" in contract else None
+    except SettingsError:
+        return None
 
 
 def recorded_arm(contract: Mapping[str, str], source: str) -> ArmSettings:

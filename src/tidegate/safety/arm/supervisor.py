@@ -3,8 +3,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-
 import numpy as np
 
 from tidegate.errors import SettingsError
@@ -21,17 +19,6 @@ from tidegate.settings.arm import ArmSettings
 OUTSIDE = 0.05
 """An arm that stands so far beyond a limit [rad], or in a clearance [m], is not released."""
 SOLVED, NOT_SOLVED = Solve("solved"), Solve("not solved")
-
-
-def check_arm_disabled(names: Iterable[str]) -> None:
-    """Refuse ``names`` of barriers to leave out that are none: one that is spelt wrong would be on.
-
-    Raises:
-        SettingsError: naming it, and those that there are.
-    """
-    unknown = sorted(set(names) - set(arm_barriers))
-    if unknown:
-        raise SettingsError(f"cannot disable '{unknown[0]}'; an arm's parts are {', '.join(arm_barriers)}")
 
 
 class ArmSupervisor:
@@ -62,7 +49,9 @@ class ArmSupervisor:
             SettingsError: there is no such barrier.
             RobotError: as ``ArmGuard``.
         """
-        check_arm_disabled(disable)
+        unknown = sorted(disable - set(arm_barriers))
+        if unknown:
+            raise SettingsError(f"cannot disable '{unknown[0]}'; an arm's parts are {', '.join(arm_barriers)}")
         self.guard = ArmGuard(settings, disable=disable)
         self._names = self.guard.arm.joint_names
         self._ladder = settings.safety.ladder
