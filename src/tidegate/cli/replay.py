@@ -44,8 +44,12 @@ def replay(
     against: Annotated[
         str, typer.Option(help=f"{RECORDED}, {REFERENCE} (see --update-reference), or a bundle to run as well")
     ] = RECORDED,
-    bundle: Annotated[Path | None, typer.Option(help="model to run; default models/car-ltc19")] = None,
-    config: Annotated[Path | None, typer.Option(help="robot's settings")] = None,
+    bundle: Annotated[
+        Path | None, typer.Option(help="model to run; default models/car-ltc19, of an arm arm-ltc19")
+    ] = None,
+    config: Annotated[
+        Path | None, typer.Option(help="robot's settings; default config/car.yaml, of an arm those in its bag")
+    ] = None,
     disable: Annotated[str, typer.Option(help="parts that were switched off in the recording, by comma")] = "",
     asked: Annotated[
         bool, typer.Option(help="take nominal commands from the bag: another than the policy asked for them")

@@ -78,7 +78,7 @@ def replay_arm(
         why = _not_run(reader, asked=asked, midway=midway)
         if why is None:
             policy = ArmPolicy(bundle, settings, lock_step=reader.held("tick") is not None)
-            run_arm_policy(reader, policy, run, recorded)
+            run_arm_policy(reader, policy, run, recorded, start_of(run.frames, ticks))
         else:
             run.notes.append(why)
     start = start_of(run.frames, ticks)

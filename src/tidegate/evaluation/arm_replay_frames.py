@@ -46,7 +46,7 @@ def run_arm_frames(
     return FramesRun(made, dict.fromkeys(ARM_PERCEIVED, frozenset(made["features"])), frames, [])
 
 
-def run_arm_policy(reader: BagReader, policy: ArmPolicy, run: FramesRun, recorded: Records) -> None:
+def run_arm_policy(reader: BagReader, policy: ArmPolicy, run: FramesRun, recorded: Records, start: int) -> None:
     """The policy on the records of which its answers were made, one after the other; what it says goes into ``run``.
 
     Features are those of ``run``, else as recorded.
@@ -56,6 +56,7 @@ def run_arm_policy(reader: BagReader, policy: ArmPolicy, run: FramesRun, recorde
         policy: at rest.
         run: what came of the frames.
         recorded: small records of the bag.
+        start: stamp [ns] that times are told from.
 
     Raises:
         BagError: a message cannot be decoded, or the bag's records are not such an arm's.
@@ -66,7 +67,6 @@ def run_arm_policy(reader: BagReader, policy: ArmPolicy, run: FramesRun, recorde
         )
     run.made |= {topic: {} for topic in ARM_DECIDED}
     asked: dict[str, set[int]] = {topic: set() for topic in ARM_DECIDED}
-    start = min(run.frames)
     missing: list[str] = []
     for _, _, used in reader.messages([ANSWERS]):
         given, lacking = _given(used, run.made, recorded)
