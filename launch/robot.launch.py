@@ -33,7 +33,7 @@ def generate_launch_description() -> LaunchDescription:
         control(),
         *bring_up([*camera, safety]),
     ]
-    kept = recorder(bundle="")
+    alone, driven = recorder(bundle=""), recorder()
     return LaunchDescription(
         [
             *shared_arguments(use_sim_time=False),
@@ -43,8 +43,8 @@ def generate_launch_description() -> LaunchDescription:
             Flag("policy", default_value="false", description="an arm's bundle asks for torques, instead of your node"),
             ByKind(
                 car,
-                arm=[*kept, *bring_up([safety])],
-                driven=[*kept, *bring_up([*camera, safety])],
+                arm=[*alone, *bring_up([safety])],
+                driven=[*driven, *bring_up([*camera, safety])],
                 asked="policy",
             ),
         ]

@@ -40,7 +40,7 @@ def generate_launch_description() -> LaunchDescription:
         *viewers(**OUR_NAMES),
         *bring_up([simulator, *camera, safety]),
     ]
-    kept = recorder(own_clock=True, bundle="")
+    alone, driven = (recorder(own_clock=True, **known) for known in ({"bundle": ""}, {}))
     return LaunchDescription(
         [
             *shared_arguments(use_sim_time=True),
@@ -55,8 +55,8 @@ def generate_launch_description() -> LaunchDescription:
             SetEnvironmentVariable("MUJOCO_GL", "egl", condition=IfCondition(LaunchConfiguration("headless"))),
             ByKind(
                 car,
-                arm=[*kept, *bring_up([simulator, safety])],
-                driven=[TellScene(), *kept, *bring_up([simulator, *sight, safety])],
+                arm=[*alone, *bring_up([simulator, safety])],
+                driven=[TellScene(), *driven, *bring_up([simulator, *sight, safety])],
                 asked="scene",
             ),
         ]

@@ -75,6 +75,7 @@ OF_AN_ARM = (
     ("wrench", "what presses on the tool, in the tool's axes"),
     ("wrench_request", "how hard an arm's policy is to press: its size"),
     ("nominal", "torques that are asked for, by joint in `effort` [N·m], from the policy or a node of yours"),
+    ("policy_node/inputs", "what the policy's answers are made of: joint states and wrench, or features and request"),
     ("safety_node/barriers", "wanted beside allowed torques by joint, in the place of force and curvature"),
 )
 LIFECYCLE = """All nodes but those that say so here are managed: `ros2 lifecycle set /safety_node configure`, then

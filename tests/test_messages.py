@@ -204,11 +204,15 @@ RECORDS: dict[str, st.SearchStrategy[Any]] = {
     "cmd_vel": st.builds(Twist, stamps, doubles, doubles),
     "motion_request": st.builds(MotionRequest, stamps, doubles, doubles, doubles, doubles),
     "safety_node/barriers": safety_states() | arm_states(),
-    "safety_node/inputs": st.builds(
-        UsedInputs,
-        st.just(10**18),
-        st.fixed_dictionaries({"nominal": used, "lane": used}),
-        st.fixed_dictionaries({"emergency_stop": st.booleans()}),
+    **dict.fromkeys(
+        ("safety_node/inputs", "policy_node/inputs"),
+        st.builds(
+            UsedInputs,
+            st.just(10**18),
+            st.fixed_dictionaries({"nominal": used, "lane": used}),
+            st.fixed_dictionaries({"emergency_stop": st.booleans()}),
+            st.none() | st.integers(0, 2**62),
+        ),
     ),
     "tick": st.builds(Round, stamps, names),
     "expert/nominal": st.builds(Nominal, stamps, doubles, doubles),

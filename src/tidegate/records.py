@@ -453,12 +453,15 @@ class ArmSafetyState:
 class UsedInputs:
     """Which records a tick used: (stamp, age) [ns] by name of the field of ``SafetyInputs``, None = never received.
 
-    ``flags`` are its boolean fields. With the records themselves this is all that replay needs.
+    ``flags`` are its boolean fields; ``steady`` [ns] is that of ``ArmInputs`` where it is not the tick. With the
+    records themselves this is all that replay needs. An arm's policy tells of each answer so: which joint states and
+    wrench, or which features and request.
     """
 
     stamp: int
     inputs: dict[str, tuple[int, int] | None]
     flags: dict[str, bool]
+    steady: int | None = None
 
     @classmethod
     def of(cls, inputs: SafetyInputs | ArmInputs, *, out_of_time: bool = False) -> UsedInputs:
@@ -473,7 +476,8 @@ class UsedInputs:
                 used[item.name] = None if value is None else (value.record.stamp, value.age)
         if out_of_time:
             flags["out_of_time"] = True
-        return cls(inputs.now, used, flags)
+        steady = inputs.steady if isinstance(inputs, ArmInputs) and inputs.steady != inputs.now else None
+        return cls(inputs.now, used, flags, steady)
 
 
 @dataclass(frozen=True, slots=True)

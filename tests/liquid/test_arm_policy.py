@@ -21,9 +21,9 @@ from tidegate.bundle import Bundle
 from tidegate.errors import RobotError
 from tidegate.evaluation.arm_asked import ToolDriver
 from tidegate.evaluation.arm_pilot import ArmPilot
-from tidegate.liquid.arm_policy import ArmPolicy
+from tidegate.liquid.arm_policy import ArmPolicy, Made
 from tidegate.perception.sight import Sight
-from tidegate.records import Command, Features, JointStates, Neurons, Wrench, nanoseconds
+from tidegate.records import Command, Features, JointStates, Neurons, UsedInputs, Wrench, nanoseconds
 from tidegate.settings.arm import ArmSettings, load_arm_settings
 from tidegate.share import share_path
 from tidegate.simulation.arm import ArmTask, ArmTruth, make_arm_scene
@@ -71,7 +71,7 @@ def features(stamp: int) -> Features:
     return Features(stamp, np.linspace(0.2, 0.5, 8).astype(np.float32))
 
 
-def commands(made: Iterator[Command | Neurons]) -> list[Command]:
+def commands(made: Iterator[Made]) -> list[Command]:
     return [one for one in made if isinstance(one, Command)]
 
 
@@ -129,15 +129,17 @@ def test_in_lock_step_it_waits_for_the_picture_whose_answer_acts_and_no_longer(b
         assert len(commands(policy.move(at_rest(now)))) == 1
     list(policy.touch(wrench(latency)))
     assert not list(policy.move(at_rest(latency)))
-    neurons, command = policy.see(features(0))
+    neurons, seen, command, asked = policy.see(features(0))
     assert (type(neurons), type(command)) == (Neurons, Command)
     assert (neurons.stamp, command.stamp) == (0, latency)
+    assert seen == UsedInputs(0, {"features": (0, 0), "wrench_request": (0, 0)}, {})
+    assert asked == UsedInputs(latency, {"joints": (latency, 0), "wrench": (latency, 0)}, {})
 
 
 def test_in_real_time_it_is_silent_before_the_first_picture_and_some_time_after_the_last(bundle: Bundle) -> None:
     policy, longest = ArmPolicy(bundle, SETTINGS), nanoseconds(SETTINGS.policy.dt_max_s)
-    assert not list(policy.move(at_rest(0)))
-    assert [type(one) for one in policy.see(features(0))] == [Neurons]
+    assert list(policy.move(at_rest(0))) == [UsedInputs(0, {"joints": (0, 0), "wrench": None}, {})]
+    assert [type(one) for one in policy.see(features(0))] == [Neurons, UsedInputs]
     for now, heard in ((PERIOD, 1), (longest, 1), (longest + PERIOD, 0)):
         assert len(commands(policy.move(at_rest(now)))) == heard
     list(policy.see(features(longest + PERIOD)))
@@ -164,7 +166,8 @@ def test_a_picture_of_which_nothing_is_known_changes_nothing_but_keeps_nobody_as
     for now in range(PERIOD, nanoseconds(SETTINGS.policy.dt_max_s) + 2 * PERIOD, PERIOD):
         last = commands(policy.move(at_rest(now)))
         if now % FRAME == 0:
-            assert not list(policy.see(Features(now, np.full(8, np.nan, np.float32))))
+            made = policy.see(Features(now, np.full(8, np.nan, np.float32)))
+            assert [type(one) for one in made] == [UsedInputs]
     assert not last
 
 
@@ -217,3 +220,38 @@ def test_forgotten_it_begins_as_it_began(bundle: Bundle) -> None:
         list(policy.see(features(0)))
         runs.append(commands(policy.move(at_rest(PERIOD)))[0].effort)
     np.testing.assert_array_equal(*runs)
+
+
+@pytest.mark.parametrize("lock_step", [True, False])
+def test_answers_are_repeated_by_what_they_were_made_of_whatever_else_was_heard_and_when(
+    bundle: Bundle, lock_step: bool
+) -> None:
+    """Records come late, twice, and from the future; a tenth of the wrenches never."""
+    random = np.random.default_rng(1)
+    policy, again = (ArmPolicy(bundle, SETTINGS, lock_step=lock_step) for _ in range(2))
+    given: dict[str, dict[int, Any]] = {"wrench": {}, "wrench_request": {}, "features": {}, "joints": {}}
+    hear = {"wrench": policy.touch, "wrench_request": policy.request, "features": policy.see, "joints": policy.move}
+    made: list[Made] = []
+    for tick in range(150):
+        now = tick * PERIOD
+        new: dict[str, Any] = {"wrench": wrench(now, random.uniform(0, 9)), "joints": at_rest(now)}
+        if now % FRAME == 0:
+            new |= {"features": features(now), "wrench_request": wrench(now, random.uniform(1, 9))}
+        for name in random.permutation(list(new)):
+            given[name][now] = new[name]
+            if lock_step or name != "wrench" or random.random() > 0.1:
+                late = random.random() < 0.3 and not lock_step and now
+                made += hear[name](given[name][random.choice(list(given[name]))] if late else new[name])
+    repeated: list[Made] = []
+    for used in made:
+        if isinstance(used, UsedInputs):
+            repeated += again.repeat({name: given[name][of[0]] for name, of in used.inputs.items() if of is not None})
+    assert len(commands(iter(made))) > 100
+    assert [type(one) for one in repeated] == [type(one) for one in made]
+    for one, other in zip(made, repeated, strict=True):
+        if isinstance(one, Command):
+            np.testing.assert_array_equal(one.effort, other.effort)
+        elif isinstance(one, Neurons):
+            np.testing.assert_array_equal(one.values, other.values)
+        else:
+            assert one == other

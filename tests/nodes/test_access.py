@@ -60,7 +60,7 @@ TIMES: tuple[Time, ...] = ("system", "simulator", "shared")
 DRY, EFFORT, BY_WIRE = {"/safety_node/would_command"}, {"/effort_controller/commands"}, {"/cmd_vel", "/motion_request"}
 """What only a dry run publishes, and what goes to the actuators besides ``command``, by ``vehicle.output``."""
 ARM = {"/wrench", "/wrench_request"}
-OF_ARMS = {"policy_node": ARM | {"/joint_states"}, "simulator_node": ARM}
+OF_ARMS = {"policy_node": ARM | {"/joint_states", "/policy_node/inputs"}, "simulator_node": ARM}
 """What these nodes have where the robot is an arm."""
 REMAPPED = {"system": [INSIDE], "shared": [INSIDE], "simulator": [INSIDE, CLOCK_INSIDE]}
 """As launch files and bring-up remap: the simulator's own clock goes into the namespace."""

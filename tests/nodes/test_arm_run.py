@@ -44,7 +44,15 @@ def quick(tmp_path: Path) -> Path:
     return tmp_path / "quick.yaml"
 
 
-def test_an_arm_is_brought_up_recorded_and_goes_down_braked_and_held(
+def replayed(bag: Path, *words: str) -> tuple[int, str]:
+    """Exit code and text of ``tidegate replay``: to the bit."""
+    result = CliRunner().invoke(
+        app, ["replay", str(bag), "--tolerance", "0", *words], catch_exceptions=False, env={"COLUMNS": "150"}
+    )
+    return result.exit_code, result.output
+
+
+def test_an_arm_is_brought_up_recorded_and_goes_down_braked_and_held_and_its_bag_is_replayed_to_the_bit(
     ros: EventsExecutor, quick: Path, tmp_path: Path
 ) -> None:
     options = GraphOptions(None, quick, seed=1000, lock_step=True, namespace="arm", record=tmp_path / "bag")
@@ -69,6 +77,9 @@ def test_an_arm_is_brought_up_recorded_and_goes_down_braked_and_held(
     assert max(moved) > 0.15
     assert modes[-1] == Mode.STOPPED
     assert moved[-1] < 0.03
+    assert "bundle" not in contract
+    code, said = replayed(tmp_path / "bag")
+    assert (code, "no camera in the bag" in said) == (0, True), said
 
 
 def test_nobody_asks_for_anything_and_the_arm_is_held_all_along() -> None:
@@ -80,7 +91,7 @@ def test_nobody_asks_for_anything_and_the_arm_is_held_all_along() -> None:
 
 
 def test_an_arm_with_a_scene_drives_itself_and_it_is_told_whether_it_did_what_is_wanted(tmp_path: Path) -> None:
-    """With an untrained bundle, for long enough to move."""
+    """With an untrained bundle, for long enough to move; and its bag is replayed to the bit."""
     pytest.importorskip("torch")
     from tidegate.arm_stack import ArmStack
 
@@ -95,6 +106,16 @@ def test_an_arm_with_a_scene_drives_itself_and_it_is_told_whether_it_did_what_is
     assert {"/camera/image_raw", "/features", "/health", "/wrench_request", "/neurons"} <= set(bag.topics)
     (limit,) = re.findall(r"tool_speed_max: ([\d.]+)", bag.contract()["settings"])
     assert float(limit) == 0.5, "the filter was told of the scene, and the bag tells of it"
+    code, said = replayed(tmp_path / "bag", "--bundle", str(tmp_path / "model"))
+    assert code == 0, said
+    assert not re.search("alone|not run|recorded with another", said), said
+    weaker = bag.contract()["settings"].replace("power_max: 100.0", "power_max: 20.0")
+    (tmp_path / "weaker.yaml").write_text(weaker, encoding="utf-8")
+    weaker_too = ["--bundle", str(tmp_path / "model"), "--config", str(tmp_path / "weaker.yaml")]
+    code, said = replayed(tmp_path / "bag", *weaker_too)
+    assert code == 1, said
+    assert "filter.power.h" in said
+    assert not re.search("nominal.joint|neurons.[0-9]", said), said
 
 
 def test_what_an_arms_graph_does_not_have_is_refused_in_one_line() -> None:

@@ -198,8 +198,10 @@ class BagReader:
     def _told(self) -> str:
         return ", ".join(sorted(self.topics)) or "none"
 
-    def messages(self, topics: Sequence[str]) -> Iterator[tuple[str, int, Any]]:
+    def messages(self, topics: Sequence[str], forms: Mapping[str, str] = AS_IT_IS) -> Iterator[tuple[str, int, Any]]:
         """Records on the relative ``topics`` as (relative topic, time of receipt [ns], record), in order of receipt.
+
+        ``forms``: topic → the one as which it is decoded, as ``messages.ARM_FORMS`` has them.
 
         Raises:
             BagError: a topic is missing, or a message cannot be decoded.
@@ -208,7 +210,7 @@ class BagReader:
         for name, type_name, received, data in self.raw(wanted):
             topic = wanted[name]
             try:
-                record = decode(topic, deserialise(data, type_name))
+                record = decode(forms.get(topic, topic), deserialise(data, type_name))
             except (ImageError, MessageError) as error:
                 raise BagError(f"{self.path}: {name} at {received} ns: {error}") from error
             except Exception as error:  # rosbags has no error class of its own for bytes that are no such message

@@ -15,24 +15,21 @@ from rich.table import Table
 
 from tidegate.bag import BagReader, remappings
 from tidegate.bundle import Bundle, bundle_identity
-from tidegate.cli.common import Remap, check_file, known_namespace, names
+from tidegate.cli.common import Remap, check_file, known_namespace, names, refuse_for_arm
 from tidegate.errors import BagError, DependencyError
 from tidegate.evaluation import reference
+from tidegate.evaluation.by_kind import replayed_robot
 from tidegate.evaluation.difference import (
     Difference,
     Tolerances,
     against_record,
     agreement,
     compare,
-    full_scales,
     missing_records,
 )
 from tidegate.evaluation.note import Note
 from tidegate.evaluation.replay import Replay
-from tidegate.evaluation.replay import replay as replay_bag
-from tidegate.robot.contract import contract_of, differences
-from tidegate.safety.supervisor import check_disabled
-from tidegate.settings import Settings, load_settings
+from tidegate.robot.contract import differences, recorded_kind
 from tidegate.share import share_path
 
 DIFFERENT = 1
@@ -47,8 +44,12 @@ def replay(
     against: Annotated[
         str, typer.Option(help=f"{RECORDED}, {REFERENCE} (see --update-reference), or a bundle to run as well")
     ] = RECORDED,
-    bundle: Annotated[Path | None, typer.Option(help="model to run; default models/car-ltc19")] = None,
-    config: Annotated[Path | None, typer.Option(help="robot's settings")] = None,
+    bundle: Annotated[
+        Path | None, typer.Option(help="model to run; default models/car-ltc19, of an arm arm-ltc19")
+    ] = None,
+    config: Annotated[
+        Path | None, typer.Option(help="robot's settings; default config/car.yaml, of an arm those in its bag")
+    ] = None,
     disable: Annotated[str, typer.Option(help="parts that were switched off in the recording, by comma")] = "",
     asked: Annotated[
         bool, typer.Option(help="take nominal commands from the bag: another than the policy asked for them")
@@ -81,25 +82,33 @@ def replay(
 ) -> None:
     """Run perception, policy and safety filter on a bag, frame by frame, and compare with what it recorded."""
     console = Console(soft_wrap=True, highlight=False)
+    reader = BagReader(bag, remappings(remap or ()))
     if live:
+        if recorded_kind(reader.contract()) == "arm":
+            refuse_for_arm(bag, {"--live": live})
         raise typer.Exit(_play(bag, remap or (), rate, clock, namespace))
     if html is not None:
         check_file(html)
     tolerances = Tolerances(word for text in tolerance or () for word in names(text))
-    file, path = config or share_path("config/car.yaml"), bundle or share_path("models/car-ltc19")
-    settings = load_settings(file)
-    model = Bundle.load(path, settings.vehicle.name)
-    check_disabled(names(disable), settings)
-    reader, switched_off = BagReader(bag, remappings(remap or ())), frozenset(names(disable))
+    switched_off = frozenset(names(disable))
+    robot = replayed_robot(reader, config)
+    path = bundle or (share_path(robot.model) if robot.needs_bundle(reader) else None)
+    model = None if path is None else Bundle.load(path, robot.name)
     side = RECORDED if update_reference else against
-    kept = reference.read_reference(bag) if side == REFERENCE else None
-    rival = Bundle.load(side, settings.vehicle.name) if side not in (RECORDED, REFERENCE) else None
+    kept = reference.read_reference(bag, robot.forms) if side == REFERENCE else None
+    rival = Bundle.load(side, robot.name) if side not in (RECORDED, REFERENCE) else None
 
-    def run(ran: Bundle) -> Replay:
-        return _run(console, reader, ran, settings, switched_off, asked=asked)
+    def run(ran: Bundle | None) -> Replay:
+        with Progress(console=console, transient=True) as progress:
+            bar = progress.add_task(f"replaying{'' if ran is None else f' with {ran.name}'}")
+
+            def told(done: int, total: int) -> None:
+                progress.update(bar, completed=done, total=total)
+
+            return robot.run(reader, ran, switched_off, told, asked=asked)
 
     mine = run(model)
-    other = differences(reader.contract(), contract_of(file, path))
+    other = differences(reader.contract(), robot.present(path))
     cut_off = ["the recording was interrupted; it was read up to there"] * reader.interrupted
     notes = [Note(text) for text in (*cut_off, *reader.problems, *([other] if other else []))] + list(mine.notes)
     if update_reference:
@@ -107,7 +116,7 @@ def replay(
         return
     if kept is None and rival is None:
         ours, theirs = against_record(mine)
-        notes += missing_records(mine.made, mine.recorded)
+        notes += missing_records(mine.made, mine.recorded, robot.outputs)
     else:
         ours = mine.made
         if kept is not None:
@@ -117,15 +126,16 @@ def replay(
             theirs = run(rival).made
         else:
             raise BagError(f"{bag}: has no camera images; without them bundles make no difference")
-        notes += missing_records(ours, theirs)
+        notes += missing_records(ours, theirs, robot.outputs)
     ignored = [word for text in ignore or () for word in names(text)]
-    found = compare(ours, theirs, full_scales(model, settings), mine.start, tolerances, ignored)
+    found = compare(ours, theirs, robot.scales(model), mine.start, tolerances, ignored)
     console.print(_table(f"{escape(str(bag))}: {mine.frames} frames, {mine.ticks} ticks", found))
     for note in notes:
         console.print(f"[yellow]{escape(note.line(None if every else LISTED))}")
     console.print(f"[bold]{agreement(found)}")
     if html is not None:
-        sides = ("now", against) if against in (RECORDED, REFERENCE) else (path.name, Path(against).name)
+        ran = "now" if path is None or against in (RECORDED, REFERENCE) else path.name
+        sides = ran, Path(against).name
         _write_page(html, bag, sides, found, [note.line() for note in notes])
         console.print(f"page: {escape(str(html))}")
     if not found:
@@ -134,31 +144,18 @@ def replay(
         raise typer.Exit(DIFFERENT)
 
 
-def _run(
-    console: Console, reader: BagReader, model: Bundle, settings: Settings, disable: frozenset[str], *, asked: bool
-) -> Replay:
-    with Progress(console=console, transient=True) as progress:
-        bar = progress.add_task(f"replaying with {model.name}")
-        return replay_bag(
-            reader,
-            model,
-            settings,
-            disable=disable,
-            asked=asked,
-            told=lambda done, total: progress.update(bar, completed=done, total=total),
-        )
-
-
-def _keep(bag: Path, bundle: Path, mine: Replay) -> Path:
+def _keep(bag: Path, bundle: Path | None, mine: Replay) -> Path:
     """Write the reference; a bag without a camera is of no bundle."""
-    facts = {reference.BUNDLE: bundle_identity(bundle)[1]} if mine.frames else {}
+    facts = {reference.BUNDLE: bundle_identity(bundle)[1]} if mine.frames and bundle is not None else {}
     return reference.write_reference(bag, mine.made, facts)
 
 
-def _another(facts: dict[str, str], bundle: Path, mine: Replay) -> list[Note]:
+def _another(facts: dict[str, str], bundle: Path | None, mine: Replay) -> list[Note]:
     """What to know where the reference was made with another bundle."""
+    if bundle is None or not mine.frames:
+        return []
     made_with, now = facts.get(reference.BUNDLE), bundle_identity(bundle)[1]
-    if not mine.frames or made_with == now:
+    if made_with == now:
         return []
     return [Note(f"{bundle} is another bundle ({now[:12]}) than the reference was made with ({str(made_with)[:12]})")]
 

@@ -13,21 +13,20 @@ from numpy.typing import NDArray
 
 from tidegate.bundle import Bundle
 from tidegate.errors import SettingsError
+from tidegate.evaluation.fields import Value, fields_of
 from tidegate.evaluation.note import Note
 from tidegate.evaluation.replay import Replay
-from tidegate.evaluation.topics import OUTPUTS, Records
-from tidegate.records import Command, Features, Floats, Gains, ImageHealth, LaneEstimate, Nominal, SafetyState, seconds
+from tidegate.evaluation.topics import EVERY_OUTPUT, OUTPUTS, Records
+from tidegate.records import Floats, seconds
 from tidegate.robot import Car
 from tidegate.settings import Settings
 
-QUANTITIES = {topic: "filter" if topic == "safety_node/barriers" else topic for topic in OUTPUTS}
+QUANTITIES = {topic: "filter" if topic == "safety_node/barriers" else topic for topic in EVERY_OUTPUT}
 """Topic → first part of the names of its fields."""
 TOLERANCE = 1e-6
 """Share of full scale that may differ where nothing else is said."""
 PRESENT = "present"
 """Field of every quantity: whether a side has the record at all."""
-
-Value = float | str
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -144,7 +143,7 @@ def compare(
     """
     found = [
         difference
-        for topic in OUTPUTS
+        for topic in EVERY_OUTPUT
         for difference in _compare(topic, ours.get(topic, {}), theirs.get(topic, {}), scales, start, tolerances)
     ]
     for name in (*tolerances.names, *ignore):
@@ -174,7 +173,7 @@ def against_record(replayed: Replay) -> tuple[Records, Records]:
     theirs = {
         topic: {stamp: record for stamp, record in records.items() if stamp in replayed.ran.get(topic, ())}
         for topic, records in replayed.recorded.items()
-        if topic in OUTPUTS
+        if topic in replayed.ran
     }
     ours = {
         topic: {stamp: record for stamp, record in replayed.made.get(topic, {}).items() if stamp in held}
@@ -183,10 +182,10 @@ def against_record(replayed: Replay) -> tuple[Records, Records]:
     return ours, theirs
 
 
-def missing_records(ours: Records, theirs: Records) -> list[Note]:
-    """How many records one side alone has, a note for each topic."""
+def missing_records(ours: Records, theirs: Records, outputs: Sequence[str] = OUTPUTS) -> list[Note]:
+    """How many records one side alone has, a note for each topic of ``outputs``."""
     notes = []
-    for topic in OUTPUTS:
+    for topic in outputs:
         mine, other = set(ours.get(topic, ())), set(theirs.get(topic, ()))
         if mine != other:
             text = f"{QUANTITIES[topic]}: {len(mine - other)} records here alone, {len(other - mine)} there alone"
@@ -207,46 +206,6 @@ def agreement(differences: Sequence[Difference]) -> str:
 
 
 WISHES = ("filter.wanted", "filter.allowed")
-
-
-def fields_of(record: Any) -> dict[str, Value]:
-    """The values of a record by name, its stamp left out.
-
-    Raises:
-        KeyError: a class that no topic of ``OUTPUTS`` carries.
-    """
-    found: dict[str, Value] = _FIELDS[type(record)](record)
-    return found
-
-
-def _lane(record: LaneEstimate) -> dict[str, Value]:
-    names = ("offset", "heading", *(f"curvature.{place}" for place in range(len(record.curvature))))
-    values = zip(names, (record.offset, record.heading, *record.curvature.tolist()), strict=True)
-    return {
-        **dict(values),
-        **{f"bound.{name}": bound for name, bound in zip(names, record.bound.tolist(), strict=True)},
-    }
-
-
-def _state(record: SafetyState) -> dict[str, Value]:
-    found: dict[str, Value] = {"mode": record.mode.name, "intervened": record.intervened}
-    for name, (force, curvature) in (("wanted", record.wanted), ("allowed", record.allowed)):
-        found |= {f"{name}.force": force, f"{name}.curvature": curvature}
-    for one in record.barriers:
-        found |= {f"{one.name}.h": one.h, f"{one.name}.margin": one.margin, f"{one.name}.multiplier": one.multiplier}
-        found[f"{one.name}.relaxed"] = "yes" if one.relaxed else "no"
-    return found
-
-
-_FIELDS: dict[type, Any] = {
-    Features: lambda record: {str(place): float(value) for place, value in enumerate(record.values)},
-    LaneEstimate: _lane,
-    ImageHealth: lambda record: {"level": record.level.name, "reasons": "; ".join(record.reasons), **record.values},
-    Nominal: lambda record: {"force": record.force, "curvature": record.curvature},
-    Gains: lambda record: record.values,
-    Command: lambda record: dict(zip(record.names, record.effort.tolist(), strict=True)),
-    SafetyState: _state,
-}
 
 
 def _compare(

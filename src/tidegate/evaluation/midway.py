@@ -3,13 +3,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
-from typing import Any
+from collections.abc import Collection, Mapping, Sequence
+from typing import Any, Protocol
 
 from tidegate.evaluation.note import Note
 from tidegate.liquid import LiquidPolicy
 from tidegate.records import Mode, UsedInputs, nanoseconds, seconds
-from tidegate.safety import Supervisor
 from tidegate.safety.ladder import Rung
 
 SETTLED = nanoseconds(3.0)
@@ -39,11 +38,22 @@ def resume_policy(policy: LiquidPolicy, stamp: int, recorded: Mapping[str, Mappi
     return Note("the bag begins while the policy was running: its neurons were taken from the first frame's record")
 
 
-def keep_mode(supervisor: Supervisor, used: UsedInputs, recorded: Mapping[str, Mapping[int, Any]]) -> None:
+def settled(ticks: Sequence[UsedInputs], *, midway: bool) -> int:
+    """Before this stamp [ns] each tick begins in the recorded mode, and is not compared."""
+    return ticks[0].stamp + SETTLED if midway else 0
+
+
+class OnALadder(Protocol):
+    """A supervisor, of whatever robot."""
+
+    rung: Rung
+
+
+def keep_mode(supervisor: OnALadder, used: UsedInputs, recorded: Mapping[str, Mapping[int, Any]]) -> None:
     """Have a tick begin in the mode that is recorded of it."""
     state = recorded.get(STATES, {}).get(used.stamp)
     if state is not None and state.mode != supervisor.rung.mode:
-        supervisor.rung = Rung(state.mode, used.stamp, ())
+        supervisor.rung = Rung(state.mode, used.stamp if used.steady is None else used.steady, ())
 
 
 def settling(ticks: Collection[int]) -> Note:

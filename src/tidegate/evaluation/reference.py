@@ -5,11 +5,13 @@ from __future__ import annotations
 
 import json
 import shutil
+from collections.abc import Mapping
 from pathlib import Path
 
 from tidegate.bag import BagReader, BagWriter
+from tidegate.bag.reader import AS_IT_IS
 from tidegate.errors import BagError
-from tidegate.evaluation.topics import OUTPUTS, Records, small_records
+from tidegate.evaluation.topics import EVERY_OUTPUT, Records, small_records
 
 FOLDER, FACTS = "reference", "reference.json"
 BUNDLE = "bundle"
@@ -34,14 +36,14 @@ def write_reference(bag: Path, made: Records, facts: dict[str, str]) -> Path:
     folder = bag / FOLDER
     shutil.rmtree(folder, ignore_errors=True)
     with BagWriter(folder) as writer:
-        for stamp, topic in sorted((stamp, output) for output in OUTPUTS for stamp in made.get(output, ())):
+        for stamp, topic in sorted((stamp, output) for output in EVERY_OUTPUT for stamp in made.get(output, ())):
             writer.write(topic, made[topic][stamp])
     (folder / FACTS).write_text(json.dumps(facts, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
     return folder
 
 
-def read_reference(bag: Path) -> tuple[Records, dict[str, str]]:
-    """The reference of ``bag`` and what made it.
+def read_reference(bag: Path, forms: Mapping[str, str] = AS_IT_IS) -> tuple[Records, dict[str, str]]:
+    """The reference of ``bag`` and what made it; ``forms`` as ``BagReader.messages`` takes them.
 
     Raises:
         BagError: there is none, or it cannot be read.
@@ -53,4 +55,4 @@ def read_reference(bag: Path) -> tuple[Records, dict[str, str]]:
         facts = dict(json.loads((folder / FACTS).read_text(encoding="utf-8")))
     except (OSError, ValueError, TypeError) as error:
         raise BagError(f"{folder / FACTS}: cannot be read ({error})") from error
-    return small_records(BagReader(folder)), facts
+    return small_records(BagReader(folder), EVERY_OUTPUT, forms), facts

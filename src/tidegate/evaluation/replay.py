@@ -9,20 +9,30 @@ every difference from the record (``difference``) is a difference of code, model
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol
 
 from tidegate.bag import BagReader
 from tidegate.bundle import Bundle
-from tidegate.evaluation.midway import SETTLED, begins_midway, settling
-from tidegate.evaluation.note import Note, moments
+from tidegate.evaluation.midway import begins_midway, keep_mode, settled
+from tidegate.evaluation.note import Note
 from tidegate.evaluation.replay_frames import FramesRun, left_out, run_frames
 from tidegate.evaluation.replay_ticks import changes_told, run_ticks, settings_changes
-from tidegate.evaluation.topics import DRY, FIELDS, FILTERED, FRAMES, OUTPUTS, TICKS, Records, small_records
+from tidegate.evaluation.topics import (
+    DECIDED,
+    DRY,
+    FIELDS,
+    FRAMES,
+    OUTPUTS,
+    PERCEIVED,
+    TICKS,
+    Records,
+    small_records,
+)
 from tidegate.liquid import LiquidPolicy
 from tidegate.perception import Perception
-from tidegate.records import Decision, Frame, Percept, SafetyInputs, Tick
+from tidegate.records import Command, Decision, Frame, Percept, SafetyInputs, SafetyState, Tick, UsedInputs
 from tidegate.robot import Car
 from tidegate.safety import Supervisor
 from tidegate.settings import Settings
@@ -92,10 +102,8 @@ def replay(
         BagError: neither camera nor ticks, or a message cannot be decoded.
         BundleError, RobotError, SettingsError: the bundle, the robot or a setting that was changed is refused.
     """
-    recorded = small_records(reader, REPLAYED) if held is None else dict(held)
-    if would := recorded.pop(DRY, None):
-        recorded["command"] = would
-    ticks = [recorded[TICKS][stamp] for stamp in sorted(recorded.get(TICKS, ()))]
+    recorded = settle_dry(small_records(reader, REPLAYED) if held is None else dict(held))
+    ticks = ticks_of(recorded)
     midway = begins_midway(ticks, recorded)
     run = FramesRun({}, {}, [], [Note("no camera in the bag: perception and policy were not run")])
     total = len(ticks)
@@ -111,33 +119,41 @@ def replay(
             asked=asked,
             midway=midway,
         )
-    made, ran, notes = run.made, run.ran, run.notes
-    start = min([*run.frames, *(tick.stamp for tick in ticks[:1])])
-    notes += left_out(run, recorded, start, asked=asked)
-    if ticks and recorded.get("command"):
-        changes = settings_changes(reader)
-        until = ticks[0].stamp + (SETTLED if midway else 0)
-        outcome, missing = run_ticks(
-            ticks,
-            made,
-            recorded,
-            Supervisor(settings, Car.from_settings(settings), disable=disable),
-            changes,
-            until,
-            lambda done: told(len(run.frames) + done, total),
-            (lambda inputs, tick, supervisor: None) if watcher is None else watcher.tick,
-        )
-        made |= outcome
-        ran |= dict.fromkeys(FILTERED, frozenset(tick.stamp for tick in ticks if tick.stamp >= until))
-        if midway:
-            notes.append(settling([tick.stamp for tick in ticks if tick.stamp < until]))
-        notes += changes_told(changes, ticks[0].stamp)
-        if missing:
-            text = f"{len(missing)} inputs of ticks are not in the bag, the newest before was taken"
-            notes.append(Note(text, tuple(f"{topic} {moments([stamp], start)[0]}" for stamp, topic in missing)))
-        if unheard := sorted(set(recorded["command"]) - set(outcome["command"])):
-            text = f"{len(unheard)} commands have no inputs of their tick in the bag: not run"
-            notes.append(Note(text, moments(unheard, start)))
-    else:
-        notes.append(Note(f"no commands with their inputs (command, {TICKS}) in the bag: the filter was not run"))
-    return Replay(len(run.frames), len(ticks), start, made, recorded, ran, tuple(notes))
+    start = start_of(run.frames, ticks)
+    decided = () if asked else DECIDED
+    run.notes += left_out(run, recorded, start, PERCEIVED, decided, ("lane", "nominal command", "does not know them"))
+    supervisor = Supervisor(settings, Car.from_settings(settings), disable=disable)
+    changes = settings_changes(reader) if ticks else {}
+    until = settled(ticks, midway=midway)
+
+    def step(used: UsedInputs, received: dict[str, Any]) -> tuple[Command, SafetyState]:
+        if used.stamp in changes:
+            supervisor.adjust(changes[used.stamp])
+        if used.stamp < until:
+            keep_mode(supervisor, used, recorded)
+        inputs = SafetyInputs(used.stamp, **received)
+        tick = supervisor.tick(inputs)
+        if watcher is not None:
+            watcher.tick(inputs, tick, supervisor)
+        return tick.command, SafetyState.of(tick)
+
+    done = run_ticks(ticks, run.made, recorded, step, midway, start, lambda count: told(len(run.frames) + count, total))
+    notes = [*run.notes, *(changes_told(changes, ticks[0].stamp) if done.ran else ()), *done.notes]
+    return Replay(len(run.frames), len(ticks), start, run.made | done.made, recorded, run.ran | done.ran, tuple(notes))
+
+
+def settle_dry(recorded: Records) -> Records:
+    """In a dry run the filter's commands are on a topic of their own: they take the place of whatever was on theirs."""
+    if would := recorded.pop(DRY, None):
+        recorded["command"] = would
+    return recorded
+
+
+def ticks_of(recorded: Records) -> list[UsedInputs]:
+    """What each tick used, in the order of time."""
+    return [recorded[TICKS][stamp] for stamp in sorted(recorded.get(TICKS, ()))]
+
+
+def start_of(frames: Sequence[int], ticks: Sequence[UsedInputs]) -> int:
+    """First stamp [ns] of either."""
+    return min([*frames, *(tick.stamp for tick in ticks[:1])])

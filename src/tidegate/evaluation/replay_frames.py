@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -64,7 +64,7 @@ def run_frames(
         BagError: a message cannot be decoded.
     """
     made: Records = {name: {} for name in (*PERCEIVED, *DECIDED)}
-    perceived, decided = _processed(recorded, asked=asked)
+    perceived, decided = processed(recorded, PERCEIVED, () if asked else DECIDED)
     odometry = sorted(recorded.get("odom", {}).values(), key=lambda record: record.stamp)
     stamps = np.array([record.stamp for record in odometry], np.int64)
     notes = list(_policy_notes(reader, policy, bool(odometry), asked=asked))
@@ -110,39 +110,54 @@ def _policy_notes(reader: BagReader, policy: LiquidPolicy, driven: bool, *, aske
         yield Note("nominal commands are the recorded ones: the policy was not run")
     elif not driven:
         yield Note("no odometry in the bag: the policy was not run")
-    elif (recorded_in := _ran_in(reader)) not in (None, policy.runs_in):
+    elif (recorded_in := ran_in(reader)) not in (None, policy.runs_in):
         yield Note(f"liquid step recorded in {recorded_in}, replayed in {policy.runs_in}: they differ by rounding")
 
 
-def _processed(recorded: Records, *, asked: bool) -> tuple[set[int], set[int]]:
+def processed(recorded: Records, perceived: Sequence[str], decided: Sequence[str]) -> tuple[set[int], set[int]]:
     """Stamps of the frames that perception processed when they were recorded, and of those that the policy decided on,
-    by whatever the bag holds of them; empty = it does not say."""
-    decided = set() if asked else {stamp for topic in DECIDED for stamp in recorded.get(topic, ())}
-    return decided | {stamp for topic in PERCEIVED for stamp in recorded.get(topic, ())}, decided
+    by whatever the bag holds of the topics that each of them makes; empty = it does not say."""
+    known = {stamp for topic in decided for stamp in recorded.get(topic, ())}
+    return known | {stamp for topic in perceived for stamp in recorded.get(topic, ())}, known
 
 
-def left_out(run: FramesRun, recorded: Records, start: int, *, asked: bool) -> Iterator[Note]:
-    """Frames that the live nodes left out, or that were not run here, named by their times."""
+def left_out(
+    run: FramesRun,
+    recorded: Records,
+    start: int,
+    perceived: Sequence[str],
+    decided: Sequence[str],
+    words: tuple[str, str, str],
+) -> Iterator[Note]:
+    """Frames that the live nodes left out, or that were not run here, named by their times.
+
+    Args:
+        run: what came of the frames.
+        recorded: small records of the bag.
+        start: stamp [ns] that times are told from.
+        perceived, decided: topics that perception and policy make; the latter none where it was not run.
+        words: what a frame lacks that the one or the other left out, and what became of one that is not in the bag.
+    """
     frames = run.frames
     if not frames:
         return
-    perceived, decided = _processed(recorded, asked=asked)
-    lost, saw = perceived - set(frames), run.ran["lane"]
+    saw_then, asked_then = processed(recorded, perceived, decided)
+    lost, saw = saw_then - set(frames), run.ran["features"]
     if dropped := set(frames) - saw:
-        text = f"{len(dropped)} of {len(frames)} frames have no lane: perception did not process them"
+        text = f"{len(dropped)} of {len(frames)} frames have no {words[0]}: perception did not process them"
         yield Note(text, stretches(frames, dropped, start))
-    if undecided := {stamp for stamp in saw if decided and stamp not in decided}:
-        text = f"{len(undecided)} of {len(frames)} frames have no nominal command: the policy did not decide on them"
+    if undecided := {stamp for stamp in saw if asked_then and stamp not in asked_then}:
+        text = f"{len(undecided)} of {len(frames)} frames have no {words[1]}: the policy did not decide on them"
         yield Note(text, stretches(frames, undecided, start))
-    if unpaired := {stamp for stamp in saw & decided if stamp < min(recorded.get("odom", ()), default=0)}:
+    if unpaired := {stamp for stamp in saw & asked_then if stamp < min(recorded.get("odom", ()), default=0)}:
         text = f"{len(unpaired)} of {len(frames)} frames come before any odometry in the bag: the policy was not run"
         yield Note(text, stretches(frames, unpaired, start))
     if lost:
-        text = f"{len(lost)} frames that were processed are not in the bag: not run, and the policy does not know them"
+        text = f"{len(lost)} frames that were processed are not in the bag: not run, and the policy {words[2]}"
         yield Note(text, stretches(sorted({*frames, *lost}), lost, start))
 
 
-def _ran_in(reader: BagReader) -> str | None:
+def ran_in(reader: BagReader) -> str | None:
     """What the recorded policy stepped in; None where the bag does not say."""
     if step := reader.contract().get("liquid_step"):
         return step

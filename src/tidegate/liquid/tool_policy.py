@@ -20,7 +20,11 @@ PRESSES, HARDEST = 0.5, 1.2
 
 
 class ToolPolicy:
-    """Liquid neurons at the tool. Its clock is ``LiveNetwork``'s."""
+    """Liquid neurons at the tool. Its clock is ``LiveNetwork``'s.
+
+    Attributes:
+        network: with its state.
+    """
 
     def __init__(self, bundle: Bundle, settings: ArmSettings) -> None:
         """Take the network and its scales from ``bundle``, the camera's rate and ``dt_max_s`` from ``settings``.
@@ -33,10 +37,10 @@ class ToolPolicy:
         self._scales, self._longest = bundle.tool, settings.policy.dt_max_s
         self._before: tuple[int, Floats] | None = None
         try:
-            self._network = LiveNetwork(bundle, settings.camera.rate_hz, settings.policy.dt_max_s)
+            self.network = LiveNetwork(bundle, settings.camera.rate_hz, settings.policy.dt_max_s)
         except (KeyError, ValueError, IndexError, TypeError) as error:
             raise BundleError(f"bundle '{bundle.name}': its network is corrupt ({error})") from error
-        wiring = self._network.wiring
+        wiring = self.network.wiring
         if (wiring.inputs, wiring.motor) != (len(TOOL_HEARS), len(TOOL_MOTORS)):
             raise BundleError(
                 f"bundle '{bundle.name}': has {wiring.inputs} inputs and {wiring.motor} motor neurons; an arm's has "
@@ -46,11 +50,11 @@ class ToolPolicy:
     @property
     def neurons(self) -> Floats:
         """The state (N,)."""
-        return self._network.neurons
+        return self.network.neurons
 
     def reset(self) -> None:
         """Forget everything."""
-        self._network.reset()
+        self.network.reset()
         self._before = None
 
     def step(self, stamp: int, sights: NDArray[np.float32], senses: ToolSenses) -> ToolAim | None:
@@ -65,10 +69,10 @@ class ToolPolicy:
         before = self._before or (stamp, seen)
         passed = seconds(stamp - before[0])
         moved = (seen - before[1]) / passed if 0 < passed <= self._longest else np.zeros(len(seen))
-        if not self._network.advance(stamp, heard(seen, moved, senses.row(), self._scales)):
+        if not self.network.advance(stamp, heard(seen, moved, senses.row(), self._scales)):
             return None
         self._before = stamp, seen
-        return read_aim(self._network.outputs(), seen, senses, self._scales)
+        return read_aim(self.network.outputs(), seen, senses, self._scales)
 
 
 def heard(sights: Floats, moved: Floats, senses: Floats, scales: ToolScales) -> Floats:

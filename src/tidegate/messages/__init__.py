@@ -19,9 +19,10 @@ from tidegate.messages.status import (
     layers_of,
     statuses,
 )
-from tidegate.messages.topics import COMPRESSED, DIAGNOSTICS, TOPICS, Make, Qos, Topic
+from tidegate.messages.topics import ARM_FORMS, COMPRESSED, DIAGNOSTICS, TOPICS, Make, Qos, Topic
 
 __all__ = [
+    "ARM_FORMS",
     "CHANGED",
     "COMPRESSED",
     "DIAGNOSTICS",

@@ -38,7 +38,8 @@ GRAPH: dict[str, Interface] = {
         ("features", "lane", "health", "diagnostics"), ("camera/image_raw", "camera/camera_info")
     ),
     "policy_node": Interface(
-        ("nominal", "gains", "neurons", "diagnostics"), ("features", "odom", "joint_states", *OF_ARMS)
+        ("nominal", "gains", "neurons", "policy_node/inputs", "diagnostics"),
+        ("features", "odom", "joint_states", *OF_ARMS),
     ),
     "safety_node": Interface(
         (*FROM_TICK, *EVERY_OUTPUT, "safety_node/would_command", "timing/commanded", "diagnostics"),

@@ -91,6 +91,7 @@ TOPICS: dict[str, Topic] = {
         Topic("nominal", JOINT_STATE, Nominal, "command"),
         Topic("gains", JOINT_STATE, Gains, "command"),
         Topic("neurons", IMAGE, Neurons, "command"),
+        Topic("policy_node/inputs", JOINT_STATE, UsedInputs, "reliable"),
         Topic("joy", JOY, Joy, "sensor"),
         Topic("manual", JOINT_STATE, Manual, "command"),
         Topic("emergency_stop", BOOL, bool, "reliable"),
@@ -117,5 +118,8 @@ TOPICS: dict[str, Topic] = {
 
 COMPRESSED = {"camera/image_raw": COMPRESSED_IMAGE}
 """Type that a topic may have, in the place of its own: live under a name that ends in ``/compressed``."""
+
+ARM_FORMS = {"nominal": "command"}
+"""Topic → the one whose form it has in an arm's graph: torques by joint are asked for there."""
 
 FORCE, CURVATURE = "drive_force", "path_curvature"

@@ -15,6 +15,7 @@ from tidegate.errors import MessageError
 from tidegate.messages.common import assign, stamp_of, stamped
 from tidegate.messages.topics import CURVATURE, FORCE, JOINT_STATE, JOY, Make
 from tidegate.records import (
+    NANOSECONDS,
     ArmSafetyState,
     BarrierState,
     Command,
@@ -38,6 +39,7 @@ STATE = ("mode", "intervened", FORCE, CURVATURE)
 """Entries of ``~/barriers`` after those of the barriers."""
 ROW = re.compile(r"(?P<barrier>[^ ]+)\.(?P<row>\d{1,4}) \[(?P<unit>[^]]*)\]")
 """An entry of a row, after these. No barrier's name has a space or a dot."""
+STEADY = "steady"
 
 
 def _named(
@@ -238,24 +240,32 @@ def decode_safety(message: Any) -> SafetyState | ArmSafetyState:
 
 
 def encode_used(record: UsedInputs, make: Make) -> Any:
-    """Position = stamp minus tick, velocity = age [ns]; a flag has its value in effort."""
+    """Position = stamp minus tick, velocity = age [ns]; a flag has its value in effort. The steady clock's time comes
+    last, in two parts, for a double has not its digits: position = [s], velocity = the rest [ns]."""
     nan = math.nan
     rows = [
         (nan, nan, nan) if used is None else (used[0] - record.stamp, used[1], nan) for used in record.inputs.values()
     ]
     rows += [(nan, nan, float(flag)) for flag in record.flags.values()]
+    names = [*record.inputs, *record.flags]
+    if record.steady is not None:
+        names.append(STEADY)
+        rows.append((*divmod(record.steady, NANOSECONDS), nan))
     position, velocity, effort = np.array(rows, np.float64).reshape(-1, 3).T
-    return _named(record.stamp, [*record.inputs, *record.flags], make, position, velocity, effort)
+    return _named(record.stamp, names, make, position, velocity, effort)
 
 
 def decode_used(message: Any) -> UsedInputs:
     stamp = stamp_of(message)
     inputs: dict[str, tuple[int, int] | None] = {}
     flags: dict[str, bool] = {}
+    steady: int | None = None
     columns = (_column(message, name).tolist() for name in ("position", "velocity", "effort"))
     for name, since, age, flag in zip(message.name, *columns, strict=True):
-        if not math.isnan(flag):
+        if name == STEADY:
+            steady = int(since) * NANOSECONDS + int(age)
+        elif not math.isnan(flag):
             flags[name] = flag != 0.0
         else:
             inputs[name] = None if math.isnan(since) else (stamp + int(since), int(age))
-    return UsedInputs(stamp, inputs, flags)
+    return UsedInputs(stamp, inputs, flags, steady)

@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Mapping
 from typing import Any
 
-from tidegate.messages import encode_efforts
+from tidegate.messages import ARM_FORMS, encode_efforts
 from tidegate.nodes.actuator_watch import topic_faults
 from tidegate.nodes.diagnostics import safety_diagnostics
 from tidegate.nodes.filter_node import FilterNode
@@ -65,7 +65,7 @@ class ArmSafetyNode(FilterNode[ArmSettings]):
 
     def record(self, topic: str, data: bytes) -> Any:
         """As ever; what is asked for has the form of a command here."""
-        return super().record("command" if topic == "nominal" else topic, data)
+        return super().record(ARM_FORMS.get(topic, topic), data)
 
     def decide(self, now: int, given: Mapping[str, Any]) -> ArmTick:
         """Ask the supervisor, publish what it says."""

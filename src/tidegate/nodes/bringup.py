@@ -25,7 +25,6 @@ from tidegate.nodes.children import Child, Said, enclave_flags, parameter_flags
 from tidegate.nodes.graph_options import GraphOptions
 from tidegate.nodes.remote import STEPS, Remote
 from tidegate.nodes.topics import CLOCK_INSIDE, INSIDE, OUR_NAMES, remap_flags
-from tidegate.settings import Settings
 from tidegate.settings.arm import ArmSettings
 from tidegate.settings.kind import load_robot
 
@@ -160,8 +159,8 @@ class Graph:
         shared = remap_flags(("__ns", self.node.get_namespace()), *inside)
         file = ["--params-file", str(self.options.params_file)]
         if self.options.record is not None:
-            bundle = self.options.bundle if isinstance(self.settings, Settings) else ""
-            paths = {"path": self.options.record, "config": self.options.params_file, "bundle": bundle}
+            paths = {"path": self.options.record, "config": self.options.params_file}
+            paths |= {} if self.options.bundle is None else {"bundle": self.options.bundle}
             named = OUR_NAMES if self.options.simulate else {}
             parameters = parameter_flags({**{name: str(path) for name, path in paths.items()}, "linger": True, **named})
             self.children["recorder_node"] = Child("recorder_node", [*shared, *parameters], self._said)

@@ -9,7 +9,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from tidegate.messages import CHANGED, Make, encode_diagnostics
+from tidegate.messages import CHANGED, Make, encode_diagnostics, encode_policy
 from tidegate.messages.rates import SLOW, rate_of
 from tidegate.messages.status import SAFETY
 from tidegate.records import NANOSECONDS, ArmTick, ImageHealth, Level, Mode, Solve, Tick
@@ -171,3 +171,21 @@ class CameraStatus:
     def _message(self, stamp: int, level: Level, text: str, make: Make, rate: float) -> Any:
         pairs = [("rate [Hz]", f"{rate:.2f}"), *((key, str(count)) for key, count in self._counts.items())]
         return encode_diagnostics(stamp, "perception_node: camera", level, text, pairs, make, self._robot)
+
+
+class LiquidStatus:
+    """Once a second of the frames' time: a bag then says with which arithmetic it can be repeated to the bit, and
+    whoever draws the neurons knows their layers."""
+
+    def __init__(self, runs_in: str, layers: Mapping[str, int], robot: str) -> None:
+        """``runs_in``: C or NumPy; ``layers``: their sizes; ``robot``: its name."""
+        self._said = runs_in, layers, robot
+        self._told: int | None = None
+
+    def told(self, stamp: int, make: Make) -> Any | None:
+        """A DiagnosticArray with the frame at ``stamp`` [ns]; None = it is not due."""
+        if self._told is not None and 0 <= stamp - self._told < PERIOD_S * NANOSECONDS:
+            return None
+        self._told = stamp
+        runs_in, layers, robot = self._said
+        return encode_policy(stamp, runs_in, make, layers, robot)

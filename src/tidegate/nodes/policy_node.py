@@ -6,11 +6,11 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from tidegate.liquid import LiquidPolicy
-from tidegate.messages import encode_policy
+from tidegate.nodes.diagnostics import LiquidStatus
 from tidegate.nodes.pairing import Pairing
 from tidegate.nodes.stack_node import BUNDLE, LOCK_STEP, StackNode, trusted_bundle
 from tidegate.nodes.topics import make
-from tidegate.records import NANOSECONDS, Features, Neurons, Odometry
+from tidegate.records import Features, Neurons, Odometry
 from tidegate.settings import Settings
 
 HISTORY = 400
@@ -39,7 +39,8 @@ class PolicyNode(StackNode[Settings]):
         """Begin with neurons at rest; listen to features and odometry."""
         if self._policy is not None:
             self._policy.reset()
-        self._told: int | None = None
+            layers, robot = self._policy.wiring.sizes, self.settings.vehicle.name
+            self._status = LiquidStatus(self._policy.runs_in, layers, robot)
         self._pairing = Pairing(HISTORY)
         self.listen("odom", self._moved)
         self.listen("features", self._saw)
@@ -61,12 +62,5 @@ class PolicyNode(StackNode[Settings]):
                 self.send("nominal", decision.nominal)
                 self.send("gains", decision.gains)
                 self.send("neurons", Neurons(decision.nominal.stamp, decision.neurons))
-                self._tell(decision.nominal.stamp, self._policy)
-
-    def _tell(self, stamp: int, policy: LiquidPolicy) -> None:
-        """Once a second of the frames' time: a bag then says with which arithmetic it can be repeated to the bit, and
-        whoever draws the neurons knows their layers."""
-        if self._told is None or not 0 <= stamp - self._told < NANOSECONDS:
-            self._told = stamp
-            robot, layers = self.settings.vehicle.name, policy.wiring.sizes
-            self.send_message("diagnostics", encode_policy(stamp, policy.runs_in, make, layers, robot))
+                if (told := self._status.told(decision.nominal.stamp, make)) is not None:
+                    self.send_message("diagnostics", told)

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -109,8 +110,17 @@ def read_parameters(path: Path) -> dict[str, Any]:
     Raises:
         SettingsError: no such file, no YAML or no ``/**`` section.
     """
+    return parameters_in(read_document(path), str(path))
+
+
+def parameters_in(document: Mapping[str, Any], source: str) -> dict[str, Any]:
+    """The same of a ``document`` that was read; errors call it ``source``.
+
+    Raises:
+        SettingsError: no ``/**`` section.
+    """
     try:
-        values = read_document(path)["/**"]["ros__parameters"]
+        values = document["/**"]["ros__parameters"]
     except (KeyError, TypeError) as error:
-        raise SettingsError(f"{path}: has no '/**: ros__parameters:' section") from error
-    return dict(mapping(values or {}, "ros__parameters", str(path)))
+        raise SettingsError(f"{source}: has no '/**: ros__parameters:' section") from error
+    return dict(mapping(values or {}, "ros__parameters", source))
