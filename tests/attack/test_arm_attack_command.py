@@ -68,7 +68,7 @@ def test_what_a_search_drives_has_a_table_of_its_own(tmp_path: Path) -> None:
     [
         (ARM, ("--camera", "1"), "describes an arm, which has no --camera"),
         (ARM, ("--worst", "1"), "describes an arm, which has no --worst"),
-        (ARM, ("--scenes", "road"), "no start 'road'; known: rest, speed, surface"),
+        (ARM, ("--scenes", "road"), "no start or scene 'road'; known: rest, speed, surface, hand_over, press"),
         (ARM, ("--adversaries", "slalom"), "no adversary 'slalom'; known: bang_bang"),
         (ARM, ("--sensors", "failing"), "no kind of sensors 'failing'; known: exact, wrong"),
         (ARM, ("--stiffness", "soft"), "--stiffness is 'soft'; it must be numbers in N/m"),
@@ -89,7 +89,7 @@ def outcome(**changes: object) -> ArmOutcome:
     """A harmless one with changes."""
     none = dict.fromkeys(attacking.LIMITS, -1.0)
     facts = {"start": "surface", "adversary": "full_torque", "seed": 5000, "plan": []}
-    harmless = ArmOutcome(facts, none, dict.fromkeys(none, 1e5), 0.0, 0, [], 1000, {"NORMAL": 1000}, {}, 1000, 0)
+    harmless = ArmOutcome(facts, none, {}, dict.fromkeys(none, 1e5), 0.0, 0, [], 1000, {"NORMAL": 1000}, {}, 1000, 0)
     return replace(harmless, **changes)  # type: ignore[arg-type]
 
 
@@ -104,7 +104,9 @@ def test_what_was_overloaded_is_counted_apart() -> None:
     broken = outcome().excess | {"velocity": 0.1}
     told = written(outcome(), outcome(excess=broken), outcome(excess=broken, broken=[PAYLOAD]))
     assert "1 of 2 episodes broke what is promised" in told
-    assert "1 of 1 episodes in which a stated assumption was broken broke what rests on it, and 0 what does not" in told
+    assert (
+        "1 of 1 episodes in which a stated assumption was broken (payload) broke what rests on it, and 0 what" in told
+    )
     assert "0 what" not in written(outcome(broken=[PAYLOAD], excess=broken | {"torque": 1.0}))
 
 
