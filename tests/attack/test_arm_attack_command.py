@@ -70,7 +70,8 @@ def test_scenes_stand_beside_starts_and_policies_beside_torques(tmp_path: Path) 
         "--seeds",
         "7",
     )
-    said = " ".join(typed(*words, "--bundle", BUNDLE, "--out", str(tmp_path), "--processes", "1").split())
+    words += ("--sensors", "wrong", "--stiffness", "100000", "--bundle", BUNDLE, "--processes", "1")
+    said = " ".join(typed(*words, "--out", str(tmp_path)).split())
     assert "0 of 3 episodes broke what is promised" in said
     driven = [json.loads(line)["episode"] for line in (tmp_path / OUTCOMES).read_text().splitlines()[1:]]
     assert {(one["start"], one["adversary"]) for one in driven} == {
