@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -126,8 +127,9 @@ def test_a_stale_aim_is_heard_for_up_to_two_seconds_and_a_wild_one_is_anywhere()
     assert min(one.push for one in aims) < 0
 
 
-def wishes(adversary: str, scene: str = "reach", ticks: int = 300) -> Floats:
-    """What is asked for (T, N) where nothing stands between."""
+@cache
+def wishes(adversary: str) -> Floats:
+    """What is asked for (T, N) in 0.6 s of a scene where nothing stands between."""
     asked: list[Floats] = []
     let_through = unfiltered(ARM)
 
@@ -136,20 +138,30 @@ def wishes(adversary: str, scene: str = "reach", ticks: int = 300) -> Floats:
         asked.append(wish.copy())
         return let_through(now, seen, wish, late, last)
 
-    one = stage(scene)
-    drive(one, one.ask(adversary, np.random.default_rng(2), ()), answer, ticks)
+    one = stage("reach")
+    drive(one, one.ask(adversary, np.random.default_rng(2), ()), answer, 300)
     one.close()
     return np.array(asked)
 
 
-@pytest.mark.parametrize("adversary", ["amplified", "full_torque", "noise_picture"])
-def test_the_policy_drives_until_something_goes_wrong(adversary: str) -> None:
+@pytest.mark.parametrize(
+    ("adversary", "pictures"),
+    [
+        ("amplified", 0),
+        ("full_torque", 0),
+        ("noise_picture", 1),
+        ("nan_sights", 4),
+        ("wrong_request", 1),
+        ("mirrored_aim", 1),
+    ],
+)
+def test_the_policy_drives_until_something_goes_wrong(adversary: str, pictures: int) -> None:
     sound, wrong = wishes("policy"), wishes(adversary)
     least = min(len(sound), len(wrong))
     differ = (sound[:least] != wrong[:least]).any(axis=1)
     began = int(differ.argmax())
     onset = 500 * 0.6 * LATEST * np.random.default_rng(2).uniform()
-    late = 0.05 + ARM.settings.camera.latency_s if adversary == "noise_picture" else 0.0
+    late = pictures / ARM.settings.camera.rate_hz + (pictures > 0) * ARM.settings.camera.latency_s
     assert onset <= began <= onset + 1 + 500 * late
     assert differ[began:].all()
 
