@@ -20,24 +20,31 @@ pytest.importorskip("mujoco")
 
 import tidegate.attack.arm.search as searching
 from tidegate.attack.arm.adversary import ARM_ADVERSARIES, STRENGTH, Profile
-from tidegate.attack.arm.conditions import STARTS, Conditions, Errors, draw_start
-from tidegate.attack.arm.episode import ArmEpisode, Supervised, _drive, prepared, run_arm_attack, run_arm_episode
+from tidegate.attack.arm.conditions import STARTS, Errors, draw_start
+from tidegate.attack.arm.episode import ArmEpisode, drive, prepared, run_arm_attack, run_arm_episode
 from tidegate.attack.arm.limits import LIMITS, ArmExcess
 from tidegate.attack.arm.outcome import FAULT, PAYLOAD, ArmOutcome, over
+from tidegate.attack.arm.stage import Bare
+from tidegate.attack.arm.supervised import Supervised
 from tidegate.attack.campaign import OUTCOMES
 from tidegate.attack.search import POPULATION
 from tidegate.errors import SettingsError
 from tidegate.records import ArmInputs, ArmTick, Received
-from tidegate.safety.arm import ArmGuard
+from tidegate.safety.arm import ArmGuard, ArmSupervisor
 from tidegate.settings.arm import load_arm_settings
 from tidegate.share import share_path
 from tidegate.simulation.arm import ArmScene, ArmTruth
 
 SETTINGS = str(share_path("config/arm.yaml"))
+UP = np.array([0.0, 0.0, 1.0])
 
 
 def guard() -> ArmGuard:
     return deepcopy(prepared(SETTINGS, 0.0, ()).guard)
+
+
+def bare(seed: int, sensors: str = "wrong", overload: float = 0.0) -> Any:
+    return Bare(np.random.default_rng(seed), deepcopy(prepared(SETTINGS, 0.0, ())), "rest", sensors, overload)
 
 
 def still(position: Any = None) -> ArmTruth:
@@ -103,23 +110,24 @@ def test_what_is_drawn_stays_within_what_the_settings_bound() -> None:
     made, limits = guard(), load_arm_settings(SETTINGS).safety.limits
     model, found = made.arm.settings.arm, []
     for seed in range(12):
-        one = Conditions.draw(np.random.default_rng(seed), made, "rest", "wrong", 0.0)
-        assert abs(one.payload - model.payload) <= model.payload_error
-        assert 1e3 <= one.stiffness <= made.arm.settings.safety.surface.stiffness
-        assert (one.friction + np.abs(one.motor) <= np.array(model.torque_error) + 1e-12).all()
-        errors = np.array([one.errors(0.002 * tick, still(one.start.position)) for tick in range(200)])
+        one = bare(seed)
+        assert abs(one.body.payload - model.payload) <= model.payload_error
+        assert 1e3 <= one.scene._surface.stiffness <= made.arm.settings.safety.surface.stiffness
+        assert (one.body.friction + np.abs(one.body.motor) <= np.array(model.torque_error) + 1e-12).all()
+        assert np.array_equal(one.scene.model.dof_frictionloss, one.body.friction)
+        errors = np.array([one.errors(0.002 * tick, one.begin()) for tick in range(200)])
         assert np.abs(errors[:, 0]).max() <= limits.position_error
         assert np.abs(errors[:, 1]).max() <= limits.velocity_error
         found.append(bool(np.ptp(errors, axis=0).any()))
     assert set(found) == {True, False}  # some errors are constant, some are not
-    exact = Conditions.draw(np.random.default_rng(1), made, "rest", "exact", 0.5)
-    assert exact.payload == model.payload + 0.5
-    assert not exact.motor.any()
-    assert not exact.errors(0.1, still(exact.start.position)).any()
+    exact = bare(1, "exact", 0.5)
+    assert exact.body.payload == model.payload + 0.5
+    assert not exact.body.motor.any()
+    assert not exact.errors(0.1, exact.begin()).any()
 
 
 def test_the_same_errors_come_again_with_the_filter_off() -> None:
-    errors, truth = [Errors(guard(), np.random.default_rng(seed), "wrong", "rest") for seed in range(6)], still()
+    errors, truth = [Errors(guard(), np.random.default_rng(seed), "wrong", near=False) for seed in range(6)], still()
     for one in errors:
         one.begin()
         first = [one(0.002 * tick, truth) for tick in range(5)]
@@ -128,7 +136,8 @@ def test_the_same_errors_come_again_with_the_filter_off() -> None:
 
 
 def hiding(kind: str) -> Errors:
-    found = (Errors(guard(), np.random.default_rng(seed), "wrong", kind) for seed in range(20))
+    near = kind == "surface"
+    found = (Errors(guard(), np.random.default_rng(seed), "wrong", near=near) for seed in range(20))
     return next(one for one in found if one._shape == "hide")
 
 
@@ -161,9 +170,9 @@ def test_what_is_no_number_breaks_the_limit_that_it_is_judged_by(
     assert {name for name, value in excess.found.items() if value == math.inf} == {"torque", "torque rate", "power"}
     for _ in range(3):
         truth = scene.step(none)
-        excess.step(np.zeros(7), truth)
+        excess.step(np.zeros(7), truth, UP)
     assert {name for name, value in excess.found.items() if value == math.inf} == set(LIMITS) - {"contact force"}
-    excess.step(np.zeros(7), still())
+    excess.step(np.zeros(7), still(), UP)
     assert excess.found["position"] == math.inf
 
 
@@ -178,11 +187,12 @@ def test_each_limit_is_judged_against_its_own_number() -> None:
     assert excess.found["torque"] == pytest.approx(1.0)
     assert excess.found["torque rate"] == pytest.approx(2.0)
     down = np.array([0.0, 0.0, -safety.limits.tool_speed_max - 0.1])
-    excess.step(rest, middle._replace(tool_velocity=down))
+    excess.step(rest, middle._replace(tool_velocity=down), UP)
     speed = np.where(np.arange(7) == 2, -arm.velocity - 0.3, 0.0)
     excess.step(
         np.where(np.arange(7) == 2, (safety.limits.power_max + 5) / (arm.velocity + 0.3), 0.0),
         ArmTruth(arm.lower - 0.01, speed, np.zeros(3), np.zeros(3), safety.surface.force_max + 4),
+        UP,
     )
     assert excess.found == pytest.approx(
         {
@@ -225,8 +235,8 @@ def test_with_the_filter_nothing_is_broken_and_without_it_everything(adversary: 
 class Delayed(Supervised):
     """Joint states come nine periods late, just inside what the ladder lets pass."""
 
-    def __init__(self) -> None:
-        super().__init__(deepcopy(prepared(SETTINGS, 0.0, ())))
+    def __init__(self, supervisor: ArmSupervisor) -> None:
+        super().__init__(supervisor)
         self.seen: list[ArmInputs] = []
         tick = self._supervisor.tick
 
@@ -242,11 +252,10 @@ class Delayed(Supervised):
 @pytest.mark.parametrize("seed", [5000, 5001])
 def test_joint_states_that_are_as_old_as_they_may_be_break_no_limit(seed: int) -> None:
     """The model moves them on, and errs meanwhile: without a margin for that a joint was 0.02 rad/s too fast."""
-    made = Delayed()
     rng = np.random.default_rng([seed, *b"speed outward wrong"])
-    conditions = Conditions.draw(rng, made.guard, "speed", "wrong", 0.0)
-    outward = ARM_ADVERSARIES["outward"](made.guard.arm, made.guard.dynamics, rng)
-    excess = _drive(conditions.scene(made.guard), conditions, outward, made, 500)
+    stage = Bare(rng, deepcopy(prepared(SETTINGS, 0.0, ())), "speed", "wrong", 0.0)
+    made = Delayed(stage.supervisor)
+    excess = drive(stage, stage.ask("outward", rng, ()), made, 500)
     assert over(excess.found) == []
     assert made.modes == {"NORMAL": 500}
 

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from itertools import product
 from pathlib import Path
 
 import numpy as np
@@ -130,6 +131,8 @@ def test_what_is_no_number_moves_no_neuron_and_a_gap_begins_anew() -> None:
     assert first is not None
     before = policy.neurons.copy()
     assert policy.step(2 * PERIOD, sights, SENSED._replace(force=np.nan)) is None
+    for index, value in product(range(8), (np.nan, np.inf, -np.inf)):
+        assert policy.step(2 * PERIOD, np.where(np.arange(8) == index, np.float32(value), sights), SENSED) is None
     np.testing.assert_array_equal(policy.neurons, before)
     second = policy.step(2 * PERIOD, sights, SENSED)
     late = policy.step(2 * PERIOD + nanoseconds(2 * SETTINGS.policy.dt_max_s), sights, SENSED)

@@ -36,7 +36,11 @@ SCENES = "road,traffic,truck,camera_lost,lead_brakes,cut_in,truck_standing,oncom
 
 def attack(
     scenes: Annotated[
-        str, typer.Option(help="where to drive, by comma; an arm starts at rest, at speed, at the surface; empty = all")
+        str,
+        typer.Option(
+            help="where to drive, by comma; an arm starts at rest, speed, surface (empty = these), or in one of its "
+            "scenes, with its bundle"
+        ),
     ] = "",
     adversaries: Annotated[
         str, typer.Option(help=f"who asks, by comma: a car's are {', '.join(ADVERSARIES)}; empty = all")
@@ -45,7 +49,9 @@ def attack(
     sensors: Annotated[
         str, typer.Option(help="exact, wrong, a car's failing; several by comma take turns by seed; empty = all")
     ] = "",
-    seconds: Annotated[float | None, typer.Option(min=1, help="longest episode [s]; default 40, of an arm 2")] = None,
+    seconds: Annotated[
+        float | None, typer.Option(min=1, help="longest episode [s]; default 40, of an arm 2, of its scenes their own")
+    ] = None,
     from_speed: Annotated[
         str,
         typer.Option(
@@ -60,7 +66,10 @@ def attack(
         "out/attack"
     ),
     processes: Annotated[int, typer.Option(min=1, help="drives at a time")] = 2,
-    bundle: Annotated[Path | None, typer.Option(help="model that sees for --camera; default models/car-ltc19")] = None,
+    bundle: Annotated[
+        Path | None,
+        typer.Option(help="model that sees for --camera, drives in an arm's scenes; default models/ car- or arm-ltc19"),
+    ] = None,
     config: Annotated[Path | None, typer.Option(help="robot's settings; default config/car.yaml")] = None,
     stiffness: Annotated[
         str, typer.Option(help="of an arm's surface, at most [N/m], as its filter is told; several take turns by seed")
@@ -70,12 +79,11 @@ def attack(
     """Let adversaries drive, on estimates and sensors as wrong as their bounds allow, and count what they break."""
     path = config or share_path("config/car.yaml")
     if robot_kind(path) == "arm":
-        _refuse(path, "arm", {"--from-speed": from_speed, "--camera": camera, "--worst": worst, "--bundle": bundle})
+        _refuse(path, "arm", {"--from-speed": from_speed, "--camera": camera, "--worst": worst})
         from tidegate.cli.attack_arm import ArmCampaign, attack_arm  # which needs Pinocchio
 
-        campaign = ArmCampaign(
-            str(path), scenes, adversaries, parse_seeds(seeds), sensors, seconds, stiffness, overload, names(disable)
-        )
+        what = scenes, adversaries, parse_seeds(seeds), sensors, seconds, stiffness, overload, names(disable), bundle
+        campaign = ArmCampaign(str(path), *what)
         attack_arm(campaign, search, out, processes)
         return
     _refuse(path, "car", {"--stiffness": stiffness, "--overload": overload})

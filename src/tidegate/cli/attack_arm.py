@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""``tidegate attack`` with the settings of an arm: hostile torques, with the filter and without it."""
+"""``tidegate attack`` with the settings of an arm: hostile torques and policies, with the filter and without it."""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from itertools import product
 from pathlib import Path
@@ -17,19 +18,24 @@ from tidegate.attack.arm.conditions import SENSORS, STARTS
 from tidegate.attack.arm.episode import ArmEpisode, prepared, run_arm_attack
 from tidegate.attack.arm.limits import LIMITS
 from tidegate.attack.arm.outcome import ArmOutcome, over
+from tidegate.attack.arm.policy import ARM_POLICIES
 from tidegate.attack.arm.search import TARGETS, arm_search_starts, search_arm
 from tidegate.attack.campaign import OUTCOMES, rate_bound
 from tidegate.attack.search import POPULATION
+from tidegate.bundle import Bundle
 from tidegate.cli.attack_progress import watched
 from tidegate.cli.common import known, names
 from tidegate.errors import SettingsError
 from tidegate.settings.arm import load_arm_settings
+from tidegate.share import share_path
+from tidegate.simulation.arm import ARM_SCENES
 
 SECONDS = 2.0
+"""Of an episode that is in no scene; one in a scene lasts as long as that."""
 
 
 class ArmCampaign(NamedTuple):
-    """What ``tidegate attack`` was told, as it was typed; ``seconds`` None = the default."""
+    """What ``tidegate attack`` was told, as it was typed; ``seconds`` and ``bundle`` None = the default."""
 
     settings: str
     starts: str
@@ -40,29 +46,43 @@ class ArmCampaign(NamedTuple):
     stiffness: str
     overload: float
     disable: tuple[str, ...]
+    bundle: Path | None
 
     def episodes(self) -> list[ArmEpisode]:
         """All of them.
 
         Raises:
-            SettingsError: an unknown word; RobotError: as ``prepared``.
+            SettingsError: an unknown word, or one that means nothing beside the others; RobotError: as ``prepared``;
+                BundleError: it is unusable.
         """
-        surface = prepared(self.settings, 0.0, self.disable).guard.arm.settings.safety.surface
-        starts = known(self.starts, STARTS if surface.enabled else STARTS[:2], "start")
+        settings = prepared(self.settings, 0.0, self.disable).guard.arm.settings
+        bare = STARTS if settings.safety.surface.enabled else STARTS[:2]
+        starts = known(self.starts or ",".join(bare), (*bare, *ARM_SCENES), "start or scene")
+        scenes = [start for start in starts if start not in STARTS]
+        everybody = (*ARM_ADVERSARIES, *(ARM_POLICIES if scenes else ()))
         chosen, turns = (
-            known(self.adversaries, ARM_ADVERSARIES, "adversary"),
+            known(self.adversaries, everybody, "adversary"),
             known(self.sensors, SENSORS, "kind of sensors"),
         )
-        stiffness = self._stiffness()
+        stiffness, bundle = self._stiffness(), self._bundle(settings.arm.name) if scenes else ""
+        if self.bundle and not scenes:
+            raise SettingsError(f"--bundle drives in scenes alone; name some with --scenes: {', '.join(ARM_SCENES)}")
 
         def episode(seed: int, start: str, adversary: str) -> ArmEpisode:
             turn, most = turns[seed % len(turns)], stiffness[seed // len(turns) % len(stiffness)]
-            longest = self.seconds or SECONDS
+            whole = ARM_SCENES[start].seconds if start in scenes else math.inf
+            longest = min(self.seconds or (whole if start in scenes else SECONDS), whole)
             return ArmEpisode(
-                self.settings, start, seed, adversary, turn, longest, most, self.overload, disable=self.disable
+                self.settings, start, seed, adversary, turn, longest, most, self.overload, self.disable, bundle=bundle
             )
 
-        return [episode(*one) for one in product(self.seeds, starts, chosen)]
+        made = product(self.seeds, starts, chosen)
+        return [episode(*one) for one in made if one[1] in scenes or one[2] in ARM_ADVERSARIES]
+
+    def _bundle(self, robot: str) -> str:
+        path = self.bundle or share_path("models/arm-ltc19")
+        Bundle.load(path, robot)
+        return str(path)
 
     def _stiffness(self) -> tuple[float, ...]:
         try:
@@ -78,6 +98,8 @@ def attack_arm(campaign: ArmCampaign, search: int, out: Path, processes: int) ->
     """Drive it, ``search`` for the worst in so many rounds, and print what was broken."""
     episodes, console = campaign.episodes(), Console()
     starts = arm_search_starts(episodes)
+    if search and not starts:
+        raise SettingsError(f"--search knows no scene; name one of {', '.join(STARTS)} with --scenes")
     joints = len(load_arm_settings(campaign.settings).arm.joints)
     with watched(console, len(episodes), search * len(starts) * POPULATION, _harm) as heard:
         outcomes = run_arm_attack(episodes, out, processes, heard)
@@ -128,9 +150,10 @@ def _sum_up(console: Console, outcomes: list[ArmOutcome]) -> None:
     if apart:
         excused = sum(outcome.excused for outcome in apart)
         unexcused = sum(not outcome.harmless for outcome in apart) - excused
+        which = ", ".join(sorted({name for outcome in apart for name in outcome.broken}))
         console.print(
-            f"[bold]{excused}[/] of {len(apart)} episodes in which a stated assumption was broken broke what rests on "
-            f"it, and [bold]{unexcused}[/] what does not"
+            f"[bold]{excused}[/] of {len(apart)} episodes in which a stated assumption was broken ({which}) broke what "
+            f"rests on it, and [bold]{unexcused}[/] what does not"
         )
 
 

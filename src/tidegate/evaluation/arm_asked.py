@@ -37,9 +37,12 @@ class ToolDriver:
         self._tick = 0
 
     def act(self, truth: ArmTruth) -> Floats:
-        """Torques (N,) [N·m] for now; one call per tick of the filter."""
+        """Torques (N,) [N·m] for now, of joints that are measured as wrong as they may be, anew each time."""
         wrong = [error * self._rng.uniform(-1, 1, len(truth.position)) for error in self._errors]
-        position, velocity = truth.position + wrong[0], truth.velocity + wrong[1]
+        return self.torque(truth, truth.position + wrong[0], truth.velocity + wrong[1])
+
+    def torque(self, truth: ArmTruth, position: Floats, velocity: Floats) -> Floats:
+        """Torques (N,) [N·m] for joints (N,) as they are measured [rad], [rad/s]; one call per tick of the filter."""
         if self._tick % self._every == 0:
             aim = self._ask(truth, self._senses(truth, position, velocity))
             self._waiting.append((self._tick + self._latency, aim))

@@ -26,6 +26,14 @@ class ArmPilot:
 
     def __call__(self, picture: NDArray[np.uint8], senses: ToolSenses) -> ToolAim:
         """What it asks for; where it says no number, to stay."""
+        return self.decide(self.see(picture), senses)
+
+    def see(self, picture: NDArray[np.uint8]) -> NDArray[np.float32]:
+        """What is seen (8,) in a ``picture``."""
+        return self._sight(picture)
+
+    def decide(self, sights: NDArray[np.float32], senses: ToolSenses) -> ToolAim:
+        """What it asks for where ``sights`` (8,) are seen; one call per period of the camera."""
         self._stamp += self._period
-        aim = self._policy.step(self._stamp, self._sight(picture), senses)
+        aim = self._policy.step(self._stamp, sights, senses)
         return ToolAim(senses.place) if aim is None else aim

@@ -65,6 +65,8 @@ class ToolPolicy:
             sights: (8,) what is seen in it.
             senses: at that time.
         """
+        if not np.isfinite(sights).all():
+            return None
         seen = sights.astype(np.float64)
         before = self._before or (stamp, seen)
         passed = seconds(stamp - before[0])

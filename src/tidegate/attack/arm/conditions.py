@@ -3,23 +3,19 @@
 
 from __future__ import annotations
 
-import math
-from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
 
 from tidegate.errors import SettingsError
 from tidegate.records import Floats
-from tidegate.robot.arm import surface_normal
+from tidegate.robot.arm import Arm, surface_normal
 from tidegate.safety.arm import ArmGuard
-from tidegate.simulation.arm import ArmScene, ArmTruth
+from tidegate.simulation.arm import ArmTruth
 
 STARTS = ("rest", "speed", "surface")
 """Where an episode begins: at rest, with joints that move, close to the surface and towards it."""
 SENSORS = ("exact", "wrong")
-SOFTEST = 1e3
-"""Of a surface that is drawn [N/m], but no more than what the filter is told."""
 FASTEST, LEAST = 0.95, 0.02
 """Share of the velocity limits up to which starts are drawn; every barrier's h is larger than this."""
 CLOSE = 0.002, 0.05
@@ -72,57 +68,42 @@ def _safe(guard: ArmGuard, start: Start) -> bool:
     return min(rows.values) > LEAST and min(rows.margins(start.torque / guard.filter.scale), default=0.0) >= 0
 
 
-@dataclass(frozen=True, slots=True)
-class Conditions:
-    """``payload`` [kg] and ``stiffness`` [N/m] as they are; dry ``friction`` and a constant error ``motor`` of the
-    torques, both (N,) [N·m]; errors of what is measured."""
+class Body(NamedTuple):
+    """What an arm is and its model does not know: ``payload`` [kg], dry ``friction`` and a constant error ``motor`` of
+    the torques, both (N,) [N·m]."""
 
-    start: Start
     payload: float
-    stiffness: float
     friction: Floats
     motor: Floats
-    errors: Errors
 
     @classmethod
-    def draw(cls, rng: np.random.Generator, guard: ArmGuard, kind: str, sensors: str, overload: float) -> Conditions:
-        """Draw it; ``kind`` of ``STARTS``, ``sensors`` of ``SENSORS``; ``overload`` [kg] comes on top of the payload.
+    def draw(cls, rng: np.random.Generator, arm: Arm, sensors: str, overload: float) -> Body:
+        """Draw it; ``sensors`` of ``SENSORS``; ``overload`` [kg] comes on top of the payload.
 
         'exact': everything is as the filter is told, with the URDF's friction. 'wrong': as far off as the settings
-        bound it: payload, friction and motors (together ``arm.torque_error``), joint positions and velocities.
-
-        Raises:
-            SettingsError: as ``draw_start``.
+        bound it: payload, friction and motors (together ``arm.torque_error``).
         """
-        model, count = guard.arm.settings.arm, len(guard.arm.effort)
-        start, most = draw_start(rng, guard, kind), guard.arm.settings.safety.surface.stiffness
-        stiffness = math.exp(rng.uniform(math.log(min(SOFTEST, most)), math.log(most)))
-        errors = Errors(guard, rng, sensors, kind)
+        model, count = arm.settings.arm, len(arm.effort)
         if sensors == "exact":
-            return cls(start, model.payload + overload, stiffness, guard.arm.friction, np.zeros(count), errors)
+            return cls(model.payload + overload, arm.friction, np.zeros(count))
         payload = model.payload + model.payload_error * float(rng.choice((-1, 1)) * rng.uniform(0, 1) ** 0.5)
         bound, share = np.array(model.torque_error), rng.uniform(0, 1, count)
         motor = (1 - share) * bound * rng.choice((-1.0, 1.0), count)
-        return cls(start, payload + overload, stiffness, share * bound, motor, errors)
-
-    def scene(self, guard: ArmGuard) -> ArmScene:
-        """The arm and the surface that these are of."""
-        scene = ArmScene(guard.arm, payload=self.payload, stiffness=self.stiffness)
-        scene.model.dof_frictionloss[:] = self.friction
-        return scene
+        return cls(payload + overload, share * bound, motor)
 
 
 class Errors:
     """What joint positions and velocities are measured as: constant errors, ones that jump, or that swing slowly; or
     ones that hide: those of all joints together make the tool seem slower, at the surface higher and slower there."""
 
-    def __init__(self, guard: ArmGuard, rng: np.random.Generator, sensors: str, kind: str) -> None:
+    def __init__(self, guard: ArmGuard, rng: np.random.Generator, sensors: str, *, near: bool) -> None:
+        """``sensors`` of ``SENSORS``: 'exact' has none. ``near``: the episode is one at the surface."""
         limits, count = guard.arm.settings.safety.limits, len(guard.arm.effort)
         most = np.array([[limits.position_error], [limits.velocity_error]])
         self._most = most * (sensors == "wrong") * np.ones(count)
         self._shape = str(rng.choice(["constant", "jump", "swing", "hide"]))
         self._dynamics = guard.dynamics
-        self._away = surface_normal(guard.arm.settings) if kind == "surface" else None
+        self._away = surface_normal(guard.arm.settings) if near else None
         self._signs = rng.choice((-1.0, 1.0), (2, count))
         self._rates, self._seed = rng.uniform(1.0, 30.0, (2, count)), int(rng.integers(2**31))
         self._rng = np.random.default_rng(self._seed)

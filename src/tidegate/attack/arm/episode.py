@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 import json
-from collections import Counter
 from collections.abc import Callable, Sequence
 from copy import deepcopy
 from dataclasses import asdict, dataclass, replace
@@ -14,33 +13,29 @@ from typing import Any
 
 import numpy as np
 
-from tidegate.attack.arm.adversary import ARM_ADVERSARIES, STRENGTH, ArmAdversary
-from tidegate.attack.arm.conditions import Conditions
+from tidegate.attack.arm.conditions import STARTS
+from tidegate.attack.arm.driver import Ask
 from tidegate.attack.arm.limits import ArmExcess
-from tidegate.attack.arm.outcome import PAYLOAD, ArmOutcome
+from tidegate.attack.arm.outcome import PAYLOAD, SLOPE, ArmOutcome
+from tidegate.attack.arm.stage import Bare, InScene, Stage
+from tidegate.attack.arm.supervised import Answer, Supervised, unfiltered
 from tidegate.attack.campaign import OUTCOMES, run_jobs, shared_facts
-from tidegate.records import ArmInputs, Command, Floats, JointStates, Mode, Received, nanoseconds
-from tidegate.robot.arm import Arm
 from tidegate.safety.arm import ArmSupervisor
-from tidegate.safety.ladder import Rung
 from tidegate.settings.arm import load_arm_settings
-from tidegate.simulation import EPOCH
-from tidegate.simulation.arm import ArmScene
 
 ABSURD = 200.0
 """An arm without a filter that is faster has shown what it can [rad/s]."""
-Answer = Callable[[float, Floats, Floats | None, float, Floats], Floats]
-"""Torques (N,) to send, by time [s], joints as measured (2, N), the wish, its stamp's age [s], and the last torques."""
 
 
 @dataclass(frozen=True, slots=True)
 class ArmEpisode:
     """What to drive; text and numbers alone, so that it travels to another process and names itself in a file.
 
-    ``start`` and ``sensors`` as in ``conditions``. ``stiffness`` [N/m]: the most that the filter is told of the
-    surface, which is drawn below it; 0 = what the settings say. ``overload`` [kg]: on top of any payload that was
-    stated, which breaks an assumption. ``disable`` names barriers to switch off, to show what each is for. ``plan`` as
-    ``ArmAdversary``'s.
+    ``start`` is one of ``STARTS``, or a scene, in which the policy of ``bundle`` drives first; ``adversary`` is one of
+    ``ARM_ADVERSARIES``, in a scene of ``ARM_POLICIES`` too; ``sensors`` of ``SENSORS``. ``stiffness`` [N/m]: the most
+    that the filter is told of the surface, which is drawn below it; 0 = what the settings say. ``overload`` [kg]: on
+    top of any payload that was stated, which breaks an assumption. ``disable`` names barriers to switch off, to show
+    what each is for. ``plan`` as ``ArmAdversary``'s.
     """
 
     settings: str
@@ -53,17 +48,18 @@ class ArmEpisode:
     overload: float = 0.0
     disable: tuple[str, ...] = ()
     plan: tuple[float, ...] = ()
+    bundle: str = ""
 
     @property
     def facts(self) -> dict[str, Any]:
-        """All that it depends on but the settings, as plain values: with them it can be driven again."""
+        """All that it depends on but settings and bundle, as plain values: with them it can be driven again."""
         made = asdict(self) | {"disable": list(self.disable), "plan": list(self.plan)}
-        return {name: value for name, value in made.items() if name != "settings"}
+        return {name: value for name, value in made.items() if name not in ("settings", "bundle")}
 
     @classmethod
-    def of(cls, facts: dict[str, Any], settings: str) -> ArmEpisode:
+    def of(cls, facts: dict[str, Any], settings: str, bundle: str = "") -> ArmEpisode:
         """The episode of ``facts``."""
-        return cls(settings, **facts | {name: tuple(facts[name]) for name in ("disable", "plan")})
+        return cls(settings, **facts | {name: tuple(facts[name]) for name in ("disable", "plan")}, bundle=bundle)
 
     @property
     def key(self) -> str:
@@ -89,8 +85,8 @@ def run_arm_attack(
     processes: int = 2,
     heard: Callable[[ArmOutcome], None] = lambda one: None,
 ) -> list[ArmOutcome]:
-    """Drive the ``episodes``, all of one robot, that ``folder`` does not hold yet, as ``run_jobs``."""
-    facts = shared_facts(episodes[0].settings) if episodes else {}
+    """Drive the ``episodes``, all of one robot and one bundle, that ``folder`` does not hold yet, as ``run_jobs``."""
+    facts = shared_facts(episodes[0].settings, episodes[0].bundle or None) if episodes else {}
     return run_jobs(episodes, run_arm_episode, ArmOutcome, folder / OUTCOMES, facts, processes, heard)
 
 
@@ -98,29 +94,29 @@ def run_arm_episode(episode: ArmEpisode) -> ArmOutcome:
     """Drive one episode; the same start, arm, errors and wishes with the filter and, unless searched, without.
 
     Raises:
-        KeyError: no such adversary; SettingsError, RobotError: as ``prepared`` and ``Conditions.draw``.
+        KeyError: no such adversary; SettingsError, RobotError: as ``prepared``, ``Bare`` and ``InScene``; BundleError,
+            SceneError: as the latter.
     """
-    supervised = Supervised(deepcopy(prepared(episode.settings, episode.stiffness, episode.disable)))
-    guard = supervised.guard
     words = f"{episode.start} {episode.adversary} {episode.sensors}".encode()
-    conditions = Conditions.draw(
-        np.random.default_rng([episode.seed, *words]), guard, episode.start, episode.sensors, episode.overload
-    )
-    scene, kind = conditions.scene(guard), ARM_ADVERSARIES[episode.adversary]
-    ticks = round(episode.seconds * guard.arm.settings.safety.rate_hz)
+    stage = _stage(episode, np.random.default_rng([episode.seed, *words]))
+    supervised, arm = Supervised(stage.supervisor), stage.supervisor.guard.arm
+    ticks = round(episode.seconds * arm.settings.safety.rate_hz)
 
     def driven(answer: Answer) -> ArmExcess:
         rng = np.random.default_rng([episode.seed, *words, 1])
-        return _drive(scene, conditions, kind(guard.arm, guard.dynamics, rng, episode.plan), answer, ticks)
+        return drive(stage, stage.ask(episode.adversary, rng, episode.plan), answer, ticks)
 
     excess = driven(supervised)
+    alone = {} if episode.plan else driven(unfiltered(arm)).found
+    stage.close()
     return ArmOutcome(
         episode=episode.facts,
         excess=excess.found,
-        alone={} if episode.plan else driven(unfiltered(guard.arm)).found,
+        level=excess.level if excess.sloped else {},
+        alone=alone,
         touched=excess.touched,
         faults=supervised.faults,
-        broken=[PAYLOAD] if episode.overload > 0 else [],
+        broken=[PAYLOAD] * (episode.overload > 0) + [SLOPE] * excess.sloped,
         ticks=ticks,
         modes=dict(supervised.modes),
         relaxed=dict(supervised.relaxed),
@@ -129,66 +125,31 @@ def run_arm_episode(episode: ArmEpisode) -> ArmOutcome:
     )
 
 
-def _drive(scene: ArmScene, conditions: Conditions, adversary: ArmAdversary, answer: Answer, ticks: int) -> ArmExcess:
-    """The worst excess over each limit, by ``answer`` to what the adversary asks for."""
-    start, arm, errors = conditions.start, adversary.arm, conditions.errors
-    excess, rate = ArmExcess(arm), arm.settings.safety.rate_hz
-    truth, torque = scene.place(start.position, start.velocity), start.torque
+def _stage(episode: ArmEpisode, rng: np.random.Generator) -> Stage:
+    start, sensors, overload, disable = episode.start, episode.sensors, episode.overload, episode.disable
+    supervisor = prepared(episode.settings, episode.stiffness, disable)
+    if start in STARTS:
+        return Bare(rng, deepcopy(supervisor), start, sensors, overload)
+    arm = supervisor.guard.arm
+    return InScene(rng, arm, start, episode.seed, sensors, overload, disable, episode.bundle, episode.seconds)
+
+
+def drive(stage: Stage, ask: Ask, answer: Answer, ticks: int) -> ArmExcess:
+    """The worst excess over each limit, by ``answer`` to what is asked for."""
+    scene, errors, arm = stage.scene, stage.errors, stage.supervisor.guard.arm
+    excess, rate, torque = ArmExcess(arm), arm.settings.safety.rate_hz, stage.torque
+    truth = stage.begin()
     errors.begin()
     for tick in range(ticks):
         now, last = tick / rate, torque
-        wish = adversary.wish(now, truth.position, truth.velocity)
         seen = np.array((truth.position, truth.velocity)) + errors(now, truth)
-        torque = answer(now, seen, wish, adversary.late, last)
+        wish, late = ask(now, truth, seen)
+        torque = answer(now, seen, wish, late, last)
         excess.command(torque, last, truth)
-        applied = torque + conditions.motor
+        applied = torque + stage.body.motor
         for _ in range(scene.substeps):
             truth = scene.step(applied)
-            excess.step(torque, truth)
+            excess.step(torque, truth, scene.normal)
         if not np.abs(truth.velocity).max() <= ABSURD:  # NaN too
             break
     return excess
-
-
-def unfiltered(arm: Arm) -> Answer:
-    """What is asked for, no stronger than adversaries mean it and 0 where it is no number; else the last torques."""
-    most = STRENGTH * arm.effort
-
-    def answer(_: float, __: Floats, wish: Floats | None, ___: float, last: Floats) -> Floats:
-        return last if wish is None else np.clip(np.nan_to_num(wish), -most, most)
-
-    return answer
-
-
-class Supervised:
-    """An ``ArmSupervisor`` as its node feeds it, in NORMAL at first; somebody resets whenever it has STOPPED.
-
-    Attributes:
-        guard: the supervisor's.
-        modes, relaxed, faults, changed, unsolved: counts of ticks, as in ``ArmOutcome``.
-    """
-
-    def __init__(self, supervisor: ArmSupervisor) -> None:
-        self._supervisor, self.guard = supervisor, supervisor.guard
-        supervisor.rung = Rung(Mode.NORMAL, EPOCH, ())
-        self._names, self._wish = self.guard.arm.joint_names, Command(EPOCH, (), np.zeros(0))
-        self.modes: Counter[str] = Counter()
-        self.relaxed: Counter[str] = Counter()
-        self.faults = self.changed = self.unsolved = 0
-
-    def __call__(self, now: float, joints: Floats, wish: Floats | None, late: float, last: Floats) -> Floats:
-        """An ``Answer``."""
-        stamp = EPOCH + nanoseconds(now)
-        if wish is not None:
-            self._wish = Command(stamp - nanoseconds(late), self._names, wish.copy())
-        seen = JointStates(stamp, self._names, joints[0], joints[1], last)
-        stopped = self._supervisor.rung.mode is Mode.STOPPED
-        nominal = Received(self._wish, stamp - self._wish.stamp) if self._wish.names else None
-        tick = self._supervisor.tick(ArmInputs(stamp, nominal, Received(seen, 0), reset_requested=stopped))
-        self.modes[tick.mode.name] += 1
-        self.relaxed.update(barrier.name for barrier in tick.barriers if barrier.relaxed)
-        self.faults += any(why.startswith("fault in the safety filter") for why in tick.reasons)
-        self.changed += bool(tick.intervened)
-        self.unsolved += not tick.solve.solved
-        assert tick.command is not None
-        return tick.command.effort

@@ -23,6 +23,10 @@ LIMITS = {
 """What is limited, and its unit."""
 ROUNDING = 1e-6
 """An excess in that unit that is arithmetic."""
+SLOPE = 1e-6
+"""Share by which a surface's normal may differ from the one that the filter is told."""
+MEMORY = 0.1
+"""A touch longer ago than this [s] explains nothing."""
 
 
 class ArmExcess:
@@ -30,12 +34,16 @@ class ArmExcess:
 
     Attributes:
         found: by limit, in its unit; −inf where it was never judged, inf where it was no number.
+        level: the same but for what was shortly after a touch of a surface with another slope than the filter is told;
+            ``sloped``: whether there was such a touch.
         touched: how fast the tool came when it touched the surface, the most of all times [m/s]; 0 = never.
     """
 
     def __init__(self, arm: Arm) -> None:
         self._arm, self._safety, self._normal = arm, arm.settings.safety, surface_normal(arm.settings)
-        self.found = dict.fromkeys(LIMITS, -math.inf)
+        self.found, self.level = dict.fromkeys(LIMITS, -math.inf), dict.fromkeys(LIMITS, -math.inf)
+        self.sloped, self._slope_felt = False, 0
+        self._memory = round(MEMORY / arm.settings.simulator.physics_step_s)
         self.touched, self._off, self._closing = 0.0, True, 0.0
 
     def command(self, torque: Floats, last: Floats, truth: ArmTruth) -> None:
@@ -45,9 +53,12 @@ class ArmExcess:
         self._take("torque rate", float((np.abs(torque - last) * self._safety.rate_hz - arm.effort_rate).max()))
         self._take("power", abs(float(torque.dot(truth.velocity))) - self._safety.limits.power_max)
 
-    def step(self, torque: Floats, truth: ArmTruth) -> None:
-        """Take in the state after a physics step with that ``torque`` (N,) [N·m]."""
+    def step(self, torque: Floats, truth: ArmTruth, normal: Floats) -> None:
+        """Take in the state after a physics step with that ``torque`` (N,) [N·m]; ``normal`` (3,) of the surface."""
         arm, limits = self._arm, self._safety.limits
+        self._slope_felt = max(self._slope_felt - 1, 0)
+        if truth.force > 0 and 1 - float(self._normal.dot(normal)) > SLOPE:
+            self.sloped, self._slope_felt = True, self._memory
         self._take("position", float(max((truth.position - arm.upper).max(), (arm.lower - truth.position).max())))
         self._take("velocity", float((np.abs(truth.velocity) - arm.velocity).max()))
         self._take("power", abs(float(torque.dot(truth.velocity))) - limits.power_max)
@@ -58,4 +69,7 @@ class ArmExcess:
         self._off, self._closing = truth.force <= 0, -float(self._normal.dot(truth.tool_velocity))
 
     def _take(self, name: str, excess: float) -> None:
-        self.found[name] = math.inf if math.isnan(excess) else max(self.found[name], excess)
+        excess = math.inf if math.isnan(excess) else excess
+        self.found[name] = max(self.found[name], excess)
+        if not self._slope_felt:
+            self.level[name] = max(self.level[name], excess)

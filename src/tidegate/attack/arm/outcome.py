@@ -9,16 +9,16 @@ from typing import Any
 
 from tidegate.attack.arm.limits import ROUNDING
 
-PAYLOAD = "payload"
+PAYLOAD, SLOPE = "payload", "surface's slope"
 FAULT = "fault"
 RESTS_ON = {
-    "position": (PAYLOAD,),
-    "velocity": (PAYLOAD,),
+    "position": (PAYLOAD, SLOPE),
+    "velocity": (PAYLOAD, SLOPE),
     "torque": (),
     "torque rate": (),
     "power": (),
-    "tool speed": (PAYLOAD,),
-    "contact force": (PAYLOAD,),
+    "tool speed": (PAYLOAD, SLOPE),
+    "contact force": (PAYLOAD, SLOPE),
     FAULT: (),
 }
 """Kind of violation → assumptions, of those that an episode can break, on which the promise behind it rests."""
@@ -29,7 +29,8 @@ class ArmOutcome:
     """What came of an episode.
 
     ``episode`` are its ``ArmEpisode.facts``. ``excess`` and ``alone``: by limit the worst excess at any physics step,
-    with the filter and without (empty = not driven), negative = what was left; ``touched``: how fast the tool touched
+    with the filter and without (empty = not driven), negative = what was left; ``level``: with the filter, but for
+    what was shortly after a touch that broke SLOPE (empty = none did); ``touched``: how fast the tool touched
     the surface with the filter, at most [m/s], 0 = never. ``faults``: ticks with an exception that
     the supervisor caught. ``broken``: stated assumptions that the episode broke. ``ticks``, of which the ladder was in
     each of ``modes``, each barrier gave way in ``relaxed``, the filter ``changed`` the wish, and ``unsolved`` were
@@ -38,6 +39,7 @@ class ArmOutcome:
 
     episode: dict[str, Any]
     excess: dict[str, float]
+    level: dict[str, float]
     alone: dict[str, float]
     touched: float
     faults: int
@@ -81,7 +83,12 @@ class ArmOutcome:
     @property
     def excused(self) -> bool:
         """Whether one was, and for each an assumption was broken that it rests on."""
-        return bool(self.violations) and all(set(RESTS_ON[kind]) & set(self.broken) for kind in self.violations)
+        return bool(self.violations) and all(map(self.behind, self.violations))
+
+    def behind(self, kind: str) -> list[str]:
+        """Assumptions that were broken before the limit ``kind`` was, of those on which its promise rests."""
+        others = (SLOPE,) if kind in over(self.level) else ()  # where nothing sloped was touched it was exceeded too
+        return [name for name in self.broken if name in RESTS_ON[kind] and name not in others]
 
 
 def over(excess: dict[str, float]) -> list[str]:

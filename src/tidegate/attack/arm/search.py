@@ -8,6 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from tidegate.attack.arm.adversary import Profile
+from tidegate.attack.arm.conditions import STARTS
 from tidegate.attack.arm.episode import ArmEpisode, run_arm_attack
 from tidegate.attack.arm.outcome import ArmOutcome
 from tidegate.attack.search import minimise
@@ -17,8 +18,9 @@ TARGETS = ("position", "velocity", "power", "tool speed", "contact force")
 
 
 def arm_search_starts(episodes: Sequence[ArmEpisode]) -> list[ArmEpisode]:
-    """Where to search: each kind of start and seed of ``episodes`` once."""
-    return [replace(one, adversary="profile") for one in {(one.start, one.seed): one for one in episodes}.values()]
+    """Where to search: each of ``STARTS`` and seed of ``episodes`` once; in scenes nothing is searched."""
+    bare = {(one.start, one.seed): one for one in episodes if one.start in STARTS}
+    return [replace(one, adversary="profile") for one in bare.values()]
 
 
 def search_arm(

@@ -34,8 +34,8 @@ class HandOver(ArmTask):
     passing = (Bound("distance_least_m", least=0.02), Bound("handed_over_s", most=4.0))
     table = 0.25
 
-    def __init__(self, settings: ArmSettings, seed: int) -> None:
-        super().__init__(settings, seed)
+    def __init__(self, settings: ArmSettings, seed: int, payload: float | None = None) -> None:
+        super().__init__(settings, seed, payload)
         self._things = [self.model.geom(name).id for name in ("obstacle", "post")]
         body = self.model.geom_bodyid
         self._shapes = np.flatnonzero((self.model.body_weldid[body] > 0) & (self.model.body_mocapid[body] < 0)).tolist()

@@ -76,8 +76,8 @@ class ArmTask(ArmScene):
     passing: ClassVar[tuple[Bound, ...]]
     table: ClassVar[float] = 0.20
 
-    def __init__(self, settings: ArmSettings, seed: int) -> None:
-        """Build it and put the arm at its start.
+    def __init__(self, settings: ArmSettings, seed: int, payload: float | None = None) -> None:
+        """Build it and put the arm at its start; ``payload`` [kg] at the tool, None = drawn within its bound.
 
         Raises:
             SceneError: the arm has not seven joints, or see ``ArmScene``.
@@ -94,7 +94,8 @@ class ArmTask(ArmScene):
         self.draw(self._rng)
         self.arm = Arm.from_settings(self.settings)
         model = settings.arm
-        payload = model.payload + self._rng.uniform(-1, 1) * model.payload_error
+        if payload is None:
+            payload = model.payload + self._rng.uniform(-1, 1) * model.payload_error
         super().__init__(self.arm, payload=payload, surface=self.surface(), furnish=self._furnish)
         self.begin()
 
@@ -207,8 +208,8 @@ class ArmTask(ArmScene):
         self.furnish(spec)
 
 
-def make_arm_scene(name: str, settings: ArmSettings, seed: int) -> ArmTask:
-    """Build a scene by name.
+def make_arm_scene(name: str, settings: ArmSettings, seed: int, payload: float | None = None) -> ArmTask:
+    """Build a scene by name, as ``ArmTask``.
 
     Raises:
         SceneError: unknown name, or see ``ArmTask``.
@@ -217,4 +218,4 @@ def make_arm_scene(name: str, settings: ArmSettings, seed: int) -> ArmTask:
         kind = ARM_SCENES[name]
     except KeyError as error:
         raise SceneError(str(error.args[0])) from error
-    return kind(settings, seed)
+    return kind(settings, seed, payload)

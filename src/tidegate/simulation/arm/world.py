@@ -98,6 +98,11 @@ class ArmScene:
         mujoco.mj_step(self.model, self.data)
         return self._truth()
 
+    @property
+    def normal(self) -> Floats:
+        """Outward unit normal (3,) of the surface where the tool is; the settings', where there is none."""
+        return self._normal
+
     def push(self, truth: ArmTruth) -> Floats:
         """The surface's force (3,) [N] on the tool point at ``truth``, the newest, in the tool's axes."""
         return np.array(self.data.site_xmat[self._tool].reshape(3, 3).T @ (truth.force * self._normal))
