@@ -81,7 +81,15 @@ def read_yaml(path: Path, repeats: int = 0, largest: int = LARGEST_TEXT) -> Any:
     Raises:
         OSError: it cannot be read; ValueError: it is too large, or no YAML, saying why.
     """
-    text = read_bounded(path, largest).decode("utf-8")
+    return yaml_values(read_bounded(path, largest).decode("utf-8"), repeats)
+
+
+def yaml_values(text: str, repeats: int = 0) -> Any:
+    """The plain values in ``text``; ``repeats`` as for ``check_yaml``.
+
+    Raises:
+        ValueError: no YAML, saying why.
+    """
     check_yaml(text, repeats)
     try:
         _check_names(yaml.compose(text, Loader=_FAST))

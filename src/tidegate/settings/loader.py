@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from tidegate.errors import SettingsError
-from tidegate.settings.document import read_document
+from tidegate.settings.document import parse_document, read_document
 from tidegate.settings.evaluation import EvaluationSettings
 from tidegate.settings.joystick import JoystickSettings
 from tidegate.settings.perception import PerceptionSettings
@@ -109,8 +109,21 @@ def read_parameters(path: Path) -> dict[str, Any]:
     Raises:
         SettingsError: no such file, no YAML or no ``/**`` section.
     """
+    return _section(read_document(path), str(path))
+
+
+def parameters_in(text: str, source: str) -> dict[str, Any]:
+    """As ``read_parameters``, of the ``text`` of such a file, as a bag carries it.
+
+    Raises:
+        SettingsError: naming ``source``; no YAML or no ``/**`` section.
+    """
+    return _section(parse_document(text, source), source)
+
+
+def _section(document: dict[str, Any], source: str) -> dict[str, Any]:
     try:
-        values = read_document(path)["/**"]["ros__parameters"]
+        values = document["/**"]["ros__parameters"]
     except (KeyError, TypeError) as error:
-        raise SettingsError(f"{path}: has no '/**: ros__parameters:' section") from error
-    return dict(mapping(values or {}, "ros__parameters", str(path)))
+        raise SettingsError(f"{source}: has no '/**: ros__parameters:' section") from error
+    return dict(mapping(values or {}, "ros__parameters", source))
