@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from tidegate.errors import SettingsError
+from tidegate.security.parse import LARGEST_TEXT
 from tidegate.settings.document import parse_document, read_document
 from tidegate.settings.evaluation import EvaluationSettings
 from tidegate.settings.joystick import JoystickSettings
@@ -116,8 +117,10 @@ def parameters_in(text: str, source: str) -> dict[str, Any]:
     """As ``read_parameters``, of the ``text`` of such a file, as a bag carries it.
 
     Raises:
-        SettingsError: naming ``source``; no YAML or no ``/**`` section.
+        SettingsError: naming ``source``; too large, no YAML or no ``/**`` section.
     """
+    if len(text) > LARGEST_TEXT:
+        raise SettingsError(f"{source}: has more than {LARGEST_TEXT:,} characters")
     return _section(parse_document(text, source), source)
 
 

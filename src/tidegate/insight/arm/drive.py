@@ -16,10 +16,22 @@ from tidegate.bag import BagReader
 from tidegate.errors import BagError
 from tidegate.insight.drive import Barrier
 from tidegate.insight.load import barriers_of, in_order, times_of
-from tidegate.records import ArmSafetyState, Features, Floats, Frame, ImageHealth, JointStates, Wrench, seconds
+from tidegate.records import (
+    ArmSafetyState,
+    Features,
+    Floats,
+    Frame,
+    ImageHealth,
+    JointStates,
+    Neurons,
+    Values,
+    Wrench,
+    seconds,
+)
 from tidegate.robot.arm import Arm, surface_normal
 from tidegate.robot.dynamics import Dynamics
 from tidegate.settings.arm import ArmSettings, arm_settings_from, load_arm_settings
+from tidegate.settings.arm_policy import SIGHTS
 from tidegate.settings.loader import parameters_in
 
 TICKS, PICTURES, TRUTH = "safety_node/barriers", "camera/image_raw", "truth"
@@ -135,8 +147,10 @@ def load_arm_drive(reader: BagReader, name: str, settings: ArmSettings) -> ArmDr
     position, velocity = (_joints(joints, arm, field) for field in ("position", "velocity"))
     presses, wishes = (_latest(in_order(held[topic]), stamps) for topic in ("wrench", "wrench_request"))
     frames: list[Frame] = in_order(held[PICTURES])
-    features: list[Features] = in_order(held["features"])
-    neurons, truth = in_order(held["neurons"]), in_order(held[TRUTH])
+    features: list[Features] = [one for one in in_order(held["features"]) if len(one.values) == SIGHTS]
+    neurons: list[Neurons] = in_order(held["neurons"])
+    neurons = [one for one in neurons if one.values.shape == neurons[0].values.shape]
+    truth: list[Values] = in_order(held[TRUTH])
     healths: list[ImageHealth] = in_order(held["health"])
     return ArmDrive(
         name=name,
@@ -153,7 +167,7 @@ def load_arm_drive(reader: BagReader, name: str, settings: ArmSettings) -> ArmDr
         velocity=velocity,
         tool=_tool(arm, position, velocity, presses, wishes),
         seen_time=times_of(features, start),
-        seen=np.array([one.values for one in features], np.float64).reshape(len(features), -1),
+        seen=np.array([one.values for one in features], np.float64).reshape(-1, SIGHTS),
         doubts={seconds(one.stamp - start): one.reasons for one in healths if one.reasons},
         image_time=times_of(frames, start),
         images=tuple(frame.image for frame in frames),

@@ -42,7 +42,7 @@ Image = NDArray[np.uint8]
 
 def seen_section(drive: ArmDrive) -> Section | None:
     """The way from the tool to the goal that is seen, and the obstacle; None = nothing was seen."""
-    if len(drive.seen) < 2 or drive.seen.shape[1] != 8:
+    if len(drive.seen) < 2:
         return None
     tool = drive.tool.place[[drive.tick_at(time) for time in drive.seen_time]]
     way: Floats = 1e3 * (drive.seen[:, :3] - tool)
@@ -74,7 +74,7 @@ def sight_sections(drive: ArmDrive, bundle: Bundle) -> list[Section]:
     Raises:
         BagError: the pictures are of another size than the bundle's; BundleError: as ``SightMaps``.
     """
-    told = dict(zip(drive.seen_time.tolist(), drive.seen, strict=True)) if drive.seen.shape[1:] == (8,) else {}
+    told = dict(zip(drive.seen_time.tolist(), drive.seen, strict=True))
     usable = [place for place, time in enumerate(drive.image_time.tolist()) if time in told]
     if not usable:
         return []
