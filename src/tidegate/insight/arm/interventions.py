@@ -131,15 +131,12 @@ def _seen(drive: ArmDrive, row: str, tick: int, dynamics: Dynamics) -> Facts:
         return {"joint": names[joint], "end": which, "left_rad": left[end, joint], "speed_rad_s": towards[end, joint]}
     if row == "tool_speed":
         return {"speed_m_s": tool.speed[tick], "limit_m_s": safety.limits.tool_speed_max}
-    if row in ("approach", "force"):
+    if row == "approach":
         coming = -float(surface_normal(arm.settings) @ tool.velocity[tick])
+        return {"height_mm": 1e3 * tool.height[tick], "coming_m_s": coming}
+    if row == "force":
         limit = safety.surface.static_share * safety.surface.force_max
-        return {
-            "height_mm": 1e3 * tool.height[tick],
-            "coming_m_s": coming,
-            "force_n": tool.force[tick],
-            "static_limit_n": limit,
-        }
+        return {"height_mm": 1e3 * tool.height[tick], "force_n": tool.force[tick], "static_limit_n": limit}
     if row == "power":
         return {"asked_w": float(wanted @ velocity), "limit_w": safety.limits.power_max}
     return {}
