@@ -24,7 +24,7 @@ from tidegate.evaluation.survey import Survey, survey
 from tidegate.insight.explain import saliency_section, tree_sections, wiring_section
 from tidegate.insight.intervention import around as those_around
 from tidegate.insight.investigate import Question, investigate
-from tidegate.insight.load import load_drive, recorded_kind
+from tidegate.insight.load import bag_kind, load_drive
 from tidegate.insight.moment_page import moment_page
 from tidegate.insight.neurons import neuron_sections, study
 from tidegate.insight.page import Section, page
@@ -81,7 +81,7 @@ def explain(
     on its bag."""
     path = config or share_path("config/car.yaml")
     console = Console()
-    if subject is not None and _is_bag(subject) and recorded_kind(reader := BagReader(subject)) == "arm":
+    if subject is not None and _is_bag(subject) and bag_kind(reader := BagReader(subject)) == "arm":
         _refuse_for_arm(ctx, subject)
         from tidegate.cli.explain_arm import explain_arm  # it loads the arm's dynamics, which a car has not
 
@@ -113,7 +113,7 @@ def explain(
     check_task(tasks[0])
     check_folder(out)
     recorded = None if bag is None else BagReader(bag)
-    if recorded is not None and recorded_kind(recorded) == "arm":
+    if recorded is not None and bag_kind(recorded) == "arm":
         raise BagError(f"{bag}: is an arm's; it is told by itself: tidegate explain {bag}")
     with console.status(f"watching {len(tasks)} drives"):
         watched = survey(tasks, processes)

@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from itertools import islice
 from typing import Any
 
 import numpy as np
@@ -14,6 +13,7 @@ from tidegate.bag import BagReader
 from tidegate.errors import BagError
 from tidegate.insight.drive import Barrier, Drive, Lane, Motion, Truth
 from tidegate.records import ArmSafetyState, Floats, SafetyState, seconds
+from tidegate.robot.contract import recorded_kind
 from tidegate.settings.kind import Kind
 
 TOPICS = (
@@ -28,14 +28,15 @@ TOPICS = (
 )
 
 
-def recorded_kind(reader: BagReader) -> Kind:
-    """Whose bag it is, by what its filter tells; where there is none, or it cannot be read, a car's.
+def bag_kind(reader: BagReader) -> Kind:
+    """Whose bag it is: by the settings that it carries, else by what its filter tells; else a car's.
 
     Raises:
         BagError: a message cannot be decoded.
     """
     told = reader.messages(TOPICS[:1]) if reader.held(TOPICS[0]) else iter(())
-    return "arm" if any(isinstance(record, ArmSafetyState) for _, _, record in islice(told, 1)) else "car"
+    arms = (isinstance(record, ArmSafetyState) for _, _, record in told)
+    return recorded_kind(reader.contract()) or ("arm" if next(arms, False) else "car")
 
 
 def load_drive(

@@ -9,17 +9,22 @@ import math
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 from xml.etree import ElementTree
 
 from tidegate import __version__
 from tidegate.bundle import bundle_identity
-from tidegate.errors import SettingsError
+from tidegate.errors import RobotError, SettingsError
 from tidegate.robot.arm import Arm
+from tidegate.robot.arm_urdf import find_urdf
 from tidegate.robot.car import Car
 from tidegate.robot.urdf import Description, JointLimits, read_urdf
 from tidegate.settings import load_settings
-from tidegate.settings.arm import load_arm_settings
-from tidegate.settings.kind import robot_kind
+from tidegate.settings.arm import ArmSettings, arm_settings_from, load_arm_settings
+from tidegate.settings.document import document_in
+from tidegate.settings.kind import Kind, kind_of, robot_kind
+from tidegate.settings.loader import parameters_in
+from tidegate.share import share_path
 
 SHORT = 12
 """Digits of a hash that tell two apart."""
@@ -50,19 +55,62 @@ def contract_of(config: Path | None, bundle: Path | None = None, liquid_step: st
             text = config.read_bytes()
         except OSError as error:
             raise SettingsError(f"{config}: cannot be read ({error.strerror or error})") from error
-        description = ElementTree.canonicalize(read_urdf(urdf), strip_text=True)
         made |= {
             "robot": name,
             "joints": json.dumps(joints, ensure_ascii=False),
             "settings": text.decode("utf-8"),
             "settings_sha256": hashlib.sha256(text).hexdigest(),
-            "urdf_sha256": hashlib.sha256(description.encode()).hexdigest(),
+            "urdf_sha256": urdf_hash(urdf),
         }
     if bundle is not None:
         made["bundle"], made["bundle_sha256"] = bundle_identity(bundle)
     if liquid_step:
         made["liquid_step"] = liquid_step
     return made
+
+
+def urdf_hash(urdf: str) -> str:
+    """``urdf_sha256`` of the robot description in the file ``urdf``.
+
+    Raises:
+        RobotError: as ``read_urdf``.
+    """
+    description = ElementTree.canonicalize(read_urdf(urdf), strip_text=True)
+    return hashlib.sha256(description.encode()).hexdigest()
+
+
+def recorded_kind(contract: Mapping[str, str]) -> Kind | None:
+    """The kind of robot whose settings a bag's ``contract`` holds; None where it holds none, or what is none."""
+    try:
+        return kind_of(_parameters(contract, "")) if "settings" in contract else None
+    except SettingsError:
+        return None
+
+
+def recorded_arm(contract: Mapping[str, str], source: str) -> ArmSettings:
+    """The settings of the arm that a bag's ``contract`` describes.
+
+    Its robot description is not in the bag. It is looked for where the settings say, a relative path as of ours, and
+    then by its name among those that are shipped; what has the recorded hash counts.
+
+    Raises:
+        SettingsError: they are refused; ``source`` is the bag. RobotError: there is no such robot description.
+    """
+    shipped = share_path("config/arm.yaml").parent
+    settings = arm_settings_from(_parameters(contract, source), f"{source}: its settings", shipped)
+    place = Path(find_urdf(settings.arm.urdf))
+    here = [file for file in (place, shipped.parent / "urdf" / place.name) if file.is_file()]
+    if not here:
+        raise RobotError(
+            f"{source}: its robot description {place} is not here; name settings that know where it is by --config"
+        )
+    same = (file for file in here if urdf_hash(str(file)) == contract.get("urdf_sha256"))
+    return replace(settings, arm=replace(settings.arm, urdf=str(next(same, here[0]))))
+
+
+def _parameters(contract: Mapping[str, str], source: str) -> dict[str, Any]:
+    named = f"{source}: its settings"
+    return parameters_in(document_in(contract.get("settings", ""), named), named)
 
 
 def _described(config: Path) -> tuple[str, str, dict[str, dict[str, object]]]:

@@ -81,10 +81,10 @@ def read_yaml(path: Path, repeats: int = 0, largest: int = LARGEST_TEXT) -> Any:
     Raises:
         OSError: it cannot be read; ValueError: it is too large, or no YAML, saying why.
     """
-    return yaml_values(read_bounded(path, largest).decode("utf-8"), repeats)
+    return parse_yaml(read_bounded(path, largest).decode("utf-8"), repeats)
 
 
-def yaml_values(text: str, repeats: int = 0) -> Any:
+def parse_yaml(text: str, repeats: int = 0) -> Any:
     """The plain values in ``text``; ``repeats`` as for ``check_yaml``.
 
     Raises:

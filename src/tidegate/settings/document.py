@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from tidegate.errors import SettingsError
-from tidegate.security.parse import LARGEST_TEXT, read_bounded, yaml_values
+from tidegate.security.parse import LARGEST_TEXT, parse_yaml, read_yaml
 from tidegate.settings.schema import mapping
 
 
@@ -18,22 +18,25 @@ def read_document(path: Path, largest: int = LARGEST_TEXT) -> dict[str, Any]:
         SettingsError: no such file, too large, no YAML, or no names with values.
     """
     try:
-        text = read_bounded(path, largest).decode("utf-8")
+        values = read_yaml(path, largest=largest)
     except OSError as error:
         raise SettingsError(f"{path}: cannot be read ({error.strerror or error})") from error
     except ValueError as error:
         raise SettingsError(f"{path}: is no YAML: {error}") from error
-    return parse_document(text, str(path))
+    return _named(values, str(path))
 
 
-def parse_document(text: str, source: str) -> dict[str, Any]:
-    """As ``read_document``, of its ``text``.
+def document_in(text: str, source: str) -> dict[str, Any]:
+    """The same of a ``text`` that is not a file's; errors call it ``source``.
 
     Raises:
-        SettingsError: naming ``source``; no YAML, or no names with values.
+        SettingsError: no YAML, or no names with values.
     """
     try:
-        values = yaml_values(text)
+        return _named(parse_yaml(text), source)
     except ValueError as error:
         raise SettingsError(f"{source}: is no YAML: {error}") from error
+
+
+def _named(values: Any, source: str) -> dict[str, Any]:
     return dict(mapping({} if values is None else values, "the document", source))

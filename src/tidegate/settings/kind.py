@@ -3,8 +3,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from tidegate.settings.arm import ArmSettings, load_arm_settings
 from tidegate.settings.loader import Settings, load_settings, read_parameters
@@ -18,7 +19,12 @@ def robot_kind(path: str | Path) -> Kind:
     Raises:
         SettingsError: no such file, no YAML or no ``/**`` section.
     """
-    return "arm" if "arm" in read_parameters(Path(path)) else "car"
+    return kind_of(read_parameters(Path(path)))
+
+
+def kind_of(parameters: Mapping[str, Any]) -> Kind:
+    """The same, of the ``parameters`` that were read."""
+    return "arm" if "arm" in parameters else "car"
 
 
 def load_robot(path: str | Path) -> Settings | ArmSettings:

@@ -4,13 +4,13 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from tidegate.errors import SettingsError
-from tidegate.security.parse import LARGEST_TEXT
-from tidegate.settings.document import parse_document, read_document
+from tidegate.settings.document import read_document
 from tidegate.settings.evaluation import EvaluationSettings
 from tidegate.settings.joystick import JoystickSettings
 from tidegate.settings.perception import PerceptionSettings
@@ -110,21 +110,15 @@ def read_parameters(path: Path) -> dict[str, Any]:
     Raises:
         SettingsError: no such file, no YAML or no ``/**`` section.
     """
-    return _section(read_document(path), str(path))
+    return parameters_in(read_document(path), str(path))
 
 
-def parameters_in(text: str, source: str) -> dict[str, Any]:
-    """As ``read_parameters``, of the ``text`` of such a file, as a bag carries it.
+def parameters_in(document: Mapping[str, Any], source: str) -> dict[str, Any]:
+    """The same of a ``document`` that was read; errors call it ``source``.
 
     Raises:
-        SettingsError: naming ``source``; too large, no YAML or no ``/**`` section.
+        SettingsError: no ``/**`` section.
     """
-    if len(text) > LARGEST_TEXT:
-        raise SettingsError(f"{source}: has more than {LARGEST_TEXT:,} characters")
-    return _section(parse_document(text, source), source)
-
-
-def _section(document: dict[str, Any], source: str) -> dict[str, Any]:
     try:
         values = document["/**"]["ros__parameters"]
     except (KeyError, TypeError) as error:

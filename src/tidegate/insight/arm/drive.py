@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tidegate.bag import BagReader
-from tidegate.errors import BagError
+from tidegate.errors import BagError, SettingsError
 from tidegate.insight.drive import Barrier
 from tidegate.insight.load import barriers_of, in_order, times_of
 from tidegate.records import (
@@ -29,10 +29,10 @@ from tidegate.records import (
     seconds,
 )
 from tidegate.robot.arm import Arm, surface_normal
+from tidegate.robot.contract import recorded_arm
 from tidegate.robot.dynamics import Dynamics
-from tidegate.settings.arm import ArmSettings, arm_settings_from, load_arm_settings
+from tidegate.settings.arm import ArmSettings, load_arm_settings
 from tidegate.settings.arm_policy import SIGHTS
-from tidegate.settings.loader import parameters_in
 
 TICKS, PICTURES, TRUTH = "safety_node/barriers", "camera/image_raw", "truth"
 HELD = ("joint_states", "wrench", "wrench_request", "features", "health", "neurons", TRUTH)
@@ -103,23 +103,18 @@ class ArmDrive:
         return max(int(np.searchsorted(self.time, time + 1e-9, side="right")) - 1, 0)
 
 
-def recorded_settings(reader: BagReader, config: Path) -> ArmSettings:
-    """Those that the bag carries, which know of the scene; of ``config`` the robot description, for which a bag has a
-    path of the machine that recorded it. Without any in the bag: those of ``config``.
+def drive_settings(reader: BagReader, config: Path | None) -> ArmSettings:
+    """Those of the file ``config``; None = those that the bag carries, which know of the scene.
 
     Raises:
-        SettingsError: one of them is refused.
+        SettingsError: they are refused, or the bag carries none; RobotError: as ``recorded_arm``.
     """
-    own = load_arm_settings(config)
-    text = reader.contract().get("settings")
-    if not text:
-        return own
-    source = f"{reader.path}: its settings"
-    values = parameters_in(text, source)
-    arm = values.get("arm")
-    if isinstance(arm, dict):
-        values = values | {"arm": arm | {"urdf": own.arm.urdf}}
-    return arm_settings_from(values, source, config.parent)
+    if config is not None:
+        return load_arm_settings(config)
+    contract = reader.contract()
+    if "settings" not in contract:
+        raise SettingsError(f"{reader.path}: is of an arm and does not carry its settings; name them by --config")
+    return recorded_arm(contract, str(reader.path))
 
 
 def load_arm_drive(reader: BagReader, name: str, settings: ArmSettings) -> ArmDrive:

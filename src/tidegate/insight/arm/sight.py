@@ -62,6 +62,7 @@ def seen_section(drive: ArmDrive) -> Section | None:
         f"Perception told of {facts['pictures']} pictures where goal and obstacle are; "
         f"{facts['not_to_be_trusted']} were not to be trusted, an obstacle was seen in {facts['obstacle_in_pictures']}."
     )
+    note += " Above the dashed line it counts as seen on this page; the policy counts with any share."
     if facts["last_way_mm"] is not None:
         note += f" In the last the goal was {facts['last_way_mm']:.1f} mm from the tool."
     return Section("What it sees", note, body, facts)
