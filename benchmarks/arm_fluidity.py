@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""How fluidly the arm follows the moving target of `reach`: the expert and model predictive control, each behind the
-filter, and the latter without it too; jerk, spectral arc length, time to the target, error, computing time."""
+"""How fluidly the arm follows the moving target of `reach`: the expert, the shipped policy and model predictive
+control, each behind the filter, and the last without it too; jerk, spectral arc length, time to the target, error,
+computing time."""
 
 from __future__ import annotations
 
@@ -18,6 +19,7 @@ os.environ.setdefault(
 import numpy as np
 from common import Aim, add_check, judge, save, table, versions
 
+from tidegate.evaluation.arm_drivers import make_driver
 from tidegate.evaluation.comfort import rms
 from tidegate.evaluation.smoothness import jerk, spectral_arc_length
 from tidegate.records import Floats
@@ -25,7 +27,7 @@ from tidegate.safety.arm import ArmGuard
 from tidegate.settings.arm import load_arm_settings
 from tidegate.simulation.arm import ArmRun, ArmTask, ArmTruth, Expert, drive, make_arm_scene
 
-SETTINGS = "config/arm.yaml"
+SETTINGS, BUNDLE = "config/arm.yaml", "models/arm-ltc19"
 THERE = 0.01
 """The target is reached where the tool is so near to its place [m]."""
 FIGURES = {
@@ -45,23 +47,39 @@ Asker = Callable[[ArmTask], tuple[Callable[[ArmTruth], Floats], list[float]]]
 
 
 class Timed:
-    """Asks for torques and keeps how long that took, of the processor [ms]."""
+    """Asks for torques and keeps how long that took, of the processor [ms], but for what was ``beside`` it [s]."""
 
     def __init__(self, act: Callable[[ArmTruth], Floats]) -> None:
         self._act = act
         self.times: list[float] = []
+        self.beside = 0.0
 
     def __call__(self, truth: ArmTruth) -> Floats:
         """See ``Expert.act``."""
-        began = time.thread_time()
+        began, self.beside = time.thread_time(), 0.0
         asked = self._act(truth)
-        self.times.append((time.thread_time() - began) * 1e3)
+        self.times.append((time.thread_time() - began - self.beside) * 1e3)
         return asked
 
 
 def expert(scene: ArmTask) -> tuple[Callable[[ArmTruth], Floats], list[float]]:
     """Who asks, and where its times per step gather."""
     timed = Timed(Expert(scene).act)
+    return timed, timed.times
+
+
+def policy(scene: ArmTask) -> tuple[Callable[[ArmTruth], Floats], list[float]]:
+    """The same for the shipped policy, which sees pictures; they are drawn beside the time that counts."""
+    pictures = scene.image
+    timed = Timed(make_driver("bundle", BUNDLE, scene))
+
+    def drawn(*view: Any) -> Any:
+        began = time.thread_time()
+        made = pictures(*view)
+        timed.beside += time.thread_time() - began
+        return made
+
+    scene.image = drawn  # type: ignore[assignment, method-assign]
     return timed, timed.times
 
 
@@ -77,8 +95,8 @@ def predictive(weight: float) -> Asker:
     return made
 
 
-WHO = {"expert": expert, "mpc": predictive(1e-6), "calm_mpc": predictive(1e-4)}
-RUNS = (("expert", True), ("mpc", True), ("calm_mpc", True), ("mpc", False))
+WHO = {"expert": expert, "policy": policy, "mpc": predictive(1e-6), "calm_mpc": predictive(1e-4)}
+RUNS = (("expert", True), ("policy", True), ("mpc", True), ("calm_mpc", True), ("mpc", False))
 """Who, and whether behind the filter."""
 
 

@@ -276,6 +276,11 @@ def test_a_lane_is_used_up_to_the_error_that_is_trusted() -> None:
         assert tick.mode == mode
         if mode == Mode.HOLD:
             assert tick.reasons[0] == f"lane estimate too uncertain (±{1.01 * trusted:.2f} m)"
+    known = driving()
+    assert ticks(known, 10).mode == Mode.NORMAL
+    tick = ticks(known, 10, bound=math.inf)  # it has stated bounds before: now it does not know where the lane is
+    assert (tick.mode, tick.reasons[0]) == (Mode.HOLD, "lane estimate too uncertain (±inf m)")
+    assert math.isfinite(value(tick, "lane"))
     off = driving(disable=frozenset({"image_health"}))
     ticks(off)
     tick = ticks(off, 40, bound=1.01 * trusted)  # the camera counts all the same, on in the remembered lane

@@ -37,26 +37,34 @@ class Braking:
 
     def stop(self, speed: float, force: float) -> Stop:
         """The stop from ``speed`` [m/s] with ``force`` [N] applied."""
-        speed = max(speed, 0.0)
-        acceleration = self._acceleration(force)
-        gained = self._lag * max(acceleration + self.slope, 0.0)
-        way, time = self._lag * (speed + 0.5 * gained), self._lag
-        speed += gained
+        if speed < 0.0:  # written out, here and below: max() would take a third of the time
+            speed = 0.0
+        acceleration = force / (self._mass if force > 0 else self._loaded)
+        way, time, slope = self._lag * speed, self._lag, self.slope
+        if acceleration + slope > 0.0:
+            gained = time * (acceleration + slope)
+            way += 0.5 * time * gained
+            speed += gained
         if acceleration > 0:  # take the drive off
             t = acceleration / self._release
-            way += t * (speed + t * (0.5 * (acceleration + self.slope) - self._release * t / 6))
-            speed += t * (0.5 * acceleration + self.slope)
+            way += t * (speed + t * (0.5 * (acceleration + slope) - self._release * t / 6))
+            speed += t * (0.5 * acceleration + slope)
             time += t
             acceleration = 0.0
-        acceleration += self.slope
-        peak = speed + max(acceleration, 0.0) ** 2 / (2 * self._build)
+        acceleration += slope
+        peak = speed
+        if acceleration > 0.0:
+            peak += acceleration * acceleration / (2 * self._build)
         if acceleration > -self._guaranteed:  # build the brake up, no longer than it moves
             stands = (acceleration + sqrt(acceleration * acceleration + 2 * self._build * speed)) / self._build
-            t = min((acceleration + self._guaranteed) / self._build, stands)
+            t = (acceleration + self._guaranteed) / self._build
+            if stands < t:
+                t = stands
             way += t * (speed + t * (0.5 * acceleration - self._build * t / 6))
             speed += t * (acceleration - self._build * t / 2)
             time += t
-        speed = max(speed, 0.0)
+        if speed < 0.0:
+            speed = 0.0
         return Stop(way + speed * speed / (2 * self._guaranteed), time + speed / self._guaranteed, peak)
 
     def next_stop(self, speed: float, force: float) -> Stop:

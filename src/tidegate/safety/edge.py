@@ -76,17 +76,14 @@ class Edge(Barrier):
         """See ``Barrier.fill``."""
         lane, speed = state.lane, max(state.speed, 0.0)
         lateral = max(self._lateral, state.lateral_left)
-        fast = max(self._fast, sqrt(self._gain_high * lateral / self.car.curvature_rate))
-        if lane is None or lane.offset_bound == math.inf or speed >= fast:
+        if lane is None or lane.offset_bound == math.inf or speed >= max(self._fast, self._turns(lateral)):
             return math.inf
         length = self.car.wheelbase
         doubt = min(lane.heading_bound, self._cap / length)
         bend = min(lane.curvature_bound, self._bend_cap)
         width = max(self._room - min(lane.offset_bound + length * doubt, self._cap), 0.1)
         low, high = state.force_low, max(state.force_high, state.force_low + 1.0)
-        now = self._braking.stop(speed, state.force)
-        braked, driven = self._braking.next_stop(speed, low), self._braking.next_stop(speed, high)
-        backup = max(self.car.effective_mass * self._braking.backup(speed), low)
+        now, driven = self._braking.stop(speed, state.force), self._braking.next_stop(speed, high)
         way = self.period * max(speed, self._crawl)  # at standstill too, so that a car that is held turns its wheels
         turn = self.period * self.car.curvature_rate
         lock = min(self._lock, lateral / max(driven.peak, 1.0) ** 2)
@@ -108,16 +105,22 @@ class Edge(Barrier):
             most = self._excursion(driven, course, out, turns)
             if free - way * course.at(out) - most >= kept:
                 continue  # whatever is commanded
+            braked = self._braking.next_stop(speed, low)
             least, turned = (self._excursion(braked, course, at, turns) for at in (back, out))
             by_force = (most - turned) / (high - low)
             chord = (turned - least) / (out - back)
             by_curvature = chord + way * course.by_curvature
             # free − way c(κ) − E(F, κ) ≥ (1 − p T) h
             fixed = kept - free + way * course.straight + least - by_force * low - chord * back
+            backup = max(self.car.effective_mass * self._braking.backup(speed), low)
             inward = -(course.straight + RETURN) / course.by_curvature
             cap = -by_force * backup - by_curvature * max(back, min(inward, out))
             rows.set(row, -by_force, -side * by_curvature, fixed, 0.0, cap)
         return nearest
+
+    def _turns(self, lateral: float) -> float:
+        """The speed [m/s] from which on the steering brings up an acceleration ``lateral`` [m/s²] within 1/p."""
+        return sqrt(self._gain_high * lateral / self.car.curvature_rate)
 
     def _course(self, offset: float, heading: float, doubt: float, road: float) -> Course:
         cosine = cos(heading)

@@ -162,7 +162,8 @@ class Filter:
             else:
                 x, y, multipliers = found
             for row, push in zip(cutting, multipliers, strict=True):
-                pushes[row[-1]] = max(pushes[row[-1]], push)
+                if push > pushes[row[-1]]:
+                    pushes[row[-1]] = push
         if solve.solved:
             command = box.clip(x * force_unit, y * curvature_unit)
         else:
@@ -204,7 +205,7 @@ class Filter:
     def _unit_rows(self, gains: Mapping[str, float], box: Box) -> tuple[list[UnitRow], list[UnitRow]]:
         """What the table holds, in units of deviation; and those of it that not all of ``box`` keeps. A NaN cuts."""
         force_unit, curvature_unit = self._units
-        low, high, left, right = box
+        low, high, right, left = box
         rows: list[UnitRow] = []
         cutting: list[UnitRow] = []
         for place, row, gain, owner in zip(self._places, self._table, self.row_gains(gains), self._owner, strict=True):
@@ -223,7 +224,7 @@ class Filter:
             by_force, by_curvature, bound = by_force / norm, by_curvature / norm, bound / norm
             made = (by_force, by_curvature, bound, place, owner)
             rows.append(made)
-            least = by_force * (low if by_force > 0 else high) + by_curvature * (left if by_curvature > 0 else right)
+            least = by_force * (low if by_force > 0 else high) + by_curvature * (right if by_curvature > 0 else left)
             if not least >= bound:
                 cutting.append(made)
         return rows, cutting
@@ -262,10 +263,10 @@ class Filter:
 
         None where each row can be kept by itself, and where two of a level cannot: these share their slack.
         """
-        low, high, left, right = box
+        low, high, right, left = box
         tolerance, gave_way, bounds = self._filter.tolerance, set(), []
         for a, b, bound, place, _ in rows:
-            most = a * (high if a > 0 else low) + b * (right if b > 0 else left)
+            most = a * (high if a > 0 else low) + b * (left if b > 0 else right)
             if most + tolerance < bound < UNBOUNDED:
                 if self.priority[place] in gave_way:
                     return None

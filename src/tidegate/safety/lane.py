@@ -68,20 +68,20 @@ class Lane(Barrier):
         lateral, slips = max(self._lateral, state.lateral_left), self._lane.drift_offset
         slip = slips * speed * speed * state.curvature / lateral
         bend = min(lane.curvature_bound, self._lane.curvature_cap)
-        cosine = cos(lane.heading)
-        by_curvature = speed * speed * cosine
+        cosine, near = cos(lane.heading), lane.curvature[:2]
+        by_curvature, leftmost, rightmost = speed * speed * cosine, max(near), min(near)
         sides: list[Row] = []
         nearest = math.inf
-        for side in (1.0, -1.0):
+        for side, sharpest in ((1.0, -rightmost), (-1.0, leftmost)):
             # the car may move further out, by the heading's error and the slip, and the road bend further in
-            out = doubt + min(max(-side * slip, 0.0), slips)
+            out = doubt + (min(-side * slip, slips) if side * slip < 0.0 else 0.0)
             sine, road = sin(lane.heading + side * out), curvature - side * bend
             rate, by_force = speed * sine, sine / mass
             turning = speed * cosine * road * speed * cosine / max(1.0 - road * lane.offset, 0.2)
             drift = state.disturbance * sine - turning
             margin = self._hold_margin(speed, rate, lateral)
             # in a bend the front axle is outside of the tangent, by what comes within the next knot too
-            beyond = max(*[bend - side * ahead for ahead in lane.curvature[:2]], 0.0) * self._beyond
+            beyond = max(bend + sharpest, 0.0) * self._beyond
             h, h_rate = width - beyond - side * lane.offset, -side * rate
             nearest = min(nearest, h)
             # −side·(drift + by_force F + by_curvature κ) + p1 ḣ + p2 ψ1 ≥ margin

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import math
-from bisect import bisect_right
+from bisect import bisect_left, bisect_right
 from collections import deque
 from dataclasses import dataclass
 from itertools import pairwise
@@ -44,12 +44,11 @@ def interpolate(at: float, knots: tuple[float, ...], values: tuple[float, ...]) 
     """Piecewise linear, constant outside (``numpy.interp`` for a handful of knots, without its call overhead)."""
     if at <= knots[0]:
         return values[0]
-    for index in range(1, len(knots)):
-        if at <= knots[index]:
-            before = knots[index - 1]
-            share = (at - before) / (knots[index] - before)
-            return values[index - 1] + share * (values[index] - values[index - 1])
-    return values[-1]
+    index = bisect_left(knots, at, 1)
+    if index == len(knots):
+        return values[-1]
+    before, value = knots[index - 1], values[index - 1]
+    return value + (at - before) / (knots[index] - before) * (values[index] - value)
 
 
 @dataclass(slots=True)

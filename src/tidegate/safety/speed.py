@@ -107,9 +107,12 @@ class Curve(Slowing):
         if state.lane is None:
             return math.inf
         doubt = min(state.lane.curvature_bound, self._cap)
-        square = math.inf
+        lateral, twice, square = self._lateral, 2 * self._braking, math.inf
         for ahead, curvature in zip(state.lane.ahead, state.lane.curvature, strict=True):
-            square = min(square, self._lateral / max(abs(curvature) + doubt, 1e-4) + 2 * self._braking * ahead)
+            bend = abs(curvature) + doubt
+            allowed = lateral / (1e-4 if bend < 1e-4 else bend) + twice * ahead
+            if allowed < square:
+                square = allowed
         allowed = sqrt(square)
         # d/dt √(c + 2 a s) = −a v/√(c + 2 a s) while the knot comes nearer
         return self.limit(state, rows, allowed, self._braking * min(state.speed / allowed, 1.0))

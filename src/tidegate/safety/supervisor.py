@@ -105,6 +105,7 @@ class Supervisor:
         self._lane_stamp: int | None = None
         self._lane_age = -1
         self._unsure: tuple[str, ...] = ()
+        self._bounded = False
 
     @property
     def gain_names(self) -> tuple[str, ...]:
@@ -282,14 +283,18 @@ class Supervisor:
         return sick + out
 
     def _take(self, lane: LaneEstimate) -> None:
-        """Use a ``lane`` whose picture is sound, unless it is too uncertain or contradicts what is remembered."""
-        if self._settings.safety.lane.bound_trusted < lane.bound[0] < math.inf:
+        """Use a ``lane`` whose picture is sound, unless it is too uncertain or contradicts what is remembered.
+
+        An infinite bound is not known, and there is no barrier of the lane; from who has stated bounds it is large.
+        """
+        if lane.bound[0] > self._settings.safety.lane.bound_trusted and (lane.bound[0] < math.inf or self._bounded):
             if "image_health" not in self._disable:  # until a surer one comes, not for this tick alone
                 self._unsure = (f"lane estimate too uncertain (±{lane.bound[0]:.2f} m)",)
             else:  # the camera counts as well: drive on in the remembered lane
                 self._lane_age = self._watchdog.age("lane")
         elif self._tracker.offer(lane, gated=self.rung.mode != Mode.STOPPED and self._binds(self._tracker.lane())):
             self._lane_age = self._watchdog.age("lane")
+            self._bounded |= lane.bound[0] < math.inf
 
     def _conditions(self, inputs: SafetyInputs, camera: tuple[str, ...], backwards: bool, step: int) -> Conditions:
         watchdog = self._watchdog
