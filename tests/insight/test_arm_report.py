@@ -308,9 +308,7 @@ def test_an_arm_of_other_joints_than_the_settings_is_refused(tmp_path: Path) -> 
         BagError, match=r"is of the joints shoulder; the settings have joint_1, .* \(--config names oth"
     ):
         command(tmp_path / "bag", "--config", ARM_YAML)
-    with pytest.raises(
-        SettingsError, match=r"bag: is of an arm and does not carry its settings; name"
-    ):
+    with pytest.raises(SettingsError, match=r"bag: is of an arm and does not carry its settings; name"):
         command(tmp_path / "bag")
 
 
