@@ -39,7 +39,14 @@ EXTRAS = {
     "attack": ["cma>=4,<5"],
     "learn": ["torch>=2.4,<2.15", ONNX, "numba>=0.59,<1"],
     "cvxpy": [CVXPY],  # constraints that a user writes; the tests' oracle as well
-    "insight": ["matplotlib>=3.8,<4", "pillow>=10,<14", "scikit-learn>=1.4,<2", "scipy>=1.11,<2", "av>=12,<19"],
+    "insight": [
+        "matplotlib>=3.8,<4",
+        "pillow>=10,<14",
+        "scikit-learn>=1.4,<2",
+        "scipy>=1.11,<2",
+        "av>=12,<19",
+        ONNX,  # the maps of an arm's sight
+    ],
     "calibrate": ["scipy>=1.11,<2"],
     "data": ["pyarrow>=14,<24", "av>=12,<19"],  # LeRobot data sets; from 24 on pyarrow asks for NumPy 2
     "cluster": ["ray>=2.40,<3"],  # campaigns over several machines

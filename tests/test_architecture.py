@@ -143,7 +143,8 @@ def test_foreign_packages_have_one_home(path: Path) -> None:
 @pytest.mark.parametrize("path", MODULES, ids=lambda path: str(path.relative_to(ROOT)))
 def test_nothing_of_the_car_imports_the_arms_dynamics(path: Path) -> None:
     """But for what is chosen by an arm's settings."""
-    arms = ("safety/arm/", "attack/arm/", "nodes/arm_safety_node.py", "evaluation/arm", "robot/tool_law.py")
+    arms = ("safety/arm/", "attack/arm/", "nodes/arm_safety_node.py", "evaluation/arm", "insight/arm/")
+    arms += ("robot/tool_law.py",)
     if not str(path.relative_to(ROOT)).startswith(arms):
         assert not any(name.startswith(("tidegate.robot.dynamics", "tidegate.safety.arm")) for name in imports(path))
 

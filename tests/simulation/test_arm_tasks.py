@@ -19,6 +19,7 @@ from tidegate.safety.arm import ArmGuard
 from tidegate.settings.arm import ArmSettings, load_arm_settings
 from tidegate.share import share_path
 from tidegate.simulation.arm import ARM_SCENES, ArmRun, ArmTask, ArmTruth, Expert, drive, make_arm_scene
+from tidegate.simulation.arm.furniture import pixels
 from tidegate.simulation.arm.hand_over import HandOver
 from tidegate.simulation.arm.press import Press
 from tidegate.simulation.arm.reach import HOVER, Reach
@@ -173,6 +174,23 @@ def test_the_picture_shows_the_ball_where_it_is() -> None:
     focal = 60 / math.tan(math.radians(scene.model.cam("front").fovy[0] / 2))
     assert rows.mean() == pytest.approx(60 + focal * seen[1] / seen[2], abs=2.0)
     assert columns.mean() == pytest.approx(80 - focal * seen[0] / seen[2], abs=2.0)
+
+
+@pytest.mark.parametrize("seed", [SEED, SEED + 1])
+def test_a_place_is_in_the_policys_picture_where_the_camera_shows_it(seed: int) -> None:
+    scene = make_arm_scene("press", settings(), seed)
+    image = scene.image(160, 112, "closer").astype(float)
+    scene.close()
+    orange = (image[..., 0] > 150) & (image[..., 2] < 80) & (image[..., 0] > 1.6 * image[..., 1])
+    rows, columns = np.nonzero(orange)
+    disc = pixels(scene.goal().place, 160, 112)
+    assert disc.tolist() == pytest.approx([columns.mean() + 0.5, rows.mean() + 0.5], abs=1.0)
+    places = np.random.default_rng(seed).uniform([0.2, -0.3, 0.0], [0.7, 0.3, 0.6], (20, 3))
+    eye, axes = scene.data.cam("closer").xpos, scene.data.cam("closer").xmat.reshape(3, 3)
+    seen = (places - eye) @ axes
+    focal = 56 / math.tan(math.radians(scene.model.cam("closer").fovy[0] / 2))
+    expected = np.stack((80 - focal * seen[:, 0] / seen[:, 2], 56 + focal * seen[:, 1] / seen[:, 2]), axis=1)
+    np.testing.assert_allclose(pixels(places, 160, 112), expected, atol=1e-6)
 
 
 def test_a_spot_that_was_wiped_is_gone_from_the_picture() -> None:

@@ -86,6 +86,21 @@ def check_file(path: Path) -> None:
     check_folder(path.parent)
 
 
+def write_report(out: Path, text: str, told: Mapping[str, Any]) -> list[Path]:
+    """Write a page as ``report.html`` into the folder ``out``, and beside it what was ``told`` as JSON, by file name;
+    the files, in that order.
+
+    Raises:
+        OSError: one cannot be written.
+    """
+    out.mkdir(parents=True, exist_ok=True)
+    page, files = out / "report.html", [out / name for name in told]
+    page.write_text(text, encoding="utf-8")
+    for file, facts in zip(files, told.values(), strict=True):
+        file.write_text(json.dumps(facts, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+    return [page, *files]
+
+
 def campaign_bar(console: Console) -> Progress:
     """How many drives are done, how long it took and how long it will take."""
     columns = TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn()

@@ -14,17 +14,17 @@ from rich.console import Console
 from rich.markup import escape
 from rich.progress import Progress
 
-from tidegate.bag import BagReader
+from tidegate.bag import BagReader, is_bag
 from tidegate.bundle import Bundle
-from tidegate.cli.common import check_file, check_folder, names
-from tidegate.errors import BagError, SceneError
+from tidegate.cli.common import check_file, check_folder, names, write_report
+from tidegate.errors import BagError, SceneError, SettingsError
 from tidegate.evaluation.campaign import parse_seeds
 from tidegate.evaluation.rollout import Task, check_task
 from tidegate.evaluation.survey import Survey, survey
 from tidegate.insight.explain import saliency_section, tree_sections, wiring_section
 from tidegate.insight.intervention import around as those_around
 from tidegate.insight.investigate import Question, investigate
-from tidegate.insight.load import load_drive
+from tidegate.insight.load import bag_kind, load_drive
 from tidegate.insight.moment_page import moment_page
 from tidegate.insight.neurons import neuron_sections, study
 from tidegate.insight.page import Section, page
@@ -37,12 +37,20 @@ from tidegate.perception import Perception
 from tidegate.robot import Car
 from tidegate.safety.supervisor import check_disabled
 from tidegate.settings import Settings, load_settings
+from tidegate.settings.kind import robot_kind
 from tidegate.share import share_path
+
+FOR_ARM = ("subject", "out", "config", "bundle")
+"""Parameters that mean something for an arm's bag."""
 
 
 def explain(
+    ctx: typer.Context,
     subject: Annotated[
-        Path | None, typer.Argument(help="model to explain, default models/car-ltc19; with --at the bag to look into")
+        Path | None,
+        typer.Argument(
+            help="model to explain, default models/car-ltc19; or an arm's bag; with --at the bag to look into"
+        ),
     ] = None,
     bag: Annotated[Path | None, typer.Option(help="a recorded drive to tell as well")] = None,
     scene: Annotated[str, typer.Option(help="where it is watched")] = "traffic",
@@ -54,7 +62,10 @@ def explain(
     config: Annotated[Path | None, typer.Option(help="robot's settings")] = None,
     at: Annotated[str, typer.Option(help="explain one moment of a bag instead: seconds after its start, 12.4s")] = "",
     window: Annotated[str, typer.Option(help="--at: how much to show around it, 5s")] = "5s",
-    bundle: Annotated[Path | None, typer.Option(help="--at: the model that drove; default models/car-ltc19")] = None,
+    bundle: Annotated[
+        Path | None,
+        typer.Option(help="--at: the model that drove; default models/car-ltc19, of an arm's bag models/arm-ltc19"),
+    ] = None,
     disable: Annotated[str, typer.Option(help="--at: parts that were switched off in the recording, by comma")] = "",
     asked: Annotated[
         bool,
@@ -66,9 +77,18 @@ def explain(
         bool, typer.Option(help="--at: drive a bag of the embedded simulator on without the rows that acted")
     ] = True,
 ) -> None:
-    """Watch a model drive and write one page on why it does what it does; with --at on one moment of a bag."""
+    """Watch a model drive and write one page on why it does what it does; with --at on one moment of a bag. Of an arm
+    on its bag."""
     path = config or share_path("config/car.yaml")
     console = Console()
+    if subject is not None and _is_bag(subject) and bag_kind(reader := BagReader(subject)) == "arm":
+        _refuse_for_arm(ctx, subject)
+        from tidegate.cli.explain_arm import explain_arm  # it loads the arm's dynamics, which a car has not
+
+        explain_arm(console, reader, config, bundle, out)
+        return
+    if robot_kind(path) == "arm":
+        raise SettingsError(f"{path}: describes an arm, of which a bag can be explained: tidegate explain BAG")
     if at:
         if subject is None:
             raise BagError("--at needs a bag: tidegate explain BAG --at 12.4s")
@@ -79,7 +99,7 @@ def explain(
         told = Question(subject, moment, around, model, path, off, asked, roll_out, against, tree)
         _explain_moment(console, told, out)
         return
-    if subject is not None and (subject.suffix == ".mcap" or (subject / "metadata.yaml").is_file()):
+    if subject is not None and _is_bag(subject):
         raise BagError(
             f"{subject}: is a bag; explain one moment of it, such as {subject} --at 12.4s, or tell it beside what the "
             f"model does elsewhere by --bag {subject}"
@@ -92,6 +112,9 @@ def explain(
         raise SceneError(f"seeds '{seeds}': at least two drives are needed, one to fit and one to hold out")
     check_task(tasks[0])
     check_folder(out)
+    recorded = None if bag is None else BagReader(bag)
+    if recorded is not None and bag_kind(recorded) == "arm":
+        raise BagError(f"{bag}: is an arm's; it is told by itself: tidegate explain {bag}")
     with console.status(f"watching {len(tasks)} drives"):
         watched = survey(tasks, processes)
     held_out = max(1, len(watched) // 3)
@@ -99,19 +122,35 @@ def explain(
     found = study(loaded, [one.circuit for one in watched if one.circuit is not None], held_out)
     sections += neuron_sections(found)
     drive = None
-    if bag is None:
+    if bag is None or recorded is None:
         text = page(f"tidegate: {loaded.name}", f"scene {scene} · seeds {seeds}", [], sections)
     else:
         facts: dict[str, object] = {"neurons": neuron_names(Wiring.from_dict(loaded.wiring))}
-        drive = load_drive(BagReader(bag), bag.name, facts)
+        drive = load_drive(recorded, bag.name, facts)
         text = report(drive, bounds(settings), sections)
-    out.mkdir(parents=True, exist_ok=True)
-    page_file, numbers, neurons = (out / name for name in ("report.html", "report.json", "neurons.json"))
-    page_file.write_text(text, encoding="utf-8")
-    for file, told_of in ((numbers, beside(drive, sections)), (neurons, found.as_dict())):
-        file.write_text(json.dumps(told_of, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+    told_of = {"report.json": beside(drive, sections), "neurons.json": found.as_dict()}
+    page_file, numbers, neurons = write_report(out, text, told_of)
     written = f"report: {page_file}, its numbers: {numbers}, those of the neurons: {neurons}"
     console.print(written, soft_wrap=True, markup=False)
+
+
+def _is_bag(path: Path) -> bool:
+    """A model is a folder too, without a bag's files."""
+    return path.suffix in (".mcap", ".db3") or (path.is_dir() and is_bag(path))
+
+
+def _refuse_for_arm(ctx: typer.Context, bag: Path) -> None:
+    """Refuse what was asked for of an arm's bag and is for the car's alone.
+
+    Raises:
+        BagError: naming the first, and what there is.
+    """
+    options = {parameter.name: parameter.opts[0] for parameter in ctx.command.params if parameter.name}
+    for name, option in options.items():
+        source = ctx.get_parameter_source(name)
+        if name not in FOR_ARM and source is not None and source.name == "COMMANDLINE":
+            own = ", ".join(options[one] for one in FOR_ARM[1:])
+            raise BagError(f"{bag}: is an arm's, for which there is no {option} yet; there are {own}")
 
 
 def _seconds(option: str, text: str, least: float) -> float:

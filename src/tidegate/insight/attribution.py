@@ -53,16 +53,18 @@ def deletion(
     rows: slice = slice(None),
     draws: int = 5,
     seed: int = 0,
+    spread: Floats | None = None,
 ) -> Deletion:
     """Mean movement of ``predict`` over ``images`` as the most salient patches by ``maps`` (H, W) are blurred away.
 
     ``rows`` are those that the network looks at: by chance most of what is blurred elsewhere would be wasted, while a
     map never points there.
-    Outputs are scaled by their spread over the images, so that each counts alike; chance is the mean of ``draws``.
+    Outputs are scaled by ``spread`` (M,); None = theirs over the images, so that each counts alike. Chance is the mean
+    of ``draws``.
     """
     rng = np.random.default_rng(seed)
     plain = np.array([predict(image) for image in images])
-    spread = plain.std(axis=0) + 1e-9
+    spread = plain.std(axis=0) + 1e-9 if spread is None else spread
     salient, random = np.zeros((2, len(fractions)))
     for image, map_, before in zip(images, maps, plain, strict=True):
         gone = cv2.GaussianBlur(image, (0, 0), sigmaX=image.shape[1] / 12)
@@ -97,16 +99,16 @@ def shares(maps: Sequence[Floats], masks: Sequence[Mapping[str, NDArray[np.bool_
     }
 
 
-def chart(result: Deletion) -> str:
-    """Both curves over the share of the picture that was painted out."""
+def chart(result: Deletion, unit: str = "σ") -> str:
+    """Both curves over the share of the picture that was painted out; ``unit`` of the movement."""
     with figure(2.4) as (made, axes):
         axes.plot(
             100 * result.fractions, result.salient, color=SEA, marker="o", markersize=4, label="most salient first"
         )
         axes.plot(100 * result.fractions, result.random, color=CORAL, marker="o", markersize=4, label="by chance")
-        axes.set(xlabel="painted out [% of what the network looks at]", ylabel="output moved [σ]")
+        axes.set(xlabel="painted out [% of what the network looks at]", ylabel=f"output moved [{unit}]")
         axes.set_ylim(bottom=0)
-        axes.legend(loc="upper left", labelcolor=MUTED)
+        axes.legend(loc="best", labelcolor=MUTED)
         return svg(made)
 
 

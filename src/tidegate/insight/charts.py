@@ -6,7 +6,7 @@ from __future__ import annotations
 import hashlib
 import io
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -211,22 +211,44 @@ def barriers(
     at: float | None = None,
 ) -> str:
     """One strip per barrier: its value h over time, zero drawn, and where its row changed the command."""
-    height, rows = 1.15 * len(values) + 0.4, len(values)
-    with figure(height, rows, sharex=True, squeeze=False, layout="none") as (made, axes):
-        strip = (height - BELOW - ABOVE * rows) / rows
-        edges = {"left": BESIDE / WIDTH, "right": 0.99, "bottom": BELOW / height, "top": 1 - ABOVE / height}
-        made.subplots_adjust(**edges, hspace=ABOVE / strip)  # to look for room itself takes it as long as to draw
-        for axis, (name, h), colour in zip(axes[:, 0], values.items(), ROWS * 3, strict=False):
+    with _strips(time, values) as (made, axes):
+        for axis, (name, h), colour in zip(axes, values.items(), ROWS * 3, strict=False):
             shade(axis, active.get(name, ()), SAND)
             axis.axhline(0, color=CORAL, linewidth=1)
             mark(axis, at)
             line(axis, time, h, colour)
             finite = h[np.isfinite(h)]
             least = f"smallest {finite.min():.3g}" if len(finite) else "not in use"
-            axis.set_title(name)
             axis.set_title(least, loc="right", color=MUTED, fontweight="normal", fontsize=8.5)
-        axes[-1, 0].set(xlabel="time [s]", xlim=_span(time))
         return svg(made)
+
+
+def wanted_and_allowed(
+    time: Floats, pairs: Mapping[str, tuple[Floats, Floats]], active: Sequence[tuple[float, float]], spans_label: str
+) -> str:
+    """One strip per name: what was wanted and what was allowed over time, with stretches shaded."""
+    with _strips(time, pairs) as (made, axes):
+        for axis, (wanted, allowed) in zip(axes, pairs.values(), strict=True):
+            first = axis is axes[0]
+            shade(axis, active, SAND, spans_label if first else "")
+            line(axis, time, wanted, SAND, "wanted" if first else "")
+            line(axis, time, allowed, SEA, "allowed" if first else "")
+        legend(axes[0])
+        return svg(made)
+
+
+@contextmanager
+def _strips(time: Floats, names: Collection[str]) -> Iterator[tuple[Figure, list[Axes]]]:
+    """Strips over one time axis, each below its name."""
+    height, rows = 1.15 * len(names) + 0.4, len(names)
+    with figure(height, rows, sharex=True, squeeze=False, layout="none") as (made, axes):
+        strip = (height - BELOW - ABOVE * rows) / rows
+        edges = {"left": BESIDE / WIDTH, "right": 0.99, "bottom": BELOW / height, "top": 1 - ABOVE / height}
+        made.subplots_adjust(**edges, hspace=ABOVE / strip)  # to look for room itself takes it as long as to draw
+        for axis, name in zip(axes[:, 0], names, strict=True):
+            axis.set_title(name)
+        axes[-1, 0].set(xlabel="time [s]", xlim=_span(time))
+        yield made, list(axes[:, 0])
 
 
 def histogram(values: Floats, xlabel: str, marks: Mapping[str, float]) -> str:

@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from html import escape
 
 import cv2
 import numpy as np
@@ -14,19 +13,13 @@ from tidegate.curation import tables
 from tidegate.curation.examples import Example
 from tidegate.curation.inspection import Inspection
 from tidegate.insight import charts
-from tidegate.insight.page import Section, Tile, page, picture, table
+from tidegate.insight.page import Section, Tile, gallery, page, picture, table
 from tidegate.records import Floats
 
 ROWS = 200
 """Bags, and leaks, that are listed; the JSON beside the page has all."""
 WIDEST = 320
 """Pictures are no wider [px]: the page stays below 10 MB whatever the camera."""
-STYLE = """
-.windows { display: grid; grid-template-columns: repeat(auto-fit, minmax(290px, 1fr)); gap: .9rem; }
-.windows figure { margin: 0; }
-.windows figure > div { display: grid; grid-template-columns: 1fr 1fr; gap: 3px; }
-.windows figcaption { font-size: .82rem; color: var(--muted); margin-top: .2rem; }
-"""
 Pair = tuple[NDArray[np.uint8], NDArray[np.uint8]]
 """First and last picture of a window, (H, W, 3)."""
 
@@ -67,7 +60,7 @@ def data_page(found: Inspection, values: Mapping[str, Floats], pictures: Mapping
     if found.refused:
         rows = list(found.refused.items())
         sections.append(Section("Refused", "In no figure above.", _table(("bag", "why it cannot be used"), rows)))
-    return page("tidegate: what is in the data", ", ".join(list(found.bags)[:6]), tiles, sections, style=STYLE)
+    return page("tidegate: what is in the data", ", ".join(list(found.bags)[:6]), tiles, sections)
 
 
 def distributions(values: Mapping[str, Floats]) -> str:
@@ -96,9 +89,9 @@ def _windows(examples: Sequence[Example], pictures: Mapping[int, Pair]) -> str:
     shown = []
     for one in examples:
         where = f"{one.bag} at {one.at_s:.1f} s"
-        images = "".join(picture(_small(image), where) for image in pictures.get(one.index, ()))
-        shown.append(f"<figure><div>{images}</div><figcaption>{escape(where)}: {escape(one.why)}</figcaption></figure>")
-    return f'<div class="windows">{"".join(shown)}</div>'
+        images = [picture(_small(image), where) for image in pictures.get(one.index, ())]
+        shown.append((images, f"{where}: {one.why}"))
+    return gallery(shown)
 
 
 def _small(image: NDArray[np.uint8]) -> NDArray[np.uint8]:

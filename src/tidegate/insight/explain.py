@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import cv2
@@ -35,9 +35,7 @@ def saliency_section(
 ) -> Section:
     """VisualBackProp on ``images`` with its faithfulness; ``masks`` add where the saliency lies."""
     maps = [perception.saliency(Frame(0, image)).astype(np.float64) for image in images]
-    looked = np.flatnonzero(np.any([map_ > 0 for map_ in maps], axis=(0, 2)))
-    seen = slice(int(looked[0]), int(looked[-1]) + 1) if len(looked) else slice(None)
-    result = attribution.deletion(_reader(perception), images, maps, rows=seen)
+    result = faithfulness(_reader(perception), images, maps)
     every = max(1, len(images) // SHOWN)
     tiles = [overlay(image, map_) for image, map_ in zip(images[::every], maps[::every], strict=True)][:SHOWN]
     width = (len(tiles) + 1) // 2
@@ -62,6 +60,15 @@ def saliency_section(
         ]
         body += table(("surface", "share of saliency", "share of picture", "ratio"), rows_)
     return Section("What the camera network looks at", note, body, facts)
+
+
+def faithfulness(
+    read: attribution.Predict, images: Sequence[Image], maps: Sequence[Floats], spread: Floats | None = None
+) -> attribution.Deletion:
+    """``attribution.deletion`` in the rows that any of ``maps`` points at."""
+    looked = np.flatnonzero(np.any([map_ > 0 for map_ in maps], axis=(0, 2)))
+    seen = slice(int(looked[0]), int(looked[-1]) + 1) if len(looked) else slice(None)
+    return attribution.deletion(read, images, maps, rows=seen, spread=spread)
 
 
 def tree_sections(fitted: list[tree.Sheet], held_out: list[tree.Sheet]) -> list[Section]:
@@ -97,7 +104,7 @@ def overlay(image: Image, map_: Floats, scale: int = 3) -> Image:
     return blended
 
 
-def _reader(perception: Perception) -> Callable[[Image], Floats]:
+def _reader(perception: Perception) -> attribution.Predict:
     """What the camera network makes of an image: features, and the lane where it is known."""
     stamp = 0
 

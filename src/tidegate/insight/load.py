@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -11,7 +12,9 @@ from numpy.typing import NDArray
 from tidegate.bag import BagReader
 from tidegate.errors import BagError
 from tidegate.insight.drive import Barrier, Drive, Lane, Motion, Truth
-from tidegate.records import Floats, SafetyState, seconds
+from tidegate.records import ArmSafetyState, Floats, SafetyState, seconds
+from tidegate.robot.contract import recorded_kind
+from tidegate.settings.kind import Kind
 
 TOPICS = (
     "safety_node/barriers",
@@ -23,6 +26,17 @@ TOPICS = (
     "timing/rendered",
     "timing/commanded",
 )
+
+
+def bag_kind(reader: BagReader) -> Kind:
+    """Whose bag it is: by the settings that it carries, else by what its filter tells; else a car's.
+
+    Raises:
+        BagError: a message cannot be decoded.
+    """
+    told = reader.messages(TOPICS[:1]) if reader.held(TOPICS[0]) else iter(())
+    arms = (isinstance(record, ArmSafetyState) for _, _, record in told)
+    return recorded_kind(reader.contract()) or ("arm" if next(arms, False) else "car")
 
 
 def load_drive(
@@ -50,44 +64,47 @@ def load_drive(
     frames.sort(key=lambda frame: frame.stamp)
     stamps = [*held["safety_node/barriers"], *(frame.stamp for frame in frames[:1])]
     start = min(stamps)
-    lanes = _sorted(held["lane"])
-    neurons = _sorted(held["neurons"])
-    ticks = _sorted(held["safety_node/barriers"])
+    lanes = in_order(held["lane"])
+    neurons = in_order(held["neurons"])
+    ticks = in_order(held["safety_node/barriers"])
     return Drive(
         name=name,
-        time=_times(ticks, start),
+        time=times_of(ticks, start),
         mode=np.array([int(tick.mode) for tick in ticks], np.int64),
         wanted=np.array([tick.wanted for tick in ticks], np.float64).reshape(-1, 2),
         allowed=np.array([tick.allowed for tick in ticks], np.float64).reshape(-1, 2),
         row=np.array([tick.intervened for tick in ticks], np.str_),
-        barriers=_barriers(ticks),
-        motion=_motion(_sorted(held["odom"]), start),
+        barriers=barriers_of(ticks),
+        motion=_motion(in_order(held["odom"]), start),
         lane=Lane(
-            _times(lanes, start),
+            times_of(lanes, start),
             np.array([lane.offset for lane in lanes]),
             np.array([lane.heading for lane in lanes]),
             np.array([lane.curvature[0] for lane in lanes]),
             np.array([lane.bound[0] for lane in lanes]),
         ),
         latency=_latency(held),
-        image_time=_times(frames, start),
+        image_time=times_of(frames, start),
         images=np.stack([frame.image for frame in frames]) if frames else np.zeros((0, 1, 1, 3), np.uint8),
-        neuron_time=_times(neurons, start),
+        neuron_time=times_of(neurons, start),
         neurons=np.stack([record.values for record in neurons]) if neurons else np.zeros((0, 0), np.float32),
-        truth=_truth(_sorted(held["truth"]), start, road),
+        truth=_truth(in_order(held["truth"]), start, road),
         facts=facts or {},
     )
 
 
-def _sorted(records: dict[int, Any]) -> list[Any]:
+def in_order(records: dict[int, Any]) -> list[Any]:
+    """By stamp, which is their key."""
     return [records[stamp] for stamp in sorted(records)]
 
 
-def _times(records: list[Any], start: int) -> Floats:
+def times_of(records: Sequence[Any], start: int) -> Floats:
+    """Seconds since ``start`` [ns]."""
     return np.array([seconds(record.stamp - start) for record in records])
 
 
-def _barriers(ticks: list[SafetyState]) -> dict[str, Barrier]:
+def barriers_of(ticks: Sequence[SafetyState | ArmSafetyState]) -> dict[str, Barrier]:
+    """Every barrier over the ticks, by name."""
     names = dict.fromkeys(barrier.name for tick in ticks for barrier in tick.barriers)
     tables: dict[str, NDArray[np.float64]] = {name: np.full((3, len(ticks)), np.nan) for name in names}
     for place, tick in enumerate(ticks):
@@ -98,7 +115,7 @@ def _barriers(ticks: list[SafetyState]) -> dict[str, Barrier]:
 
 def _motion(odometry: list[Any], start: int) -> Motion:
     table = np.array([(one.x, one.y, one.yaw, one.speed) for one in odometry], np.float64).reshape(-1, 4)
-    return Motion(_times(odometry, start), table[:, :2], table[:, 2], table[:, 3])
+    return Motion(times_of(odometry, start), table[:, :2], table[:, 2], table[:, 3])
 
 
 def _truth(records: list[Any], start: int, road: Floats | None) -> Truth | None:
@@ -107,7 +124,7 @@ def _truth(records: list[Any], start: int, road: Floats | None) -> Truth | None:
     names = ("x", "y", "offset", "speed", "gap")
     table = np.array([[record.values[name] for name in names] for record in records])
     x_y, (offset, speed, gap) = table[:, :2], table[:, 2:].T
-    return Truth(_times(records, start), x_y, offset, speed, gap, np.zeros((0, 2)) if road is None else road)
+    return Truth(times_of(records, start), x_y, offset, speed, gap, np.zeros((0, 2)) if road is None else road)
 
 
 def _latency(held: dict[str, dict[int, Any]]) -> Floats:
@@ -117,7 +134,7 @@ def _latency(held: dict[str, dict[int, Any]]) -> Floats:
         both = sorted(set(rendered) & set(commanded))
         return np.array([commanded[stamp].values["steady"] - rendered[stamp].values["steady"] for stamp in both]) / 1e6
     first: dict[int, int] = {}
-    for used in _sorted(held["safety_node/inputs"]):
+    for used in in_order(held["safety_node/inputs"]):
         source = used.inputs.get("nominal")
         if source is not None:
             first.setdefault(source[0], used.stamp - source[0])

@@ -41,6 +41,10 @@ th { color: var(--muted); font-weight: 600; text-align: left; }
 th, td { padding: .3rem .7rem .3rem 0; white-space: nowrap; }
 td + td, th + th, td + th { text-align: right; }
 tr + tr td { border-top: 1px solid #f0f3f5; }
+.gallery { display: grid; grid-template-columns: repeat(auto-fit, minmax(290px, 1fr)); gap: .9rem; }
+.gallery figure { margin: 0; }
+.gallery figure > div { display: grid; grid-auto-flow: column; grid-auto-columns: 1fr; gap: 3px; }
+.gallery figcaption { font-size: .82rem; color: var(--muted); margin-top: .2rem; }
 footer { text-align: center; color: var(--muted); font-size: .82rem; padding-bottom: 2rem; }
 """
 
@@ -107,6 +111,15 @@ def picture(image: NDArray[np.uint8], text: str) -> str:
     Image.fromarray(image).save(buffer, format="PNG", optimize=True)
     data = base64.b64encode(buffer.getvalue()).decode()
     return f'<img alt="{escape(text)}" src="data:image/png;base64,{data}">'
+
+
+def gallery(figures: Iterable[tuple[Sequence[str], str]]) -> str:
+    """Pictures as ``picture`` makes them, those of one figure side by side above its caption."""
+    shown = (
+        f"<figure><div>{''.join(pictures)}</div><figcaption>{escape(caption)}</figcaption></figure>"
+        for pictures, caption in figures
+    )
+    return f'<div class="gallery">{"".join(shown)}</div>'
 
 
 def picture_file(path: Path, text: str) -> str:

@@ -12,6 +12,12 @@ DIGITS = 7
 """Significant digits that are kept of a number."""
 
 
+def fixed(value: float, digits: int) -> str:
+    """``value`` with so many digits behind the point and a true minus; a zero has no sign."""
+    text = f"{value:.{digits}f}"
+    return text.replace("-", "−") if float(text) else text.removeprefix("-")
+
+
 def plain(value: Any) -> Any:
     """``value`` as JSON has it: rounded to ``DIGITS``, what is not finite as None, enumerations by name."""
     if isinstance(value, Mapping):

@@ -3,13 +3,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from tidegate.insight import charts
-from tidegate.insight.drive import Drive, Intervention, interventions, stretches
+from tidegate.insight.drive import Barrier, Drive, Intervention, interventions, stretches
 from tidegate.insight.page import Section, Tile, page, table
 from tidegate.insight.report_facts import Facts, drive_facts
 from tidegate.records import Floats, Mode
@@ -32,10 +33,10 @@ def report(drive: Drive, bounds: Bounds, extra: Iterable[Section] = ()) -> str:
         _speed(drive, bounds),
         _gaps(drive),
         _commands(drive),
-        _margins(drive),
+        margins(drive.time, drive.row, drive.barriers),
         _interventions(told),
         _latency(drive, told["latency_ms"]),
-        _neurons(drive),
+        neurons_over_time(drive.neuron_time, drive.neurons, drive.facts.get("neurons")),
         *extra,
     ]
     subtitle = " · ".join(f"{key} {value}" for key, value in drive.facts.items() if key in ("scene", "seed", "clock"))
@@ -139,11 +140,12 @@ def _commands(drive: Drive) -> Section | None:
     return Section("Before and after the filter", note, force + curvature)
 
 
-def _margins(drive: Drive) -> Section | None:
-    if not drive.barriers:
+def margins(time: Floats, row: NDArray[np.str_], barriers: Mapping[str, Barrier]) -> Section | None:
+    """Every barrier's h over the ticks' ``time`` (K,) [s]; ``row`` (K,) changed the command. None = there is none."""
+    if not barriers:
         return None
-    active = {name: stretches(drive.row == name, drive.time) for name in drive.barriers}
-    body = charts.barriers(drive.time, {name: one.h for name, one in drive.barriers.items()}, active)
+    active = {name: stretches(row == name, time) for name in barriers}
+    body = charts.barriers(time, {name: one.h for name, one in barriers.items()}, active)
     note = "h of each barrier; below the red line its safe set is left. Shaded: its row changed the command."
     return Section("Margins", note, body)
 
@@ -181,14 +183,14 @@ def _latency(drive: Drive, told: Facts | None) -> Section | None:
     return Section("Latency", note, body)
 
 
-def _neurons(drive: Drive) -> Section | None:
-    if len(drive.neuron_time) < 2:
+def neurons_over_time(time: Floats, neurons: NDArray[np.float32], names: object) -> Section | None:
+    """State of the ``neurons`` (T, N) over ``time`` (T,) [s]; they are numbered where ``names`` is no list of theirs.
+    None = there are none."""
+    if len(time) < 2:
         return None
-    names = drive.facts.get("neurons")
-    labels = (
-        [str(name) for name in names]
-        if isinstance(names, (list, tuple))
-        else [str(n) for n in range(drive.neurons.shape[1])]
-    )
-    body = charts.heat(drive.neuron_time, drive.neurons, labels)
-    return Section("Nineteen neurons", "State of every neuron of the liquid network over the drive.", body)
+    count = neurons.shape[1]
+    known = names if isinstance(names, (list, tuple)) and len(names) == count else range(count)
+    body = charts.heat(time, neurons, [str(name) for name in known])
+    title = f"{'Nineteen' if count == 19 else count} neurons"
+    note = "State of every neuron of the liquid network over the drive."
+    return Section(title, note, body, {"neurons": count})

@@ -20,7 +20,7 @@ OPACITY = 0.75
 TINY = float(np.finfo(np.float32).tiny)
 
 
-def visual_backprop(maps: Sequence[Map], size: tuple[int, int]) -> Map:
+def visual_backprop(maps: Sequence[Map], size: tuple[int, int], convs: Sequence[Conv] = CONVS) -> Map:
     """Saliency ``size`` = (h, w) in [0, 1].
 
     From the last layer to the first: spread the mask over what each of its units saw, multiply by the mean activation
@@ -28,15 +28,16 @@ def visual_backprop(maps: Sequence[Map], size: tuple[int, int]) -> Map:
     sum at each place, else strides leave a chequered pattern.
 
     Args:
-        maps: mean over channels of each convolution's ReLU, first layer first, (h', w') each.
+        maps: mean over channels of each convolution's ReLU, first layer first, (h', w') each; none below zero.
         size: of the network's input.
+        convs: the convolutions that made them.
     """
     mask = maps[-1]
     for index in range(len(maps) - 1, 0, -1):
         before = maps[index - 1]
-        mask = _spread(mask, CONVS[index], (before.shape[0], before.shape[1])) * before
+        mask = _spread(mask, convs[index], (before.shape[0], before.shape[1])) * before
         mask = mask / max(float(mask.max()), TINY)
-    mask = _spread(mask, CONVS[0], size)
+    mask = _spread(mask, convs[0], size)
     low, high = float(mask.min()), float(mask.max())
     return np.asarray((mask - low) / max(high - low, TINY), np.float32)
 

@@ -88,6 +88,19 @@ def aim(eye: Floats, target: Floats) -> list[float]:
     return [*right.tolist(), *np.cross(back, right).tolist()]
 
 
+def pixels(places: Floats, width: int, height: int) -> Floats:
+    """Where ``places`` (…, 3) [m] are in a picture of the camera for a policy (…, 2) [px]: from the upper left corner
+    to the right and down."""
+    eye = np.array(EYE)
+    right, up = np.array(aim(eye, np.array(CLOSER_LOOK_AT))).reshape(2, 3)
+    away = places - eye
+    depth = away @ np.cross(up, right)
+    scale = height / 2 / math.tan(math.radians(CLOSER_FOV_DEG) / 2)
+    x, y = (scale * (away @ axis) / depth for axis in (right, -up))
+    found: Floats = np.stack((width / 2 + x, height / 2 + y), axis=-1)
+    return found
+
+
 def _view(spec: Any, look: ArmLook) -> None:
     """Clipping planes, light, materials and camera."""
     spec.stat.center, spec.stat.extent = [0.4, 0, 0.2], 1.5
