@@ -30,7 +30,8 @@ from tidegate.bag import BagReader, BagWriter
 from tidegate.bundle import Bundle
 from tidegate.cli.app import app
 from tidegate.errors import BagError, SettingsError
-from tidegate.insight.arm.drive import drive_settings, load_arm_drive
+from tidegate.evaluation.whose import arm_settings_of
+from tidegate.insight.arm.drive import load_arm_drive
 from tidegate.insight.arm.interventions import UNITS, interventions
 from tidegate.insight.arm.report import report
 from tidegate.insight.arm.sight import moments, sight_sections
@@ -134,7 +135,7 @@ def test_interventions_are_those_of_the_bag(bag: Path, told: tuple[Path, dict[st
 
 
 def test_the_tool_is_where_the_simulator_has_it_and_the_surface_where_the_scene_put_it(bag: Path) -> None:
-    settings = drive_settings(BagReader(bag), None)
+    settings = arm_settings_of(BagReader(bag), None)
     assert settings.safety.surface.offset != load_arm_settings(ARM_YAML).safety.surface.offset
     assert settings.arm.urdf == load_arm_settings(ARM_YAML).arm.urdf
     drive = load_arm_drive(BagReader(bag), "press", settings)
@@ -160,7 +161,7 @@ def test_pictures_are_of_what_happens_and_where_the_goal_is(bag: Path, told: tup
     assert facts["Typical moments"]["bundle_apart_mm"] < 0.01
     touch = next(one for one in shown_ if "it touches" in one["why"])
     assert touch["way_mm"] < 15 < shown_[0]["way_mm"]
-    drive = load_arm_drive(BagReader(bag), "press", drive_settings(BagReader(bag), None))
+    drive = load_arm_drive(BagReader(bag), "press", arm_settings_of(BagReader(bag), None))
     assert len(moments(drive, list(range(len(drive.images))))) == len(shown_)
 
 
@@ -174,7 +175,7 @@ def test_another_bundle_than_the_one_that_drove_is_told(bag: Path) -> None:
     torch = pytest.importorskip("torch")
     from tidegate.arm_stack import ArmStack
 
-    settings = drive_settings(BagReader(bag), None)
+    settings = arm_settings_of(BagReader(bag), None)
     with torch.random.fork_rng():
         other = ArmStack(settings, 1).to_bundle("another")
     seen = sight_sections(load_arm_drive(BagReader(bag), "press", settings), other)[0]
@@ -217,7 +218,7 @@ def test_what_there_is_not_for_an_arm_is_refused_in_one_line(bag: Path, tmp_path
 
 
 def test_pictures_of_another_size_than_the_bundles_are_refused(bag: Path) -> None:
-    drive = load_arm_drive(BagReader(bag), "press", drive_settings(BagReader(bag), None))
+    drive = load_arm_drive(BagReader(bag), "press", arm_settings_of(BagReader(bag), None))
     small = dataclasses.replace(drive, images=tuple(image[::2, ::2] for image in drive.images))
     with pytest.raises(BagError, match=r"press: its pictures are 80 × 56 px; bundle 'arm-ltc19' was trained with 160"):
         report(small, Bundle.load(share_path("models/arm-ltc19")))

@@ -21,10 +21,11 @@ from tidegate.errors import BagError, SceneError, SettingsError
 from tidegate.evaluation.campaign import parse_seeds
 from tidegate.evaluation.rollout import Task, check_task
 from tidegate.evaluation.survey import Survey, survey
+from tidegate.evaluation.whose import bag_kind
 from tidegate.insight.explain import saliency_section, tree_sections, wiring_section
 from tidegate.insight.intervention import around as those_around
 from tidegate.insight.investigate import Question, investigate
-from tidegate.insight.load import bag_kind, load_drive
+from tidegate.insight.load import load_drive
 from tidegate.insight.moment_page import moment_page
 from tidegate.insight.neurons import neuron_sections, study
 from tidegate.insight.page import Section, page

@@ -10,7 +10,8 @@ from rich.console import Console
 from tidegate.bag import BagReader
 from tidegate.bundle import Bundle
 from tidegate.cli.common import check_folder, write_report
-from tidegate.insight.arm.drive import drive_settings, load_arm_drive
+from tidegate.evaluation.whose import arm_settings_of
+from tidegate.insight.arm.drive import load_arm_drive
 from tidegate.insight.arm.report import report
 from tidegate.share import share_path
 
@@ -22,7 +23,7 @@ def explain_arm(console: Console, reader: BagReader, config: Path | None, bundle
         TidegateError: bag, settings or bundle are refused; OSError: the files cannot be written.
     """
     check_folder(out)
-    settings = drive_settings(reader, config)
+    settings = arm_settings_of(reader, config)
     with console.status("reading the bag"):
         drive = load_arm_drive(reader, reader.path.name, settings)
     model = None

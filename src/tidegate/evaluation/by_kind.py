@@ -13,15 +13,14 @@ from tidegate.bag.reader import AS_IT_IS
 from tidegate.bundle import Bundle
 from tidegate.errors import SettingsError
 from tidegate.evaluation.difference import full_scales
-from tidegate.evaluation.midway import STATES
 from tidegate.evaluation.replay import Replay, Told, replay
 from tidegate.evaluation.topics import ARM_OUTPUTS, FRAMES, OUTPUTS
+from tidegate.evaluation.whose import arm_settings_of, bag_kind
 from tidegate.messages import ARM_FORMS
-from tidegate.records import ArmSafetyState
-from tidegate.robot.contract import contract_of, recorded_arm, recorded_kind, urdf_hash
+from tidegate.robot.contract import contract_of, urdf_hash
 from tidegate.safety.supervisor import check_disabled
 from tidegate.settings import Settings, load_settings
-from tidegate.settings.arm import ArmSettings, load_arm_settings
+from tidegate.settings.arm import ArmSettings
 from tidegate.settings.kind import robot_kind
 from tidegate.share import share_path
 
@@ -116,8 +115,7 @@ def replayed_robot(reader: BagReader, config: Path | None) -> ReplayedCar | Repl
         SettingsError: as the loader of that kind, or ``config`` is of another kind than the bag.
         RobotError: the arm's description is not here.
     """
-    contract = reader.contract()
-    recorded = recorded_kind(contract) or ("arm" if _tells_of_an_arm(reader) else None)
+    recorded = bag_kind(reader)
     kind = (recorded or "car") if config is None else robot_kind(config)
     if recorded not in (None, kind):
         raise SettingsError(
@@ -126,15 +124,4 @@ def replayed_robot(reader: BagReader, config: Path | None) -> ReplayedCar | Repl
     if kind == "car":
         file = config or share_path("config/car.yaml")
         return ReplayedCar(load_settings(file), file)
-    if config is None and "settings" not in contract:
-        raise SettingsError(f"{reader.path}: is of an arm and does not carry its settings; name them by --config")
-    if config is None:
-        return ReplayedArm(recorded_arm(contract, str(reader.path)), None)
-    return ReplayedArm(load_arm_settings(config), config)
-
-
-def _tells_of_an_arm(reader: BagReader) -> bool:
-    """By the first state of the filter."""
-    if reader.held(STATES) is None:
-        return False
-    return isinstance(next(reader.messages([STATES]))[2], ArmSafetyState)
+    return ReplayedArm(arm_settings_of(reader, config), config)

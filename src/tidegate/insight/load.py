@@ -13,8 +13,6 @@ from tidegate.bag import BagReader
 from tidegate.errors import BagError
 from tidegate.insight.drive import Barrier, Drive, Lane, Motion, Truth
 from tidegate.records import ArmSafetyState, Floats, SafetyState, seconds
-from tidegate.robot.contract import recorded_kind
-from tidegate.settings.kind import Kind
 
 TOPICS = (
     "safety_node/barriers",
@@ -26,17 +24,6 @@ TOPICS = (
     "timing/rendered",
     "timing/commanded",
 )
-
-
-def bag_kind(reader: BagReader) -> Kind:
-    """Whose bag it is: by the settings that it carries, else by what its filter tells; else a car's.
-
-    Raises:
-        BagError: a message cannot be decoded.
-    """
-    told = reader.messages(TOPICS[:1]) if reader.held(TOPICS[0]) else iter(())
-    arms = (isinstance(record, ArmSafetyState) for _, _, record in told)
-    return recorded_kind(reader.contract()) or ("arm" if next(arms, False) else "car")
 
 
 def load_drive(

@@ -6,14 +6,13 @@ from __future__ import annotations
 from bisect import bisect_right
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from tidegate.bag import BagReader
-from tidegate.errors import BagError, SettingsError
+from tidegate.errors import BagError
 from tidegate.insight.drive import Barrier
 from tidegate.insight.load import barriers_of, in_order, times_of
 from tidegate.records import (
@@ -29,9 +28,8 @@ from tidegate.records import (
     seconds,
 )
 from tidegate.robot.arm import Arm, surface_normal
-from tidegate.robot.contract import recorded_arm
 from tidegate.robot.dynamics import Dynamics
-from tidegate.settings.arm import ArmSettings, load_arm_settings
+from tidegate.settings.arm import ArmSettings
 from tidegate.settings.arm_policy import SIGHTS
 
 TICKS, PICTURES, TRUTH = "safety_node/barriers", "camera/image_raw", "truth"
@@ -101,20 +99,6 @@ class ArmDrive:
     def tick_at(self, time: float) -> int:
         """Index of the last tick up to ``time`` [s]; of the first, where there is none."""
         return max(int(np.searchsorted(self.time, time + 1e-9, side="right")) - 1, 0)
-
-
-def drive_settings(reader: BagReader, config: Path | None) -> ArmSettings:
-    """Those of the file ``config``; None = those that the bag carries, which know of the scene.
-
-    Raises:
-        SettingsError: they are refused, or the bag carries none; RobotError: as ``recorded_arm``.
-    """
-    if config is not None:
-        return load_arm_settings(config)
-    contract = reader.contract()
-    if "settings" not in contract:
-        raise SettingsError(f"{reader.path}: is of an arm and does not carry its settings; name them by --config")
-    return recorded_arm(contract, str(reader.path))
 
 
 def load_arm_drive(reader: BagReader, name: str, settings: ArmSettings) -> ArmDrive:
