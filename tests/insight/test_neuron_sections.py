@@ -6,6 +6,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from page_numbers import shown, unknown
 from test_report import Strict
 
 from tidegate.evaluation.circuit import KNOWN, Circuit
@@ -66,6 +67,8 @@ def test_the_sections_are_valid_and_their_figures_are_in_the_json(cell, titles):
     assert all(source.startswith(("#", "data:")) for source in parser.sources)
     assert len(text) < 3e6
     told = json.loads(json.dumps(found.as_dict()))
+    assert len(shown(text)) > 40
+    assert unknown(text, told) == []
     assert (told["drives_fitted"], told["drives_held_out"], told["frames_held_out"]) == (2, 1, 120), (
         "without the first two seconds"
     )
@@ -74,8 +77,8 @@ def test_the_sections_are_valid_and_their_figures_are_in_the_json(cell, titles):
         assert f"<td>{name}</td>" in sections[2].body
         if known is not None:
             assert f"<td>{told['information'][name][known]['bits']:.2f}</td>" in sections[2].body
-    assert len(told["mean_absolute_currents"]) == (found.wiring.synapses if cell == "ltc" else 0)
     if cell == "ltc":
+        assert len(told["mean_absolute_currents"]) == found.wiring.synapses
         assert f"<td>{told['time_constants_s']['inter 0'][1]:.3f}</td>" in sections[4].body
 
 

@@ -47,6 +47,20 @@ class Encoding:
         found: NDArray[np.bool_] = self.held_out > self.baseline
         return found
 
+    @property
+    def summary(self) -> dict[str, float]:
+        """How many fields there are, exceed their baseline and would by chance; for how many neurons a quantity was
+        chosen, and for how many of these it exceeds its baseline where nothing was chosen."""
+        told, chosen = self.told, np.flatnonzero(self.best >= 0)
+        return {
+            "shifts": self.shifts,
+            "fields": told.size,
+            "exceeding": int(told.sum()),
+            "by_chance": told.size / (self.shifts + 1),
+            "chosen": len(chosen),
+            "confirmed": int(told[chosen, self.best[chosen]].sum()),
+        }
+
 
 def encoding(fitted: Sequence[Circuit], held_out: Sequence[Circuit], shifts: int = SHIFTS) -> Encoding:
     """Mutual information of every neuron with every known quantity.

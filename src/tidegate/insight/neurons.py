@@ -22,6 +22,8 @@ from tidegate.liquid.wiring import Wiring, neuron_names
 from tidegate.records import NANOSECONDS, Floats
 
 COMMANDS = ("path curvature [1/m]", "acceleration [m/s²]")
+PERCENTILES = (5, 50, 95)
+"""Of a neuron's time constants, that are told."""
 SHOWN = 12
 """Synapses whose currents are shown."""
 SETTLED_S = 2.0
@@ -70,12 +72,28 @@ class Study:
                 name: dict(zip(COMMANDS, map(float, row), strict=True))
                 for name, row in zip(names, self.correlation, strict=True)
             },
+            "one_frame_in": EVERY,
+            "encoding": self.encoded.summary,
+            "hidden_neurons": self.wiring.layers[2].start,
             "component_shares_fitted": [float(share) for share in self.shares[0]],
             "component_shares_held_out": [float(share) for share in self.shares[1]],
-            "time_constants_s": {} if self.flow is None else dict(zip(names, time_constants(self.flow), strict=True)),
-            "mean_absolute_currents": {}
-            if self.flow is None
-            else dict(zip(self.flow.synapses, map(float, np.abs(self.flow.current).mean(axis=0)), strict=True)),
+            "component_shares_held_out_up_to": [float(share) for share in np.cumsum(self.shares[1])],
+            **({} if self.flow is None else self._of_currents(self.flow, names)),
+        }
+
+    def _of_currents(self, flow: Currents, names: Sequence[str]) -> dict[str, Any]:
+        """What a cell with time constants has besides."""
+        size, constants = np.abs(flow.current).mean(axis=0), time_constants(flow)
+        at, time = sharpest(self.shown)
+        return {
+            "time_constants_percentiles": PERCENTILES,
+            "time_constants_s": dict(zip(names, constants, strict=True)),
+            "time_constants_range": {name: row[2] / row[0] for name, row in zip(names, constants, strict=True)},
+            "mean_absolute_currents": dict(zip(flow.synapses, map(float, size), strict=True)),
+            "synapses_shown": min(SHOWN, len(size)),
+            "synapses": len(size),
+            "share_of_those_shown": float(np.sort(size)[-SHOWN:].sum() / size.sum()),
+            "sharpest_bend": {"time_s": time, "curvature_1_m": float(self.shown.command[at, 0])},
         }
 
 
@@ -147,14 +165,13 @@ def _phase(found: Study) -> Section:
 
 def _encoding(found: Study) -> Section:
     encoded, told, best = found.encoded, found.encoded.told, found.encoded.best
-    known = [at for at in range(len(best)) if best[at] >= 0]
-    confirmed = sum(bool(told[at, best[at]]) for at in known)
-    by_chance = told.size / (encoded.shifts + 1)
+    summary = encoded.summary
     note = (
         f"Mutual information in bits on held-out drives ({found.drives[1]}; one frame in {EVERY}). Grey: no more than "
-        f"the largest of {encoded.shifts} pairs that were shifted against each other in time; of {told.size} fields "
-        f"{by_chance:.0f} would exceed theirs by chance, {told.sum()} do. What a neuron tells most of was chosen on "
-        f"the other drives ({found.drives[0]}) and exceeds its baseline here for {confirmed} of {len(known)} neurons. "
+        f"the largest of {encoded.shifts} pairs that were shifted against each other in time; of {summary['fields']} "
+        f"fields {summary['by_chance']:.0f} would exceed theirs by chance, {summary['exceeding']} do. What a neuron "
+        f"tells most of was chosen on the other drives ({found.drives[0]}) and exceeds its baseline here for "
+        f"{summary['confirmed']} of {summary['chosen']} neurons. "
         "The quantities go together (a bend is slow), so one may stand in for another."
     )
     names = neuron_names(found.wiring)
@@ -204,7 +221,13 @@ def _time_constants(found: Study, flow: Currents) -> Section:
 
 def time_constants(flow: Currents) -> list[list[float]]:
     """5 %, median and 95 % of each neuron's [s]."""
-    return [[float(one) for one in np.quantile(row, (0.05, 0.5, 0.95))] for row in flow.time_constant.T]
+    return [[float(one) for one in np.percentile(row, PERCENTILES)] for row in flow.time_constant.T]
+
+
+def sharpest(shown: Circuit) -> tuple[int, float]:
+    """Where in a drive the network asks for its sharpest bend: the frame, and its time [s]."""
+    at = int(np.abs(shown.command[:, 0]).argmax())
+    return at, float(SETTLED_S + (shown.stamp[at] - shown.stamp[0]) / NANOSECONDS)
 
 
 def _currents(found: Study, flow: Currents) -> Section:
@@ -221,9 +244,8 @@ def _currents(found: Study, flow: Currents) -> Section:
 
 
 def _moment(found: Study, flow: Currents) -> Section:
-    time = SETTLED_S + (found.shown.stamp - found.shown.stamp[0]) / NANOSECONDS
-    at = int(np.abs(found.shown.command[:, 0]).argmax())
-    wanted, when = found.shown.command[at, 0], time[at]
+    at, when = sharpest(found.shown)
+    wanted = found.shown.command[at, 0]
     targets = np.concatenate([found.wiring.edges(one)[1] for one in (found.wiring.sensory, found.wiring.recurrent)])
     most = np.zeros(found.wiring.neurons)
     np.maximum.at(most, targets, np.abs(flow.current).max(axis=0))
