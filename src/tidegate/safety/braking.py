@@ -39,7 +39,7 @@ class Braking:
         """The stop from ``speed`` [m/s] with ``force`` [N] applied."""
         if speed < 0.0:  # written out, here and below: max() would take a third of the time
             speed = 0.0
-        acceleration = force / (self._mass if force > 0 else self._loaded)
+        acceleration = self._acceleration(force)
         way, time, slope = self._lag * speed, self._lag, self.slope
         if acceleration + slope > 0.0:
             gained = time * (acceleration + slope)
