@@ -48,6 +48,11 @@ def test_a_stop_is_what_an_integration_gives(speed: float, force: float) -> None
     assert Braking(settings(), car()).stop(speed, force) == pytest.approx(integrated(speed, force), abs=2e-3)
 
 
+def test_a_car_that_slows_down_a_little_is_never_faster_than_now() -> None:
+    stop = Braking(settings(), car()).stop(6.0, LOADED * (-SLOPE - 0.5))
+    assert stop.peak == 6.0
+
+
 def test_a_standing_or_backward_rolling_car_needs_no_way_to_stop() -> None:
     braking = Braking(settings(), car())
     for speed in (0.0, -3.0):

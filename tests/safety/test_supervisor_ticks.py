@@ -276,6 +276,9 @@ def test_a_lane_is_used_up_to_the_error_that_is_trusted() -> None:
         assert tick.mode == mode
         if mode == Mode.HOLD:
             assert tick.reasons[0] == f"lane estimate too uncertain (±{1.01 * trusted:.2f} m)"
+    unknown = driving()
+    offset_alone = np.array([math.inf, *[0.01] * 5])
+    assert ticks(unknown, 30, bound=offset_alone).mode == Mode.NORMAL  # it was never known
     known = driving()
     assert ticks(known, 10).mode == Mode.NORMAL
     tick = ticks(known, 10, bound=math.inf)  # it has stated bounds before: now it does not know where the lane is
