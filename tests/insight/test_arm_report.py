@@ -124,13 +124,15 @@ def test_interventions_are_those_of_the_bag(bag: Path, told: tuple[Path, dict[st
         peak = stamps[one["peak"]["time_s"]]
         for joint, name in enumerate(peak.names):
             torque = one["peak"]["torques"][name]
-            assert torque["asked_nm"] == pytest.approx(peak.wanted[joint], rel=1e-6)
+            asked = None if np.isnan(peak.wanted[joint]) else pytest.approx(peak.wanted[joint], rel=1e-6)
+            assert torque["asked_nm"] == asked  # None while nobody asks: a row may hold an arm that is stopped
             assert torque["allowed_nm"] == pytest.approx(peak.allowed[joint], rel=1e-6)
         states = [state for at in inside for state in stamps[at].barriers if state.name == one["row"]]
         assert one["smallest_h"] == pytest.approx(min(state.h for state in states), rel=1e-6)
         assert one["multiplier"] == pytest.approx(max(state.multiplier for state in states), rel=1e-6)
     assert covered == {at for at, tick in stamps.items() if tick.intervened}
-    changed = max(float(np.abs(tick.allowed - tick.wanted).max()) for tick in every if tick.intervened)
+    changes = [np.abs(tick.allowed - tick.wanted) for tick in every if tick.intervened]
+    changed = np.nanmax(changes)
     assert max(one["changed_most_nm"] for one in drive["torques"].values()) == pytest.approx(changed, rel=1e-6)
 
 
