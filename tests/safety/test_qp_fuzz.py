@@ -108,7 +108,10 @@ def test_the_answer_is_that_of_an_interior_point_solver(made: tuple[np.ndarray, 
         return
     assert result.status == "solved"
     problem = cvxpy.Problem(cvxpy.Minimize(0.5 * cvxpy.sum_squares(x - wish)), [rows @ x >= lower])
-    problem.solve(solver=cvxpy.CLARABEL, tol_gap_abs=1e-11, tol_gap_rel=1e-11, tol_feas=1e-11)
+    try:
+        problem.solve(solver=cvxpy.CLARABEL, tol_gap_abs=1e-11, tol_gap_rel=1e-11, tol_feas=1e-11)
+    except cvxpy.SolverError:  # it gives up on some parallel rows so near to exact; 1e-8 do for what is compared
+        problem.solve(solver=cvxpy.CLARABEL)
     cost = 0.5 * np.sum((result.solution - wish) ** 2)
     assert cost == pytest.approx(problem.value, abs=1e-5, rel=1e-5)
 
