@@ -10,7 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 import daqp
 import numpy as np
 import pytest
-from hypothesis import assume, given
+from hypothesis import assume, given, reject
 from hypothesis import settings as profile
 from hypothesis import strategies as st
 
@@ -110,8 +110,8 @@ def test_the_answer_is_that_of_an_interior_point_solver(made: tuple[np.ndarray, 
     problem = cvxpy.Problem(cvxpy.Minimize(0.5 * cvxpy.sum_squares(x - wish)), [rows @ x >= lower])
     try:
         problem.solve(solver=cvxpy.CLARABEL, tol_gap_abs=1e-11, tol_gap_rel=1e-11, tol_feas=1e-11)
-    except cvxpy.SolverError:  # it gives up on some parallel rows so near to exact; 1e-8 do for what is compared
-        problem.solve(solver=cvxpy.CLARABEL)
+    except cvxpy.SolverError:  # it gives up on some parallel rows, whose answer others judge (cases by hand, DAQP)
+        reject()
     cost = 0.5 * np.sum((result.solution - wish) ** 2)
     assert cost == pytest.approx(problem.value, abs=1e-5, rel=1e-5)
 
